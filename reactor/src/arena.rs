@@ -1,0 +1,214 @@
+//! Where slots live: in chunks that are never moved and never freed while the reactor lives.
+//!
+//! So the lookup of an event's slot is two loads, without a lock, and an event that comes late
+//! finds a slot and not freed memory. Chunks grow by a quarter of what there is, so a reactor of a
+//! few descriptors is small and one of many wastes little. Giving out and taking back takes a lock,
+//! beside a system call that takes several.
+#![allow(unsafe_code)] // `OwnedSlot` points into a chunk; its argument is that chunks stay.
+
+use std::io;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+
+use crate::error::ReactorGone;
+use crate::slot::Slot;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
+use crate::token::Token;
+
+/// The first chunks hold this many slots each; from then on four chunks double the arena.
+const FIRST: u32 = 64;
+const PER_DOUBLING: u32 = 4;
+const CHUNKS: usize = 96;
+
+/// The most slots there can be; far more than a process can have descriptors.
+const LIMIT: u32 = 1 << 28;
+
+type Chunk = Box<[Slot]>;
+
+#[derive(Debug)]
+pub(crate) struct Arena {
+    chunks: [OnceLock<Chunk>; CHUNKS],
+    free: Mutex<Free>,
+    /// This is a copy, in a process that was forked: its locks may be held by nobody.
+    disowned: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Free {
+    /// Slots that had a tenant: the last one goes out first, while it is warm.
+    returned: Vec<u32>,
+    /// How many slots have ever had one.
+    used: u32,
+    /// No more tenants: the reactor is shut down.
+    sealed: bool,
+}
+
+/// Where slot `index` is: its chunk, its place there, and the size of that chunk.
+///
+/// Chunk sizes are a number with two bits of mantissa: 64, 64, 64, 64, 128, 128, 128, 128, 256, ...
+fn place(index: u32) -> (usize, usize, usize) {
+    let n = index + FIRST * PER_DOUBLING;
+    let doubling = n.ilog2() - (FIRST * PER_DOUBLING).ilog2();
+    let size = FIRST << doubling;
+    let chunk = doubling * PER_DOUBLING + (n / size - PER_DOUBLING);
+    (chunk as usize, (n % size) as usize, size as usize)
+}
+
+impl Arena {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            free: Mutex::new(Free { returned: Vec::new(), used: 0, sealed: false }),
+            disowned: AtomicBool::new(false),
+        })
+    }
+
+    /// The slot that an event names. `None` only for a token that we never gave out.
+    pub(crate) fn slot(&self, index: u32) -> Option<&Slot> {
+        if index >= LIMIT {
+            return None;
+        }
+        let (chunk, offset, _) = place(index);
+        self.chunks[chunk].get().map(|slots| &slots[offset])
+    }
+
+    /// A slot for a new tenant.
+    ///
+    /// # Errors
+    ///
+    /// [`ReactorGone`] after [`seal`](Self::seal); out of memory if there are 2^28.
+    pub(crate) fn allocate(self: &Arc<Self>) -> io::Result<OwnedSlot> {
+        let mut free = lock(&self.free);
+        let index = free.take()?;
+        let (chunk, offset, size) = place(index);
+        // Under the lock: every slot that `seal` counts is there to be told.
+        let slots =
+            self.chunks[chunk].get_or_init(|| (0..size).map(|_| Slot::new()).collect::<Chunk>());
+        drop(free);
+        let slot = NonNull::from(&slots[offset]);
+        Ok(OwnedSlot { slot, index, arena: self.clone() })
+    }
+
+    /// How many slots have a tenant.
+    pub(crate) fn tenants(&self) -> usize {
+        let free = lock(&self.free);
+        free.used as usize - free.returned.len()
+    }
+
+    /// From now on slots are not given back.
+    pub(crate) fn disown(&self) {
+        self.disowned.store(true, Ordering::Relaxed);
+    }
+
+    /// No more tenants. Returns how many slots there are to be told.
+    pub(crate) fn seal(&self) -> u32 {
+        let mut free = lock(&self.free);
+        free.sealed = true;
+        free.used
+    }
+}
+
+impl Free {
+    fn take(&mut self) -> io::Result<u32> {
+        if self.sealed {
+            return Err(ReactorGone.into());
+        }
+        if let Some(index) = self.returned.pop() {
+            return Ok(index);
+        }
+        if self.used == LIMIT {
+            return Err(io::Error::new(io::ErrorKind::OutOfMemory, "reactor: too many slots"));
+        }
+        self.used += 1;
+        Ok(self.used - 1)
+    }
+}
+
+/// One tenancy of a slot. Dropping it ends the tenancy: the generation moves on and the slot is
+/// free for the next.
+#[derive(Debug)]
+pub(crate) struct OwnedSlot {
+    slot: NonNull<Slot>,
+    index: u32,
+    arena: Arc<Arena>,
+}
+
+// SAFETY: it stands for a `&Slot` and an `Arc<Arena>`, both of which may be used from any thread.
+unsafe impl Send for OwnedSlot {}
+// SAFETY: as above; `&OwnedSlot` gives out `&Slot` only.
+unsafe impl Sync for OwnedSlot {}
+
+impl OwnedSlot {
+    pub(crate) fn token(&self) -> Token {
+        Token { index: self.index, generation: self.generation() }
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+}
+
+impl Deref for OwnedSlot {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        // SAFETY: the slot lies in a boxed chunk that neither moves nor goes before the arena, and
+        // `self.arena` keeps the arena; nobody ever makes a `&mut Slot` of it.
+        unsafe { self.slot.as_ref() }
+    }
+}
+
+impl Drop for OwnedSlot {
+    fn drop(&mut self) {
+        if self.arena.disowned.load(Ordering::Relaxed) {
+            return;
+        }
+        self.vacate();
+        lock(&self.arena.free).returned.push(self.index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_has_a_place_of_its_own() {
+        let mut expected = (0, 0);
+        for index in 0..100_000 {
+            let (chunk, offset, size) = place(index);
+            assert_eq!((chunk, offset), expected, "index {index}");
+            expected = if offset + 1 == size { (chunk + 1, 0) } else { (chunk, offset + 1) };
+        }
+        assert!(place(LIMIT - 1).0 < CHUNKS);
+    }
+
+    #[test]
+    fn a_slot_returned_goes_out_again_with_another_generation() {
+        let arena = Arena::new();
+        let first = arena.allocate().unwrap();
+        let old = first.token();
+        drop(first);
+        let second = arena.allocate().unwrap();
+        assert_eq!(second.token().index, old.index);
+        assert_ne!(second.token().generation, old.generation);
+        assert_eq!(arena.tenants(), 1);
+    }
+
+    #[test]
+    fn a_token_that_was_never_given_out_names_no_slot() {
+        let arena = Arena::new();
+        assert!(arena.slot(0).is_none());
+        assert!(arena.slot(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn a_sealed_arena_takes_no_tenants() {
+        let arena = Arena::new();
+        let slot = arena.allocate().unwrap();
+        assert_eq!(arena.seal(), 1);
+        assert!(arena.allocate().is_err());
+        drop(slot);
+    }
+}

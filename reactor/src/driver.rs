@@ -1,0 +1,200 @@
+//! Who turns the reactor: its own thread, or whoever calls [`Reactor::turn`].
+//!
+//! Turning is a lease that one has at a time. Today a reactor's thread holds it for good; what a
+//! turn does is in [`reactor`](crate::reactor) and does not depend on who does it.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use once_cell::sync::OnceCell;
+
+use crate::metrics::Metrics;
+use crate::reactor::Shared;
+use crate::sync::{Arc, Mutex, lock};
+use crate::sys;
+use crate::time::clock::Clock;
+
+/// A handle on a reactor: it waits for descriptors and deadlines, and wakes the wakers of those who
+/// wait for them.
+///
+/// Cloning is cheap. A reactor lives as long as any handle, registration or timer of it; then its
+/// thread ends.
+///
+/// ```
+/// use std::time::Duration;
+/// use netpoll::Reactor;
+///
+/// // Without a thread: this thread turns it.
+/// let reactor = Reactor::builder().thread(false).build()?;
+/// reactor.turn(Some(Duration::ZERO))?;
+/// assert_eq!(reactor.metrics().turns, 1);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reactor(Arc<Owner>);
+
+#[derive(Debug)]
+struct Owner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What a reactor is to be like. See [`Reactor::builder`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    thread: bool,
+    manual_clock: bool,
+}
+
+static GLOBAL: OnceCell<Reactor> = OnceCell::new();
+
+impl Reactor {
+    /// The reactor of this process, made with its thread when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// No descriptors or no thread to be had; the next call tries again. In a forked child, the
+    /// handle is the parent's: what is done with it fails with [`ReactorGone`](crate::ReactorGone).
+    pub fn global() -> io::Result<&'static Reactor> {
+        GLOBAL.get_or_try_init(|| Reactor::builder().build())
+    }
+
+    /// Another reactor, with or without a thread of its own.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder { thread: true, manual_clock: false }
+    }
+
+    /// Turns the reactor once, on this thread: waits for events until the first deadline, at most
+    /// for `timeout`, and wakes whom they concern. Zero only looks, `None` waits for ever.
+    ///
+    /// It returns after events, deadlines, [`notify`](Self::notify), a signal, the timeout, or for
+    /// no reason at all: call it in a loop.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if somebody else is turning it, which the thread of
+    /// a reactor that has one always is. [`ReactorGone`](crate::ReactorGone) after a shutdown or in
+    /// a forked child.
+    pub fn turn(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let Some(mut turner) = self.shared().try_lease() else {
+            let message = "reactor: another thread is turning it";
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+        };
+        self.shared().turn(&mut turner, timeout)
+    }
+
+    /// Makes the [`turn`](Self::turn) in progress return, or the next one not wait.
+    pub fn notify(&self) {
+        self.shared().notify();
+    }
+
+    /// Ends the reactor: every operation of its sockets and timers fails with
+    /// [`ReactorGone`](crate::ReactorGone), the pending ones are woken, and its thread is joined.
+    ///
+    /// The sockets' descriptors stay open until they are dropped or closed. Called by a waker on the
+    /// reactor's own thread, it does not wait for that thread.
+    pub fn shutdown(&self) {
+        self.0.shutdown();
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared().metrics()
+    }
+
+    /// The time by which its deadlines are judged: [`Instant::now`], unless its clock is moved by
+    /// hand.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared().now()
+    }
+
+    /// Moves the clock of a reactor that was built with [`Builder::manual_clock`], and makes the
+    /// reactor look at its deadlines.
+    ///
+    /// # Panics
+    ///
+    /// If its clock is the system's.
+    pub fn advance(&self, by: Duration) {
+        assert!(self.shared().advance(by), "reactor: its clock is not moved by hand");
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+}
+
+impl Builder {
+    /// Whether it has a thread that turns it; it does unless told otherwise.
+    #[must_use]
+    pub fn thread(mut self, thread: bool) -> Self {
+        self.thread = thread;
+        self
+    }
+
+    /// Its time stands still but for [`Reactor::advance`]. For tests of deadlines that neither wait
+    /// nor flake.
+    #[must_use]
+    pub fn manual_clock(mut self) -> Self {
+        self.manual_clock = true;
+        self
+    }
+
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// No descriptors (it needs three) or no thread to be had.
+    pub fn build(self) -> io::Result<Reactor> {
+        let clock = if self.manual_clock { Clock::by_hand() } else { Clock::monotonic() };
+        let shared = Arc::new(Shared::new(clock)?);
+        let thread = self.thread.then(|| spawn(shared.clone())).transpose()?;
+        Ok(Reactor(Arc::new(Owner { shared, thread: Mutex::new(thread) })))
+    }
+}
+
+impl Owner {
+    fn shutdown(&self) {
+        let thread = lock(&self.thread).take();
+        if !self.shared.is_ours() {
+            // A forked child has the handle, but not the thread.
+            return std::mem::forget(thread);
+        }
+        self.shared.evict_all();
+        self.shared.notify();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id())
+        {
+            thread.join().expect("wakers that panic are caught, and nothing else panics there");
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+fn spawn(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("netpoll".into()).spawn(move || {
+        // Otherwise it preempts the executor it has just woken, after a handful of events.
+        sys::batch_scheduling();
+        drive(&shared);
+    })
+}
+
+fn drive(shared: &Shared) {
+    let mut turner = shared.try_lease().expect("nobody else has the reactor yet");
+    while !shared.is_gone() {
+        if let Err(error) = shared.turn(&mut turner, None) {
+            if !shared.is_gone() {
+                eprintln!("netpoll: the reactor stops, waiting failed: {error}");
+                shared.evict_all();
+            }
+            return;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The three ends of an operation that the kernel knows nothing of.
+//!
+//! They travel inside an [`io::Error`], as its payload, so that they can be told apart from an
+//! errno of the same kind: a keepalive that gave up is `ETIMEDOUT`, and not a deadline (Go had to
+//! add `os.ErrDeadlineExceeded` for the same reason, golang/go#31449).
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+/// The deadline of the operation passed. Kind: [`ErrorKind::TimedOut`].
+///
+/// Test for it with [`is_deadline_exceeded`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadlineExceeded;
+
+/// The socket was closed on this side, by `close`. Kind: [`ErrorKind::NotConnected`].
+///
+/// Test for it with [`is_closed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed;
+
+/// The reactor that served the socket was shut down, or belongs to the parent of this process.
+/// Kind: [`ErrorKind::Other`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReactorGone;
+
+/// Whether `error` says that a deadline passed, and not that the kernel gave up (`ETIMEDOUT`).
+#[must_use]
+pub fn is_deadline_exceeded(error: &io::Error) -> bool {
+    carries::<DeadlineExceeded>(error)
+}
+
+/// Whether `error` says that the socket was closed on this side.
+#[must_use]
+pub fn is_closed(error: &io::Error) -> bool {
+    carries::<Closed>(error)
+}
+
+/// The errno in `error`, also where an [`OpError`] is around it.
+#[must_use]
+pub fn raw_os_error(error: &io::Error) -> Option<i32> {
+    let inner = error.get_ref().and_then(|payload| payload.downcast_ref::<OpError>());
+    inner.map_or(error, |inner| &inner.source).raw_os_error()
+}
+
+/// An error with the operation that failed and what it failed on: `bind 127.0.0.1:80: permission
+/// denied`. It is the payload of an [`io::Error`] of the same kind.
+#[derive(Debug)]
+pub struct OpError {
+    operation: &'static str,
+    subject: String,
+    source: io::Error,
+}
+
+impl OpError {
+    /// Puts operation and subject around `source`, whose kind stays.
+    pub fn wrap(
+        operation: &'static str,
+        subject: impl fmt::Display,
+        source: io::Error,
+    ) -> io::Error {
+        let subject = subject.to_string();
+        io::Error::new(source.kind(), OpError { operation, subject, source })
+    }
+
+    /// What was tried: `bind`, `connect`, `accept`, `register`.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What it was tried on: an address, or a descriptor.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
+impl fmt::Display for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.operation, self.subject, self.source)
+    }
+}
+
+impl Error for OpError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Whether `error`, or an error that it wraps, has a payload of type `E`.
+fn carries<E: Error + 'static>(error: &io::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = error.get_ref().map(|e| e as _);
+    while let Some(payload) = next {
+        if payload.is::<E>() {
+            return true;
+        }
+        next = match payload.downcast_ref::<io::Error>() {
+            Some(inner) => inner.get_ref().map(|e| e as _),
+            None => payload.source(),
+        };
+    }
+    false
+}
+
+impl fmt::Display for DeadlineExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("deadline exceeded")
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("use of a closed socket")
+    }
+}
+
+impl fmt::Display for ReactorGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reactor was shut down, or belongs to the process that forked this one")
+    }
+}
+
+impl Error for DeadlineExceeded {}
+impl Error for Closed {}
+impl Error for ReactorGone {}
+
+impl From<DeadlineExceeded> for io::Error {
+    fn from(error: DeadlineExceeded) -> Self {
+        io::Error::new(ErrorKind::TimedOut, error)
+    }
+}
+
+impl From<Closed> for io::Error {
+    fn from(error: Closed) -> Self {
+        io::Error::new(ErrorKind::NotConnected, error)
+    }
+}
+
+impl From<ReactorGone> for io::Error {
+    fn from(error: ReactorGone) -> Self {
+        io::Error::other(error)
+    }
+}

@@ -1,0 +1,73 @@
+//! What the reactor has counted.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// What a reactor has done since it was made, and how many descriptors it serves now.
+///
+/// The counts are exact; they are read one after the other, while the reactor goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Sockets and timers that are registered now.
+    pub registrations: u64,
+    /// Passes of the reactor: how often it returned from waiting.
+    pub turns: u64,
+    /// Events that epoll reported, without the reactor's own.
+    pub events: u64,
+    /// Events for descriptors that were gone.
+    pub stale_events: u64,
+    /// Wakers that events, deadlines and timers woke.
+    pub wakes: u64,
+    /// Deadlines and timers that expired on the reactor's watch.
+    pub expiries: u64,
+    /// Times that a sleeping reactor was woken for an earlier deadline or by `notify`.
+    pub notifies: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) notifies: AtomicU64,
+    turns: AtomicU64,
+    events: AtomicU64,
+    stale_events: AtomicU64,
+    wakes: AtomicU64,
+    expiries: AtomicU64,
+}
+
+/// What one turn adds.
+#[derive(Debug, Default)]
+pub(crate) struct Turned {
+    pub(crate) events: u64,
+    pub(crate) stale_events: u64,
+    pub(crate) wakes: u64,
+    pub(crate) expiries: u64,
+}
+
+impl Counters {
+    /// Adds a turn. Relaxed throughout: nothing is ordered by a count.
+    pub(crate) fn add(&self, turned: &Turned) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        let counts = [
+            (&self.events, turned.events),
+            (&self.stale_events, turned.stale_events),
+            (&self.wakes, turned.wakes),
+            (&self.expiries, turned.expiries),
+        ];
+        for (counter, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn read(&self, registrations: usize) -> Metrics {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Metrics {
+            registrations: registrations as u64,
+            turns: load(&self.turns),
+            events: load(&self.events),
+            stale_events: load(&self.stale_events),
+            wakes: load(&self.wakes),
+            expiries: load(&self.expiries),
+            notifies: load(&self.notifies),
+        }
+    }
+}

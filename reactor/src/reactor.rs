@@ -1,0 +1,278 @@
+//! The reactor: what a turn does, and nothing of who turns (see [`driver`](crate::driver)).
+//!
+//! A turn files the deadlines that were set meanwhile, waits, delivers the events, and looks at the
+//! deadlines that are due. Wakers run in between, outside of every lock but the one that makes turns
+//! exclusive, which no operation of a socket ever takes.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use crate::arena::{Arena, OwnedSlot};
+use crate::error::ReactorGone;
+use crate::metrics::{Counters, Metrics, Turned};
+use crate::ready::Interest;
+use crate::sleep::{Announced, Sleep};
+use crate::slot::Slot;
+use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::sys::{self, Epoll, EventFd, Events};
+use crate::time::arm::ArmQueue;
+use crate::time::clock::Clock;
+use crate::time::wheel::Wheel;
+use crate::token::Token;
+
+/// How many events one wait takes from the kernel; the others wait there for the next.
+const EVENTS_PER_TURN: usize = 256;
+
+/// How many slots one turn looks at for their deadlines before it polls for events again.
+const LOOKS_PER_TURN: usize = 1024;
+
+/// What all handles, all registrations and the thread share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    epoll: Epoll,
+    wake_up: EventFd,
+    /// What closed descriptors stand for.
+    nothing: OwnedFd,
+    arena: Arc<Arena>,
+    armed: ArmQueue,
+    sleep: Sleep,
+    clock: Clock,
+    turner: Mutex<Turner>,
+    counters: Counters,
+    gone: AtomicBool,
+    /// The process that made it: a forked child shares the epoll instance, and must not touch it.
+    process: u32,
+}
+
+/// What belongs to whoever turns.
+#[derive(Debug)]
+pub(crate) struct Turner {
+    events: Events,
+    wheel: Wheel,
+}
+
+impl Shared {
+    pub(crate) fn new(clock: Clock) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        let wake_up = EventFd::new()?;
+        epoll.add(wake_up.as_fd(), Token::WAKE_UP, Interest::Readable)?;
+        let events = Events::with_capacity(EVENTS_PER_TURN);
+        Ok(Self {
+            epoll,
+            wake_up,
+            nothing: sys::nothing()?,
+            arena: Arena::new(),
+            armed: ArmQueue::new(),
+            sleep: Sleep::new(),
+            clock,
+            turner: Mutex::new(Turner { events, wheel: Wheel::new() }),
+            counters: Counters::default(),
+            gone: AtomicBool::new(false),
+            process: sys::process_id(),
+        })
+    }
+
+    /// The right to turn, if nobody has it.
+    pub(crate) fn try_lease(&self) -> Option<MutexGuard<'_, Turner>> {
+        match self.turner.try_lock() {
+            Ok(turner) => Some(turner),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// One pass: file, wait, dispatch, expire.
+    pub(crate) fn turn(&self, turner: &mut Turner, timeout: Option<Duration>) -> io::Result<()> {
+        self.check_usable()?;
+        let mut turned = Turned::default();
+        self.file_armed(&mut turner.wheel, &mut turned);
+        // Who was woken just now may be run by whoever called us.
+        let timeout = if turned.wakes > 0 { Some(Duration::ZERO) } else { timeout };
+        let waited = self.wait(turner, timeout);
+        if waited.is_ok() {
+            self.dispatch(&turner.events, &mut turned);
+        }
+        self.look_at_due(&mut turner.wheel, &mut turned);
+        self.counters.add(&turned);
+        waited
+    }
+
+    /// Looks at the slots whose deadlines were moved to an earlier time.
+    fn file_armed(&self, wheel: &mut Wheel, turned: &mut Turned) {
+        if self.armed.is_empty() {
+            return;
+        }
+        let now_ns = self.clock.now_ns();
+        let slot = |index| self.arena.slot(index).expect("only slots that exist are armed");
+        self.armed.drain(slot, |index, slot| look(index, slot, now_ns, wheel, turned));
+    }
+
+    fn look_at_due(&self, wheel: &mut Wheel, turned: &mut Turned) {
+        if wheel.is_empty() {
+            return;
+        }
+        let now_ns = self.clock.now_ns();
+        for _ in 0..LOOKS_PER_TURN {
+            let Some(index) = wheel.pop_due(now_ns) else { return };
+            let slot = self.arena.slot(index).expect("only slots that exist are filed");
+            look(index, slot, now_ns, wheel, turned);
+        }
+    }
+
+    /// Waits for events until the first deadline, or `timeout`.
+    fn wait(&self, turner: &mut Turner, timeout: Option<Duration>) -> io::Result<()> {
+        let (timeout, until_ns) = self.sleep_for(turner.wheel.next_ns(), timeout);
+        if timeout == Some(Duration::ZERO) {
+            return self.epoll.wait(&mut turner.events, timeout);
+        }
+        let announced = self.sleep.announce(until_ns);
+        let may_sleep = announced == Announced::Sleep && self.armed.is_empty() && !self.is_gone();
+        let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
+        let waited = self.epoll.wait(&mut turner.events, timeout);
+        self.sleep.awake();
+        waited
+    }
+
+    /// How long to sleep, and until when that is.
+    fn sleep_for(
+        &self,
+        next_ns: Option<u64>,
+        timeout: Option<Duration>,
+    ) -> (Option<Duration>, Option<u64>) {
+        if next_ns.is_none() && timeout.is_none_or(|timeout| timeout.is_zero()) {
+            return (timeout, None);
+        }
+        let now_ns = self.clock.now_ns();
+        let due_in = next_ns.map(|next| Duration::from_nanos(next.saturating_sub(now_ns)));
+        // A clock that is moved by hand ends the sleep by a notification.
+        let due_in = due_in.filter(|due_in| due_in.is_zero() || !self.clock.is_by_hand());
+        let sleep = timeout.into_iter().chain(due_in).min();
+        let until = sleep.map(|sleep| {
+            now_ns.saturating_add(u64::try_from(sleep.as_nanos()).unwrap_or(u64::MAX))
+        });
+        (sleep, until)
+    }
+
+    fn dispatch(&self, events: &Events, turned: &mut Turned) {
+        for (data, seen) in events.iter().filter(|(data, _)| *data != Token::WAKE_UP) {
+            turned.events += 1;
+            let token = Token::decode(data);
+            let slot = self.arena.slot(token.index);
+            match slot.and_then(|slot| slot.deliver(token.generation, seen)) {
+                Some(woken) => turned.wakes += woken,
+                None => turned.stale_events += 1,
+            }
+        }
+    }
+
+    /// A slot for a new tenant.
+    pub(crate) fn allocate(&self) -> io::Result<OwnedSlot> {
+        self.check_usable()?;
+        self.arena.allocate()
+    }
+
+    pub(crate) fn add(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.epoll.add(fd, token.encode(), interest)
+    }
+
+    /// Takes a descriptor out of epoll, unless we are in a child of its process.
+    ///
+    /// It fails only where there is nothing to take out: the descriptor was closed behind our back.
+    pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
+        if self.is_ours() {
+            let _ = self.epoll.delete(fd);
+        } else {
+            self.arena.disown();
+        }
+    }
+
+    /// Ends what a descriptor stands for. See [`sys::replace`].
+    pub(crate) fn end(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        sys::replace(fd, self.nothing.as_fd())
+    }
+
+    /// A deadline of `slot` was set that the reactor does not know of: it is to look by `at_ns`.
+    pub(crate) fn arm(&self, slot: &Slot, index: u32, at_ns: u64) {
+        self.armed.push(slot, index);
+        if self.sleep.needs_waking_by(at_ns) {
+            self.signal();
+        }
+    }
+
+    /// Makes the turn in progress return, or the next one not sleep.
+    pub(crate) fn notify(&self) {
+        if self.sleep.notify() {
+            self.signal();
+        }
+    }
+
+    fn signal(&self) {
+        if !self.is_ours() {
+            return;
+        }
+        self.counters.notifies.fetch_add(1, Ordering::Relaxed);
+        self.wake_up.signal().expect("an eventfd of ours takes a signal");
+    }
+
+    /// Ends every operation of every registration, now and later.
+    pub(crate) fn evict_all(&self) {
+        self.gone.store(true, Ordering::Release);
+        for index in 0..self.arena.seal() {
+            if let Some(slot) = self.arena.slot(index) {
+                slot.close();
+            }
+        }
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == sys::process_id()
+    }
+
+    fn check_usable(&self) -> io::Result<()> {
+        if self.is_gone() || !self.is_ours() { Err(ReactorGone.into()) } else { Ok(()) }
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.clock.now_ns()
+    }
+
+    pub(crate) fn ns_at(&self, instant: Instant) -> u64 {
+        self.clock.ns_at(instant)
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Moves a clock that is moved by hand.
+    pub(crate) fn advance(&self, by: Duration) -> bool {
+        let moved = self.clock.advance(by);
+        if moved {
+            self.notify();
+        }
+        moved
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.counters.read(self.arena.tenants())
+    }
+}
+
+fn look(index: u32, slot: &Slot, now_ns: u64, wheel: &mut Wheel, turned: &mut Turned) {
+    let looked = slot.look(now_ns);
+    if let Some(at_ns) = looked.again_ns {
+        wheel.file(index, at_ns);
+    }
+    turned.expiries += looked.expired;
+    turned.wakes += looked.woken;
+}

@@ -1,0 +1,102 @@
+//! Which way data flows, what a socket asks to be told, and what the kernel told.
+
+use std::fmt;
+
+/// One of the two directions of a descriptor. They share nothing: not a deadline, not a waiter,
+/// not a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Reading, accepting, receiving.
+    Read,
+    /// Writing, connecting, sending.
+    Write,
+}
+
+impl Direction {
+    /// Both, in the order in which they are always visited.
+    pub const BOTH: [Direction; 2] = [Direction::Read, Direction::Write];
+}
+
+/// The directions that a registration asks epoll for. Chosen once: the registration is
+/// edge-triggered and is never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interest {
+    /// Readability, urgent data and the peer's half-close: listeners, the read end of a pipe.
+    Readable,
+    /// Writability: the write end of a pipe.
+    Writable,
+    /// Both: a TCP stream.
+    Both,
+}
+
+impl Interest {
+    pub(crate) fn includes(self, direction: Direction) -> bool {
+        match direction {
+            Direction::Read => self != Interest::Writable,
+            Direction::Write => self != Interest::Readable,
+        }
+    }
+}
+
+/// What an event said of a descriptor, as a set. A hint, never a promise.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Ready(u8);
+
+impl Ready {
+    /// Nothing.
+    pub const EMPTY: Ready = Ready(0);
+    /// A read may succeed, find the end of the stream, or fail with the socket's error.
+    pub const READABLE: Ready = Ready(1);
+    /// A write may succeed, or fail with the socket's error.
+    pub const WRITABLE: Ready = Ready(1 << 1);
+    /// The peer will send no more.
+    pub const READ_HANGUP: Ready = Ready(1 << 2);
+    /// The peer will take no more.
+    pub const WRITE_HANGUP: Ready = Ready(1 << 3);
+    /// The socket has an error to report.
+    pub const ERROR: Ready = Ready(1 << 4);
+    /// Urgent (out-of-band) data.
+    pub const PRIORITY: Ready = Ready(1 << 5);
+
+    const NAMES: [(&'static str, Ready); 6] = [
+        ("READABLE", Ready::READABLE),
+        ("WRITABLE", Ready::WRITABLE),
+        ("READ_HANGUP", Ready::READ_HANGUP),
+        ("WRITE_HANGUP", Ready::WRITE_HANGUP),
+        ("ERROR", Ready::ERROR),
+        ("PRIORITY", Ready::PRIORITY),
+    ];
+
+    /// Whether everything in `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: Ready) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether anything in `other` is in this set.
+    #[must_use]
+    pub const fn intersects(self, other: Ready) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Everything that is in either set.
+    #[must_use]
+    pub const fn union(self, other: Ready) -> Ready {
+        Ready(self.0 | other.0)
+    }
+
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u8) -> Ready {
+        Ready(bits & 0x3f)
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Ready::NAMES.iter().filter(|(_, flag)| self.contains(*flag));
+        f.debug_set().entries(names.map(|(name, _)| format_args!("{name}").to_string())).finish()
+    }
+}

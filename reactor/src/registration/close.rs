@@ -1,0 +1,64 @@
+//! The end of a descriptor: no operation begins, and the last one inside ends it.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd;
+
+use super::Registration;
+use crate::error::Closed;
+use crate::gate::Last;
+
+impl<T: AsFd> Registration<T> {
+    /// Closes it, as Go's `Close` does: pending operations fail with [`Closed`], and so do all later
+    /// ones. Resolves when the descriptor is closed, which is as soon as no operation is inside a
+    /// system call; a port can then be bound again.
+    ///
+    /// The descriptor's number is free when the registration is dropped; until then it stands for
+    /// nothing, so that whoever has borrowed it never reaches another's.
+    ///
+    /// Closing takes place on the thread that polls: a socket that lingers blocks it.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if it was closed before.
+    ///
+    /// # Cancel safety
+    ///
+    /// It closes when it is first polled. Dropped after that, it closes all the same.
+    pub async fn close(&self) -> io::Result<()> {
+        if !self.gate.shut() {
+            return Err(Closed.into());
+        }
+        self.slot.close();
+        self.reactor.shared().deregister(self.as_fd());
+        let ended = self.leave();
+        poll_fn(|cx| self.gate.poll_done(cx)).await;
+        ended
+    }
+
+    /// Leaves the gate; the last one out after it was shut ends the descriptor.
+    fn leave(&self) -> io::Result<()> {
+        if self.gate.leave() == Last::No {
+            return Ok(());
+        }
+        let ended = self.reactor.shared().end(self.as_fd());
+        self.gate.done();
+        ended
+    }
+}
+
+/// An operation that is past the gate, until it is dropped: also when the operation panics.
+pub(super) struct Inside<'a, T: AsFd>(&'a Registration<T>);
+
+impl<'a, T: AsFd> Inside<'a, T> {
+    pub(super) fn enter(registration: &'a Registration<T>) -> io::Result<Self> {
+        if registration.gate.enter() { Ok(Self(registration)) } else { Err(Closed.into()) }
+    }
+}
+
+impl<T: AsFd> Drop for Inside<'_, T> {
+    fn drop(&mut self) {
+        // The closer is told that it is done, not how: there is nothing to be done about it here.
+        let _ = self.0.leave();
+    }
+}

@@ -1,0 +1,153 @@
+//! What a socket holds: its descriptor, a slot of the reactor, and the gate between the two.
+//!
+//! The way of an operation ([`operation`]): ask the slot; pass the gate; make the system call; tell
+//! the slot what that found out about readiness.
+
+mod close;
+mod deadline;
+mod operation;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use crate::arena::OwnedSlot;
+use crate::driver::Reactor;
+use crate::error::{Closed, OpError, ReactorGone};
+use crate::gate::Gate;
+use crate::ready::Interest;
+
+pub(crate) use deadline::set_slot_deadline;
+pub use operation::Readiness;
+
+/// A descriptor that a reactor watches, with readiness, deadlines and waiters for each direction.
+///
+/// It owns `T`, so the descriptor stays what it was registered as: for most uses an `OwnedFd` or a
+/// socket of the standard library, in non-blocking mode, which is the caller's to see to. A reference
+/// does as well.
+///
+/// Everything takes `&self`: any number of tasks may use it at once, in either direction.
+///
+/// ```
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let mut future = std::pin::pin!(future);
+/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     loop {
+/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
+/// #         std::thread::yield_now();
+/// #     }
+/// # }
+/// use std::io::{Read, Write};
+/// use netpoll::{Direction, Interest, Reactor, Registration};
+///
+/// let (receiver, mut sender) = std::io::pipe()?;
+/// # fn nonblocking(_: &impl std::os::fd::AsFd) {}
+/// nonblocking(&receiver); // However you like to do that.
+/// let receiver = Registration::with(Reactor::global()?, receiver, Interest::Readable)?;
+///
+/// sender.write_all(b"hello")?;
+/// let mut buffer = [0; 8];
+/// let read = receiver.io(Direction::Read, |mut pipe| pipe.read(&mut buffer));
+/// assert_eq!(block_on(read)?, 5);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct Registration<T: AsFd> {
+    /// `None` only after `into_inner`.
+    io: Option<T>,
+    slot: OwnedSlot,
+    gate: Gate,
+    reactor: Reactor,
+}
+
+impl<T: AsFd> Registration<T> {
+    /// Registers a descriptor with the [global reactor](Reactor::global), for both directions.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with`](Self::with), or if there is no reactor to be had.
+    pub fn new(io: T) -> io::Result<Self> {
+        Self::with(Reactor::global()?, io, Interest::Both)
+    }
+
+    /// Registers a descriptor: once, edge-triggered, for life.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] that names the descriptor, around what `epoll_ctl(2)` said: `EEXIST` if it is
+    /// registered with this reactor already, `EPERM` for regular files and directories, which are
+    /// always ready, `EBADF` if it is not open. [`ReactorGone`] after a shutdown or in a forked
+    /// child. Nothing of the attempt remains.
+    pub fn with(reactor: &Reactor, io: T, interest: Interest) -> io::Result<Self> {
+        let slot = reactor.shared().allocate()?;
+        reactor
+            .shared()
+            .add(io.as_fd(), slot.token(), interest)
+            .map_err(|error| explain(io.as_fd(), error))?;
+        Ok(Self { io: Some(io), slot, gate: Gate::new(), reactor: reactor.clone() })
+    }
+
+    /// Whether it was closed, or the reactor shut down.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.slot.state().is_closed()
+    }
+
+    /// The registered object.
+    #[must_use]
+    pub fn get_ref(&self) -> &T {
+        self.io.as_ref().expect("only into_inner takes it")
+    }
+
+    /// The reactor that watches it.
+    #[must_use]
+    pub fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
+    /// Ends the registration and gives the object back, still non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if there is nothing left to give.
+    pub fn into_inner(mut self) -> io::Result<T> {
+        if !self.gate.enter() {
+            return Err(Closed.into());
+        }
+        self.reactor.shared().deregister(self.as_fd());
+        Ok(self.io.take().expect("only into_inner takes it"))
+    }
+
+    fn check_open(&self) -> io::Result<()> {
+        if self.is_closed() { Err(closed(&self.reactor)) } else { Ok(()) }
+    }
+}
+
+impl<T: AsFd> AsFd for Registration<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: AsFd> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // Closed or given back: it has left epoll.
+        if let Some(io) = self.io.as_ref().filter(|_| self.gate.enter()) {
+            self.reactor.shared().deregister(io.as_fd());
+        }
+    }
+}
+
+pub(crate) fn closed(reactor: &Reactor) -> io::Error {
+    if reactor.shared().is_gone() { ReactorGone.into() } else { Closed.into() }
+}
+
+fn explain(fd: BorrowedFd<'_>, error: io::Error) -> io::Error {
+    let number = fd.as_raw_fd();
+    let cause = match error.raw_os_error() {
+        Some(libc::EEXIST) => " (it is registered with this reactor already)",
+        Some(libc::EPERM) => " (epoll takes no regular files or directories)",
+        Some(libc::EBADF) => " (it is not open)",
+        _ => "",
+    };
+    OpError::wrap("register", format_args!("descriptor {number}{cause}"), error)
+}

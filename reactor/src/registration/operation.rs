@@ -1,0 +1,248 @@
+//! Operations: wait until the slot says ready, pass the gate, try, and report back.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+
+use super::close::Inside;
+use super::{Registration, closed};
+use crate::error::DeadlineExceeded;
+use crate::ready::{Direction, Ready};
+use crate::slot::state::State;
+use crate::slot::waiters::Ticket;
+use crate::slot::{Slot, Status};
+
+/// That a direction was ready, and when: proof to clear the readiness by, if nothing has come since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    direction: Direction,
+    state: State,
+}
+
+impl Readiness {
+    /// What the reactor has seen of the descriptor, of both directions.
+    #[must_use]
+    pub fn ready(&self) -> Ready {
+        self.state.ready()
+    }
+}
+
+impl<T: AsFd> Registration<T> {
+    /// Takes a direction for ready until an operation finds otherwise: true of a new connection's
+    /// sending side, and likely of the receiving side of one that was just accepted.
+    pub fn assume_ready(&self, direction: Direction) {
+        let ready = match direction {
+            Direction::Read => Ready::READABLE,
+            Direction::Write => Ready::WRITABLE,
+        };
+        let _ = self.slot.deliver(self.slot.generation(), ready);
+    }
+
+    /// Ready when an operation of this direction may succeed, or must fail: in this order, when the
+    /// registration is closed ([`Closed`]), when the deadline has passed ([`DeadlineExceeded`]), when
+    /// the descriptor is ready. Go's order (`netpollcheckerr`), at every poll.
+    ///
+    /// Pending, it wakes the task for the next of these. Several tasks may poll; each is woken.
+    pub fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+    ) -> Poll<io::Result<Readiness>> {
+        self.outcome(direction, self.slot.wait(direction, Ticket::POLL, cx.waker()))
+    }
+
+    /// Waits until reading may succeed. Dropped, it has changed nothing.
+    pub async fn readable(&self) -> io::Result<Readiness> {
+        self.ready(Direction::Read).await
+    }
+
+    /// Waits until writing may succeed. Dropped, it has changed nothing.
+    pub async fn writable(&self) -> io::Result<Readiness> {
+        self.ready(Direction::Write).await
+    }
+
+    /// Waits until `direction` is ready. Dropped, it has changed nothing.
+    pub async fn ready(&self, direction: Direction) -> io::Result<Readiness> {
+        let mut waiting = Waiting::new(&self.slot, direction);
+        poll_fn(|cx| self.outcome(direction, waiting.poll(cx))).await
+    }
+
+    /// Makes an operation if the direction is ready, now or not at all.
+    ///
+    /// `operation` must return `WouldBlock` if and only if the descriptor did: that is how the
+    /// reactor learns that it is drained.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it is not ready; otherwise as for [`io`](Self::io).
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.attempt(self.now_ready(direction)?, operation, |_| false)
+    }
+
+    /// Makes an operation as soon as the direction is ready, and again until it does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`], [`DeadlineExceeded`], [`ReactorGone`], or what `operation` says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, `operation` has not succeeded.
+    pub async fn io<R>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut waiting = Waiting::new(&self.slot, direction);
+        poll_fn(|cx| {
+            let ready = || self.outcome(direction, waiting.poll(cx));
+            self.poll_attempts(ready, &mut operation, |_| false)
+        })
+        .await
+    }
+
+    /// [`io`](Self::io) for those who poll.
+    pub fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_attempts(|| self.poll_ready(cx, direction), operation, |_| false)
+    }
+
+    /// As [`try_io`](Self::try_io), for a stream: `operation` moves up to `len` bytes, and moving
+    /// fewer means that there was no more to move. That saves the call that would find it out.
+    pub fn try_transfer(
+        &self,
+        direction: Direction,
+        len: usize,
+        operation: impl FnOnce(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.attempt(self.now_ready(direction)?, operation, |moved| is_short(*moved, len))
+    }
+
+    /// As [`io`](Self::io), for a stream; see [`try_transfer`](Self::try_transfer).
+    pub async fn transfer(
+        &self,
+        direction: Direction,
+        len: usize,
+        mut operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut waiting = Waiting::new(&self.slot, direction);
+        poll_fn(|cx| {
+            let ready = || self.outcome(direction, waiting.poll(cx));
+            self.poll_attempts(ready, &mut operation, |moved| is_short(*moved, len))
+        })
+        .await
+    }
+
+    /// As [`poll_io`](Self::poll_io), for a stream; see [`try_transfer`](Self::try_transfer).
+    pub fn poll_transfer(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        len: usize,
+        operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let ready = || self.poll_ready(cx, direction);
+        self.poll_attempts(ready, operation, |moved| is_short(*moved, len))
+    }
+
+    /// Forgets that the direction was ready, unless an event has come since `readiness`. For
+    /// operations that are made without [`try_io`](Self::try_io), after they blocked.
+    pub fn clear_ready(&self, readiness: Readiness) {
+        self.slot.drained(readiness.direction, readiness.state);
+    }
+
+    fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
+        match self.outcome(direction, self.slot.status(direction)) {
+            Poll::Ready(ready) => ready,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn outcome(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
+        match status {
+            Status::Pending => Poll::Pending,
+            Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
+            Status::Expired => Poll::Ready(Err(DeadlineExceeded.into())),
+            Status::Closed => Poll::Ready(Err(closed(&self.reactor))),
+        }
+    }
+
+    fn poll_attempts<R>(
+        &self,
+        mut ready: impl FnMut() -> Poll<io::Result<Readiness>>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+        short: impl Fn(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let readiness = ready!(ready())?;
+            match self.attempt(readiness, &mut operation, &short) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn attempt<R>(
+        &self,
+        Readiness { direction, state }: Readiness,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+        short: impl FnOnce(&R) -> bool,
+    ) -> io::Result<R> {
+        let result = {
+            let _inside = Inside::enter(self)?;
+            operation(self.get_ref())
+        };
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.slot.drained(direction, state);
+            }
+            Ok(moved) if short(moved) => self.slot.short(direction, state),
+            _ => {}
+        }
+        result
+    }
+}
+
+/// A future's wait, which ends with the future.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a> {
+    slot: &'a Slot,
+    direction: Direction,
+    ticket: Option<Ticket>,
+}
+
+impl<'a> Waiting<'a> {
+    pub(crate) fn new(slot: &'a Slot, direction: Direction) -> Self {
+        Self { slot, direction, ticket: None }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Status {
+        let status = self.slot.status(self.direction);
+        if status != Status::Pending {
+            return status;
+        }
+        let ticket = *self.ticket.get_or_insert_with(|| self.slot.draw_ticket());
+        self.slot.wait(self.direction, ticket, cx.waker())
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.slot.leave(self.direction, ticket);
+        }
+    }
+}
+
+fn is_short(moved: usize, len: usize) -> bool {
+    moved > 0 && moved < len
+}

@@ -1,0 +1,363 @@
+//! The slot: what the reactor knows of one descriptor, or of one timer.
+//!
+//! A slot holds readiness, a deadline and waiters for each direction. It makes no system call and
+//! knows no descriptor; it never moves and is never freed while the reactor lives, so an event may
+//! reach it at any time and finds out by the generation whether it is meant.
+//!
+//! # How an event meets a waiter
+//!
+//! Everything both sides must agree on is in the state word (see [`state`]), and both move it by
+//! read-modify-write only:
+//!
+//! - **The waiter** puts its waker where wakers are taken from (the cell or the list), *then* says
+//!   so in the word (`waits`, `listed`), *then* looks at the word again.
+//! - **The waker side** (an event, an expiry, a close) puts what happened into the word and takes the
+//!   right to wake from it, in one step, *then* takes the waker.
+//!
+//! The word has one order of changes. If the waiter's came first, the waker side sees it and wakes.
+//! If it came second, the waiter's second look sees what happened, and it does not wait. A waiter
+//! that is inside the cell at that moment hides it from the waker side, and whom it holds; so after
+//! its second look it wakes everybody, if there is anything to be woken for.
+//!
+//! A deadline lies in a word of its own. Expiring it is a change there, *then* a change of the state
+//! (`lapsed`), so whoever sees the second sees the first, and the argument above holds for it too.
+//!
+//! # Invariants
+//!
+//! | | holds | held by |
+//! | --- | --- | --- |
+//! | I1 | an event acts only on the generation it was meant for | loom `late_event_after_reuse`, `tests/reuse.rs` |
+//! | I2 | closed is final for a tenant | `state::tests::closed_is_final` |
+//! | I3 | the directions share no counter and no flag but error and closed | `state::tests::directions_are_independent` |
+//! | I4 | readiness that came after an operation began survives the clearing that follows it | loom `event_between_operation_and_clear` |
+//! | I5 | whoever waits while something is there to wake it is woken | loom `event_against_waiter`, `deadline_against_waiter`, `close_against_waiter`, `two_waiters` |
+//! | I6 | no waker is woken, cloned or dropped under a lock or inside a cell | `tests/wakers.rs` |
+//! | I7 | a waker that panics loses no other wake-up | `tests/wakers.rs` |
+//! | I8 | an expiry for a deadline that was moved changes nothing | loom `deadline_set_against_firing` |
+
+pub(crate) mod state;
+pub(crate) mod waiters;
+
+use std::task::Waker;
+
+use crate::ready::{Direction, Ready};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::time::deadline::{Deadline, Look, SetAction};
+use crate::token::Generation;
+use state::{Closing, Delivery, Entry, Owed, State};
+use waiters::{Cell, Joined, List, Placed, Ticket, Waiter, wake};
+
+/// Two cache lines: a task that reads and one that writes touch one each, and the word.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Slot {
+    state: AtomicU64,
+    read: Side,
+    tickets: AtomicU32,
+    /// The slot's place in the arm queue.
+    pub(crate) queued: AtomicBool,
+    pub(crate) next_armed: AtomicU32,
+    list: List,
+    write: Side,
+}
+
+#[derive(Debug)]
+struct Side {
+    deadline: Deadline,
+    cell: Cell,
+}
+
+/// What an operation finds when it is about to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Status {
+    /// Go on. The state is what its clearing will be compared with.
+    Ready(State),
+    /// Nothing to do yet.
+    Pending,
+    /// The deadline has passed.
+    Expired,
+    /// The socket is closed.
+    Closed,
+}
+
+/// What the reactor learned by looking at a slot's deadlines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Looked {
+    /// When to look again.
+    pub(crate) again_ns: Option<u64>,
+    pub(crate) expired: u64,
+    pub(crate) woken: u64,
+}
+
+impl Slot {
+    pub(crate) fn new() -> Self {
+        let side = || Side { deadline: Deadline::new(), cell: Cell::new() };
+        Self {
+            state: AtomicU64::new(State::VACANT.0),
+            read: side(),
+            tickets: AtomicU32::new(0),
+            queued: AtomicBool::new(false),
+            next_armed: AtomicU32::new(0),
+            list: List::new(),
+            write: side(),
+        }
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.state().generation()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State(self.state.load(Ordering::Acquire))
+    }
+
+    /// Whether an operation of this direction may begin, in Go's order: closed, deadline, ready.
+    ///
+    /// One load; a second one only on a slot on which a deadline has passed before.
+    pub(crate) fn status(&self, direction: Direction) -> Status {
+        let state = self.state();
+        if state.is_closed() {
+            Status::Closed
+        } else if state.has_lapsed(direction) && self.side(direction).deadline.is_expired() {
+            Status::Expired
+        } else if state.is_ready(direction) {
+            Status::Ready(state)
+        } else {
+            Status::Pending
+        }
+    }
+
+    /// As [`status`](Self::status); if that is pending, `waker` is woken when it changes.
+    pub(crate) fn wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
+        let status = self.status(direction);
+        if status != Status::Pending {
+            return status;
+        }
+        self.seat(direction, Waiter { ticket, waker: waker.clone() });
+        let status = self.status(direction);
+        if status != Status::Pending {
+            self.wake_all(direction);
+        }
+        status
+    }
+
+    /// A number that no other waiter of this slot has.
+    pub(crate) fn draw_ticket(&self) -> Ticket {
+        // Relaxed: only that the numbers differ matters.
+        match self.tickets.fetch_add(1, Ordering::Relaxed).wrapping_add(1) {
+            0 => self.draw_ticket(),
+            number => Ticket(number),
+        }
+    }
+
+    /// The waiter with this ticket waits no more.
+    pub(crate) fn leave(&self, direction: Direction, ticket: Ticket) {
+        if !self.state().has_waiter(direction) {
+            return;
+        }
+        let mut seated = None;
+        if self.enter(direction) {
+            let mut inside = self.side(direction).cell.enter();
+            seated = inside.take_if(ticket);
+            let occupied = inside.is_occupied();
+            self.update(|state| state.leave_cell(direction, occupied));
+        }
+        let listed = self.list.leave(direction, ticket);
+        if self.status(direction) != Status::Pending {
+            self.wake_all(direction);
+        }
+        drop((seated, listed));
+    }
+
+    /// An event. Returns how many waiters it woke, or `None` if it was for another tenant.
+    pub(crate) fn deliver(&self, generation: Generation, seen: Ready) -> Option<u64> {
+        let delivery = self.update_with(|state| match state.deliver(generation, seen) {
+            Delivery::Stale => (state, Delivery::Stale),
+            delivered @ Delivery::Delivered { next, .. } => (next, delivered),
+        });
+        match delivery {
+            Delivery::Stale => None,
+            Delivery::Delivered { read, write, .. } => {
+                Some(self.settle(Direction::Read, read) + self.settle(Direction::Write, write))
+            }
+        }
+    }
+
+    /// An operation that began at `before` found the descriptor drained (`WouldBlock`).
+    pub(crate) fn drained(&self, direction: Direction, before: State) {
+        self.update_if(|state| state.drained(direction, before));
+    }
+
+    /// An operation that began at `before` moved less than it could have, on a stream.
+    pub(crate) fn short(&self, direction: Direction, before: State) {
+        self.update_if(|state| state.short(direction, before));
+    }
+
+    /// A new deadline, in the reactor's time. The caller has seen that it is to come.
+    pub(crate) fn set_deadline(&self, direction: Direction, time_ns: u64) -> SetAction {
+        self.side(direction).deadline.set(time_ns)
+    }
+
+    pub(crate) fn clear_deadline(&self, direction: Direction) {
+        self.side(direction).deadline.clear();
+    }
+
+    /// A deadline that has passed already: pending operations fail now, later ones before they
+    /// begin.
+    pub(crate) fn expire(&self, direction: Direction) -> u64 {
+        self.side(direction).deadline.expire();
+        self.lapse(direction)
+    }
+
+    /// The reactor looks whether deadlines are due.
+    pub(crate) fn look(&self, now_ns: u64) -> Looked {
+        let mut looked = Looked::default();
+        for direction in Direction::BOTH {
+            match self.side(direction).deadline.look(now_ns) {
+                Look::Idle => {}
+                Look::Again(at) => {
+                    looked.again_ns = Some(looked.again_ns.map_or(at, |other| other.min(at)));
+                }
+                Look::Expired => {
+                    looked.expired += 1;
+                    looked.woken += self.lapse(direction);
+                }
+            }
+        }
+        looked
+    }
+
+    /// Ends every operation, now and later. False if that had been done.
+    pub(crate) fn close(&self) -> bool {
+        let closing = self.update_with(|state| match state.close() {
+            Closing::Already => (state, Closing::Already),
+            closed @ Closing::Closed { next, .. } => (next, closed),
+        });
+        match closing {
+            Closing::Already => false,
+            Closing::Closed { read, write, .. } => {
+                self.settle(Direction::Read, read);
+                self.settle(Direction::Write, write);
+                true
+            }
+        }
+    }
+
+    /// The tenant goes. Wakers that were left behind by `poll_*` calls are woken a last time.
+    pub(crate) fn vacate(&self) {
+        let (read, write) = self.update_with(|state| {
+            let (next, read, write) = state.vacate();
+            (next, (read, write))
+        });
+        for direction in Direction::BOTH {
+            self.side(direction).deadline.reset();
+        }
+        self.settle(Direction::Read, read);
+        self.settle(Direction::Write, write);
+    }
+
+    fn side(&self, direction: Direction) -> &Side {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+
+    /// Puts a waiter where wakers are taken from: into the cell, or onto the list.
+    fn seat(&self, direction: Direction, waiter: Waiter) {
+        if !self.enter(direction) {
+            return self.join(direction, waiter);
+        }
+        let placed = self.side(direction).cell.enter().place(waiter);
+        self.update(|state| state.leave_cell(direction, true));
+        match placed {
+            Placed::Seated(older) => drop(older),
+            Placed::Taken(waiter) => self.join(direction, waiter),
+        }
+    }
+
+    fn join(&self, direction: Direction, waiter: Waiter) {
+        let joined = self.list.join(direction, waiter);
+        self.update(|state| state.list(direction));
+        match joined {
+            Joined::Added => {}
+            Joined::Replaced(older) => drop(older),
+            Joined::Overflowed(oldest) => wake(oldest.waker),
+        }
+    }
+
+    /// Whether the cell is ours now. If so, `leave_cell` must follow.
+    fn enter(&self, direction: Direction) -> bool {
+        self.update_with(|state| match state.enter_cell(direction) {
+            Entry::Busy => (state, false),
+            Entry::Entered(next) => (next, true),
+        })
+    }
+
+    fn lapse(&self, direction: Direction) -> u64 {
+        let owed = self.update_with(|state| state.lapse(direction));
+        self.settle(direction, owed)
+    }
+
+    fn wake_all(&self, direction: Direction) -> u64 {
+        let owed = self.update_with(|state| state.claim_waiters(direction));
+        self.settle(direction, owed)
+    }
+
+    /// Wakes whom a transition gave us to wake: the cell's first, as it came first.
+    fn settle(&self, direction: Direction, owed: Owed) -> u64 {
+        let mut woken = 0;
+        if owed.cell {
+            let waiter = self.side(direction).cell.enter().take();
+            self.update(|state| state.leave_cell(direction, false));
+            if let Some(waiter) = waiter {
+                wake(waiter.waker);
+                woken += 1;
+            }
+        }
+        if owed.list {
+            for waiter in self.list.drain(direction) {
+                wake(waiter.waker);
+                woken += 1;
+            }
+        }
+        woken
+    }
+
+    fn update(&self, transition: impl Fn(State) -> State) {
+        self.update_with(|state| (transition(state), ()));
+    }
+
+    fn update_if(&self, transition: impl Fn(State) -> Option<State>) {
+        let mut seen = self.state.load(Ordering::Acquire);
+        while let Some(next) = transition(State(seen)) {
+            match self.compare_exchange(seen, next) {
+                Ok(_) => return,
+                Err(changed) => seen = changed,
+            }
+        }
+    }
+
+    /// Moves the word. It is written even where nothing changes: a second look relies on this
+    /// change coming before or after the other side's, which a mere load would not settle.
+    fn update_with<R>(&self, transition: impl Fn(State) -> (State, R)) -> R {
+        let mut seen = self.state.load(Ordering::Relaxed);
+        loop {
+            let (next, result) = transition(State(seen));
+            match self.compare_exchange(seen, next) {
+                Ok(_) => return result,
+                Err(changed) => seen = changed,
+            }
+        }
+    }
+
+    /// Acquire and release, always: what either side did before its change of the word, it did
+    /// before the other's later change.
+    fn compare_exchange(&self, seen: u64, next: State) -> Result<u64, u64> {
+        self.state.compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
+    }
+}
+
+const _: () = assert!(cfg!(netpoll_loom) || size_of::<Slot>() <= 128);

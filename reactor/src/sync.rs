@@ -1,0 +1,43 @@
+//! The one choice between `std` and `loom`.
+//!
+//! Every atomic, lock and cell that takes part in a handshake comes from here, so that the model
+//! checker explores exactly the code that ships. Under `--cfg netpoll_loom` the modules without
+//! system calls (`slot`, `arena`, `time`, `sleep`, `gate`, `arm`) are compiled into the
+//! models of `tests/loom`, on loom's types; everything else about them stays the same.
+
+#[cfg(not(netpoll_loom))]
+mod imp {
+    pub(crate) use futures_util::task::AtomicWaker;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+
+    /// A cell with loom's interface, so that loom can watch every access to the real one.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        pub(crate) fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+            access(self.0.get())
+        }
+    }
+}
+
+#[cfg(netpoll_loom)]
+mod imp {
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::future::AtomicWaker;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+}
+
+pub(crate) use imp::*;
+
+/// Locks, and goes on after a panic elsewhere: nothing we guard is left half changed by one,
+/// because no code of a stranger (a waker, a closure) runs under any of our locks.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

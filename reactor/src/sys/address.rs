@@ -1,0 +1,117 @@
+//! Internet addresses in the kernel's form.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+pub(super) struct Address {
+    storage: MaybeUninit<libc::sockaddr_storage>,
+    len: libc::socklen_t,
+}
+
+impl Address {
+    pub(super) fn family_of(address: &SocketAddr) -> libc::c_int {
+        if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }
+    }
+
+    /// Room for any address.
+    pub(super) fn empty() -> Self {
+        let len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        Self { storage: MaybeUninit::zeroed(), len }
+    }
+
+    pub(super) fn as_ptr(&self) -> (*const libc::sockaddr, libc::socklen_t) {
+        (self.storage.as_ptr().cast(), self.len)
+    }
+
+    pub(super) fn as_mut_ptrs(&mut self) -> (*mut libc::sockaddr, *mut libc::socklen_t) {
+        (self.storage.as_mut_ptr().cast(), &raw mut self.len)
+    }
+
+    pub(super) fn to_std(&self) -> io::Result<SocketAddr> {
+        // SAFETY: it began as zeroes, which are a valid `sockaddr_storage`, and the kernel wrote
+        // integers over them.
+        let family = unsafe { self.storage.assume_init_ref() }.ss_family;
+        match libc::c_int::from(family) {
+            libc::AF_INET => Ok(self.read::<libc::sockaddr_in>().to_std()),
+            libc::AF_INET6 => Ok(self.read::<libc::sockaddr_in6>().to_std()),
+            other => {
+                let message = format!("an address of family {other} is not an internet address");
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+
+    fn holding<T: Internet>(address: T) -> Self {
+        let mut this = Self::empty();
+        this.len = size_of::<T>() as libc::socklen_t;
+        // SAFETY: the storage is larger than any `Internet` address and aligned for all.
+        unsafe { this.storage.as_mut_ptr().cast::<T>().write(address) };
+        this
+    }
+
+    fn read<T: Internet>(&self) -> T {
+        // SAFETY: the storage is larger than any `Internet` address, aligned for all, initialised,
+        // and such an address is integers only.
+        unsafe { self.storage.as_ptr().cast::<T>().read() }
+    }
+}
+
+/// The two shapes that lie in an [`Address`]: plain integers, no larger than its storage.
+trait Internet: Copy {
+    fn to_std(self) -> SocketAddr;
+}
+
+impl Internet for libc::sockaddr_in {
+    fn to_std(self) -> SocketAddr {
+        let ip = Ipv4Addr::from(self.sin_addr.s_addr.to_ne_bytes());
+        SocketAddrV4::new(ip, u16::from_be(self.sin_port)).into()
+    }
+}
+
+impl Internet for libc::sockaddr_in6 {
+    fn to_std(self) -> SocketAddr {
+        let ip = Ipv6Addr::from(self.sin6_addr.s6_addr);
+        let port = u16::from_be(self.sin6_port);
+        SocketAddrV6::new(ip, port, self.sin6_flowinfo, self.sin6_scope_id).into()
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(v4) => Self::holding(libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: v4.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
+                sin_zero: [0; 8],
+            }),
+            SocketAddr::V6(v6) => Self::holding(libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: v6.port().to_be(),
+                sin6_flowinfo: v6.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
+                sin6_scope_id: v6.scope_id(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        for text in ["127.0.0.1:80", "[2001:db8::1]:65535", "[fe80::1%3]:7", "0.0.0.0:0"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(Address::from(address).to_std().unwrap(), address);
+        }
+    }
+
+    #[test]
+    fn another_family_is_an_error() {
+        let error = Address::empty().to_std().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+}

@@ -1,0 +1,176 @@
+//! epoll: one edge-triggered registration for each descriptor, for life.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use super::{check, owned};
+use crate::ready::{Direction, Interest, Ready};
+use crate::sync::{AtomicBool, Ordering};
+
+#[derive(Debug)]
+pub(crate) struct Epoll {
+    fd: OwnedFd,
+    /// The kernel has no `epoll_pwait2` (before 5.11), or a filter forbids it.
+    whole_milliseconds: AtomicBool,
+}
+
+/// Where the kernel puts events. One for each turn's owner.
+pub(crate) struct Events {
+    buffer: Vec<libc::epoll_event>,
+}
+
+impl Events {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self { buffer: Vec::with_capacity(capacity) }
+    }
+
+    /// The events of the last wait: the user data, and what it says.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Ready)> {
+        // Copied field by field: the struct is packed on x86-64.
+        self.buffer.iter().map(|event| (event.u64, readiness(event.events)))
+    }
+}
+
+impl Epoll {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: no pointers.
+        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        Ok(Self { fd: owned(fd), whole_milliseconds: AtomicBool::new(false) })
+    }
+
+    /// Registers a descriptor. What it is ready for already is its first edge.
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, data: u64, interest: Interest) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: mask(interest), u64: data };
+        self.control(libc::EPOLL_CTL_ADD, fd, &raw mut event)
+    }
+
+    /// Ends a registration.
+    pub(crate) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut())
+    }
+
+    fn control(
+        &self,
+        operation: libc::c_int,
+        fd: BorrowedFd<'_>,
+        event: *mut libc::epoll_event,
+    ) -> io::Result<()> {
+        // SAFETY: `event` is null for DEL, which ignores it, or points to the caller's event.
+        check(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), operation, fd.as_raw_fd(), event) })
+            .map(drop)
+    }
+
+    /// Waits for events, for `timeout` or for ever. A signal is an empty turn: the caller knows best
+    /// how much time is left.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.buffer.clear();
+        let fine = timeout.filter(|timeout| !timeout.is_zero());
+        let exact = fine.is_some() && !self.whole_milliseconds.load(Ordering::Relaxed);
+        let waited = match fine {
+            Some(timeout) if exact => self.wait_nanoseconds(events, timeout),
+            _ => self.wait_milliseconds(events, timeout),
+        };
+        match waited {
+            Ok(count) => {
+                // SAFETY: the kernel filled so many elements, at most the capacity we passed.
+                unsafe { events.buffer.set_len(count as usize) };
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if exact && is_missing(&error) => {
+                self.whole_milliseconds.store(true, Ordering::Relaxed);
+                self.wait(events, timeout)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait_milliseconds(
+        &self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<libc::c_int> {
+        // Rounded up: to wait too little is to wait again.
+        let timeout = timeout.map_or(-1, |timeout| {
+            libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000))
+                .unwrap_or(libc::c_int::MAX)
+        });
+        let capacity = events.buffer.capacity() as libc::c_int;
+        let buffer = events.buffer.as_mut_ptr();
+        // SAFETY: `buffer` has room for `capacity` events.
+        check(unsafe { libc::epoll_wait(self.fd.as_raw_fd(), buffer, capacity, timeout) })
+    }
+
+    /// `epoll_pwait2(2)`, by number: glibc has had a wrapper only since 2.35.
+    fn wait_nanoseconds(&self, events: &mut Events, timeout: Duration) -> io::Result<libc::c_int> {
+        let timeout = libc::timespec {
+            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        let capacity = events.buffer.capacity() as libc::c_int;
+        let buffer = events.buffer.as_mut_ptr();
+        // SAFETY: `buffer` has room for `capacity` events, `timeout` outlives the call, and there is
+        // no signal mask, of any size.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                self.fd.as_raw_fd(),
+                buffer,
+                capacity,
+                &raw const timeout,
+                std::ptr::null::<libc::sigset_t>(),
+                0usize,
+            )
+        };
+        check(count as libc::c_int)
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Whether the call itself is not to be had: an old kernel, or a sandbox that has not heard of it.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
+}
+
+/// What is asked of epoll. The half-close and the urgent mark are asked for with reading: without
+/// them a reader that trusts a short read misses the end of the stream, or what follows the mark.
+fn mask(interest: Interest) -> u32 {
+    let mut mask = libc::EPOLLET;
+    if interest.includes(Direction::Read) {
+        mask |= libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI;
+    }
+    if interest.includes(Direction::Write) {
+        mask |= libc::EPOLLOUT;
+    }
+    mask as u32
+}
+
+/// What an event says. A hang-up or an error makes both directions ready: the next operation finds
+/// out what it is.
+fn readiness(events: u32) -> Ready {
+    const READ: Ready = Ready::READABLE;
+    const BOTH: Ready = Ready::READABLE.union(Ready::WRITABLE);
+    const HANGUP: Ready = BOTH.union(Ready::READ_HANGUP).union(Ready::WRITE_HANGUP);
+    let meanings = [
+        (libc::EPOLLIN, READ),
+        (libc::EPOLLPRI, READ.union(Ready::PRIORITY)),
+        (libc::EPOLLRDHUP, READ.union(Ready::READ_HANGUP)),
+        (libc::EPOLLOUT, Ready::WRITABLE),
+        (libc::EPOLLHUP, HANGUP),
+        (libc::EPOLLERR, BOTH.union(Ready::ERROR)),
+    ];
+    let said = meanings.iter().filter(|(bit, _)| events & *bit as u32 != 0);
+    said.fold(Ready::EMPTY, |all, (_, ready)| all.union(*ready))
+}

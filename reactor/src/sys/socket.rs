@@ -1,0 +1,257 @@
+//! Socket calls for the crates that make sockets: each is one system call, safe, non-blocking, and
+//! retried after a signal. What the standard library does as well is not repeated here.
+//!
+//! ```
+//! use std::os::fd::AsFd;
+//! use netpoll::socket;
+//!
+//! let address = "127.0.0.1:0".parse().unwrap();
+//! let listener = socket::stream(&address)?;
+//! socket::bind(listener.as_fd(), &address)?;
+//! socket::listen(listener.as_fd())?;
+//! let nobody = socket::accept(listener.as_fd()).unwrap_err();
+//! assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+//! # std::io::Result::Ok(())
+//! ```
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use super::address::Address;
+use super::{check, check_len, owned, retry};
+
+/// The most buffers that one vectored call takes (`IOV_MAX`).
+const MOST_BUFFERS: usize = 1024;
+
+/// What keeps a silent connection from looking alive: after `idle` without a byte, `count` probes,
+/// `interval` apart. `None` leaves a value as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// `TCP_KEEPIDLE`, rounded up to seconds.
+    pub idle: Option<Duration>,
+    /// `TCP_KEEPINTVL`, rounded up to seconds.
+    pub interval: Option<Duration>,
+    /// `TCP_KEEPCNT`.
+    pub count: Option<u32>,
+}
+
+impl Default for KeepAlive {
+    /// Go's: 15 seconds, 15 seconds, 9 (`net/dial.go`, `net/tcpsockopt_unix.go`).
+    fn default() -> Self {
+        let period = Some(Duration::from_secs(15));
+        Self { idle: period, interval: period, count: Some(9) }
+    }
+}
+
+/// A TCP socket of the family of `address`. `socket(2)`
+pub fn stream(address: &SocketAddr) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers.
+    check(unsafe { libc::socket(Address::family_of(address), kind, 0) }).map(owned)
+}
+
+/// `bind(2)`
+pub fn bind(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
+    let address = Address::from(*address);
+    let (pointer, len) = address.as_ptr();
+    // SAFETY: `pointer` is to `len` bytes of an address, which outlives the call.
+    check(unsafe { libc::bind(fd.as_raw_fd(), pointer, len) }).map(drop)
+}
+
+/// `listen(2)`, with the longest queue that the system allows (`net.core.somaxconn`).
+pub fn listen(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(fd.as_raw_fd(), libc::c_int::MAX) }).map(drop)
+}
+
+/// `connect(2)`. `WouldBlock` means that it has begun: wait until the socket is writable, then ask
+/// for its error.
+pub fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
+    let address = Address::from(*address);
+    let (pointer, len) = address.as_ptr();
+    // SAFETY: `pointer` is to `len` bytes of an address, which outlives the call.
+    match check(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) }) {
+        Ok(_) => Ok(()),
+        Err(error) => match error.raw_os_error() {
+            // Interrupted, it goes on all the same (connect(2)): it is not called again.
+            Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR) => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Some(libc::EISCONN) => Ok(()),
+            _ => Err(error),
+        },
+    }
+}
+
+/// `accept4(2)`. A connection that was gone before we came to it (`ECONNABORTED`) is passed over.
+pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    loop {
+        let mut peer = Address::empty();
+        let (pointer, len) = peer.as_mut_ptrs();
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: `pointer` is to room for any address, and `len` says how much.
+        let accepted = check(unsafe { libc::accept4(fd.as_raw_fd(), pointer, len, flags) });
+        match accepted.map(owned) {
+            Ok(socket) => return Ok((socket, peer.to_std()?)),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR | libc::ECONNABORTED) => {}
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+/// `recv(2)` into memory that need not be initialised. Returns what it filled.
+pub fn recv_uninit<'a>(
+    fd: BorrowedFd<'_>,
+    buffer: &'a mut [MaybeUninit<u8>],
+) -> io::Result<&'a mut [u8]> {
+    let pointer = buffer.as_mut_ptr();
+    // SAFETY: the kernel writes at most `buffer.len()` bytes to `pointer`.
+    let recv = || unsafe { libc::recv(fd.as_raw_fd(), pointer.cast(), buffer.len(), 0) };
+    let len = retry(|| check_len(recv()))?;
+    let filled = &mut buffer[..len];
+    // SAFETY: the kernel wrote these `len` bytes; a byte has the layout of its `MaybeUninit`.
+    Ok(unsafe { &mut *(std::ptr::from_mut(filled) as *mut [u8]) })
+}
+
+/// `recv(2)`. Zero is the end of the stream, unless `buffer` is empty.
+pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    recv_flags(fd, buffer, 0)
+}
+
+/// `recv(2)` with `MSG_PEEK`: what it returns stays to be received.
+pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    recv_flags(fd, buffer, libc::MSG_PEEK)
+}
+
+fn recv_flags(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    let (pointer, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: the kernel writes at most `len` bytes to `pointer`.
+    retry(|| check_len(unsafe { libc::recv(fd.as_raw_fd(), pointer, len, flags) }))
+}
+
+/// `send(2)`
+pub fn send(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
+    let (pointer, len) = (buffer.as_ptr().cast(), buffer.len());
+    // SAFETY: the kernel reads `len` bytes from `pointer`.
+    retry(|| check_len(unsafe { libc::send(fd.as_raw_fd(), pointer, len, libc::MSG_NOSIGNAL) }))
+}
+
+/// `recvmsg(2)` into several buffers, the first 1,024 of them.
+pub fn recv_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    let mut message = message(buffers.as_mut_ptr().cast(), buffers.len());
+    // SAFETY: `IoSliceMut` has the layout of `iovec` (its documentation), and every buffer is
+    // borrowed for longer than the call.
+    retry(|| check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) }))
+}
+
+/// `sendmsg(2)` from several buffers, the first 1,024 of them.
+pub fn send_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    let message = message(buffers.as_ptr().cast_mut().cast(), buffers.len());
+    // SAFETY: `IoSlice` has the layout of `iovec` (its documentation), sending only reads it, and
+    // every buffer is borrowed for longer than the call.
+    let send = || unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    retry(|| check_len(send()))
+}
+
+fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
+    // SAFETY: a `msghdr` of zeroes is one without address, buffers and control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = buffers;
+    message.msg_iovlen = len.min(MOST_BUFFERS) as _;
+    message
+}
+
+/// `SO_REUSEADDR`
+pub fn set_reuse_address(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, &libc::c_int::from(on))
+}
+
+/// `SO_LINGER`
+pub fn linger(fd: BorrowedFd<'_>) -> io::Result<Option<Duration>> {
+    let off = libc::linger { l_onoff: 0, l_linger: 0 };
+    let linger = option(fd, libc::SOL_SOCKET, libc::SO_LINGER, off)?;
+    Ok((linger.l_onoff != 0).then(|| Duration::from_secs(linger.l_linger as u64)))
+}
+
+/// `SO_LINGER`, rounded up to seconds. Zero makes closing reset the connection.
+pub fn set_linger(fd: BorrowedFd<'_>, linger: Option<Duration>) -> io::Result<()> {
+    let value = libc::linger {
+        l_onoff: linger.is_some().into(),
+        l_linger: linger.map_or(0, seconds_rounded_up),
+    };
+    set_option(fd, libc::SOL_SOCKET, libc::SO_LINGER, &value)
+}
+
+/// Whether keep-alive probes are sent, and when.
+pub fn keepalive(fd: BorrowedFd<'_>) -> io::Result<Option<KeepAlive>> {
+    if option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 0)? == 0 {
+        return Ok(None);
+    }
+    let tcp = |name| option::<libc::c_int>(fd, libc::IPPROTO_TCP, name, 0);
+    let seconds = |name| tcp(name).map(|seconds| Some(Duration::from_secs(seconds as u64)));
+    Ok(Some(KeepAlive {
+        idle: seconds(libc::TCP_KEEPIDLE)?,
+        interval: seconds(libc::TCP_KEEPINTVL)?,
+        count: Some(tcp(libc::TCP_KEEPCNT)? as u32),
+    }))
+}
+
+/// Sends keep-alive probes, or none.
+pub fn set_keepalive(fd: BorrowedFd<'_>, keepalive: Option<KeepAlive>) -> io::Result<()> {
+    let on = libc::c_int::from(keepalive.is_some());
+    set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, &on)?;
+    let Some(KeepAlive { idle, interval, count }) = keepalive else { return Ok(()) };
+    let count = count.map(|count| libc::c_int::try_from(count).unwrap_or(libc::c_int::MAX));
+    let values = [
+        (libc::TCP_KEEPIDLE, idle.map(seconds_rounded_up)),
+        (libc::TCP_KEEPINTVL, interval.map(seconds_rounded_up)),
+        (libc::TCP_KEEPCNT, count),
+    ];
+    for (name, value) in values {
+        if let Some(value) = value {
+            set_option(fd, libc::IPPROTO_TCP, name, &value)?;
+        }
+    }
+    Ok(())
+}
+
+/// `TCP_NODELAY`
+pub fn set_nodelay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &libc::c_int::from(on))
+}
+
+fn seconds_rounded_up(duration: Duration) -> libc::c_int {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    libc::c_int::try_from(duration.as_secs().saturating_add(up)).unwrap_or(libc::c_int::MAX)
+}
+
+fn set_option<T>(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let len = size_of::<T>() as libc::socklen_t;
+    let pointer = std::ptr::from_ref(value).cast();
+    // SAFETY: the kernel reads `len` bytes of `value`.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, pointer, len) }).map(drop)
+}
+
+/// Reads an option whose type is plain integers, starting from `value`.
+fn option<T>(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    mut value: T,
+) -> io::Result<T> {
+    let mut len = size_of::<T>() as libc::socklen_t;
+    let pointer = (&raw mut value).cast();
+    // SAFETY: the kernel writes at most `len` bytes of `value`, integers, which any bits are.
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut len) })?;
+    Ok(value)
+}

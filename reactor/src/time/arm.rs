@@ -1,0 +1,73 @@
+//! The arm queue: slots whose deadlines the reactor must look at earlier than it had filed them.
+//!
+//! An intrusive stack of slot indices: any thread pushes, whoever turns the reactor takes it whole.
+//! A slot is in it once at most, so it never grows and never allocates.
+//!
+//! # The handshake
+//!
+//! - **The setter** stores the deadline, *then* marks the slot as queued, and pushes it if it was not.
+//! - **The reactor** takes the stack; for each slot it unmarks it, *then* looks at the deadline.
+//!
+//! Both changes of the mark are read-modify-writes. If the setter's comes first, the reactor's look
+//! sees the deadline. If it comes second, the setter finds the slot unmarked and pushes it again.
+
+use crate::slot::Slot;
+use crate::sync::{AtomicU32, Ordering};
+
+/// No slot: the end of the stack. The arena's limit is far below.
+const END: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct ArmQueue {
+    head: AtomicU32,
+}
+
+impl ArmQueue {
+    pub(crate) fn new() -> Self {
+        Self { head: AtomicU32::new(END) }
+    }
+
+    /// Puts a slot into the queue, unless it is there.
+    pub(crate) fn push(&self, slot: &Slot, index: u32) {
+        if slot.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // From here to the exchange the link is ours: we turned the mark from false to true.
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            // Relaxed: the exchange releases it.
+            slot.next_armed.store(head, Ordering::Relaxed);
+            match self.head.compare_exchange_weak(head, index, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(changed) => head = changed,
+            }
+        }
+    }
+
+    /// Whether there is nothing to take. Acquire, so that a sleeper that saw a setter's request for
+    /// an earlier turn sees its push as well.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.load(Ordering::Acquire) == END
+    }
+
+    /// Takes every slot, and calls `look` with each, after its mark is gone.
+    pub(crate) fn drain<'a>(
+        &self,
+        slot: impl Fn(u32) -> &'a Slot,
+        mut look: impl FnMut(u32, &'a Slot),
+    ) {
+        if self.is_empty() {
+            return;
+        }
+        let mut index = self.head.swap(END, Ordering::AcqRel);
+        while index != END {
+            let armed = slot(index);
+            // Before the mark goes: after it, the link may be the next pusher's.
+            let next = armed.next_armed.load(Ordering::Relaxed);
+            armed.queued.swap(false, Ordering::AcqRel);
+            look(index, armed);
+            index = next;
+        }
+    }
+}

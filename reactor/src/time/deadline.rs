@@ -1,0 +1,227 @@
+//! The deadline word of one direction: none, a time, or expired.
+//!
+//! # Who moves it
+//!
+//! - **A setter** stores a time, clears it, or stores "expired" when the time has passed already.
+//! - **The reactor** looks at the word when the time it filed for the slot has come, and when the
+//!   slot is in the arm queue. What is due it expires, by compare-and-swap from the very time that
+//!   was due: a deadline extended in the same instant is never reported as a timeout.
+//! - **An operation** only reads it.
+//!
+//! # The filed flag
+//!
+//! `filed` is a promise of the reactor: it will look at this word no later than the time in it.
+//! So a setter that finds the flag and moves the time *later* keeps the promise true by doing
+//! nothing at all: no queue, no lock, no wheel. It is one compare-and-swap (a plain store would
+//! overwrite an expiry that took the slot out of the wheel, and the new time would never be looked
+//! at). A setter that needs an earlier look drops the flag and asks for it. Clearing keeps the
+//! promise for whoever sets the next deadline: `cleared` marks a time that stands only for the
+//! promise. The reactor gives the promise when it files the slot, and takes it back, by dropping
+//! the word to none, when its look finds nothing to wait for.
+//!
+//! All of this happens in one word by read-modify-write, so it needs no ordering between words.
+
+use crate::sync::{AtomicU64, Ordering};
+
+const FILED: u64 = 1;
+const CLEARED: u64 = 1 << 1;
+const TIME_SHIFT: u32 = 2;
+
+/// The last time a word can hold, 146 years after the clock began: what lies beyond is clamped.
+const LAST_NS: u64 = u64::MAX >> (TIME_SHIFT + 1);
+
+/// A snapshot of the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word(u64);
+
+/// What a setter has to do after its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum SetAction {
+    /// Nothing: the reactor will look in time.
+    Nothing,
+    /// Ask the reactor to look at the slot by this time.
+    Arm(u64),
+}
+
+/// What the reactor found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Look {
+    /// Nothing to wait for.
+    Idle,
+    /// Look again at this time.
+    Again(u64),
+    /// It was due, and has expired by this look.
+    Expired,
+}
+
+impl Word {
+    pub(crate) const NONE: Word = Word(0);
+    pub(crate) const EXPIRED: Word = Word(u64::MAX);
+
+    fn at(time_ns: u64, flags: u64) -> Word {
+        Word(time_ns.clamp(1, LAST_NS) << TIME_SHIFT | flags)
+    }
+
+    fn time_ns(self) -> u64 {
+        self.0 >> TIME_SHIFT
+    }
+
+    fn has(self, flag: u64) -> bool {
+        self.0 & flag != 0
+    }
+
+    /// A setter stores a time to come.
+    pub(crate) fn set(self, time_ns: u64) -> (Word, SetAction) {
+        let kept =
+            self != Word::EXPIRED && self.has(FILED) && self.time_ns() <= time_ns.min(LAST_NS);
+        if kept {
+            (Word::at(time_ns, FILED), SetAction::Nothing)
+        } else {
+            (Word::at(time_ns, 0), SetAction::Arm(time_ns))
+        }
+    }
+
+    /// A setter stores "no deadline".
+    pub(crate) fn clear(self) -> Word {
+        if self != Word::EXPIRED && self.has(FILED) { Word(self.0 | CLEARED) } else { Word::NONE }
+    }
+
+    /// The reactor looks at `now_ns`.
+    pub(crate) fn look(self, now_ns: u64) -> (Word, Look) {
+        if self == Word::EXPIRED || self == Word::NONE || self.has(CLEARED) {
+            let settled = if self == Word::EXPIRED { self } else { Word::NONE };
+            (settled, Look::Idle)
+        } else if self.time_ns() <= now_ns {
+            (Word::EXPIRED, Look::Expired)
+        } else {
+            (Word(self.0 | FILED), Look::Again(self.time_ns()))
+        }
+    }
+}
+
+/// The word itself.
+#[derive(Debug)]
+pub(crate) struct Deadline(AtomicU64);
+
+impl Deadline {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(Word::NONE.0))
+    }
+
+    /// Whether operations fail. The caller has seen `lapsed` in the state word, by an acquire load,
+    /// so it sees the expiry that came before it.
+    pub(crate) fn is_expired(&self) -> bool {
+        Word(self.0.load(Ordering::Acquire)) == Word::EXPIRED
+    }
+
+    /// Stores a time to come.
+    pub(crate) fn set(&self, time_ns: u64) -> SetAction {
+        self.update(|word| word.set(time_ns))
+    }
+
+    pub(crate) fn clear(&self) {
+        self.update(|word| (word.clear(), ()));
+    }
+
+    /// Stores a time that has passed. The state's `lapse` must follow.
+    pub(crate) fn expire(&self) {
+        self.update(|_| (Word::EXPIRED, ()));
+    }
+
+    /// The reactor's look. [`Look::Expired`] must be followed by the state's `lapse`.
+    pub(crate) fn look(&self, now_ns: u64) -> Look {
+        self.update(|word| word.look(now_ns))
+    }
+
+    /// The next tenant of the slot starts without a deadline.
+    pub(crate) fn reset(&self) {
+        self.update(|_| (Word::NONE, ()));
+    }
+
+    fn update<R>(&self, transition: impl Fn(Word) -> (Word, R)) -> R {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let (next, result) = transition(Word(seen));
+            match self.0.compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return result,
+                Err(changed) => seen = changed,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: [Word; 6] = [
+        Word::NONE,
+        Word::EXPIRED,
+        Word(50 << TIME_SHIFT),
+        Word(50 << TIME_SHIFT | FILED),
+        Word(50 << TIME_SHIFT | FILED | CLEARED),
+        Word(LAST_NS << TIME_SHIFT | FILED),
+    ];
+
+    /// The promise: a word marked as filed never asks for an earlier look than the one filed.
+    #[test]
+    fn a_setter_keeps_the_promise_or_asks() {
+        for word in WORDS {
+            for time in [1, 49, 50, 51, LAST_NS, u64::MAX] {
+                let (next, action) = word.set(time);
+                let filed_in_time =
+                    word != Word::EXPIRED && word.has(FILED) && word.time_ns() <= time.min(LAST_NS);
+                assert_eq!(action == SetAction::Nothing, filed_in_time, "{word:?} set {time}");
+                assert_eq!(next.has(FILED), filed_in_time);
+                assert_eq!(next.time_ns(), time.clamp(1, LAST_NS));
+                assert_ne!(next, Word::EXPIRED, "a far deadline must not read as expired");
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_expires_what_is_due_and_never_before() {
+        for word in WORDS {
+            for now in [0, 49, 50, 51] {
+                let (next, look) = word.look(now);
+                let armed = word != Word::EXPIRED && word != Word::NONE && !word.has(CLEARED);
+                let due = armed && word.time_ns() <= now;
+                assert_eq!(look == Look::Expired, due, "{word:?} at {now}");
+                if armed && !due {
+                    assert_eq!(look, Look::Again(word.time_ns()));
+                    assert!(next.has(FILED));
+                }
+                if !armed {
+                    assert_eq!(look, Look::Idle);
+                    assert!(next == Word::EXPIRED || next == Word::NONE);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn expired_is_sticky_until_set_again() {
+        let deadline = Deadline::new();
+        let _ = deadline.set(50);
+        assert_eq!(deadline.look(50), Look::Expired);
+        assert_eq!(deadline.look(60), Look::Idle);
+        assert!(deadline.is_expired());
+        assert_eq!(deadline.set(70), SetAction::Arm(70));
+        assert!(!deadline.is_expired());
+        deadline.expire();
+        deadline.clear();
+        assert!(!deadline.is_expired());
+    }
+
+    #[test]
+    fn clearing_keeps_the_place_in_the_wheel_for_the_next_deadline() {
+        let deadline = Deadline::new();
+        assert_eq!(deadline.set(50), SetAction::Arm(50));
+        assert_eq!(deadline.look(0), Look::Again(50));
+        deadline.clear();
+        assert_eq!(deadline.set(60), SetAction::Nothing);
+        assert_eq!(deadline.set(40), SetAction::Arm(40));
+    }
+}

@@ -1,0 +1,210 @@
+//! When to look at which slot: a hierarchical timing wheel, after Varghese and Lauck (1987).
+//!
+//! Seven levels of 64 buckets; a bucket of level `n` is 64^n ticks wide. A key is filed by the
+//! highest six bits in which its tick differs from the wheel's, and moves down a level each time the
+//! wheel reaches its bucket. Filing, moving and removing are O(1), whatever the number of keys.
+//!
+//! A tick is 65.5 microseconds. With the millisecond that timer wheels usually have, a deadline of
+//! 100 microseconds would fire a millisecond late; the price is one more level.
+//!
+//! The wheel keeps for each bucket the earliest tick filed in it. So the reactor sleeps until a key
+//! is due, and not until a bucket must be moved down: a thousand deadlines an hour away cost no
+//! wake-up in between.
+//!
+//! Keys are slot indices. The wheel is a plain data structure that belongs to whoever turns the
+//! reactor; it knows neither slots nor a clock.
+
+const TICK_SHIFT: u32 = 16;
+const LEVELS: usize = 7;
+const LEVEL_BITS: u32 = 6;
+const BUCKETS: usize = 1 << LEVEL_BITS;
+
+/// No key: the end of a bucket's list.
+const END: u32 = u32::MAX;
+/// The tick of a key that is not filed.
+const NOT_FILED: u64 = u64::MAX;
+/// Keys further away are filed here, nine years on, and looked at again then. One bucket short of a
+/// whole round of the top level, so that what lies ahead never falls into the bucket we stand in.
+const HORIZON: u64 = ((BUCKETS as u64 - 1) << (LEVEL_BITS * (LEVELS as u32 - 1))) - 1;
+
+/// The first tick at whose beginning `time_ns` has passed: rounded up, so that nothing is early.
+fn tick_at(time_ns: u64) -> u64 {
+    time_ns.div_ceil(1 << TICK_SHIFT)
+}
+
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    /// Every tick up to this one has been dealt with.
+    tick: u64,
+    levels: [Level; LEVELS],
+    /// By key; it grows to the highest key ever filed.
+    nodes: Vec<Node>,
+    filed: usize,
+}
+
+#[derive(Debug)]
+struct Level {
+    /// One bit for each bucket that is not empty.
+    occupied: u64,
+    buckets: [Bucket; BUCKETS],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    first: u32,
+    /// No key in this bucket is due before this tick.
+    earliest: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    tick: u64,
+    previous: u32,
+    next: u32,
+    level: u8,
+    bucket: u8,
+}
+
+impl Wheel {
+    pub(crate) fn new() -> Self {
+        let empty = Bucket { first: END, earliest: NOT_FILED };
+        let level = || Level { occupied: 0, buckets: [empty; BUCKETS] };
+        Self { tick: 0, levels: std::array::from_fn(|_| level()), nodes: Vec::new(), filed: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filed == 0
+    }
+
+    /// Files `key` to be looked at at `time_ns`, unless it is filed for an earlier time.
+    pub(crate) fn file(&mut self, key: u32, time_ns: u64) {
+        let tick = tick_at(time_ns).min(self.tick.saturating_add(HORIZON));
+        let filed_at = self.filed_at(key);
+        if filed_at <= tick {
+            return;
+        }
+        if filed_at != NOT_FILED {
+            self.unlink(key);
+        }
+        self.link(key, tick);
+    }
+
+    /// When the next key is due, in nanoseconds; early at worst.
+    pub(crate) fn next_ns(&self) -> Option<u64> {
+        let earliest = self.levels.iter().enumerate().filter_map(|(level, ring)| {
+            let bucket = self.next_bucket(level)?;
+            Some(ring.buckets[bucket].earliest)
+        });
+        earliest.min().map(|tick| tick << TICK_SHIFT)
+    }
+
+    /// Takes one key that is due at `now_ns`. Call until there is none.
+    pub(crate) fn pop_due(&mut self, now_ns: u64) -> Option<u32> {
+        let now = now_ns >> TICK_SHIFT;
+        loop {
+            let Some((level, bucket, start)) = self.first_bucket().filter(|found| found.2 <= now)
+            else {
+                self.tick = self.tick.max(now);
+                return None;
+            };
+            self.tick = self.tick.max(start);
+            if level == 0 {
+                let key = self.levels[level].buckets[bucket].first;
+                self.unlink(key);
+                return Some(key);
+            }
+            self.move_down(level, bucket);
+        }
+    }
+
+    /// The wheel stands at the start of a bucket: its keys belong to lower levels now, all of them.
+    fn move_down(&mut self, level: usize, bucket: usize) {
+        loop {
+            let key = self.levels[level].buckets[bucket].first;
+            if key == END {
+                return;
+            }
+            let tick = self.nodes[key as usize].tick;
+            self.unlink(key);
+            self.link(key, tick);
+        }
+    }
+
+    fn filed_at(&mut self, key: u32) -> u64 {
+        let index = key as usize;
+        if index >= self.nodes.len() {
+            let never = Node { tick: NOT_FILED, previous: END, next: END, level: 0, bucket: 0 };
+            self.nodes.resize(index + 1, never);
+        }
+        self.nodes[index].tick
+    }
+
+    /// The bucket that the wheel reaches first, and the tick at which it does.
+    ///
+    /// A lower level's buckets all lie before a higher level's next one.
+    fn first_bucket(&self) -> Option<(usize, usize, u64)> {
+        (0..LEVELS).find_map(|level| {
+            let bucket = self.next_bucket(level)?;
+            Some((level, bucket, self.start_of(level, bucket)))
+        })
+    }
+
+    /// The first occupied bucket of a level, from where the wheel stands.
+    fn next_bucket(&self, level: usize) -> Option<usize> {
+        let occupied = self.levels[level].occupied;
+        let here = (self.tick >> (LEVEL_BITS * level as u32)) as u32 % BUCKETS as u32;
+        let ahead = occupied.rotate_right(here).trailing_zeros();
+        (occupied != 0).then_some(((ahead + here) as usize) % BUCKETS)
+    }
+
+    fn start_of(&self, level: usize, bucket: usize) -> u64 {
+        let shift = LEVEL_BITS * level as u32;
+        let round = self.tick >> (shift + LEVEL_BITS) << (shift + LEVEL_BITS);
+        let start = round + ((bucket as u64) << shift);
+        // Only the top level goes round past the wheel: below, such a key lies a level higher.
+        let behind = start + (1 << shift) <= self.tick;
+        if behind { start + (1 << (shift + LEVEL_BITS)) } else { start }
+    }
+
+    fn link(&mut self, key: u32, tick: u64) {
+        let differing = (tick ^ self.tick) | (BUCKETS as u64 - 1);
+        let level = (((63 - differing.leading_zeros()) / LEVEL_BITS) as usize).min(LEVELS - 1);
+        // What is overdue goes into the bucket that comes next.
+        let place = tick.max(self.tick);
+        let level = if tick <= self.tick { 0 } else { level };
+        let bucket = (place >> (LEVEL_BITS * level as u32)) as usize % BUCKETS;
+        let ring = &mut self.levels[level];
+        let next = std::mem::replace(&mut ring.buckets[bucket].first, key);
+        ring.buckets[bucket].earliest = ring.buckets[bucket].earliest.min(tick);
+        ring.occupied |= 1 << bucket;
+        if next != END {
+            self.nodes[next as usize].previous = key;
+        }
+        let (level, bucket) = (level as u8, bucket as u8);
+        self.nodes[key as usize] = Node { tick, previous: END, next, level, bucket };
+        self.filed += 1;
+    }
+
+    fn unlink(&mut self, key: u32) {
+        let node = self.nodes[key as usize];
+        let ring = &mut self.levels[node.level as usize];
+        let bucket = &mut ring.buckets[node.bucket as usize];
+        match node.previous {
+            END => bucket.first = node.next,
+            previous => self.nodes[previous as usize].next = node.next,
+        }
+        if node.next != END {
+            self.nodes[node.next as usize].previous = node.previous;
+        }
+        if bucket.first == END {
+            *bucket = Bucket { first: END, earliest: NOT_FILED };
+            ring.occupied &= !(1 << node.bucket);
+        }
+        self.nodes[key as usize].tick = NOT_FILED;
+        self.filed -= 1;
+    }
+}
+
+#[cfg(test)]
+#[path = "wheel_tests.rs"]
+mod tests;

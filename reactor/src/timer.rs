@@ -1,0 +1,93 @@
+//! A timer: a slot without a descriptor, whose read deadline is what it waits for.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use crate::arena::OwnedSlot;
+use crate::driver::Reactor;
+use crate::ready::Direction;
+use crate::registration::{closed, set_slot_deadline};
+use crate::slot::Status;
+use crate::slot::waiters::Ticket;
+
+/// A future that resolves when its time has come, and not before.
+///
+/// ```
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let mut future = std::pin::pin!(future);
+/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     loop {
+/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
+/// #         std::thread::yield_now();
+/// #     }
+/// # }
+/// use std::time::{Duration, Instant};
+/// use netpoll::{Reactor, Timer};
+///
+/// let soon = Instant::now() + Duration::from_millis(5);
+/// block_on(Timer::at(Reactor::global()?, soon)?)?;
+/// assert!(Instant::now() >= soon);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a timer does nothing unless it is polled"]
+pub struct Timer {
+    slot: OwnedSlot,
+    reactor: Reactor,
+}
+
+impl Timer {
+    /// A timer that never fires, until [`set`](Self::set) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`ReactorGone`](crate::ReactorGone), or memory.
+    pub fn never(reactor: &Reactor) -> io::Result<Self> {
+        Ok(Self { slot: reactor.shared().allocate()?, reactor: reactor.clone() })
+    }
+
+    /// A timer that fires at `instant`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`never`](Self::never).
+    pub fn at(reactor: &Reactor, instant: Instant) -> io::Result<Self> {
+        let timer = Self::never(reactor)?;
+        timer.set(Some(instant));
+        Ok(timer)
+    }
+
+    /// Fires at `instant` instead, or never. Whoever waits goes on waiting for the new time; a timer
+    /// that has fired can fire again. Moving it away costs a few nanoseconds.
+    pub fn set(&self, instant: Option<Instant>) {
+        match instant {
+            None => self.slot.clear_deadline(Direction::Read),
+            Some(at) => set_slot_deadline(&self.reactor, &self.slot, Direction::Read, at),
+        }
+    }
+
+    /// Ready when it has fired.
+    ///
+    /// # Errors
+    ///
+    /// [`ReactorGone`](crate::ReactorGone) if the reactor was shut down before.
+    pub fn poll_fired(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.slot.wait(Direction::Read, Ticket::POLL, cx.waker()) {
+            Status::Expired => Poll::Ready(Ok(())),
+            Status::Closed => Poll::Ready(Err(closed(&self.reactor))),
+            Status::Pending => Poll::Pending,
+            Status::Ready(_) => unreachable!("a slot without a descriptor has no events"),
+        }
+    }
+}
+
+impl Future for Timer {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_fired(cx)
+    }
+}
