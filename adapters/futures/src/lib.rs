@@ -1,0 +1,1 @@
+//! TCP sockets with Go's deadlines, for any executor.

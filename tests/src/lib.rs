@@ -1,0 +1,68 @@
+//! What the tests share: a watchdog, and a waker that counts.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+/// How long a test may take before it is said to hang. None takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the body of a test under a watchdog: a hang is a failure with the test's name.
+///
+/// # Panics
+///
+/// If the body does, or if it hangs.
+pub fn watched(body: impl FnOnce() + Send + 'static) {
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    let (done, finished) = channel();
+    let test = thread::Builder::new()
+        .name(name.clone())
+        .spawn(move || {
+            body();
+            // Nobody listens any more if the watchdog has given up.
+            let _ = done.send(());
+        })
+        .expect("a thread for the test");
+    match finished.recv_timeout(PATIENCE) {
+        Err(RecvTimeoutError::Timeout) => panic!("{name} hangs"),
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+            if let Err(panic) = test.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// A waker that counts how often it is woken.
+#[derive(Debug, Default)]
+pub struct CountingWaker(AtomicUsize);
+
+impl CountingWaker {
+    /// One that has not been woken.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// How often it was woken so far.
+    #[must_use]
+    pub fn wakes(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Polls a future once, with this waker.
+    pub fn poll<F: Future + ?Sized>(self: &Arc<Self>, future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(&Waker::from(self.clone())))
+    }
+}
+
+impl Wake for CountingWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
