@@ -28,6 +28,22 @@ pub struct Closed;
 #[non_exhaustive]
 pub struct ReactorGone;
 
+impl DeadlineExceeded {
+    /// The error that carries it.
+    #[must_use]
+    pub fn error() -> io::Error {
+        DeadlineExceeded.into()
+    }
+}
+
+impl Closed {
+    /// The error that carries it.
+    #[must_use]
+    pub fn error() -> io::Error {
+        Closed.into()
+    }
+}
+
 /// Whether `error` says that a deadline passed, and not that the kernel gave up (`ETIMEDOUT`).
 #[must_use]
 pub fn is_deadline_exceeded(error: &io::Error) -> bool {

@@ -1,1 +1,71 @@
 //! TCP sockets with Go's deadlines, for any executor.
+//!
+//! A [`TcpListener`] and a [`TcpStream`] in the shape that users of async-net and tokio know, over
+//! the `netpoll` reactor: they need no runtime, no context and no feature flag, and work on any
+//! thread under any executor. Every socket has `set_deadline`, `set_read_deadline` and
+//! `set_write_deadline` with the semantics of Go's `net`, and a `close` that ends what is pending.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use netpoll_futures::{TcpListener, TcpStream, is_deadline_exceeded};
+//!
+//! # fn main() -> std::io::Result<()> { block_on(async {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let client = TcpStream::connect(listener.local_addr()?).await?;
+//! let (server, _) = listener.accept().await?;
+//!
+//! // Nothing comes, and reading says so after 10 ms. The stream is as good as before.
+//! let mut buffer = [0; 16];
+//! server.set_read_deadline(Some(Instant::now() + Duration::from_millis(10)))?;
+//! let late = server.read(&mut buffer).await.unwrap_err();
+//! assert!(is_deadline_exceeded(&late));
+//!
+//! server.set_read_deadline(None)?;
+//! client.write_all(b"hello").await?;
+//! assert_eq!(server.read(&mut buffer).await?, 5);
+//! client.close().await
+//! # }) }
+//! # fn block_on<F: Future>(future: F) -> F::Output {
+//! #     let mut future = std::pin::pin!(future);
+//! #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+//! #     loop {
+//! #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
+//! #         std::thread::yield_now();
+//! #     }
+//! # }
+//! ```
+//!
+//! # What is what
+//!
+//! | type | `&self` | futures-io, for `T` and `&T` | deadlines | conversions |
+//! | --- | --- | --- | --- | --- |
+//! | [`TcpListener`] | [`accept`](TcpListener::accept), [`incoming`](TcpListener::incoming), `poll_accept`, `try_accept` | | three | `TryFrom` std and `OwnedFd`, both ways; `AsFd` |
+//! | [`TcpStream`] | `read`, `write`, `write_all`, `peek`, vectored, `try_*`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` | three | the same |
+//!
+//! # Errors
+//!
+//! A deadline is [`io::ErrorKind::TimedOut`](std::io::ErrorKind::TimedOut) with
+//! [`DeadlineExceeded`] inside, a socket that was closed on this side is [`Closed`]; test with
+//! [`is_deadline_exceeded`] and [`is_closed`]. What `bind`, `connect` and `accept` fail with carries
+//! the operation and the address ([`OpError`]); [`raw_os_error`] finds the errno in it. Reading and
+//! writing return the system's error as it is.
+//!
+//! # Order
+//!
+//! Any number of tasks may use a socket at once. Writes do not mix: a `write_all` is contiguous, also
+//! when it has to wait midway, and writers get their turn in the order in which they came.
+
+mod address;
+mod backoff;
+mod off_thread;
+mod tcp;
+mod write_order;
+
+pub use address::{Addresses, ToSocketAddrs};
+pub use backoff::Backoff;
+pub use netpoll::socket::KeepAlive;
+pub use netpoll::{
+    Closed, DeadlineExceeded, Direction, OpError, ReactorGone, is_closed, is_deadline_exceeded,
+    raw_os_error,
+};
+pub use tcp::{Incoming, TcpListener, TcpStream};

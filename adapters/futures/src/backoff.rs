@@ -1,0 +1,70 @@
+//! What to do when accepting fails for want of descriptors or memory: wait a little.
+
+use std::io;
+use std::time::Duration;
+
+use netpoll::{Reactor, Timer, raw_os_error};
+
+const FIRST: Duration = Duration::from_millis(5);
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// `ENFILE`, `EMFILE`, `ENOMEM`, `ENOBUFS`: on every Linux architecture the same.
+const OUT_OF_RESOURCES: [i32; 4] = [23, 24, 12, 105];
+
+/// The pauses of an accept loop that has run out of descriptors: 5 ms, doubling up to a second, as
+/// Go's `net/http` makes them. Without them the loop spins: the connection is still there.
+///
+/// ```no_run
+/// # async fn serve(listener: netpoll_futures::TcpListener) -> std::io::Result<()> {
+/// let mut backoff = netpoll_futures::Backoff::new();
+/// loop {
+///     match listener.accept().await {
+///         Ok((stream, _)) => {
+///             backoff.reset();
+///             // spawn(serve(stream))
+/// #           drop(stream);
+///         }
+///         Err(error) => backoff.pause(error).await?,
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    next: Duration,
+}
+
+impl Backoff {
+    /// One whose first pause is the shortest.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { next: FIRST }
+    }
+
+    /// Accepting works again.
+    pub fn reset(&mut self) {
+        self.next = FIRST;
+    }
+
+    /// Waits, if `error` says that a resource is exhausted.
+    ///
+    /// # Errors
+    ///
+    /// `error`, if it says anything else.
+    pub async fn pause(&mut self, error: io::Error) -> io::Result<()> {
+        let exhausted = raw_os_error(&error).is_some_and(|code| OUT_OF_RESOURCES.contains(&code));
+        if !exhausted {
+            return Err(error);
+        }
+        let reactor = Reactor::global()?;
+        let pause = self.next;
+        self.next = (pause * 2).min(LONGEST);
+        Timer::at(reactor, reactor.now() + pause)?.await
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
+    }
+}

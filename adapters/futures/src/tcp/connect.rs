@@ -1,0 +1,116 @@
+//! Connecting, as Go does it (`net/fd_unix.go`, `net/tcpsock_posix.go`, `net/dial.go`): connect first and
+//! register then, believe nothing but the socket's error and a peer, and refuse to talk to ourselves.
+
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use netpoll::socket::{self, KeepAlive};
+use netpoll::{OpError, Registration};
+
+use super::TcpStream;
+use crate::address::Addresses;
+
+/// How often a connection to ourselves, or a lack of local ports, is tried again (Go's number).
+const RETRIES: usize = 2;
+
+/// The least that one of several addresses gets of the time there is (Go's number).
+const FAIR_SHARE: Duration = Duration::from_secs(2);
+
+/// Connects to the first address that answers. The error is that of the first one tried.
+pub(super) async fn connect(
+    addresses: Addresses,
+    deadline: Option<Instant>,
+) -> io::Result<TcpStream> {
+    let addresses = addresses.resolve(deadline).await?;
+    let mut first_error = None;
+    for (tried, address) in addresses.iter().enumerate() {
+        let share = deadline.map(|end| share(Instant::now(), end, addresses.len() - tried));
+        match connect_one(address, share).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => {
+                first_error.get_or_insert_with(|| OpError::wrap("connect", address, error));
+            }
+        }
+    }
+    Err(first_error.expect("resolving yields at least one address"))
+}
+
+/// When to give up on the next of `left` addresses.
+fn share(now: Instant, end: Instant, left: usize) -> Instant {
+    let remaining = end.saturating_duration_since(now);
+    let even = remaining / u32::try_from(left).unwrap_or(u32::MAX).max(1);
+    now + even.max(FAIR_SHARE.min(remaining))
+}
+
+async fn connect_one(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
+    for _ in 0..RETRIES {
+        match attempt(address, deadline).await {
+            Ok(stream) if is_self_connected(stream.registration()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
+            done => return done,
+        }
+    }
+    attempt(address, deadline).await
+}
+
+async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
+    let socket = begin(address)?;
+    let registration = Registration::new(net::TcpStream::from(socket))?;
+    registration.set_write_deadline(deadline)?;
+    loop {
+        let writable = registration.writable().await?;
+        if is_connected(registration.get_ref())? {
+            registration.set_write_deadline(None)?;
+            return Ok(TcpStream::from_registration(registration));
+        }
+        registration.clear_ready(writable);
+    }
+}
+
+/// A socket that is connected or about to be.
+fn begin(address: &SocketAddr) -> io::Result<OwnedFd> {
+    let socket = socket::stream(address)?;
+    socket::set_nodelay(socket.as_fd(), true)?;
+    socket::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
+    match socket::connect(socket.as_fd(), address) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(socket),
+    }
+}
+
+/// Whether it is done: readiness alone is a hint, and has been wrong (golang/go#14548).
+fn is_connected(socket: &net::TcpStream) -> io::Result<bool> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        peer => peer.map(|_| true),
+    }
+}
+
+/// A client port may be the very one it connects to, and TCP then connects the socket to itself.
+fn is_self_connected(registration: &Registration<net::TcpStream>) -> bool {
+    let socket = registration.get_ref();
+    match (socket.local_addr(), socket.peer_addr()) {
+        (Ok(local), Ok(peer)) => local == peer,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_gets_its_share_and_at_least_two_seconds() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(share(now, now + 30 * second, 3), now + 10 * second);
+        assert_eq!(share(now, now + 3 * second, 3), now + 2 * second);
+        assert_eq!(share(now, now + second, 3), now + second);
+        assert_eq!(share(now, now - second, 3), now);
+    }
+}

@@ -1,0 +1,383 @@
+//! The stream: reading, writing, deadlines and close.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use netpoll::socket;
+use netpoll::{Direction, Registration};
+
+use super::connect;
+use crate::address::ToSocketAddrs;
+use crate::off_thread;
+use crate::write_order::{Turn, WriteOrder};
+
+/// A connection.
+///
+/// Everything takes `&self`, so that one task may read while another writes, and a third sets their
+/// deadlines. Clones are the same socket; it is closed with the last of them, or by
+/// [`close`](Self::close).
+#[derive(Clone, Debug)]
+pub struct TcpStream {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) registration: Registration<net::TcpStream>,
+    order: WriteOrder,
+}
+
+impl TcpStream {
+    /// Connects to the first address that answers, with Go's defaults: `TCP_NODELAY`, and keep-alive
+    /// probes every 15 seconds.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`](crate::OpError) with the first address tried, or the name that could not be
+    /// looked up.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves no socket behind.
+    pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        connect::connect(addresses.to_addresses(), None).await
+    }
+
+    /// [`connect`](Self::connect), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well.
+    pub async fn connect_timeout(
+        addresses: impl ToSocketAddrs,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        let now = Instant::now();
+        // A time that no clock can tell is no limit.
+        connect::connect(addresses.to_addresses(), now.checked_add(timeout)).await
+    }
+
+    /// [`connect`](Self::connect), until `deadline`: several addresses share the time there is, and
+    /// looking up a name is part of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well.
+    pub async fn connect_deadline(
+        addresses: impl ToSocketAddrs,
+        deadline: Instant,
+    ) -> io::Result<Self> {
+        connect::connect(addresses.to_addresses(), Some(deadline)).await
+    }
+
+    /// Reads what there is, as soon as there is something. Zero is the end of the stream.
+    ///
+    /// An empty buffer reads nothing, and needs nothing to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or the system's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has read nothing.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return self.nothing_to_do();
+        }
+        let len = buffer.len();
+        let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
+        self.registration().transfer(Direction::Read, len, read).await
+    }
+
+    /// As [`read`](Self::read), into several buffers.
+    pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        if len == 0 {
+            return self.nothing_to_do();
+        }
+        let read = |socket: &net::TcpStream| socket::recv_vectored(socket.as_fd(), buffers);
+        self.registration().transfer(Direction::Read, len, read).await
+    }
+
+    /// As [`read`](Self::read), but leaves what it reads to be read again.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return self.nothing_to_do();
+        }
+        let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
+        self.registration().io(Direction::Read, peek).await
+    }
+
+    /// Writes as much as there is room for, at least something.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or the system's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has written nothing.
+    pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        let _turn = self.shared.order.take().await;
+        self.write_some(buffer).await
+    }
+
+    /// As [`write`](Self::write), from several buffers.
+    pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let _turn = self.shared.order.take().await;
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        let write = |socket: &net::TcpStream| socket::send_vectored(socket.as_fd(), buffers);
+        self.registration().transfer(Direction::Write, len, write).await
+    }
+
+    /// Writes all of it. Nothing that others write comes in between.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write); part of it may have been written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, part of it may have been written.
+    pub async fn write_all(&self, mut buffer: &[u8]) -> io::Result<()> {
+        let _turn = self.shared.order.take().await;
+        while !buffer.is_empty() {
+            let written = self.write_some(buffer).await?;
+            buffer = &buffer[written..];
+        }
+        Ok(())
+    }
+
+    async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
+        let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
+        self.registration().transfer(Direction::Write, buffer.len(), write).await
+    }
+
+    /// Waits until there is something to read, the end included.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) or [`DeadlineExceeded`](crate::DeadlineExceeded).
+    pub async fn readable(&self) -> io::Result<()> {
+        self.registration().readable().await.map(drop)
+    }
+
+    /// Waits until there is room to write, or writing must fail.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) or [`DeadlineExceeded`](crate::DeadlineExceeded).
+    pub async fn writable(&self) -> io::Result<()> {
+        self.registration().writable().await.map(drop)
+    }
+
+    /// [`read`](Self::read) now, or `WouldBlock`.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return self.nothing_to_do();
+        }
+        let len = buffer.len();
+        let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
+        self.registration().try_transfer(Direction::Read, len, read)
+    }
+
+    /// [`read_vectored`](Self::read_vectored) now, or `WouldBlock`.
+    pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        if len == 0 {
+            return self.nothing_to_do();
+        }
+        let read = |socket: &net::TcpStream| socket::recv_vectored(socket.as_fd(), buffers);
+        self.registration().try_transfer(Direction::Read, len, read)
+    }
+
+    /// [`peek`](Self::peek) now, or `WouldBlock`.
+    pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
+        self.registration().try_io(Direction::Read, peek)
+    }
+
+    /// [`write`](Self::write) now, or `WouldBlock`: also where another writer is in the middle.
+    pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        let _turn = self.try_turn()?;
+        let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
+        self.registration().try_transfer(Direction::Write, buffer.len(), write)
+    }
+
+    /// [`write_vectored`](Self::write_vectored) now, or `WouldBlock`.
+    pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let _turn = self.try_turn()?;
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        let write = |socket: &net::TcpStream| socket::send_vectored(socket.as_fd(), buffers);
+        self.registration().try_transfer(Direction::Write, len, write)
+    }
+
+    /// Any operation on the socket, if the direction is ready. See [`Registration::try_io`].
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&net::TcpStream) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration().try_io(direction, operation)
+    }
+
+    /// Any operation on the socket, as soon as the direction is ready. See [`Registration::io`].
+    pub async fn io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnMut(&net::TcpStream) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration().io(direction, operation).await
+    }
+
+    /// [`read`](Self::read) for those who poll.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(self.nothing_to_do());
+        }
+        let len = buffer.len();
+        let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
+        self.registration().poll_transfer(cx, Direction::Read, len, read)
+    }
+
+    /// [`read_vectored`](Self::read_vectored) for those who poll.
+    pub fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        if len == 0 {
+            return Poll::Ready(self.nothing_to_do());
+        }
+        let read = |socket: &net::TcpStream| socket::recv_vectored(socket.as_fd(), buffers);
+        self.registration().poll_transfer(cx, Direction::Read, len, read)
+    }
+
+    /// [`peek`](Self::peek) for those who poll.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
+        self.registration().poll_io(cx, Direction::Read, peek)
+    }
+
+    /// [`write`](Self::write) for those who poll.
+    pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let _turn = ready!(self.shared.order.poll_take(cx));
+        let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
+        self.registration().poll_transfer(cx, Direction::Write, buffer.len(), write)
+    }
+
+    /// [`write_vectored`](Self::write_vectored) for those who poll.
+    pub fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let _turn = ready!(self.shared.order.poll_take(cx));
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        let write = |socket: &net::TcpStream| socket::send_vectored(socket.as_fd(), buffers);
+        self.registration().poll_transfer(cx, Direction::Write, len, write)
+    }
+
+    /// [`readable`](Self::readable) for those who poll.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration().poll_ready(cx, Direction::Read).map_ok(drop)
+    }
+
+    /// [`writable`](Self::writable) for those who poll.
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration().poll_ready(cx, Direction::Write).map_ok(drop)
+    }
+
+    /// Sets or clears the deadline of reading and writing. See
+    /// [`Registration::set_read_deadline`] for what a deadline is.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration().set_deadline(deadline)
+    }
+
+    /// Sets or clears the deadline of reading.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration().set_read_deadline(deadline)
+    }
+
+    /// Sets or clears the deadline of writing.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration().set_write_deadline(deadline)
+    }
+
+    /// Closes the connection, Go's way: pending operations of all clones fail with
+    /// [`Closed`](crate::Closed), and when it resolves the descriptor is closed.
+    /// See [`Registration::close`].
+    ///
+    /// A socket with [`set_linger`](Self::set_linger) may take that long; it lingers on another
+    /// thread, not on the executor's.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) if it was closed before.
+    pub async fn close(&self) -> io::Result<()> {
+        let lingers = matches!(self.linger(), Ok(Some(time)) if !time.is_zero());
+        if !lingers {
+            return self.registration().close().await;
+        }
+        let shared = self.shared.clone();
+        off_thread::run("netpoll-linger", move || off_thread::block_on(shared.registration.close()))
+            .await
+    }
+
+    /// Ends reading, writing or both, for all clones. The descriptor stays open.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
+    pub fn shutdown(&self, how: net::Shutdown) -> io::Result<()> {
+        self.check_open()?;
+        self.registration().get_ref().shutdown(how)
+    }
+
+    pub(super) fn registration(&self) -> &Registration<net::TcpStream> {
+        &self.shared.registration
+    }
+
+    pub(super) fn from_registration(registration: Registration<net::TcpStream>) -> Self {
+        Self { shared: Arc::new(Shared { registration, order: WriteOrder::default() }) }
+    }
+
+    /// A connection that a listener accepted: there is room to write, and most likely something to
+    /// read.
+    pub(super) fn accepted(socket: OwnedFd) -> io::Result<Self> {
+        let registration = Registration::new(net::TcpStream::from(socket))?;
+        registration.assume_ready(Direction::Read);
+        registration.assume_ready(Direction::Write);
+        Ok(Self::from_registration(registration))
+    }
+
+    pub(super) fn check_open(&self) -> io::Result<()> {
+        if self.registration().is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
+    }
+
+    fn nothing_to_do(&self) -> io::Result<usize> {
+        self.check_open().map(|()| 0)
+    }
+
+    fn try_turn(&self) -> io::Result<Turn<'_>> {
+        self.shared.order.try_take().ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+}
