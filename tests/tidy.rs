@@ -1,1 +1,275 @@
-//! Tidy.
+//! The rules of this tree that no lint knows: layers, unsafe, clocks, sizes, dependencies, the map.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use netpoll_tests::watched;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every Rust file under `folder`, as a path from the workspace.
+fn rust_files(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path.strip_prefix(root()).expect("below").display().to_string());
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no Rust files under {folder}");
+    found
+}
+
+fn all_rust_files() -> Vec<String> {
+    ["reactor", "adapters", "tests"].into_iter().flat_map(rust_files).collect()
+}
+
+/// The lines of a file that are code: no comments, and nothing from its unit tests on.
+fn code(path: &str) -> Vec<(usize, String)> {
+    let text = read(path);
+    let lines = text.lines().enumerate().take_while(|(_, line)| *line != "#[cfg(test)]");
+    let code = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    code.map(|(number, line)| (number + 1, line.to_owned())).collect()
+}
+
+fn assert_none(rule: &str, offences: &[String]) {
+    assert!(offences.is_empty(), "{rule}:\n{}", offences.join("\n"));
+}
+
+/// Lines of code in `files` that contain one of `words`.
+fn lines_with(files: &[String], words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files {
+        for (number, line) in code(file) {
+            if words.iter().any(|word| line.contains(word)) {
+                found.push(format!("{file}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn only_the_named_modules_are_unsafe() {
+    watched(|| {
+        let named = ["reactor/src/sys/", "reactor/src/slot/waiters.rs", "reactor/src/arena.rs"];
+        let files: Vec<String> = [rust_files("reactor"), rust_files("adapters")]
+            .concat()
+            .into_iter()
+            .filter(|file| !named.iter().any(|name| file.starts_with(name)))
+            .collect();
+        let offences = lines_with(&files, &["unsafe ", "unsafe_code"]);
+        assert_none("unsafe outside of the modules that lib.rs names", &offences);
+    });
+}
+
+#[test]
+fn only_the_clock_reads_a_clock() {
+    watched(|| {
+        let mut files = rust_files("reactor/src");
+        files.retain(|file| file != "reactor/src/time/clock.rs");
+        let offences = lines_with(&files, &["Instant::now", "SystemTime", ".elapsed()"]);
+        assert_none("a clock is read outside of clock.rs", &offences);
+    });
+}
+
+#[test]
+fn slots_and_time_make_no_system_call_and_know_no_descriptor() {
+    watched(|| {
+        let files = [rust_files("reactor/src/slot"), rust_files("reactor/src/time")].concat();
+        let offences = lines_with(&files, &["libc::", "crate::sys", "std::os::fd", "RawFd"]);
+        assert_none("slot/ or time/ knows the system", &offences);
+        let offences = lines_with(&rust_files("reactor/src/sys"), &["Waker", "crate::slot"]);
+        assert_none("sys/ knows wakers or slots", &offences);
+    });
+}
+
+/// Each module with those it may use. Lower ones come first.
+const LAYERS: [(&str, &[&str]); 15] = [
+    ("sync", &[]),
+    ("error", &[]),
+    ("ready", &[]),
+    ("token", &[]),
+    ("sys", &["ready", "sync"]),
+    ("gate", &["sync"]),
+    ("sleep", &["sync"]),
+    ("metrics", &["sync"]),
+    ("slot", &["ready", "sync", "token", "time"]),
+    ("time", &["slot", "sync"]),
+    ("arena", &["error", "slot", "sync", "token"]),
+    (
+        "reactor",
+        &["arena", "error", "metrics", "ready", "sleep", "slot", "sync", "sys", "time", "token"],
+    ),
+    ("driver", &["metrics", "reactor", "sync", "sys", "time"]),
+    ("registration", &["arena", "driver", "error", "gate", "ready", "slot", "time"]),
+    ("timer", &["arena", "driver", "ready", "registration", "slot"]),
+];
+
+#[test]
+fn dependencies_point_down() {
+    watched(|| {
+        let mut offences = Vec::new();
+        for file in rust_files("reactor/src") {
+            let module = file["reactor/src/".len()..].split(['/', '.']).next().expect("a name");
+            if module == "lib" {
+                continue;
+            }
+            let layer = LAYERS.iter().find(|(name, _)| *name == module);
+            let (_, allowed) = layer.unwrap_or_else(|| panic!("{file} is in no layer"));
+            for (number, line) in code(&file) {
+                for used in line.split("crate::").skip(1) {
+                    let used = used.split(|c: char| !c.is_alphanumeric()).next().expect("a name");
+                    if used != module && !allowed.contains(&used) {
+                        offences.push(format!("{file}:{number}: uses {used}"));
+                    }
+                }
+            }
+        }
+        assert_none("a module uses what is not below it", &offences);
+    });
+}
+
+/// `slot` and `time` share a rank: a slot has deadline words, and the arm queue links slots. In
+/// between there is an order all the same.
+#[test]
+fn the_deadline_word_knows_no_slot() {
+    watched(|| {
+        for file in ["deadline", "wheel", "clock"] {
+            let file = format!("reactor/src/time/{file}.rs");
+            assert_none("time's words know slots", &lines_with(&[file], &["crate::slot"]));
+        }
+    });
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    watched(|| {
+        let mut offences = Vec::new();
+        for file in all_rust_files() {
+            let text = read(&file);
+            let lines: Vec<&str> = text.lines().collect();
+            if lines.len() > 400 {
+                offences.push(format!("{file}: {} lines", lines.len()));
+            }
+            for (number, len) in functions(&lines) {
+                if len > 70 {
+                    offences.push(format!("{file}:{number}: a function of {len} lines"));
+                }
+            }
+        }
+        assert_none("too long", &offences);
+    });
+}
+
+/// Where functions begin and how many lines they have. rustfmt closes each at its own indent.
+fn functions(lines: &[&str]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let body = line.trim_start();
+        let is_function = body.starts_with("fn ") || body.contains(" fn ") && !body.contains("//");
+        if !is_function || body.ends_with(';') || body.ends_with('}') {
+            continue;
+        }
+        let close = format!("{}}}", &line[..line.len() - body.len()]);
+        if let Some(len) = lines[start..].iter().position(|line| *line == close) {
+            found.push((start + 1, len + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn half_of_all_functions_have_fewer_than_ten_lines() {
+    watched(|| {
+        for folder in ["reactor/src", "adapters"] {
+            let mut lens: Vec<usize> = Vec::new();
+            for file in rust_files(folder) {
+                let text = read(&file);
+                let lines: Vec<&str> = text.lines().collect();
+                lens.extend(functions(&lines).iter().map(|(_, len)| len));
+            }
+            lens.sort_unstable();
+            let median = lens[lens.len() / 2];
+            assert!(median < 10, "{folder}: the median function has {median} lines");
+        }
+    });
+}
+
+#[test]
+fn the_readme_names_every_file() {
+    watched(|| {
+        let readme = read("README.md");
+        let sources = [rust_files("reactor/src"), rust_files("adapters")].concat();
+        for file in sources.iter().filter(|file| !file.ends_with("_tests.rs")) {
+            assert!(readme.contains(&format!("`{file}`")), "README.md does not name {file}");
+        }
+        for named in
+            readme.split('`').filter(|word| word.ends_with(".rs") && word.contains("/src/"))
+        {
+            assert!(sources.iter().any(|file| file == named), "README.md names {named}");
+        }
+    });
+}
+
+#[test]
+fn the_crates_depend_on_nothing_else() {
+    watched(|| {
+        let allowed = ["libc", "once_cell", "futures-core", "futures-util", "pin-project-lite"];
+        for (manifest, also) in
+            [("reactor/Cargo.toml", None), ("adapters/futures/Cargo.toml", Some("netpoll"))]
+        {
+            let text = read(manifest);
+            let sections: Vec<&str> = text.split("\n[").collect();
+            let named: BTreeSet<&str> = sections
+                .iter()
+                .filter(|section| section.contains("dependencies]"))
+                .flat_map(|section| section.lines().skip(1))
+                .filter_map(|line| line.split(['.', ' ', '=']).next())
+                .filter(|name| !name.is_empty())
+                .collect();
+            assert!(named.contains("futures-core"), "{manifest} was not understood: {named:?}");
+            for name in named {
+                assert!(allowed.contains(&name) || Some(name) == also, "{manifest} needs {name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_top_level_is_the_users() {
+    watched(|| {
+        let allowed = [
+            "Cargo.toml",
+            "Cargo.lock",
+            "README.md",
+            "CHANGELOG.md",
+            "LICENSE-MIT",
+            "LICENSE-APACHE",
+            "rustfmt.toml",
+            "adapters",
+            "reactor",
+            "tests",
+            "target",
+        ];
+        for entry in fs::read_dir(root()).expect("the workspace") {
+            let name = entry.expect("an entry").file_name();
+            let name = name.to_string_lossy();
+            assert!(name.starts_with('.') || allowed.contains(&name.as_ref()), "{name} at the top");
+        }
+    });
+}

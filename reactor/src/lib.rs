@@ -1,5 +1,116 @@
 //! Go's network poller, for Rust futures and the executors that already exist.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+//!
+//! A [`Reactor`] waits in `epoll` and wakes the wakers of those who wait for a descriptor or a time.
+//! A [`Registration`] is a descriptor in its care: readiness, a deadline and any number of waiters
+//! for each direction. A [`Timer`] is the same without a descriptor. There are no sockets here, and
+//! no executor; `netpoll-futures` has the sockets.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::os::unix::net::UnixStream;
+//! use std::time::Duration;
+//! use netpoll::{Direction, Reactor, Registration, is_deadline_exceeded};
+//!
+//! # fn main() -> std::io::Result<()> { block_on(async {
+//! let (socket, mut peer) = UnixStream::pair()?;
+//! socket.set_nonblocking(true)?;
+//! let socket = Registration::new(socket)?;
+//! let mut buffer = [0; 8];
+//!
+//! // Nothing comes before the deadline.
+//! let reactor = Reactor::global()?;
+//! socket.set_read_deadline(Some(reactor.now() + Duration::from_millis(5)))?;
+//! let read = socket.io(Direction::Read, |mut socket| socket.read(&mut buffer)).await;
+//! assert!(is_deadline_exceeded(&read.unwrap_err()));
+//!
+//! // Without one, it waits for what comes.
+//! socket.set_read_deadline(None)?;
+//! peer.write_all(b"hello")?;
+//! assert_eq!(socket.io(Direction::Read, |mut socket| socket.read(&mut buffer)).await?, 5);
+//! # Ok(()) }) }
+//! # fn block_on<F: Future>(future: F) -> F::Output {
+//! #     let mut future = std::pin::pin!(future);
+//! #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+//! #     loop {
+//! #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
+//! #         std::thread::yield_now();
+//! #     }
+//! # }
+//! ```
+//!
+//! # Contract
+//!
+//! What a registration allows, as a grammar:
+//!
+//! ```text
+//! life      = new  use*  ( close | into_inner | drop )
+//! use       = operation | deadline | assume_ready          any number at once, from any task
+//! operation = try_io | poll_io | io                        or, for a stream's bytes, try_transfer ...
+//!           | ( poll_ready | ready )  system call  [ clear_ready if it said WouldBlock ]
+//! deadline  = set_deadline | set_read_deadline | set_write_deadline
+//! ```
+//!
+//! Guaranteed:
+//!
+//! - An edge after the last `WouldBlock`, an expiry, a close or a shutdown wakes everybody who waits
+//!   in that direction. Two tasks on one descriptor never wake each other in circles.
+//! - Deadlines are never early, sticky once they have passed, and revived by the next setting; a
+//!   deadline that was moved before it fired does not fire.
+//! - Every operation asks, in this order: closed? deadline passed? ready?
+//! - Between the ready descriptor and the woken task there is no lock and no allocation, and on the
+//!   path of an operation that need not wait there is one load, the gate, and the system call.
+//!   (Only where two wait in one direction there is a list, with a lock of its own.)
+//! - A reactor without events and without deadlines that are due makes no turn.
+//! - No waker runs under a lock that any of these functions takes. One that panics is caught.
+//!
+//! Not guaranteed:
+//!
+//! - That a ready descriptor is ready: it is a hint, and an operation may still say `WouldBlock`.
+//! - That a deadline fires at once: the wheel ticks every 65.5 microseconds, and a wake-up takes its
+//!   time.
+//! - That readiness wins over a deadline where both have come: here the deadline does. (In Go an
+//!   operation that was woken for data tries once more.)
+//! - The number of wake-ups: there may be more than needed, each harmless.
+//!
+//! # Architecture
+//!
+//! ```text
+//!   Registration, Timer                what a socket holds
+//!        |       \
+//!        |        driver               who turns: the thread, or the caller
+//!        |       /
+//!      reactor                         a turn: file, wait, dispatch, expire
+//!     /   |   \    \
+//! arena  time  sys  sleep, metrics     slots; clock, wheel, arm queue; the kernel; the elision
+//!    \   /
+//!     slot                             readiness, deadlines and waiters of one descriptor
+//!      |
+//! token, ready, error, sync            words and types
+//! ```
+//!
+//! Dependencies point down. What is absent on purpose: `slot` and `time` make no system call and know
+//! no descriptor, `sys` knows no waker and no slot, and only `time::clock` reads a clock. `unsafe` is
+//! in `sys` (foreign calls), `slot::waiters` (the cell that a flag guards) and `arena` (the pointer to
+//! a slot that never moves), and nowhere else. A test holds all of this (`tests/tidy.rs`).
+//!
+//! Where this differs from the drawing board, and why:
+//!
+//! - A waker lies in a cell of our own, guarded by two flags of the state word, and not in an
+//!   `AtomicWaker`: that one loses a waker when two tasks register at once, and its own handshake
+//!   would come on top of ours.
+//! - Moving a deadline away is one compare-and-swap and not one store: a store would overwrite an
+//!   expiry that had just taken the slot out of the wheel (loom shows it), and the new deadline would
+//!   never fire.
+//! - The wheel ticks at 65.5 microseconds and not at a millisecond: a deadline of 100 microseconds
+//!   would otherwise be ten times late.
+//! - A fork is found out by a fork handler and not by the process id, which is a system call.
+//!
+//! # Invariants
+//!
+//! Each handshake is told once, from both sides, where its word lives: `slot` (events, expiry and
+//! close against waiters), `time::deadline` (setters against the wheel), `time::arm` (setters against
+//! the reactor), `sleep` (who must write the eventfd), `gate` (close against operations). The table
+//! of invariants and of the tests that hold them is at the head of `slot`.
 
 mod arena;
 mod driver;

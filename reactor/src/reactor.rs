@@ -41,8 +41,8 @@ pub(crate) struct Shared {
     turner: Mutex<Turner>,
     counters: Counters,
     gone: AtomicBool,
-    /// The process that made it: a forked child shares the epoll instance, and must not touch it.
-    process: u32,
+    /// Where it was made: a forked child shares the epoll instance, and must not touch it.
+    forks: u32,
 }
 
 /// What belongs to whoever turns.
@@ -69,7 +69,7 @@ impl Shared {
             turner: Mutex::new(Turner { events, wheel: Wheel::new() }),
             counters: Counters::default(),
             gone: AtomicBool::new(false),
-            process: sys::process_id(),
+            forks: sys::forks(),
         })
     }
 
@@ -235,7 +235,7 @@ impl Shared {
     }
 
     pub(crate) fn is_ours(&self) -> bool {
-        self.process == sys::process_id()
+        self.forks == sys::forks()
     }
 
     fn check_usable(&self) -> io::Result<()> {

@@ -1,8 +1,29 @@
 //! What we are: which process, and how this thread is scheduled.
 
-/// The id of this process, asked anew: a cached one would survive a fork.
-pub(crate) fn process_id() -> u32 {
-    std::process::id()
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How many forks this process comes from, as far as we were there to count.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+static COUNTING: Once = Once::new();
+
+/// A number that a forked child does not share with its parent.
+///
+/// Not the process id, which costs a system call each time it is asked for, and it is asked for in
+/// every turn. A child made by a bare `clone(2)` is not told apart; such a child must exec, as those
+/// of `posix_spawn` and `std::process` do.
+pub(crate) fn forks() -> u32 {
+    COUNTING.call_once(|| {
+        // SAFETY: the handler only adds to an atomic, which is allowed in a forked child.
+        let result = unsafe { libc::pthread_atfork(None, None, Some(count_fork)) };
+        assert_eq!(result, 0, "pthread_atfork fails only for want of memory");
+    });
+    // Relaxed: a child begins with one thread, the one that counted.
+    FORKS.load(Ordering::Relaxed)
+}
+
+unsafe extern "C" fn count_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Puts the calling thread into `SCHED_BATCH`: it is no less often given a processor, but does not
