@@ -9,7 +9,7 @@ use crate::error::Closed;
 use crate::gate::Last;
 
 impl<T: AsFd> Registration<T> {
-    /// Closes it, as Go's `Close` does: pending operations fail with [`Closed`], and so do all later
+    /// Closes it, as Go's `Close` does: pending operations fail with [`Closed`](crate::Closed), and so do all later
     /// ones. Resolves when the descriptor is closed, which is as soon as no operation is inside a
     /// system call; a port can then be bound again.
     ///
@@ -20,7 +20,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] if it was closed before.
+    /// [`Closed`](crate::Closed) if it was closed before.
     ///
     /// # Cancel safety
     ///

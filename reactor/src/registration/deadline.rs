@@ -15,7 +15,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] or [`ReactorGone`].
+    /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.check_open()?;
         self.set_one_deadline(Direction::Read, deadline);
@@ -23,7 +23,7 @@ impl<T: AsFd> Registration<T> {
         Ok(())
     }
 
-    /// Sets or clears the time after which reading fails with [`DeadlineExceeded`]: operations that
+    /// Sets or clears the time after which reading fails with [`DeadlineExceeded`](crate::DeadlineExceeded): operations that
     /// are pending then, and all that begin later, until it is set anew. Go's `SetReadDeadline`.
     ///
     /// It takes effect on pending operations at once, whether it is moved closer, away, into the past
@@ -32,7 +32,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] or [`ReactorGone`].
+    /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.check_open()?;
         self.set_one_deadline(Direction::Read, deadline);
@@ -43,7 +43,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] or [`ReactorGone`].
+    /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.check_open()?;
         self.set_one_deadline(Direction::Write, deadline);

@@ -54,6 +54,7 @@ pub use operation::Readiness;
 pub struct Registration<T: AsFd> {
     /// `None` only after `into_inner`.
     io: Option<T>,
+    interest: Interest,
     slot: OwnedSlot,
     gate: Gate,
     reactor: Reactor,
@@ -73,9 +74,9 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] that names the descriptor, around what `epoll_ctl(2)` said: `EEXIST` if it is
+    /// An [`OpError`](crate::OpError) that names the descriptor, around what `epoll_ctl(2)` said: `EEXIST` if it is
     /// registered with this reactor already, `EPERM` for regular files and directories, which are
-    /// always ready, `EBADF` if it is not open. [`ReactorGone`] after a shutdown or in a forked
+    /// always ready, `EBADF` if it is not open. [`ReactorGone`](crate::ReactorGone) after a shutdown or in a forked
     /// child. Nothing of the attempt remains.
     pub fn with(reactor: &Reactor, io: T, interest: Interest) -> io::Result<Self> {
         let slot = reactor.shared().allocate()?;
@@ -83,7 +84,7 @@ impl<T: AsFd> Registration<T> {
             .shared()
             .add(io.as_fd(), slot.token(), interest)
             .map_err(|error| explain(io.as_fd(), error))?;
-        Ok(Self { io: Some(io), slot, gate: Gate::new(), reactor: reactor.clone() })
+        Ok(Self { io: Some(io), interest, slot, gate: Gate::new(), reactor: reactor.clone() })
     }
 
     /// Whether it was closed, or the reactor shut down.
@@ -108,7 +109,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] if there is nothing left to give.
+    /// [`Closed`](crate::Closed) if there is nothing left to give.
     pub fn into_inner(mut self) -> io::Result<T> {
         if !self.gate.enter() {
             return Err(Closed.into());

@@ -40,10 +40,15 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// Ready when an operation of this direction may succeed, or must fail: in this order, when the
-    /// registration is closed ([`Closed`]), when the deadline has passed ([`DeadlineExceeded`]), when
+    /// registration is closed ([`Closed`](crate::Closed)), when the deadline has passed ([`DeadlineExceeded`](crate::DeadlineExceeded)), when
     /// the descriptor is ready. Go's order (`netpollcheckerr`), at every poll.
     ///
     /// Pending, it wakes the task for the next of these. Several tasks may poll; each is woken.
+    ///
+    /// # Errors
+    ///
+    /// Besides those, [`InvalidInput`](io::ErrorKind::InvalidInput) instead of waiting for a direction
+    /// that the registration's [`Interest`](crate::Interest) leaves out.
     pub fn poll_ready(
         &self,
         cx: &mut Context<'_>,
@@ -88,7 +93,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`], [`DeadlineExceeded`], [`ReactorGone`], or what `operation` says.
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), [`ReactorGone`](crate::ReactorGone), or what `operation` says.
     ///
     /// # Cancel safety
     ///
@@ -169,7 +174,8 @@ impl<T: AsFd> Registration<T> {
 
     fn outcome(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
         match status {
-            Status::Pending => Poll::Pending,
+            Status::Pending if self.interest.includes(direction) => Poll::Pending,
+            Status::Pending => Poll::Ready(Err(never_ready(direction))),
             Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
             Status::Expired => Poll::Ready(Err(DeadlineExceeded.into())),
             Status::Closed => Poll::Ready(Err(closed(&self.reactor))),
@@ -241,6 +247,12 @@ impl Drop for Waiting<'_> {
             self.slot.leave(self.direction, ticket);
         }
     }
+}
+
+/// To wait for it would be to wait for ever.
+fn never_ready(direction: Direction) -> io::Error {
+    let message = format!("wait: the descriptor is not registered for {direction:?}");
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 fn is_short(moved: usize, len: usize) -> bool {
