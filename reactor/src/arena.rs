@@ -152,6 +152,7 @@ impl OwnedSlot {
 impl Deref for OwnedSlot {
     type Target = Slot;
 
+    #[inline]
     fn deref(&self) -> &Slot {
         // SAFETY: the slot lies in a boxed chunk that neither moves nor goes before the arena, and
         // `self.arena` keeps the arena; nobody ever makes a `&mut Slot` of it.

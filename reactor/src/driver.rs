@@ -122,6 +122,7 @@ impl Reactor {
         assert!(self.shared().advance(by), "reactor: its clock is not moved by hand");
     }
 
+    #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         &self.0.shared
     }

@@ -246,6 +246,7 @@ impl Shared {
         self.clock.now_ns()
     }
 
+    #[inline]
     pub(crate) fn ns_at(&self, instant: Instant) -> u64 {
         self.clock.ns_at(instant)
     }

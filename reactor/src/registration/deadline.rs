@@ -59,20 +59,28 @@ impl<T: AsFd> Registration<T> {
 }
 
 /// Sets a deadline of a slot, and tells the reactor if it must know. The common case, a deadline
-/// moved away, ends after the first line and reads no clock.
+/// moved away, ends with the first test and reads no clock.
+#[inline]
 pub(crate) fn set_slot_deadline(
     reactor: &Reactor,
     slot: &OwnedSlot,
     direction: Direction,
     deadline: Instant,
 ) {
-    let shared = reactor.shared();
-    let at_ns = shared.ns_at(deadline);
+    let at_ns = reactor.shared().ns_at(deadline);
     if let SetAction::Arm(at_ns) = slot.set_deadline(direction, at_ns) {
-        if at_ns <= shared.now_ns() {
-            slot.expire(direction);
-        } else {
-            shared.arm(slot, slot.index(), at_ns);
-        }
+        arm(reactor, slot, direction, at_ns);
+    }
+}
+
+/// The reactor does not know of this deadline.
+#[cold]
+fn arm(reactor: &Reactor, slot: &OwnedSlot, direction: Direction, at_ns: u64) {
+    let shared = reactor.shared();
+    if at_ns <= shared.now_ns() {
+        slot.expire(direction);
+    } else {
+        shared.arm(slot, slot.index(), at_ns);
+        slot.promise_look(direction, at_ns);
     }
 }

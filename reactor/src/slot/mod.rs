@@ -109,6 +109,7 @@ impl Slot {
         self.state().generation()
     }
 
+    #[inline]
     pub(crate) fn state(&self) -> State {
         State(self.state.load(Ordering::Acquire))
     }
@@ -116,6 +117,7 @@ impl Slot {
     /// Whether an operation of this direction may begin, in Go's order: closed, deadline, ready.
     ///
     /// One load; a second one only on a slot on which a deadline has passed before.
+    #[inline]
     pub(crate) fn status(&self, direction: Direction) -> Status {
         let state = self.state();
         if state.is_closed() {
@@ -196,8 +198,14 @@ impl Slot {
     }
 
     /// A new deadline, in the reactor's time. The caller has seen that it is to come.
+    #[inline]
     pub(crate) fn set_deadline(&self, direction: Direction, time_ns: u64) -> SetAction {
         self.side(direction).deadline.set(time_ns)
+    }
+
+    /// The reactor has been asked to look at the deadline just set.
+    pub(crate) fn promise_look(&self, direction: Direction, time_ns: u64) {
+        self.side(direction).deadline.promise(time_ns);
     }
 
     pub(crate) fn clear_deadline(&self, direction: Direction) {
@@ -258,6 +266,7 @@ impl Slot {
         self.settle(Direction::Write, write);
     }
 
+    #[inline]
     fn side(&self, direction: Direction) -> &Side {
         match direction {
             Direction::Read => &self.read,

@@ -136,6 +136,7 @@ impl State {
         (self.0 >> side(direction).tick_shift) as u16
     }
 
+    #[inline]
     pub(crate) fn is_closed(self) -> bool {
         self.0 & CLOSED != 0
     }

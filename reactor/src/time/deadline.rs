@@ -10,13 +10,14 @@
 //!
 //! # The filed flag
 //!
-//! `filed` is a promise of the reactor: it will look at this word no later than the time in it.
-//! So a setter that finds the flag and moves the time *later* keeps the promise true by doing
-//! nothing at all: no queue, no lock, no wheel. It is one compare-and-swap (a plain store would
-//! overwrite an expiry that took the slot out of the wheel, and the new time would never be looked
-//! at). A setter that needs an earlier look drops the flag and asks for it. Clearing keeps the
+//! `filed` is a promise: the reactor will look at this word no later than the time in it, because
+//! the slot is in its wheel, or in its queue while it is awake or about to be. So a setter that finds
+//! the flag and moves the time *later* keeps the promise true by doing nothing at all: no queue, no
+//! lock, no wheel. It is one compare-and-swap (a plain store would overwrite an expiry that took the
+//! slot out of the wheel, and the new time would never be looked at). A setter that needs an earlier
+//! look drops the flag, asks for the look, and then gives the promise itself. Clearing keeps the
 //! promise for whoever sets the next deadline: `cleared` marks a time that stands only for the
-//! promise. The reactor gives the promise when it files the slot, and takes it back, by dropping
+//! promise. The reactor gives the promise too, when it files the slot, and takes it back, by dropping
 //! the word to none, when its look finds nothing to wait for.
 //!
 //! All of this happens in one word by read-modify-write, so it needs no ordering between words.
@@ -60,19 +61,23 @@ impl Word {
     pub(crate) const NONE: Word = Word(0);
     pub(crate) const EXPIRED: Word = Word(u64::MAX);
 
+    #[inline]
     fn at(time_ns: u64, flags: u64) -> Word {
         Word(time_ns.clamp(1, LAST_NS) << TIME_SHIFT | flags)
     }
 
+    #[inline]
     fn time_ns(self) -> u64 {
         self.0 >> TIME_SHIFT
     }
 
+    #[inline]
     fn has(self, flag: u64) -> bool {
         self.0 & flag != 0
     }
 
     /// A setter stores a time to come.
+    #[inline]
     pub(crate) fn set(self, time_ns: u64) -> (Word, SetAction) {
         let kept =
             self != Word::EXPIRED && self.has(FILED) && self.time_ns() <= time_ns.min(LAST_NS);
@@ -81,6 +86,12 @@ impl Word {
         } else {
             (Word::at(time_ns, 0), SetAction::Arm(time_ns))
         }
+    }
+
+    /// A setter that was told to ask for a look has asked: the reactor will look by then. `None` if
+    /// the word has changed since, and the promise is somebody else's to give.
+    pub(crate) fn promise(self, time_ns: u64) -> Option<Word> {
+        (self == Word::at(time_ns, 0)).then_some(Word::at(time_ns, FILED))
     }
 
     /// A setter stores "no deadline".
@@ -117,8 +128,14 @@ impl Deadline {
     }
 
     /// Stores a time to come.
+    #[inline]
     pub(crate) fn set(&self, time_ns: u64) -> SetAction {
         self.update(|word| word.set(time_ns))
+    }
+
+    /// The reactor has been asked to look by `time_ns`, the time that was set.
+    pub(crate) fn promise(&self, time_ns: u64) {
+        self.update(|word| (word.promise(time_ns).unwrap_or(word), ()));
     }
 
     pub(crate) fn clear(&self) {
@@ -140,6 +157,7 @@ impl Deadline {
         self.update(|_| (Word::NONE, ()));
     }
 
+    #[inline]
     fn update<R>(&self, transition: impl Fn(Word) -> (Word, R)) -> R {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
@@ -213,6 +231,20 @@ mod tests {
         deadline.expire();
         deadline.clear();
         assert!(!deadline.is_expired());
+    }
+
+    #[test]
+    fn who_asked_for_a_look_gives_the_promise_unless_the_word_has_moved() {
+        let deadline = Deadline::new();
+        assert_eq!(deadline.set(50), SetAction::Arm(50));
+        deadline.promise(50);
+        assert_eq!(deadline.set(60), SetAction::Nothing);
+        assert_eq!(deadline.set(40), SetAction::Arm(40));
+        deadline.promise(50);
+        assert_eq!(deadline.set(45), SetAction::Arm(45), "nobody has promised a look by 40");
+        deadline.expire();
+        deadline.promise(45);
+        assert!(deadline.is_expired());
     }
 
     #[test]
