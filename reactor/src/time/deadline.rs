@@ -130,6 +130,21 @@ impl Deadline {
     /// Stores a time to come.
     #[inline]
     pub(crate) fn set(&self, time_ns: u64) -> SetAction {
+        if self.moved_away(time_ns) { SetAction::Nothing } else { self.set_anew(time_ns) }
+    }
+
+    /// The common case, in line: the promise stands, and nobody else moves the word.
+    #[inline]
+    fn moved_away(&self, time_ns: u64) -> bool {
+        let seen = self.0.load(Ordering::Relaxed);
+        let (next, action) = Word(seen).set(time_ns);
+        let exchange =
+            || self.0.compare_exchange(seen, next.0, Ordering::AcqRel, Ordering::Relaxed);
+        action == SetAction::Nothing && exchange().is_ok()
+    }
+
+    #[inline(never)]
+    fn set_anew(&self, time_ns: u64) -> SetAction {
         self.update(|word| word.set(time_ns))
     }
 
