@@ -78,6 +78,8 @@ impl Reactor {
     /// a reactor that has one always is. [`ReactorGone`](crate::ReactorGone) after a shutdown or in
     /// a forked child.
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<()> {
+        // Before the lease: in a forked child, nobody is there to give it back.
+        self.shared().check_usable()?;
         let Some(mut turner) = self.shared().try_lease() else {
             let message = "reactor: another thread is turning it";
             return Err(io::Error::new(io::ErrorKind::WouldBlock, message));

@@ -187,7 +187,13 @@ impl Shared {
     pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
         if self.is_ours() {
             let _ = self.epoll.delete(fd);
-        } else {
+        }
+    }
+
+    /// A registration or a timer is about to go. In a child of its process its slot goes nowhere: the
+    /// wakers are copies, and a lock may be held by a thread that is not here.
+    pub(crate) fn leave(&self) {
+        if !self.is_ours() {
             self.arena.disown();
         }
     }
@@ -238,7 +244,7 @@ impl Shared {
         self.forks == sys::forks()
     }
 
-    fn check_usable(&self) -> io::Result<()> {
+    pub(crate) fn check_usable(&self) -> io::Result<()> {
         if self.is_gone() || !self.is_ours() { Err(ReactorGone.into()) } else { Ok(()) }
     }
 

@@ -84,6 +84,12 @@ impl Timer {
     }
 }
 
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.reactor.shared().leave();
+    }
+}
+
 impl Future for Timer {
     type Output = io::Result<()>;
 

@@ -131,6 +131,7 @@ impl<T: AsFd> AsFd for Registration<T> {
 
 impl<T: AsFd> Drop for Registration<T> {
     fn drop(&mut self) {
+        self.reactor.shared().leave();
         // Closed or given back: it has left epoll.
         if let Some(io) = self.io.as_ref().filter(|_| self.gate.enter()) {
             self.reactor.shared().deregister(io.as_fd());

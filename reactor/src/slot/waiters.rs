@@ -49,7 +49,10 @@ impl Waiter {
 /// Wakes, and survives it. A waker is a stranger's code: if it panics, the others of the same event
 /// still get theirs and the reactor goes on; the panic hook has reported it by then.
 pub(crate) fn wake(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Dropping what it panicked with is a stranger's code once more.
+        std::mem::forget(panic);
+    }
 }
 
 /// The place of one direction's first waiter.
