@@ -171,6 +171,7 @@ impl Drop for OwnedSlot {
 }
 
 #[cfg(test)]
+#[cfg(not(netpoll_loom))]
 mod tests {
     use super::*;
 

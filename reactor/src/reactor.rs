@@ -205,7 +205,7 @@ impl Shared {
 
     /// A deadline of `slot` was set that the reactor does not know of: it is to look by `at_ns`.
     pub(crate) fn arm(&self, slot: &Slot, index: u32, at_ns: u64) {
-        self.armed.push(slot, index);
+        let at_ns = self.armed.push(slot, index, at_ns);
         if self.sleep.needs_waking_by(at_ns) {
             self.signal();
         }

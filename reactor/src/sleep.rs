@@ -71,6 +71,7 @@ impl Sleep {
 }
 
 #[cfg(test)]
+#[cfg(not(netpoll_loom))]
 mod tests {
     use super::*;
 

@@ -29,9 +29,34 @@ mod imp {
 #[cfg(netpoll_loom)]
 mod imp {
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::future::AtomicWaker;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    // A reference count is no handshake of ours, and loom's `Arc` cannot be a receiver.
+    pub(crate) use std::sync::Arc;
+
+    use std::task::Waker;
+
+    /// What the real one promises, by a lock: loom's own takes its waker by value, and prints.
+    #[derive(Debug)]
+    pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
+
+    impl AtomicWaker {
+        pub(crate) fn new() -> Self {
+            Self(Mutex::new(None))
+        }
+
+        pub(crate) fn register(&self, waker: &Waker) {
+            let older = super::lock(&self.0).replace(waker.clone());
+            drop(older);
+        }
+
+        pub(crate) fn wake(&self) {
+            let waker = super::lock(&self.0).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
 }
 
 pub(crate) use imp::*;

@@ -1,1 +1,49 @@
-//! Models.
+//! Models of the reactor's handshakes, explored by loom: every interleaving of a few threads, and
+//! every value that the memory model lets a load return.
+//!
+//! What is explored is the code that ships. The modules of the reactor that make no system call are
+//! mounted here as they are, and take their atomics from loom by `--cfg netpoll_loom`:
+//!
+//! ```text
+//! RUSTFLAGS="--cfg netpoll_loom" cargo test --release -p netpoll-tests --test loom
+//! ```
+//!
+//! Without the cfg there is nothing here.
+#![cfg(netpoll_loom)]
+// The mounted modules are the library's: the models use a part of each, and cannot reach into it
+// for the lints of a crate of its own.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+
+#[path = "../../reactor/src/arena.rs"]
+mod arena;
+#[path = "../../reactor/src/error.rs"]
+mod error;
+#[path = "../../reactor/src/gate.rs"]
+mod gate;
+#[path = "../../reactor/src/ready.rs"]
+mod ready;
+#[path = "../../reactor/src/sleep.rs"]
+mod sleep;
+#[path = "../../reactor/src/slot/mod.rs"]
+mod slot;
+#[path = "../../reactor/src/sync.rs"]
+mod sync;
+#[path = "../../reactor/src/token.rs"]
+mod token;
+
+#[path = "../../reactor/src/time"]
+mod time {
+    pub(crate) mod arm;
+    pub(crate) mod deadline;
+}
+
+/// The models, by what they are about.
+#[path = "."]
+mod models {
+    mod deadline;
+    mod gate;
+    mod kit;
+    mod reuse;
+    mod sleep;
+    mod slot;
+}

@@ -219,6 +219,11 @@ impl Slot {
         self.lapse(direction)
     }
 
+    /// The earliest of its deadlines to come. See [`Deadline::pending_ns`].
+    pub(crate) fn earliest_deadline(&self) -> Option<u64> {
+        Direction::BOTH.iter().filter_map(|d| self.side(*d).deadline.pending_ns()).min()
+    }
+
     /// The reactor looks whether deadlines are due.
     pub(crate) fn look(&self, now_ns: u64) -> Looked {
         let mut looked = Looked::default();

@@ -8,8 +8,16 @@
 //! - **The setter** stores the deadline, *then* marks the slot as queued, and pushes it if it was not.
 //! - **The reactor** takes the stack; for each slot it unmarks it, *then* looks at the deadline.
 //!
+//! - **Who pushed it** reads the slot's deadlines once more, by read-modify-write, and asks for the
+//!   reactor by the earliest of them.
+//!
 //! Both changes of the mark are read-modify-writes. If the setter's comes first, the reactor's look
 //! sees the deadline. If it comes second, the setter finds the slot unmarked and pushes it again.
+//!
+//! A setter that finds the slot marked may find it before it is pushed, by another with a later
+//! deadline, and ask for a reactor that then sees the queue empty and sleeps. If it stored its
+//! deadline before the pusher's second read, the pusher asks on its behalf; if after, the reactor
+//! that sees its request sees the push.
 
 use crate::slot::Slot;
 use crate::sync::{AtomicU32, Ordering};
@@ -27,10 +35,11 @@ impl ArmQueue {
         Self { head: AtomicU32::new(END) }
     }
 
-    /// Puts a slot into the queue, unless it is there.
-    pub(crate) fn push(&self, slot: &Slot, index: u32) {
+    /// Puts a slot into the queue, unless it is there, for a deadline at `at_ns`. Returns by when
+    /// the caller must ask the reactor to take the queue.
+    pub(crate) fn push(&self, slot: &Slot, index: u32, at_ns: u64) -> u64 {
         if slot.queued.swap(true, Ordering::AcqRel) {
-            return;
+            return at_ns;
         }
         // From here to the exchange the link is ours: we turned the mark from false to true.
         let mut head = self.head.load(Ordering::Relaxed);
@@ -39,10 +48,11 @@ impl ArmQueue {
             slot.next_armed.store(head, Ordering::Relaxed);
             match self.head.compare_exchange_weak(head, index, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) => return,
+                Ok(_) => break,
                 Err(changed) => head = changed,
             }
         }
+        slot.earliest_deadline().map_or(at_ns, |earliest| earliest.min(at_ns))
     }
 
     /// Whether there is nothing to take. Acquire, so that a sleeper that saw a setter's request for

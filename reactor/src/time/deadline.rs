@@ -94,6 +94,12 @@ impl Word {
         (self == Word::at(time_ns, 0)).then_some(Word::at(time_ns, FILED))
     }
 
+    /// The time to come that it holds.
+    pub(crate) fn pending_ns(self) -> Option<u64> {
+        let none = self == Word::EXPIRED || self == Word::NONE || self.has(CLEARED);
+        (!none).then(|| self.time_ns())
+    }
+
     /// A setter stores "no deadline".
     pub(crate) fn clear(self) -> Word {
         if self != Word::EXPIRED && self.has(FILED) { Word(self.0 | CLEARED) } else { Word::NONE }
@@ -167,6 +173,12 @@ impl Deadline {
         self.update(|word| word.look(now_ns))
     }
 
+    /// The time to come that it holds. A read-modify-write, so that a setter who comes after it sees
+    /// what its caller did before.
+    pub(crate) fn pending_ns(&self) -> Option<u64> {
+        self.update(|word| (word, word.pending_ns()))
+    }
+
     /// The next tenant of the slot starts without a deadline.
     pub(crate) fn reset(&self) {
         self.update(|_| (Word::NONE, ()));
@@ -186,6 +198,7 @@ impl Deadline {
 }
 
 #[cfg(test)]
+#[cfg(not(netpoll_loom))]
 mod tests {
     use super::*;
 

@@ -1,0 +1,171 @@
+//! Deadlines: the reactor's look, the setter and the waiter.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::kit::{Task, explore, explore_up_to, is_free};
+use crate::ready::Direction::Read;
+use crate::slot::{Looked, Slot, Status};
+use crate::time::deadline::SetAction;
+
+/// A slot with a read deadline that the reactor has promised to look at.
+fn filed(at_ns: u64) -> Arc<Slot> {
+    let slot = Arc::new(Slot::new());
+    assert_eq!(slot.set_deadline(Read, at_ns), SetAction::Arm(at_ns));
+    assert_eq!(slot.look(0).again_ns, Some(at_ns));
+    slot
+}
+
+/// That a deadline to come is the reactor's to look at or the setter's to ask for, after the look
+/// for which the reactor had filed the slot. There is no third: it would never expire.
+fn promised_or_asked(looked: Looked, action: SetAction, at_ns: u64) -> bool {
+    match action {
+        SetAction::Nothing => looked == Looked { again_ns: Some(at_ns), expired: 0, woken: 0 },
+        SetAction::Arm(at) => at == at_ns && looked.again_ns.is_none_or(|again| again == at_ns),
+    }
+}
+
+/// A task that waits while its deadline expires finds it expired, or is woken for it.
+#[test]
+fn deadline_against_waiter() {
+    explore(|| {
+        let slot = filed(10);
+        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        assert_eq!(slot.look(10).expired, 1);
+        let task = waiter.join().unwrap();
+        assert!(task.is_served());
+        assert_eq!(slot.status(Read), Status::Expired);
+        assert!(task.is_forgotten() && is_free(&slot, Read));
+    });
+}
+
+/// The same when it is not the first to expire: the slot says already that a deadline has lapsed,
+/// so the waiter looks at the deadline's word from the beginning.
+#[test]
+fn later_deadline_against_waiter() {
+    explore(|| {
+        let slot = filed(10);
+        assert_eq!(slot.look(10).expired, 1);
+        assert_eq!(slot.set_deadline(Read, 20), SetAction::Arm(20));
+        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        assert_eq!(slot.look(20).expired, 1);
+        let task = waiter.join().unwrap();
+        assert!(task.is_served());
+        assert_eq!(slot.status(Read), Status::Expired);
+    });
+}
+
+/// A task that waits while another thread sets its deadline to a time that has passed: that thread
+/// expires it itself, and the task finds it expired or is woken.
+#[test]
+fn past_deadline_against_waiter() {
+    explore(|| {
+        let slot = Arc::new(Slot::new());
+        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
+        let _ = slot.expire(Read);
+        let task = waiter.join().unwrap();
+        assert!(task.is_served());
+        assert_eq!(slot.status(Read), Status::Expired);
+        assert!(task.is_forgotten() && is_free(&slot, Read));
+    });
+}
+
+/// A deadline expires while a second waiter is on its way into the cell, where the first one sits.
+/// The expiry finds the cell busy and leaves it; the second waiter, once out, wakes the first.
+#[test]
+fn second_waiter_against_deadline() {
+    explore(|| {
+        let slot = filed(10);
+        let first = Task::with_ticket_of(&slot).seated(&slot, Read);
+        let second = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        assert_eq!(slot.look(10).expired, 1);
+        let second = second.join().unwrap();
+        assert!(first.was_woken() && second.is_served());
+        assert!(first.is_forgotten() && second.is_forgotten());
+        assert!(is_free(&slot, Read));
+    });
+}
+
+/// A deadline is moved away while the reactor looks at it at its old time. It is never expired
+/// afterwards. If the move came first, the look changed nothing and woke nobody; if the look came
+/// first, the setter asks for another. Either way, somebody will look at the new time.
+#[test]
+fn deadline_set_against_firing() {
+    explore(|| {
+        let slot = filed(10);
+        let task = Task::with_ticket_of(&slot).seated(&slot, Read);
+        let setter = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.set_deadline(Read, 20))
+        };
+        let looked = slot.look(10);
+        let action = setter.join().unwrap();
+        assert_eq!(slot.status(Read), Status::Pending);
+        assert!(promised_or_asked(looked, action, 20), "{looked:?}, {action:?}");
+        // Both may have come to pass only in this order: it fired, and then it was set.
+        assert_eq!(looked.expired == 1, action == SetAction::Arm(20));
+        assert_eq!(task.was_woken(), looked.expired == 1);
+        assert_eq!(slot.state().has_lapsed(Read), looked.expired == 1);
+    });
+}
+
+/// The same where the setter first clears the deadline and then sets the later one: the promise
+/// outlives the clearing, or the look has taken it back and the setter asks.
+#[test]
+fn deadline_cleared_and_set_against_firing() {
+    explore(|| {
+        let slot = filed(10);
+        let setter = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                slot.clear_deadline(Read);
+                slot.set_deadline(Read, 20)
+            })
+        };
+        let looked = slot.look(10);
+        let action = setter.join().unwrap();
+        assert_eq!(slot.status(Read), Status::Pending);
+        assert!(promised_or_asked(looked, action, 20), "{looked:?}, {action:?}");
+    });
+}
+
+/// Two threads move a deadline to different times while the reactor looks at the old one. The one
+/// that stands is promised by the look, or asked for by who set it.
+#[test]
+fn two_setters_against_firing() {
+    explore(|| {
+        let slot = filed(10);
+        let setters = [20, 30].map(|at_ns| {
+            let slot = slot.clone();
+            thread::spawn(move || slot.set_deadline(Read, at_ns))
+        });
+        let looked = slot.look(10);
+        let actions = setters.map(|setter| setter.join().unwrap());
+        assert_eq!(slot.status(Read), Status::Pending);
+        let stands = slot.look(10).again_ns.unwrap();
+        let promised = looked.again_ns.is_some_and(|again| again <= stands);
+        assert!(promised || actions.contains(&SetAction::Arm(stands)), "{looked:?}, {actions:?}");
+    });
+}
+
+/// A deadline is moved away again after it expired, while the task it expired for polls: the task
+/// fails, or waits for the new time and is woken at it. It does not wait for nothing.
+#[test]
+fn deadline_moved_after_expiry_against_waiter() {
+    explore_up_to(4, || {
+        let slot = filed(10);
+        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let setter = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.set_deadline(Read, 20))
+        };
+        let _ = slot.look(10);
+        let _ = setter.join().unwrap();
+        assert_eq!(slot.look(20).expired, 1);
+        let task = waiter.join().unwrap();
+        assert!(task.is_served());
+        assert_eq!(slot.status(Read), Status::Expired);
+    });
+}

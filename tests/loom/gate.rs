@@ -1,0 +1,114 @@
+//! The gate of a descriptor: its end against the operations inside.
+#![allow(unsafe_code)] // The descriptor stands for what the gate must guard: loom checks that it does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use loom::thread;
+use netpoll_tests::CountingWaker;
+
+use super::kit::{explore, explore_up_to};
+use crate::gate::{Gate, Last};
+use crate::sync::UnsafeCell;
+
+/// What a registration does with its gate, with a cell for the descriptor: operations read it, the
+/// end writes it. Loom fails the model if the one does not happen wholly before the other.
+struct Descriptor {
+    gate: Gate,
+    number: UnsafeCell<()>,
+    ended: AtomicUsize,
+}
+
+// SAFETY: that only one thread at a time writes `number`, and none reads it then, is what the models
+// find out; it has no contents, and nobody makes a reference to it.
+unsafe impl Sync for Descriptor {}
+
+impl Descriptor {
+    fn new() -> Arc<Self> {
+        let (gate, number) = (Gate::new(), UnsafeCell::new(()));
+        Arc::new(Self { gate, number, ended: AtomicUsize::new(0) })
+    }
+
+    /// An operation; false if it was refused.
+    fn operate(&self) -> bool {
+        let entered = self.gate.enter();
+        if entered {
+            assert!(!self.is_ended(), "an operation on a descriptor that is gone");
+            self.number.with(|_| ());
+            self.leave();
+        }
+        entered
+    }
+
+    /// Closes; false if that had been done.
+    fn close(&self) -> bool {
+        let shut = self.gate.shut();
+        if shut {
+            self.number.with(|_| ());
+            self.leave();
+        }
+        shut
+    }
+
+    fn leave(&self) {
+        if self.gate.leave() == Last::Yes {
+            self.number.with_mut(|_| ());
+            assert_eq!(self.ended.fetch_add(1, Ordering::SeqCst), 0, "it ended before");
+            self.gate.done();
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst) > 0
+    }
+
+    fn poll_done(&self, waker: &Waker) -> Poll<()> {
+        self.gate.poll_done(&mut Context::from_waker(waker))
+    }
+}
+
+/// A descriptor is closed while two operations come and go. It ends exactly once, when nobody is
+/// inside, and nobody gets in afterwards. The closer waits for that, and is woken.
+#[test]
+fn gate() {
+    explore_up_to(5, || {
+        let descriptor = Descriptor::new();
+        let operations = [(); 2].map(|()| {
+            let descriptor = descriptor.clone();
+            thread::spawn(move || descriptor.operate())
+        });
+        let closer = CountingWaker::new();
+        let waker = Waker::from(closer.clone());
+        assert!(descriptor.close());
+        let polled = descriptor.poll_done(&waker);
+        assert!(polled.is_pending() || descriptor.is_ended(), "closed too early");
+        for operation in operations {
+            let _ = operation.join().unwrap();
+        }
+        assert!(descriptor.is_ended());
+        assert!(polled.is_ready() || closer.wakes() > 0);
+        assert!(descriptor.poll_done(&waker).is_ready());
+        assert!(!descriptor.operate() && !descriptor.close());
+    });
+}
+
+/// Two threads close at once, with an operation inside: one of them does, and the descriptor ends
+/// once.
+#[test]
+fn gate_shut_twice() {
+    explore(|| {
+        let descriptor = Descriptor::new();
+        let other = {
+            let descriptor = descriptor.clone();
+            thread::spawn(move || {
+                let _ = descriptor.operate();
+                descriptor.close()
+            })
+        };
+        let closed = descriptor.close();
+        assert!(closed != other.join().unwrap());
+        assert!(descriptor.is_ended());
+        assert!(descriptor.poll_done(Waker::noop()).is_ready());
+    });
+}

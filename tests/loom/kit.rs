@@ -1,0 +1,109 @@
+//! What the models share: the search, and a task that waits.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use loom::model::Builder;
+use loom::thread::{self, JoinHandle};
+use netpoll_tests::CountingWaker;
+
+use crate::ready::Direction;
+use crate::slot::state::Entry;
+use crate::slot::waiters::Ticket;
+use crate::slot::{Slot, Status};
+
+/// Explores all of a model.
+pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
+    search(None, model);
+}
+
+/// Explores what of a model can be reached with so many preemptions: with three threads, the whole
+/// is too much. A thread that blocks or ends is not preempted, so each still runs to its end.
+pub(crate) fn explore_up_to(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    search(Some(preemptions), model);
+}
+
+fn search(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(model);
+}
+
+/// A task that waits for a direction of a slot, and remembers how that went.
+///
+/// Its wakes are counted outside the model: they are read when every thread has ended.
+#[derive(Debug)]
+pub(crate) struct Task {
+    wakes: Arc<CountingWaker>,
+    waker: Waker,
+    ticket: Ticket,
+    last: Option<Status>,
+}
+
+impl Task {
+    /// One that waits as a future does, and can leave.
+    pub(crate) fn with_ticket_of(slot: &Slot) -> Self {
+        Self::new(slot.draw_ticket())
+    }
+
+    /// One that waits as the `poll_*` calls do.
+    pub(crate) fn polling() -> Self {
+        Self::new(Ticket::POLL)
+    }
+
+    fn new(ticket: Ticket) -> Self {
+        let wakes = CountingWaker::new();
+        Self { waker: Waker::from(wakes.clone()), wakes, ticket, last: None }
+    }
+
+    /// Polls once.
+    pub(crate) fn wait(&mut self, slot: &Slot, direction: Direction) -> Status {
+        let status = slot.wait(direction, self.ticket, &self.waker);
+        self.last = Some(status);
+        status
+    }
+
+    /// Waits before the threads begin, with nothing to find yet.
+    pub(crate) fn seated(mut self, slot: &Slot, direction: Direction) -> Self {
+        assert_eq!(self.wait(slot, direction), Status::Pending);
+        self
+    }
+
+    /// The future is dropped.
+    pub(crate) fn leave(&self, slot: &Slot, direction: Direction) {
+        slot.leave(direction, self.ticket);
+    }
+
+    /// Polls once on a thread of its own.
+    pub(crate) fn wait_on_a_thread(
+        mut self,
+        slot: &Arc<Slot>,
+        direction: Direction,
+    ) -> JoinHandle<Task> {
+        let slot = slot.clone();
+        thread::spawn(move || {
+            let _ = self.wait(&slot, direction);
+            self
+        })
+    }
+
+    pub(crate) fn was_woken(&self) -> bool {
+        self.wakes.wakes() > 0
+    }
+
+    /// Whether it knows that there is something for it: it was told so, or woken to ask again.
+    pub(crate) fn is_served(&self) -> bool {
+        self.last.is_some_and(|status| status != Status::Pending) || self.was_woken()
+    }
+
+    /// Whether the slot has kept no waker of it.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        // Ours, and the one inside our own waker.
+        Arc::strong_count(&self.wakes) == 2
+    }
+}
+
+/// Whether nobody is left inside the cell.
+pub(crate) fn is_free(slot: &Slot, direction: Direction) -> bool {
+    matches!(slot.state().enter_cell(direction), Entry::Entered(_))
+}

@@ -1,0 +1,109 @@
+//! What comes late for a tenant of a slot, against the next tenant.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::kit::{Task, explore, is_free};
+use crate::arena::{Arena, OwnedSlot};
+use crate::ready::Direction::Read;
+use crate::ready::Ready;
+use crate::slot::Status;
+use crate::time::deadline::SetAction;
+
+/// A slot with a new tenant, which waits for readiness.
+struct Reused {
+    slot: OwnedSlot,
+    task: Task,
+}
+
+impl Reused {
+    /// The tenant goes, and another comes.
+    fn after(arena: &Arc<Arena>, first: OwnedSlot) -> Self {
+        drop(first);
+        let slot = arena.allocate().unwrap();
+        Self { task: Task::with_ticket_of(&slot), slot }
+    }
+
+    fn waiting(mut self) -> Self {
+        assert_eq!(self.task.wait(&self.slot, Read), Status::Pending);
+        self
+    }
+}
+
+/// An event for a descriptor that is gone arrives while its slot changes hands. The next tenant
+/// sees no readiness, its state is as if there had been no event, and its waiter still gets the
+/// next event that is meant for it. The old tenant's waker is woken a last time.
+#[test]
+fn late_event_after_reuse() {
+    explore(|| {
+        let arena = Arena::new();
+        let first = arena.allocate().unwrap();
+        let token = first.token();
+        let left_behind = Task::polling().seated(&first, Read);
+        let reused = {
+            let arena = arena.clone();
+            thread::spawn(move || Reused::after(&arena, first).waiting())
+        };
+        let _ = arena.slot(token.index).unwrap().deliver(token.generation, Ready::READABLE);
+        let Reused { slot, task } = reused.join().unwrap();
+        assert!(left_behind.was_woken() && left_behind.is_forgotten());
+
+        assert_ne!(slot.token(), token);
+        assert_eq!((slot.state().ready(), slot.state().tick(Read)), (Ready::EMPTY, 0));
+        assert_eq!(slot.status(Read), Status::Pending);
+        assert!(is_free(&slot, Read));
+
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        assert!(task.was_woken() && task.is_forgotten());
+    });
+}
+
+/// The reactor looks at a deadline that is due while the slot changes hands, and the next tenant
+/// sets a deadline of its own: that one does not expire, and is promised or asked for.
+#[test]
+fn late_expiry_after_reuse() {
+    explore(|| {
+        let arena = Arena::new();
+        let first = arena.allocate().unwrap();
+        let index = first.index();
+        assert_eq!(first.set_deadline(Read, 10), SetAction::Arm(10));
+        assert_eq!(first.look(0).again_ns, Some(10));
+        let reused = {
+            let arena = arena.clone();
+            thread::spawn(move || {
+                let reused = Reused::after(&arena, first);
+                let action = reused.slot.set_deadline(Read, 20);
+                (reused.waiting(), action)
+            })
+        };
+        let _ = arena.slot(index).unwrap().look(10);
+        let (Reused { slot, task }, action) = reused.join().unwrap();
+        assert_eq!(action, SetAction::Arm(20));
+        assert_eq!(slot.status(Read), Status::Pending);
+        assert!(is_free(&slot, Read));
+
+        assert_eq!(slot.look(20).expired, 1);
+        assert!(task.was_woken() && task.is_forgotten());
+        assert_eq!(slot.status(Read), Status::Expired);
+    });
+}
+
+/// A tenant comes while the reactor is shut down: it is refused, or it is told with the others.
+#[test]
+fn new_tenant_against_shutdown() {
+    explore(|| {
+        let arena = Arena::new();
+        drop(arena.allocate().unwrap());
+        let tenant = {
+            let arena = arena.clone();
+            thread::spawn(move || arena.allocate().ok())
+        };
+        for index in 0..arena.seal() {
+            arena.slot(index).unwrap().close();
+        }
+        let tenant = tenant.join().unwrap();
+        assert!(tenant.is_none_or(|slot| slot.status(Read) == Status::Closed));
+        assert!(arena.allocate().is_err());
+    });
+}

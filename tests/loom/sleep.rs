@@ -1,0 +1,270 @@
+//! The reactor asleep, and those who need it earlier.
+
+use std::sync::Arc;
+
+use loom::sync::Condvar;
+use loom::thread;
+
+use super::kit::{explore, explore_up_to};
+use crate::ready::Direction::{self, Read, Write};
+use crate::sleep::{Announced, Sleep};
+use crate::slot::{Slot, Status};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::time::arm::ArmQueue;
+use crate::time::deadline::SetAction;
+
+/// Until when the reactor would sleep for what it has filed before a model begins.
+const FILED_NS: u64 = 100;
+
+/// The part of the reactor that sleeps: the calls and their order are those of `Shared` (`arm`,
+/// `notify`, `turn`), with a condition in place of the eventfd, and one time in place of the wheel.
+///
+/// Time stands still, so a sleep ends by a write to the eventfd or never. Whoever oversleeps, loom
+/// finds as a deadlock.
+struct Reactor {
+    slots: [Slot; 2],
+    armed: ArmQueue,
+    sleep: Sleep,
+    gone: AtomicBool,
+    wake_up: EventFd,
+}
+
+struct EventFd {
+    edge: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl EventFd {
+    fn signal(&self) {
+        *lock(&self.edge) = true;
+        self.changed.notify_one();
+    }
+
+    fn wait(&self) {
+        let mut edge = lock(&self.edge);
+        while !*edge {
+            edge = self.changed.wait(edge).unwrap();
+        }
+        *edge = false;
+    }
+}
+
+impl Reactor {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            slots: [Slot::new(), Slot::new()],
+            armed: ArmQueue::new(),
+            sleep: Sleep::new(),
+            gone: AtomicBool::new(false),
+            wake_up: EventFd { edge: Mutex::new(false), changed: Condvar::new() },
+        })
+    }
+
+    /// A thread that does something with the reactor.
+    fn spawn<R: 'static>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&Reactor) -> R + Send + 'static,
+    ) -> thread::JoinHandle<R> {
+        let reactor = self.clone();
+        thread::spawn(move || act(&reactor))
+    }
+
+    /// Sets a deadline. True if that wrote the eventfd.
+    fn set(&self, index: usize, direction: Direction, at_ns: u64) -> bool {
+        let slot = &self.slots[index];
+        let SetAction::Arm(at_ns) = slot.set_deadline(direction, at_ns) else { return false };
+        let written = self.arm(index, at_ns);
+        slot.promise_look(direction, at_ns);
+        written
+    }
+
+    fn arm(&self, index: usize, at_ns: u64) -> bool {
+        let by_ns = self.armed.push(&self.slots[index], index as u32, at_ns);
+        let write = self.sleep.needs_waking_by(by_ns);
+        if write {
+            self.wake_up.signal();
+        }
+        write
+    }
+
+    fn notify(&self) {
+        if self.sleep.notify() {
+            self.wake_up.signal();
+        }
+    }
+
+    /// Looks at what is in the arm queue, and returns the earliest time it found.
+    fn file_armed(&self) -> Option<u64> {
+        let mut earliest = None;
+        let slot = |index| &self.slots[index as usize];
+        self.armed.drain(slot, |_, slot| {
+            let looked = slot.look(0);
+            assert_eq!(looked.expired, 0);
+            earliest = [earliest, looked.again_ns].into_iter().flatten().min();
+        });
+        earliest
+    }
+
+    /// Sleeps until `until_ns`, which does not come.
+    fn wait(&self, until_ns: Option<u64>) {
+        let announced = self.sleep.announce(until_ns);
+        let gone = self.gone.load(Ordering::Acquire);
+        if announced == Announced::Sleep && self.armed.is_empty() && !gone {
+            self.wake_up.wait();
+        }
+        self.sleep.awake();
+    }
+
+    /// Turns until it has filed a time as early as this.
+    fn turn_until_filed(&self, at_ns: u64) {
+        let mut filed_ns = FILED_NS;
+        loop {
+            filed_ns = self.file_armed().map_or(filed_ns, |found_ns| found_ns.min(filed_ns));
+            if filed_ns <= at_ns {
+                return;
+            }
+            self.wait(Some(filed_ns));
+        }
+    }
+
+    /// Turns, with nothing filed, until it is shut down.
+    fn turn_until_gone(&self) {
+        while !self.gone.load(Ordering::Acquire) {
+            self.wait(None);
+        }
+    }
+
+    /// Whether the reactor knows of this deadline, by having looked at it.
+    fn has_filed(&self, index: usize, direction: Direction, at_ns: u64) -> bool {
+        self.slots[index].set_deadline(direction, at_ns) == SetAction::Nothing
+    }
+}
+
+/// Two threads set deadlines on one slot, and one of them on another as well, while the reactor
+/// takes the queue. Each deadline was looked at, or its slot is in the queue still: a look at what
+/// the queue holds in the end leaves none out. The setters give no promise here, so that only the
+/// reactor's look does, and a deadline that it missed shows.
+#[test]
+fn arm_queue() {
+    fn set(reactor: &Reactor, index: usize, direction: Direction, at_ns: u64) {
+        let action = reactor.slots[index].set_deadline(direction, at_ns);
+        assert_eq!(action, SetAction::Arm(at_ns));
+        let _ = reactor.arm(index, at_ns);
+    }
+    explore(|| {
+        let reactor = Reactor::new();
+        let one = reactor.spawn(|reactor| set(reactor, 0, Read, 10));
+        let other = reactor.spawn(|reactor| {
+            set(reactor, 1, Read, 20);
+            set(reactor, 0, Write, 30);
+        });
+        let _ = reactor.file_armed();
+        one.join().unwrap();
+        other.join().unwrap();
+        let _ = reactor.file_armed();
+        assert!(reactor.armed.is_empty());
+        assert!(reactor.has_filed(0, Read, 10));
+        assert!(reactor.has_filed(1, Read, 20));
+        assert!(reactor.has_filed(0, Write, 30));
+    });
+}
+
+/// Two threads move one deadline, while the reactor files it and looks at it when it is due. Who
+/// asks for a look promises it to the next, who then asks for none: so in the end the deadline that
+/// stands is one that the reactor looks at in time, or it has expired.
+#[test]
+fn promise_against_setter() {
+    explore(|| {
+        let reactor = Reactor::new();
+        let setters =
+            [50, 60].map(|at_ns| reactor.spawn(move |reactor| reactor.set(0, Read, at_ns)));
+        let mut filed_ns = reactor.file_armed();
+        if let Some(now_ns) = filed_ns {
+            filed_ns = reactor.slots[0].look(now_ns).again_ns;
+        }
+        for setter in setters {
+            let _ = setter.join().unwrap();
+        }
+        filed_ns = [filed_ns, reactor.file_armed()].into_iter().flatten().min();
+        match reactor.slots[0].status(Read) {
+            Status::Expired => {}
+            status => {
+                let stands_ns = reactor.slots[0].look(0).again_ns.unwrap();
+                assert_eq!(status, Status::Pending);
+                assert!(filed_ns.is_some_and(|at_ns| at_ns <= stands_ns), "{filed_ns:?}");
+            }
+        }
+    });
+}
+
+/// The reactor goes to sleep while one thread sets an earlier deadline than the reactor knows, and
+/// another sets a later one. It does not sleep past the earlier one, and the later one never wakes it.
+#[test]
+fn eventfd_elision() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new();
+        let earlier = reactor.spawn(|reactor| reactor.set(0, Read, FILED_NS - 50));
+        let later = reactor.spawn(|reactor| reactor.set(1, Read, FILED_NS + 50));
+        reactor.turn_until_filed(FILED_NS - 50);
+        let _ = earlier.join().unwrap();
+        assert!(!later.join().unwrap(), "an eventfd write that nobody needed");
+    });
+}
+
+/// Two threads set deadlines earlier than the reactor's sleep: it may be woken for one of them and
+/// must not then sleep past the other.
+#[test]
+fn eventfd_elision_of_two_earlier_ones() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new();
+        let setters = [(0, 50), (1, 10)]
+            .map(|(index, at_ns)| reactor.spawn(move |reactor| reactor.set(index, Read, at_ns)));
+        reactor.turn_until_filed(10);
+        for setter in setters {
+            let _ = setter.join().unwrap();
+        }
+    });
+}
+
+/// The same with both deadlines on one slot: the thread that finds the slot in the queue relies on
+/// the other, which is still on its way there with a later deadline that wakes nobody.
+#[test]
+fn eventfd_elision_on_one_slot() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new();
+        let earlier = reactor.spawn(|reactor| reactor.set(0, Read, FILED_NS - 50));
+        let later = reactor.spawn(|reactor| reactor.set(0, Write, FILED_NS + 50));
+        reactor.turn_until_filed(FILED_NS - 50);
+        let _ = earlier.join().unwrap();
+        let _ = later.join().unwrap();
+    });
+}
+
+/// A notification ends the sleep that it comes upon, or prevents the next: the reactor learns of
+/// its shutdown, though nothing was to end its sleep.
+#[test]
+fn notify_against_announce() {
+    explore(|| {
+        let reactor = Reactor::new();
+        let notifier = reactor.spawn(|reactor| {
+            reactor.gone.store(true, Ordering::Release);
+            reactor.notify();
+        });
+        reactor.turn_until_gone();
+        notifier.join().unwrap();
+    });
+}
+
+/// The same with a deadline set meanwhile: asking for an earlier look does not overwrite the
+/// notification, nor the notification the request.
+#[test]
+fn notify_and_deadline_against_announce() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new();
+        let setter = reactor.spawn(|reactor| reactor.set(0, Read, FILED_NS - 50));
+        let notifier = reactor.spawn(Reactor::notify);
+        reactor.turn_until_filed(FILED_NS - 50);
+        let _ = setter.join().unwrap();
+        notifier.join().unwrap();
+    });
+}

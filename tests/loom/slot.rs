@@ -1,0 +1,169 @@
+//! Events and closing, against those who wait.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::kit::{Task, explore, explore_up_to, is_free};
+use crate::ready::Direction::{Read, Write};
+use crate::ready::Ready;
+use crate::slot::{Slot, Status};
+use crate::sync::{Mutex, lock};
+
+fn is_ready(status: Status) -> bool {
+    matches!(status, Status::Ready(_))
+}
+
+/// A task that waits while an event comes finds the readiness, or is woken for it. Whichever it
+/// was, the slot keeps the readiness, and keeps no waker.
+#[test]
+fn event_against_waiter() {
+    explore(|| {
+        let slot = Arc::new(Slot::new());
+        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let task = waiter.join().unwrap();
+        assert!(task.is_served());
+        assert!(is_ready(slot.status(Read)));
+        assert!(task.is_forgotten() && is_free(&slot, Read));
+    });
+}
+
+/// A task that waits while the socket is closed is told, or woken and told then.
+#[test]
+fn close_against_waiter() {
+    explore(|| {
+        let slot = Arc::new(Slot::new());
+        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        assert!(slot.close());
+        let task = waiter.join().unwrap();
+        assert!(task.is_served());
+        assert_eq!(slot.status(Read), Status::Closed);
+        assert!(task.is_forgotten() && is_free(&slot, Read));
+    });
+}
+
+/// Two tasks that wait in one direction while one event comes: both find the readiness or are
+/// woken. One of them is on its way into the cell, or finds it taken, when the event comes.
+#[test]
+fn two_waiters() {
+    explore_up_to(4, || {
+        let slot = Arc::new(Slot::new());
+        let future = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let poll = Task::polling().wait_on_a_thread(&slot, Read);
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        for task in [future.join().unwrap(), poll.join().unwrap()] {
+            assert!(task.is_served());
+            assert!(task.is_forgotten());
+        }
+        assert!(is_free(&slot, Read));
+    });
+}
+
+/// A task that waits while another one sits in the cell, and an event comes: the event leaves the
+/// cell to whoever is inside it, who then wakes the other on its behalf.
+#[test]
+fn second_waiter_against_event() {
+    explore(|| {
+        let slot = Arc::new(Slot::new());
+        let first = Task::with_ticket_of(&slot).seated(&slot, Read);
+        let second = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let second = second.join().unwrap();
+        assert!(first.was_woken() && second.is_served());
+        assert!(first.is_forgotten() && second.is_forgotten());
+        assert!(is_free(&slot, Read));
+    });
+}
+
+/// The two directions share the word: a reader and a writer wait while one event comes for both.
+#[test]
+fn reader_and_writer_against_event() {
+    explore_up_to(4, || {
+        let slot = Arc::new(Slot::new());
+        let reader = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let writer = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Write);
+        let both = Ready::READABLE.union(Ready::WRITABLE);
+        assert!(slot.deliver(slot.generation(), both).is_some());
+        assert!(reader.join().unwrap().is_served());
+        assert!(writer.join().unwrap().is_served());
+        assert!(is_ready(slot.status(Read)) && is_ready(slot.status(Write)));
+        assert!(is_free(&slot, Read) && is_free(&slot, Write));
+    });
+}
+
+/// A future that was waiting on the list is dropped while an event comes: it looks for itself in
+/// the cell, where another task sits, and that task's wake-up is not lost by it.
+#[test]
+fn leaving_waiter_on_the_list() {
+    explore(|| {
+        let slot = Arc::new(Slot::new());
+        let staying = Task::with_ticket_of(&slot).seated(&slot, Read);
+        let leaving = Task::with_ticket_of(&slot).seated(&slot, Read);
+        let gone = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                leaving.leave(&slot, Read);
+                leaving
+            })
+        };
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        assert!(gone.join().unwrap().is_forgotten());
+        assert!(staying.was_woken() && staying.is_forgotten());
+        assert!(is_free(&slot, Read));
+    });
+}
+
+/// A future that has the cell is dropped while an event comes and another task begins to wait,
+/// which finds the cell taken, or busy, or free.
+#[test]
+fn leaving_waiter_in_the_cell() {
+    explore_up_to(4, || {
+        let slot = Arc::new(Slot::new());
+        let leaving = Task::with_ticket_of(&slot).seated(&slot, Read);
+        let staying = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let gone = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                leaving.leave(&slot, Read);
+                leaving
+            })
+        };
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let staying = staying.join().unwrap();
+        assert!(gone.join().unwrap().is_forgotten());
+        assert!(staying.is_served() && staying.is_forgotten());
+        assert!(is_free(&slot, Read));
+    });
+}
+
+/// Data comes, with its event, while a read that began before finds nothing: the clearing that
+/// follows the read leaves the new readiness alone. So a task that reads until it must wait has
+/// read the data, or is woken and finds the readiness.
+#[test]
+fn event_between_operation_and_clear() {
+    explore(|| {
+        let slot = Arc::new(Slot::new());
+        let data = Arc::new(Mutex::new(false));
+        assert_eq!(slot.deliver(slot.generation(), Ready::READABLE), Some(0));
+        let reader = {
+            let (slot, data) = (slot.clone(), data.clone());
+            thread::spawn(move || {
+                let mut task = Task::with_ticket_of(&slot);
+                while let Status::Ready(before) = task.wait(&slot, Read) {
+                    let received = std::mem::take(&mut *lock(&data));
+                    if received {
+                        return (task, true);
+                    }
+                    slot.drained(Read, before);
+                }
+                (task, false)
+            })
+        };
+        *lock(&data) = true;
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let (task, received) = reader.join().unwrap();
+        assert!(received || (task.was_woken() && is_ready(slot.status(Read))));
+        assert!(is_free(&slot, Read));
+    });
+}
