@@ -28,8 +28,9 @@ const FILED: u64 = 1;
 const CLEARED: u64 = 1 << 1;
 const TIME_SHIFT: u32 = 2;
 
-/// The last time a word can hold, 146 years after the clock began: what lies beyond is clamped.
-const LAST_NS: u64 = u64::MAX >> (TIME_SHIFT + 1);
+/// The last time a word can hold, 146 years after the clock began: what lies beyond is clamped. One
+/// short of what the bits allow, which with both flags would read as expired.
+const LAST_NS: u64 = (u64::MAX >> TIME_SHIFT) - 1;
 
 /// A snapshot of the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
