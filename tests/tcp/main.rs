@@ -1,1 +1,23 @@
-//! TCP.
+//! TCP sockets over the global reactor, under the executors of the futures crate.
+//!
+//! A test makes its own connections over loopback, on ports that the kernel chooses. Nothing sleeps
+//! to let something happen: what must be pending is polled and seen to be pending, and where time
+//! itself is the matter, it is bounded from below only.
+#![cfg(not(netpoll_loom))]
+
+mod backoff;
+mod close;
+mod connect;
+mod convert;
+mod deadline;
+mod deadline_threads;
+mod io_traits;
+mod listener;
+mod os;
+mod poll;
+mod resolve;
+mod self_connect;
+mod stream;
+mod support;
+mod vectored;
+mod write_order;

@@ -43,8 +43,9 @@ impl WriteOrder {
     /// The turn, if nobody has it.
     pub(crate) fn try_take(&self) -> Option<Turn<'_>> {
         let mut order = self.lock();
-        let free = !std::mem::replace(&mut order.taken, true);
-        free.then_some(Turn(self))
+        let taken = std::mem::replace(&mut order.taken, true);
+        // Not a turn made ahead of the question: dropping it would pass on what is another's.
+        if taken { None } else { Some(Turn(self)) }
     }
 
     /// The turn, when it comes. Dropped, it gives up its place.

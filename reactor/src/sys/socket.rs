@@ -17,6 +17,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::ops::{Deref, Range};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -141,7 +142,16 @@ pub fn send(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
     retry(|| check_len(unsafe { libc::send(fd.as_raw_fd(), pointer, len, libc::MSG_NOSIGNAL) }))
 }
 
-/// `recvmsg(2)` into several buffers, the first 1,024 of them.
+/// Which of several buffers one vectored call takes, and how much that is: at most 1,024, from the
+/// first one that is not empty. The rest is for the next call; a call that took only empty ones would
+/// look like the end of the stream.
+pub fn window<B: Deref<Target = [u8]>>(buffers: &[B]) -> (Range<usize>, usize) {
+    let first = buffers.iter().position(|buffer| !buffer.is_empty()).unwrap_or(buffers.len());
+    let last = buffers.len().min(first + MOST_BUFFERS);
+    (first..last, buffers[first..last].iter().map(|buffer| buffer.len()).sum())
+}
+
+/// `recvmsg(2)` into several buffers, the first 1,024 of them. See [`window`].
 pub fn recv_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
     let mut message = message(buffers.as_mut_ptr().cast(), buffers.len());
     // SAFETY: `IoSliceMut` has the layout of `iovec` (its documentation), and every buffer is
@@ -149,7 +159,7 @@ pub fn recv_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::
     retry(|| check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) }))
 }
 
-/// `sendmsg(2)` from several buffers, the first 1,024 of them.
+/// `sendmsg(2)` from several buffers, the first 1,024 of them. See [`window`].
 pub fn send_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
     let message = message(buffers.as_ptr().cast_mut().cast(), buffers.len());
     // SAFETY: `IoSlice` has the layout of `iovec` (its documentation), sending only reads it, and

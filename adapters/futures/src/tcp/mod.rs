@@ -5,6 +5,7 @@ mod convert;
 mod io_traits;
 mod listener;
 mod options;
+mod poll;
 mod stream;
 
 pub use listener::{Incoming, TcpListener};

@@ -4,7 +4,6 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use netpoll::socket;
@@ -28,7 +27,7 @@ pub struct TcpStream {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) registration: Registration<net::TcpStream>,
-    order: WriteOrder,
+    pub(super) order: WriteOrder,
 }
 
 impl TcpStream {
@@ -96,11 +95,13 @@ impl TcpStream {
 
     /// As [`read`](Self::read), into several buffers.
     pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        let (window, len) = socket::window(buffers);
         if len == 0 {
             return self.nothing_to_do();
         }
-        let read = |socket: &net::TcpStream| socket::recv_vectored(socket.as_fd(), buffers);
+        let read = |socket: &net::TcpStream| {
+            socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
+        };
         self.registration().transfer(Direction::Read, len, read).await
     }
 
@@ -130,8 +131,10 @@ impl TcpStream {
     /// As [`write`](Self::write), from several buffers.
     pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let _turn = self.shared.order.take().await;
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
-        let write = |socket: &net::TcpStream| socket::send_vectored(socket.as_fd(), buffers);
+        let (window, len) = socket::window(buffers);
+        let write = |socket: &net::TcpStream| {
+            socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
+        };
         self.registration().transfer(Direction::Write, len, write).await
     }
 
@@ -146,6 +149,7 @@ impl TcpStream {
     /// Dropped, part of it may have been written.
     pub async fn write_all(&self, mut buffer: &[u8]) -> io::Result<()> {
         let _turn = self.shared.order.take().await;
+        self.check_open()?;
         while !buffer.is_empty() {
             let written = self.write_some(buffer).await?;
             buffer = &buffer[written..];
@@ -188,16 +192,21 @@ impl TcpStream {
 
     /// [`read_vectored`](Self::read_vectored) now, or `WouldBlock`.
     pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        let (window, len) = socket::window(buffers);
         if len == 0 {
             return self.nothing_to_do();
         }
-        let read = |socket: &net::TcpStream| socket::recv_vectored(socket.as_fd(), buffers);
+        let read = |socket: &net::TcpStream| {
+            socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
+        };
         self.registration().try_transfer(Direction::Read, len, read)
     }
 
     /// [`peek`](Self::peek) now, or `WouldBlock`.
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return self.nothing_to_do();
+        }
         let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
         self.registration().try_io(Direction::Read, peek)
     }
@@ -212,8 +221,10 @@ impl TcpStream {
     /// [`write_vectored`](Self::write_vectored) now, or `WouldBlock`.
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let _turn = self.try_turn()?;
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
-        let write = |socket: &net::TcpStream| socket::send_vectored(socket.as_fd(), buffers);
+        let (window, len) = socket::window(buffers);
+        let write = |socket: &net::TcpStream| {
+            socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
+        };
         self.registration().try_transfer(Direction::Write, len, write)
     }
 
@@ -233,65 +244,6 @@ impl TcpStream {
         operation: impl FnMut(&net::TcpStream) -> io::Result<R>,
     ) -> io::Result<R> {
         self.registration().io(direction, operation).await
-    }
-
-    /// [`read`](Self::read) for those who poll.
-    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if buffer.is_empty() {
-            return Poll::Ready(self.nothing_to_do());
-        }
-        let len = buffer.len();
-        let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
-        self.registration().poll_transfer(cx, Direction::Read, len, read)
-    }
-
-    /// [`read_vectored`](Self::read_vectored) for those who poll.
-    pub fn poll_read_vectored(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
-        if len == 0 {
-            return Poll::Ready(self.nothing_to_do());
-        }
-        let read = |socket: &net::TcpStream| socket::recv_vectored(socket.as_fd(), buffers);
-        self.registration().poll_transfer(cx, Direction::Read, len, read)
-    }
-
-    /// [`peek`](Self::peek) for those who poll.
-    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
-        self.registration().poll_io(cx, Direction::Read, peek)
-    }
-
-    /// [`write`](Self::write) for those who poll.
-    pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.shared.order.poll_take(cx));
-        let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
-        self.registration().poll_transfer(cx, Direction::Write, buffer.len(), write)
-    }
-
-    /// [`write_vectored`](Self::write_vectored) for those who poll.
-    pub fn poll_write_vectored(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.shared.order.poll_take(cx));
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
-        let write = |socket: &net::TcpStream| socket::send_vectored(socket.as_fd(), buffers);
-        self.registration().poll_transfer(cx, Direction::Write, len, write)
-    }
-
-    /// [`readable`](Self::readable) for those who poll.
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration().poll_ready(cx, Direction::Read).map_ok(drop)
-    }
-
-    /// [`writable`](Self::writable) for those who poll.
-    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration().poll_ready(cx, Direction::Write).map_ok(drop)
     }
 
     /// Sets or clears the deadline of reading and writing. See
@@ -373,7 +325,7 @@ impl TcpStream {
         if self.registration().is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
     }
 
-    fn nothing_to_do(&self) -> io::Result<usize> {
+    pub(super) fn nothing_to_do(&self) -> io::Result<usize> {
         self.check_open().map(|()| 0)
     }
 

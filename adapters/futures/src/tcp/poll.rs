@@ -1,0 +1,80 @@
+//! The stream for those who poll.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+
+use netpoll::Direction;
+use netpoll::socket;
+
+use super::TcpStream;
+
+/// Any number of tasks may poll; each that gets `Pending` is woken.
+impl TcpStream {
+    /// [`read`](Self::read) for those who poll.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(self.nothing_to_do());
+        }
+        let len = buffer.len();
+        let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
+        self.registration().poll_transfer(cx, Direction::Read, len, read)
+    }
+
+    /// [`read_vectored`](Self::read_vectored) for those who poll.
+    pub fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let (window, len) = socket::window(buffers);
+        if len == 0 {
+            return Poll::Ready(self.nothing_to_do());
+        }
+        let read = |socket: &net::TcpStream| {
+            socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
+        };
+        self.registration().poll_transfer(cx, Direction::Read, len, read)
+    }
+
+    /// [`peek`](Self::peek) for those who poll.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(self.nothing_to_do());
+        }
+        let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
+        self.registration().poll_io(cx, Direction::Read, peek)
+    }
+
+    /// [`write`](Self::write) for those who poll.
+    pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let _turn = ready!(self.shared.order.poll_take(cx));
+        let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
+        self.registration().poll_transfer(cx, Direction::Write, buffer.len(), write)
+    }
+
+    /// [`write_vectored`](Self::write_vectored) for those who poll.
+    pub fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let _turn = ready!(self.shared.order.poll_take(cx));
+        let (window, len) = socket::window(buffers);
+        let write = |socket: &net::TcpStream| {
+            socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
+        };
+        self.registration().poll_transfer(cx, Direction::Write, len, write)
+    }
+
+    /// [`readable`](Self::readable) for those who poll.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration().poll_ready(cx, Direction::Read).map_ok(drop)
+    }
+
+    /// [`writable`](Self::writable) for those who poll.
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration().poll_ready(cx, Direction::Write).map_ok(drop)
+    }
+}

@@ -1,0 +1,333 @@
+//! Deadlines of streams.
+
+use std::io;
+use std::net::Shutdown;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::future::{Either, select};
+use futures::try_join;
+use netpoll_futures::{
+    DeadlineExceeded, OpError, TcpStream, is_closed, is_deadline_exceeded, raw_os_error,
+};
+use netpoll_tests::CountingWaker;
+
+use crate::os;
+use crate::support::*;
+
+/// Far enough after the 20 ms of a deadline that it would have fired.
+const WELL_AFTER: Duration = Duration::from_millis(60);
+
+#[test]
+fn a_read_fails_at_its_deadline_and_not_before() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        for milliseconds in [1, 5, 20, 50] {
+            let deadline = soon(milliseconds);
+            server.set_read_deadline(deadline)?;
+            assert_late(server.read(&mut [0; 16]).await);
+            assert!(Some(Instant::now()) >= deadline);
+        }
+        server.set_read_deadline(None)?;
+        client.write_all(b"hello").await?;
+        assert_eq!(read_exactly(&server, 5).await?, b"hello");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_deadline_is_for_everything_that_reads() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        client.write_all(b"there is something to read").await?;
+        server.readable().await?;
+        server.set_read_deadline(past())?;
+        let mut buffer = [0; 16];
+        assert_late(server.read(&mut buffer).await);
+        assert_late(server.peek(&mut buffer).await);
+        assert_late(server.try_read(&mut buffer));
+        assert_late(server.readable().await);
+        let mut room = [io::IoSliceMut::new(&mut buffer)];
+        assert_late(server.read_vectored(&mut room).await);
+        assert_late(futures::AsyncReadExt::read(&mut &server, &mut [0; 16]).await);
+        assert_eq!(server.read(&mut []).await?, 0, "but for reading nothing");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_deadline_is_for_everything_that_writes() {
+    run(|| async {
+        let (client, _server) = pair().await?;
+        client.set_write_deadline(past())?;
+        let pieces = [io::IoSlice::new(b"a")];
+        assert_late(client.write(b"a").await);
+        assert_late(client.write_all(b"a").await);
+        assert_late(client.write_vectored(&pieces).await);
+        assert_late(client.try_write(b"a"));
+        assert_late(client.writable().await);
+        assert_late(futures::AsyncWriteExt::write(&mut &client, b"a").await);
+        client.shutdown(Shutdown::Write)
+    });
+}
+
+#[test]
+fn a_deadline_moved_away_does_not_fire() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        for moved_to in [far(), None] {
+            let waker = CountingWaker::new();
+            let mut buffer = [0; 16];
+            server.set_read_deadline(soon(20))?;
+            let mut read = pin!(server.read(&mut buffer));
+            assert!(waker.poll(read.as_mut()).is_pending());
+            server.set_read_deadline(moved_to)?;
+            reactor_reaches(WELL_AFTER).await?;
+            assert_eq!(waker.wakes(), 0);
+            assert!(waker.poll(read.as_mut()).is_pending());
+            client.write_all(b"hello").await?;
+            assert_eq!(read.await?, 5);
+        }
+        Ok(())
+    });
+}
+
+/// It is not known whether the task was woken for it by then. It does not fail either way.
+#[test]
+fn a_deadline_moved_away_after_it_fired_does_not_fail_who_has_not_run_yet() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        for moved_to in [far(), None] {
+            let mut buffer = [0; 16];
+            let mut read = pin!(server.read(&mut buffer));
+            assert!(poll_once(read.as_mut()).is_pending());
+            server.set_read_deadline(past())?;
+            server.set_read_deadline(moved_to)?;
+            assert!(poll_once(read.as_mut()).is_pending());
+            client.write_all(b"hello").await?;
+            assert_eq!(read.await?, 5);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_deadline_moved_closer_fires_then() {
+    run(|| async {
+        let (_client, server) = pair().await?;
+        server.set_read_deadline(far())?;
+        let mut buffer = [0; 16];
+        let mut read = pin!(server.read(&mut buffer));
+        assert!(poll_once(read.as_mut()).is_pending());
+        server.set_read_deadline(soon(20))?;
+        assert_late(read.await);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_past_deadline_fails_what_is_pending_at_once() {
+    run(|| async {
+        let (client, server) = tight_pair().await?;
+        for before in [None, far()] {
+            server.set_deadline(before)?;
+            let (read_waker, write_waker) = (CountingWaker::new(), CountingWaker::new());
+            let (mut buffer, block) = ([0; 16], pattern(TOO_MUCH));
+            let mut read = pin!(server.read(&mut buffer));
+            let mut write = pin!(server.write_all(&block));
+            assert!(read_waker.poll(read.as_mut()).is_pending());
+            assert!(write_waker.poll(write.as_mut()).is_pending());
+            server.set_deadline(past())?;
+            assert!(read_waker.wakes() > 0 && write_waker.wakes() > 0, "by the setter itself");
+            assert_late(read.await);
+            assert_late(write.await);
+        }
+        drop(client);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_expired_deadline_stays_until_it_is_set_anew() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        server.set_read_deadline(soon(1))?;
+        assert_late(server.read(&mut [0; 16]).await);
+        client.write_all(b"hello").await?;
+        for _ in 0..3 {
+            assert_late(server.read(&mut [0; 16]).await);
+        }
+        server.set_read_deadline(far())?;
+        assert_eq!(read_exactly(&server, 5).await?, b"hello", "and nothing was lost");
+        Ok(())
+    });
+}
+
+#[test]
+fn the_directions_have_deadlines_of_their_own() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        client.write_all(b"hello").await?;
+        server.set_write_deadline(past())?;
+        assert_eq!(read_exactly(&server, 5).await?, b"hello");
+        assert_late(server.write(b"late").await);
+        server.set_write_deadline(None)?;
+        server.set_read_deadline(past())?;
+        server.write_all(b"in time").await?;
+        assert_eq!(read_exactly(&client, 7).await?, b"in time");
+        assert_late(server.read(&mut [0; 16]).await);
+        client.set_read_deadline(past())?;
+        client.write_all(b"and the ends, too").await?;
+        server.set_deadline(past())?;
+        assert_late(server.read(&mut [0; 16]).await);
+        assert_late(server.write(b"late").await);
+        server.set_deadline(None)?;
+        server.write_all(b"again").await?;
+        assert_eq!(read_exactly(&server, 17).await?, b"and the ends, too");
+        Ok(())
+    });
+}
+
+#[test]
+fn clones_share_their_deadlines() {
+    run(|| async {
+        let (_client, server) = pair().await?;
+        server.clone().set_deadline(past())?;
+        assert_late(server.read(&mut [0; 16]).await);
+        Ok(())
+    });
+}
+
+/// What was sent before the time is the beginning of it, and what follows follows at once.
+#[test]
+fn a_late_write_all_has_sent_a_prefix() {
+    run(|| async {
+        let (client, server) = tight_pair().await?;
+        let block = pattern(TOO_MUCH);
+        client.set_write_deadline(soon(20))?;
+        assert_late(client.write_all(&block).await);
+        client.set_write_deadline(None)?;
+        let write = async {
+            client.write_all(&[0xff; 100]).await?;
+            client.shutdown(Shutdown::Write)
+        };
+        let ((), received) = try_join!(write, read_to_end(&server))?;
+        let (prefix, rest) = received.split_at(received.len() - 100);
+        assert!(!prefix.is_empty() && prefix.len() < block.len());
+        assert!(block.starts_with(prefix), "{} bytes, and not the first ones", prefix.len());
+        assert_eq!(rest, [0xff; 100]);
+        Ok(())
+    });
+}
+
+/// `write` says how much of it was in time, so that a writer can go on where it was.
+#[test]
+fn a_writer_goes_on_where_it_was_late() {
+    async fn write_late(stream: &TcpStream, sent: &[u8]) -> io::Result<usize> {
+        let (mut written, mut late) = (0, 0);
+        while written < sent.len() {
+            stream.set_write_deadline(soon(1))?;
+            match stream.write(&sent[written..]).await {
+                Ok(count) => written += count,
+                Err(error) if is_deadline_exceeded(&error) => late += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        stream.shutdown(Shutdown::Write)?;
+        Ok(late)
+    }
+    run(|| async {
+        let (client, server) = tight_pair().await?;
+        let sent = pattern(TOO_MUCH);
+        let read = async {
+            // Nothing is read before the writer was late.
+            client.set_write_deadline(soon(1))?;
+            reactor_reaches(WELL_AFTER).await?;
+            read_to_end(&server).await
+        };
+        let (late, received) = try_join!(write_late(&client, &sent), read)?;
+        assert!(late > 0);
+        assert!(received == sent, "{} bytes, and not those", received.len());
+        Ok(())
+    });
+}
+
+#[test]
+fn setting_fails_on_a_closed_stream() {
+    run(|| async {
+        let (client, _server) = pair().await?;
+        client.close().await?;
+        for deadline in [None, past(), far()] {
+            assert_closed(client.set_deadline(deadline));
+            assert_closed(client.set_read_deadline(deadline));
+            assert_closed(client.set_write_deadline(deadline));
+        }
+        Ok(())
+    });
+}
+
+async fn read_some(stream: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut buffer = [0; 5];
+    stream.read(&mut buffer).await.map(|count| buffer[..count].to_vec())
+}
+
+#[test]
+fn a_read_that_loses_a_race_loses_no_data() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        let sent = pattern(10_000);
+        let write = async {
+            for chunk in sent.chunks(7) {
+                client.write_all(chunk).await?;
+                yield_now().await;
+            }
+            client.shutdown(Shutdown::Write)
+        };
+        let read = async {
+            let (mut received, mut lost) = (Vec::new(), 0);
+            loop {
+                let read = pin!(read_some(&server));
+                match select(read, pin!(yield_now())).await {
+                    Either::Left((chunk, _)) => match chunk? {
+                        chunk if chunk.is_empty() => return Ok((received, lost)),
+                        chunk => received.extend(chunk),
+                    },
+                    Either::Right(_) => lost += 1,
+                }
+            }
+        };
+        let ((), (received, lost)) = try_join!(write, read)?;
+        assert!(received == sent, "after {lost} lost races");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_dropped_read_leaves_the_data_to_the_next() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        for _ in 0..100 {
+            let mut buffer = [0; 16];
+            {
+                let mut dropped = pin!(server.read(&mut buffer));
+                assert!(poll_once(dropped.as_mut()).is_pending());
+                client.write_all(b"hello").await?;
+            }
+            assert_eq!(server.read(&mut buffer).await?, 5);
+        }
+        Ok(())
+    });
+}
+
+/// Both are of the kind `TimedOut`.
+#[test]
+fn the_kernel_that_gives_up_is_no_deadline() {
+    let of_the_kernel = || io::Error::from_raw_os_error(os::ETIMEDOUT);
+    let ours = DeadlineExceeded::error();
+    assert_eq!(of_the_kernel().kind(), ours.kind());
+    assert!(is_deadline_exceeded(&ours) && !is_deadline_exceeded(&of_the_kernel()));
+    let wrapped = OpError::wrap("connect", "somebody", of_the_kernel());
+    assert!(!is_deadline_exceeded(&wrapped) && !is_closed(&wrapped));
+    assert_eq!(raw_os_error(&wrapped), Some(os::ETIMEDOUT));
+    assert!(is_deadline_exceeded(&OpError::wrap("connect", "somebody", ours)));
+}
