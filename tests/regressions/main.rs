@@ -1,1 +1,23 @@
-//! The bugs of the peers.
+//! The bugs of the peers, and of Go's poller: each test tells the story of one, and where it is
+//! told at length, and then shows that it is not ours.
+//!
+//! Most tests turn their reactor by hand, and move its clock by hand where time matters: nothing
+//! sleeps. Whatever the kernel does in its own time is waited for, never slept for.
+#![cfg(not(netpoll_loom))]
+
+mod accept;
+mod close;
+mod deadlines;
+mod errors;
+mod fork;
+mod half_close;
+mod linux;
+mod os;
+mod reuse;
+mod shutdown;
+mod stage;
+mod ticks;
+mod timers;
+mod urgent;
+mod waiters;
+mod wakers;

@@ -8,8 +8,9 @@ use netpoll::{Reactor, Timer, raw_os_error};
 const FIRST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// `ENFILE`, `EMFILE`, `ENOMEM`, `ENOBUFS`: on every Linux architecture the same.
-const OUT_OF_RESOURCES: [i32; 4] = [23, 24, 12, 105];
+/// `ENFILE`, `EMFILE`, `ENOMEM`, `ENOBUFS`, and `ENOSPC`, which is epoll's (`max_user_watches`). On
+/// every Linux architecture they are the same.
+const OUT_OF_RESOURCES: [i32; 5] = [23, 24, 12, 105, 28];
 
 /// The pauses of an accept loop that has run out of descriptors: 5 ms, doubling up to a second, as
 /// Go's `net/http` makes them. Without them the loop spins: the connection is still there.
@@ -52,8 +53,9 @@ impl Backoff {
     ///
     /// `error`, if it says anything else.
     pub async fn pause(&mut self, error: io::Error) -> io::Result<()> {
-        let exhausted = raw_os_error(&error).is_some_and(|code| OUT_OF_RESOURCES.contains(&code));
-        if !exhausted {
+        let code = raw_os_error(&error);
+        let exhausted = code.is_some_and(|code| OUT_OF_RESOURCES.contains(&code));
+        if !exhausted && error.kind() != io::ErrorKind::OutOfMemory {
             return Err(error);
         }
         let reactor = Reactor::global()?;

@@ -54,7 +54,12 @@ impl<T: AsFd> Registration<T> {
         cx: &mut Context<'_>,
         direction: Direction,
     ) -> Poll<io::Result<Readiness>> {
-        self.outcome(direction, self.slot.wait(direction, Ticket::POLL, cx.waker()))
+        let status = if self.interest.includes(direction) {
+            self.slot.wait(direction, Ticket::POLL, cx.waker())
+        } else {
+            self.slot.status(direction)
+        };
+        self.outcome(direction, status)
     }
 
     /// Waits until reading may succeed. Dropped, it has changed nothing.

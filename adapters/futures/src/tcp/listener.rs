@@ -66,7 +66,8 @@ impl TcpListener {
     /// # Errors
     ///
     /// [`DeadlineExceeded`](crate::DeadlineExceeded), [`Closed`](crate::Closed), or an [`OpError`]:
-    /// out of descriptors or memory, most likely. The connection then still waits; see
+    /// out of descriptors or memory, most likely. The connection then still waits, unless it was
+    /// accepted but could not be registered, in which case it is closed. See
     /// [`Backoff`](crate::Backoff).
     ///
     /// # Cancel safety

@@ -1,0 +1,106 @@
+//! The table, and the reactor's metrics.
+
+use std::time::Duration;
+
+use netpoll::Metrics;
+
+use crate::syscalls::Calls;
+use crate::workload::Outcome;
+
+/// What is known of an executor's part.
+pub(crate) struct Row {
+    pub(crate) title: &'static str,
+    pub(crate) connections: usize,
+    pub(crate) outcome: Outcome,
+    pub(crate) wakes: u64,
+    /// If they were counted.
+    pub(crate) syscalls: Option<Calls>,
+}
+
+const COLUMNS: usize = 9;
+
+const HEAD: [[&str; COLUMNS]; 2] = [
+    ["executor", "", "echoes", "latency µs", "", "deadlines", "slowest", "", "syscalls"],
+    ["", "connections", "per s", "p50", "p99", "fired", "µs", "wake-ups", "per echo"],
+];
+
+/// The table, with a row for each executor whose checks held.
+pub(crate) fn table(rows: &[Row]) -> String {
+    let body: Vec<_> = rows.iter().map(cells).collect();
+    let head = HEAD.map(|line| line.map(str::to_owned));
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+        let cells = head.iter().chain(&body).map(|line| line[column].chars().count());
+        cells.max().unwrap_or(0)
+    });
+    let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * (COLUMNS - 1));
+    let [head, body] = [&head[..], &body]
+        .map(|lines| lines.iter().map(|line| aligned(line, &widths)).collect::<String>());
+    format!("{head}{rule}\n{body}")
+}
+
+fn cells(row: &Row) -> [String; COLUMNS] {
+    let Outcome { took, latencies, fired } = &row.outcome;
+    let rate = latencies.len() as f64 / took.as_secs_f64();
+    let or_dash = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
+    [
+        row.title.to_owned(),
+        grouped(row.connections as u128),
+        grouped(rate as u128),
+        grouped(percentile(latencies, 50).as_micros()),
+        grouped(percentile(latencies, 99).as_micros()),
+        or_dash(fired.as_ref().map(|fired| grouped(fired.count as u128))),
+        or_dash(fired.as_ref().map(|fired| grouped(fired.slowest.as_micros()))),
+        grouped(row.wakes.into()),
+        or_dash(row.syscalls.as_ref().map(per_echo)),
+    ]
+}
+
+fn per_echo(calls: &Calls) -> String {
+    let about = if calls.exact { "" } else { "~" };
+    format!("{about}{:.1}", calls.per_echo)
+}
+
+/// The first column is text, and starts at the left; the others are numbers.
+fn aligned(line: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
+    let mut aligned = format!("{:<1$}", line[0], widths[0]);
+    for (cell, width) in line.iter().zip(widths).skip(1) {
+        aligned += &format!("  {cell:>width$}");
+    }
+    aligned + "\n"
+}
+
+/// The least that so many in a hundred do not exceed.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
+/// What the reactor has counted.
+pub(crate) fn metrics(metrics: &Metrics) -> String {
+    let lines = [
+        ("registrations", metrics.registrations, "sockets and timers that are registered now"),
+        ("turns", metrics.turns, "times it returned from waiting"),
+        ("events", metrics.events, "that epoll reported"),
+        ("stale events", metrics.stale_events, "for descriptors that were gone"),
+        ("wakes", metrics.wakes, "tasks woken"),
+        ("expiries", metrics.expiries, "deadlines and timers that came"),
+        ("notifies", metrics.notifies, "times it was woken for an earlier deadline"),
+    ];
+    let lines = lines.map(|(name, count, what)| {
+        format!("  {name:<13}  {:>11}  {what}\n", grouped(count.into()))
+    });
+    format!("\nThe reactor, in all:\n{}", lines.concat())
+}
+
+/// A number with its thousands apart: `12,345`.
+fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

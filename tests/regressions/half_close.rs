@@ -1,0 +1,234 @@
+//! Ends of streams: half of one, all of it, and by force. Each is found, and none spins.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use netpoll::{Direction, Interest, Ready, Registration, raw_os_error, socket};
+use netpoll_tests::{CountingWaker, watched};
+
+use crate::os::{self, wait_for};
+use crate::stage::{
+    assert_quiet, by_hand, discard, fill, finish, poll_ready, read, send, settled, take_events,
+    turn_until, would_block,
+};
+
+/// Ends a connection by force: the peer gets a reset.
+fn reset(far: TcpStream) {
+    socket::set_linger(far.as_fd(), Some(Duration::ZERO)).expect("an option");
+    drop(far);
+}
+
+/// tokio#4840, and why Go asks for RDHUP: the last bytes and the end of the stream arrive as one
+/// event. The read of the bytes is short, which usually means drained; a reader that believes it
+/// here waits for an event that was delivered already.
+#[test]
+fn data_and_fin_in_one_event() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, mut far) = settled(&reactor);
+        far.write_all(b"last words").expect("room");
+        far.shutdown(Shutdown::Write).expect("a half-close");
+        wait_for(&near, os::POLLRDHUP);
+        take_events(&reactor, 1);
+        let events = reactor.metrics().events;
+
+        assert_eq!(read(&near, 64).expect("bytes"), b"last words");
+        assert_eq!(read(&near, 64).expect("the end"), b"");
+        assert_eq!(read(&near, 64).expect("the end stays"), b"");
+        assert_eq!(reactor.metrics().events, events, "without another event");
+    });
+}
+
+/// The neighbour of tokio#4840: the read fills the buffer exactly, and the end arrives behind it. A
+/// full buffer proves nothing, so the reader goes on, and finds the end.
+#[test]
+fn fin_during_a_full_buffer_read() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, mut far) = settled(&reactor);
+        far.write_all(b"12345678").expect("room");
+        take_events(&reactor, 1);
+        assert_eq!(read(&near, 8).expect("bytes"), b"12345678");
+
+        far.shutdown(Shutdown::Write).expect("a half-close");
+        wait_for(&near, os::POLLRDHUP);
+
+        assert_eq!(read(&near, 8).expect("the end, before its event"), b"");
+    });
+}
+
+/// The other order of the same race (tokio#4840): the reader has seen the bytes and nothing of the
+/// end, and its short read forgets the readiness. The end has an event of its own.
+#[test]
+fn fin_after_a_short_read() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        send(&reactor, &far, b"last words");
+        far.shutdown(Shutdown::Write).expect("a half-close");
+        wait_for(&near, os::POLLRDHUP);
+        assert_eq!(read(&near, 64).expect("bytes"), b"last words");
+        let mut buffer = [0; 64];
+
+        let end = near.transfer(Direction::Read, 64, |mut near| near.read(&mut buffer));
+
+        assert_eq!(finish(&reactor, end).expect("the end"), 0);
+    });
+}
+
+/// mio#939: what a reset leaves behind. Both directions hear of it, the error is told
+/// once, and then the stream is at its end; nobody waits, and nothing spins.
+#[test]
+fn a_reset_ends_both_directions() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        fill(&near, &far);
+        let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
+        assert!(poll_ready(&near, Direction::Read, &reader).is_pending());
+        assert!(poll_ready(&near, Direction::Write, &writer).is_pending());
+        reset(far);
+        wait_for(&near, os::POLLERR);
+        turn_until(&reactor, "both woken", || reader.wakes() == 1 && writer.wakes() == 1);
+
+        let error = read(&near, 64).expect_err("a reset");
+        assert_eq!(raw_os_error(&error), Some(os::ECONNRESET));
+        assert_eq!(read(&near, 64).expect("the end"), b"");
+        let write = near.try_io(Direction::Write, |near| socket::send(near.as_fd(), b"x"));
+        assert_eq!(raw_os_error(&write.expect_err("nobody there")), Some(os::EPIPE));
+        assert_quiet(&reactor);
+    });
+}
+
+/// tokio#4840 once more, by force: bytes and a reset arrive together. The bytes come first, their
+/// read is short, and the error is found by the next read, not by the next event.
+#[test]
+fn data_and_reset_together() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, mut far) = settled(&reactor);
+        far.write_all(b"last words").expect("room");
+        reset(far);
+        wait_for(&near, os::POLLERR);
+        take_events(&reactor, 1);
+
+        assert_eq!(read(&near, 64).expect("bytes"), b"last words");
+        let error = read(&near, 64).expect_err("a reset");
+        assert_eq!(raw_os_error(&error), Some(os::ECONNRESET));
+    });
+}
+
+/// tokio#449 and bun#37920: a peer that closes its sending side is a condition that lasts, and a
+/// level-triggered or sticky one is reported again and again. It is one event; the other half of
+/// the connection goes on as long as it likes.
+#[test]
+fn a_half_closed_peer_is_one_event() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, mut far) = settled(&reactor);
+        far.shutdown(Shutdown::Write).expect("a half-close");
+        wait_for(&near, os::POLLRDHUP);
+        take_events(&reactor, 1);
+        assert_eq!(read(&near, 64).expect("the end"), b"");
+        assert_quiet(&reactor);
+
+        let write = near.io(Direction::Write, |mut near| near.write(b"still here"));
+        assert_eq!(finish(&reactor, write).expect("a write"), 10);
+        wait_for(&far, os::POLLIN);
+        let mut buffer = [0; 10];
+        far.read_exact(&mut buffer).expect("bytes");
+        assert_eq!(&buffer, b"still here");
+        assert_quiet(&reactor);
+    });
+}
+
+/// mio#933, seen from the writer: a hang-up that is taken for writability makes a task with a full
+/// send buffer try for ever. The peer's half-close is nothing to a writer: it is not woken, and
+/// when it is, by room, it has tried twice in all.
+#[test]
+fn a_half_closed_peer_does_not_spin_a_writer() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        let sent = fill(&near, &far);
+        let mut calls = 0;
+        let waker = CountingWaker::new();
+        {
+            let mut writing = pin!(near.io(Direction::Write, |mut near| {
+                calls += 1;
+                near.write(b"x")
+            }));
+            assert!(waker.poll(writing.as_mut()).is_pending());
+            far.shutdown(Shutdown::Write).expect("a half-close");
+            wait_for(&near, os::POLLRDHUP);
+            take_events(&reactor, 1);
+            assert_quiet(&reactor);
+            assert_eq!(waker.wakes(), 0, "the end of reading is not the writer's");
+            discard(&far, sent);
+            turn_until(&reactor, "room", || waker.wakes() > 0);
+            assert!(matches!(waker.poll(writing), Poll::Ready(Ok(1))));
+        }
+        assert_eq!(calls, 1, "and the readiness was no guess");
+    });
+}
+
+/// tokio#449: readiness of an end that never goes away, and an operation that finds nothing (here
+/// because it says so, as one that waits for more than the kernel has would). Forgetting must win
+/// over sticking, or the task is in a circle without ever being pending.
+#[test]
+fn would_block_after_a_hangup_is_pending() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        drop(far);
+        wait_for(&near, os::POLLRDHUP);
+        take_events(&reactor, 1);
+        for direction in Direction::BOTH {
+            let mut calls = 0;
+            let mut cx = Context::from_waker(Waker::noop());
+            let polled = near.poll_io(&mut cx, direction, |_| {
+                calls += 1;
+                std::io::Result::<()>::Err(std::io::ErrorKind::WouldBlock.into())
+            });
+            assert!(polled.is_pending());
+            assert_eq!(calls, 1);
+        }
+        assert_quiet(&reactor);
+    });
+}
+
+/// tokio#4549: a socket that is registered before it is connected reports writability and a hang-up
+/// at once. Taken for the truth that makes `connect` succeed on a socket without a peer; kept, it
+/// spins. Here it is one event, an operation that finds it wrong waits, and the connection is
+/// another event.
+#[test]
+fn an_unconnected_socket_is_a_false_alarm() {
+    watched(|| {
+        let reactor = by_hand();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stream = TcpStream::from(socket::stream(&address).expect("a socket"));
+        let near = Registration::with(&reactor, stream, Interest::Both).expect("a registration");
+        take_events(&reactor, 1);
+        let readiness = finish(&reactor, near.writable()).expect("the alarm");
+        assert!(readiness.ready().contains(Ready::WRITE_HANGUP));
+        let connected = |near: &TcpStream| match near.peer_addr() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotConnected => {
+                Err(std::io::ErrorKind::WouldBlock.into())
+            }
+            found => found,
+        };
+        assert!(would_block(&near.try_io(Direction::Write, connected)));
+        assert!(would_block(&near.try_io(Direction::Write, |_| Ok(()))), "not asked again");
+        assert_quiet(&reactor);
+
+        let _ = socket::connect(near.as_fd(), &address);
+        let peer = finish(&reactor, near.io(Direction::Write, connected)).expect("a peer");
+        assert_eq!(peer, address);
+        assert_quiet(&reactor);
+    });
+}

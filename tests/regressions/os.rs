@@ -1,0 +1,149 @@
+//! What the tests ask of the system that the standard library does not offer.
+#![allow(unsafe_code)] // Foreign calls. The other modules of the tests have none.
+
+use std::fs;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+pub(crate) use libc::{
+    EAGAIN, EBADF, ECONNRESET, EEXIST, EMFILE, EPERM, EPIPE, POLLERR, POLLIN, POLLPRI, POLLRDHUP,
+    c_short,
+};
+
+/// A number of a descriptor and nothing more: the descriptor may be closed behind its back, or may
+/// never have been open.
+#[derive(Debug)]
+pub(crate) struct Lent(pub(crate) RawFd);
+
+impl AsFd for Lent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: not -1. That it may be closed is what its tests are about; all that is done with
+        // it is `epoll_ctl`, on an instance that knows no other descriptor by this number.
+        unsafe { BorrowedFd::borrow_raw(self.0) }
+    }
+}
+
+/// Sends one byte of urgent data.
+pub(crate) fn send_urgent(stream: &TcpStream, byte: u8) {
+    let flags = libc::MSG_OOB | libc::MSG_NOSIGNAL;
+    // SAFETY: one byte is read from `byte`, which outlives the call.
+    let sent = unsafe { libc::send(stream.as_raw_fd(), (&raw const byte).cast(), 1, flags) };
+    assert_eq!(sent, 1, "an urgent byte is sent");
+}
+
+/// Waits until `poll(2)` reports all of `events`. It takes no edge from anybody's epoll.
+pub(crate) fn wait_for(socket: &impl AsFd, events: c_short) {
+    let mut asked = libc::pollfd { fd: socket.as_fd().as_raw_fd(), events, revents: 0 };
+    while asked.revents & events != events {
+        // SAFETY: one `pollfd`, which outlives the call.
+        let found = unsafe { libc::poll(&raw mut asked, 1, -1) };
+        assert!(found >= 0, "poll fails only for a signal, and there is none");
+    }
+}
+
+/// How many bytes were sent that the peer's kernel has not said it has; the end of a stream is one.
+pub(crate) fn unacknowledged(stream: &TcpStream) -> usize {
+    count(stream, libc::TIOCOUTQ)
+}
+
+/// How many bytes there are to be read.
+pub(crate) fn unread(stream: &TcpStream) -> usize {
+    count(stream, libc::FIONREAD)
+}
+
+fn count(stream: &TcpStream, what: libc::Ioctl) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY: both requests write one integer, to `count`.
+    let asked = unsafe { libc::ioctl(stream.as_raw_fd(), what, &raw mut count) };
+    assert_eq!(asked, 0, "a TCP socket knows what it has");
+    usize::try_from(count).expect("a count")
+}
+
+/// Waits until the peer's kernel has everything that was sent, the end of the stream included.
+pub(crate) fn wait_until_delivered(stream: &TcpStream) {
+    while unacknowledged(stream) > 0 {
+        thread::yield_now();
+    }
+}
+
+/// Whether the number stands for an open descriptor, of any kind.
+pub(crate) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: no pointers.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// How many descriptors this process has, the one that looks included.
+pub(crate) fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("procfs").count()
+}
+
+/// Sets how many descriptors this process may have, and returns how many it might before.
+pub(crate) fn limit_descriptors(soft: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: it fills `limit`.
+    let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    assert_eq!(asked, 0);
+    let before = std::mem::replace(&mut limit.rlim_cur, soft);
+    // SAFETY: it reads `limit`.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(set, 0, "a soft limit below the hard one may be set");
+    before
+}
+
+/// Forks; the child runs `body` and exits with what it returns. The result is that number.
+///
+/// The child has one thread, and locks that others held stay locked in it: `body` is to do little.
+/// Memory may be had, as the C library hands its locks over.
+pub(crate) fn in_a_child(body: impl FnOnce() -> u8) -> i32 {
+    // SAFETY: the child goes no further than `_exit` below.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: no pointers. A child that hangs is ended by this.
+        unsafe { libc::alarm(20) };
+        let code = catch_unwind(AssertUnwindSafe(body)).unwrap_or(u8::MAX);
+        // SAFETY: no pointers. Nothing of the parent's is run at exit.
+        unsafe { libc::_exit(code.into()) };
+    }
+    assert!(pid > 0, "a process can be had");
+    let mut status = 0;
+    // SAFETY: it writes one integer to `status`; the child is ours and waited for once.
+    let ended = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!(ended, pid);
+    assert!(libc::WIFEXITED(status), "the child hung or was killed: status {status:#x}");
+    libc::WEXITSTATUS(status)
+}
+
+/// Has a thread of this process handle a signal, by doing nothing: whatever it waits in is interrupted.
+pub(crate) fn interrupt(thread: i32) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler: extern "C" fn(libc::c_int) = nothing;
+    // SAFETY: the handler does nothing, which is allowed at any time.
+    let before = unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+    assert_ne!(before, libc::SIG_ERR);
+    // SAFETY: no pointers.
+    let sent =
+        unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), thread, libc::SIGUSR1) };
+    assert_eq!(sent, 0, "a thread of this process");
+}
+
+/// The kernel's number of this thread.
+pub(crate) fn thread_id() -> i32 {
+    // SAFETY: no pointers.
+    unsafe { libc::gettid() }
+}
+
+/// Waits until a thread of this process sleeps in a system call. The thread of a reactor has only
+/// one that it sleeps in.
+pub(crate) fn wait_until_asleep(thread: i32) {
+    loop {
+        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).expect("procfs");
+        // "number (name) state ...", and a name may have parentheses of its own.
+        let (_, rest) = stat.rsplit_once(") ").expect("a name in parentheses");
+        if rest.starts_with('S') {
+            return;
+        }
+        thread::yield_now();
+    }
+}

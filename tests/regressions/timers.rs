@@ -1,0 +1,213 @@
+//! Timers: slots without a descriptor, on a clock that stands still until it is moved.
+
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use netpoll::{Direction, Reactor, Timer};
+use netpoll_tests::{CountingWaker, watched};
+
+use crate::stage::{
+    LOOK, assert_quiet, by_hand_with_clock, is_reactor_gone, on_wake, poll_ready, send, settled,
+};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// How late the wheel may be.
+const TICK: Duration = Duration::from_nanos(1 << 16);
+
+fn pass(reactor: &Reactor, time: Duration) {
+    reactor.turn(LOOK).expect("a turn");
+    reactor.advance(time);
+    reactor.turn(LOOK).expect("a turn");
+}
+
+fn poll(timer: &Timer, waker: &Arc<CountingWaker>) -> Poll<()> {
+    let waker = Waker::from(waker.clone());
+    timer.poll_fired(&mut Context::from_waker(&waker)).map(|fired| fired.expect("a reactor"))
+}
+
+/// golang/go#44343: a sleep of 50 microseconds took a millisecond. It is not early, and late by one
+/// tick of the wheel.
+#[test]
+fn fires_in_its_tick() {
+    watched(|| {
+        let reactor = by_hand_with_clock();
+        let timer = Timer::at(&reactor, reactor.now() + 50 * MS / 1000).expect("a timer");
+        let waker = CountingWaker::new();
+        assert!(poll(&timer, &waker).is_pending());
+        pass(&reactor, 49 * MS / 1000);
+        assert!(poll(&timer, &waker).is_pending());
+        pass(&reactor, MS / 1000 + TICK);
+        assert_eq!(waker.wakes(), 1);
+        assert!(poll(&timer, &waker).is_ready());
+        assert!(poll(&timer, &waker).is_ready(), "and stays so");
+        assert_eq!(reactor.metrics().expiries, 1);
+    });
+}
+
+/// async-io#113: a timer that is set anew is a removal and an insertion. Here it is moved, either
+/// way, and whoever waits goes on waiting for the new time.
+#[test]
+fn set_anew() {
+    watched(|| {
+        let reactor = by_hand_with_clock();
+        let timer = Timer::at(&reactor, reactor.now() + 10 * MS).expect("a timer");
+        let waker = CountingWaker::new();
+        assert!(poll(&timer, &waker).is_pending());
+        timer.set(Some(reactor.now() + 30 * MS));
+        pass(&reactor, 20 * MS);
+        assert_eq!(waker.wakes(), 0);
+        timer.set(Some(reactor.now() + 5 * MS));
+        pass(&reactor, 5 * MS + TICK);
+        assert_eq!(waker.wakes(), 1);
+        assert!(poll(&timer, &waker).is_ready());
+
+        timer.set(Some(reactor.now() + 10 * MS));
+        assert!(poll(&timer, &waker).is_pending(), "it can fire again");
+        timer.set(Some(reactor.now()));
+        assert_eq!(waker.wakes(), 2, "a time that is there already fires at once");
+        assert!(poll(&timer, &waker).is_ready());
+    });
+}
+
+/// tokio#8618: a waker that touches timers while the wheel is being turned. Here it sets its own anew,
+/// as an interval does, each time it fires.
+#[test]
+fn set_by_its_own_waker() {
+    watched(|| {
+        const ROUNDS: u64 = 1000;
+        let reactor = by_hand_with_clock();
+        let timer = Arc::new(Timer::at(&reactor, reactor.now() + MS).expect("a timer"));
+        let itself = Arc::new(OnceLock::<Waker>::new());
+        let (again, same, clock) = (timer.clone(), itself.clone(), reactor.clone());
+        let waker = on_wake(move || {
+            again.set(Some(clock.now() + MS));
+            let cx = &mut Context::from_waker(same.get().expect("set before it is woken"));
+            assert!(again.poll_fired(cx).is_pending());
+        });
+        itself.set(waker.clone()).expect("set once");
+        assert!(timer.poll_fired(&mut Context::from_waker(&waker)).is_pending());
+        for round in 0..ROUNDS {
+            assert_eq!(reactor.metrics().expiries, round);
+            pass(&reactor, MS + TICK);
+        }
+        timer.set(None);
+        pass(&reactor, 1000 * MS);
+        assert_eq!(reactor.metrics().expiries, ROUNDS);
+    });
+}
+
+/// golang/go#18236 and tokio#4730: who depends on somebody else to look at the clock sleeps too long.
+/// The thread of a reactor sleeps until the first deadline; when the clock is moved past it, it looks.
+#[test]
+fn a_moved_clock_is_noticed() {
+    watched(|| {
+        let reactor = Reactor::builder().manual_clock().build().expect("a reactor with a thread");
+        for hours in 1..=10 {
+            let hour = Duration::from_secs(3600);
+            let timer = Timer::at(&reactor, reactor.now() + hours * hour).expect("a timer");
+            let waker = CountingWaker::new();
+            assert!(poll(&timer, &waker).is_pending());
+            reactor.advance(hours * hour + TICK);
+            block_on(timer).expect("it fires, without anybody's help");
+        }
+        assert_eq!(reactor.metrics().registrations, 0);
+    });
+}
+
+/// `Timer::never` of async-io, and a timer that is told so later.
+#[test]
+fn never() {
+    watched(|| {
+        let reactor = by_hand_with_clock();
+        let never = Timer::never(&reactor).expect("a timer");
+        let no_more = Timer::at(&reactor, reactor.now() + 10 * MS).expect("a timer");
+        let waker = CountingWaker::new();
+        assert!(poll(&never, &waker).is_pending() && poll(&no_more, &waker).is_pending());
+        reactor.turn(LOOK).expect("a turn");
+        no_more.set(None);
+        pass(&reactor, Duration::from_secs(1000 * 86_400));
+        assert!(poll(&never, &waker).is_pending() && poll(&no_more, &waker).is_pending());
+        assert_eq!((waker.wakes(), reactor.metrics().expiries), (0, 0));
+        assert_quiet(&reactor);
+        never.set(Some(reactor.now() + MS));
+        pass(&reactor, 2 * MS);
+        assert!(poll(&never, &waker).is_ready());
+    });
+}
+
+/// glommio#44: timers of one length are due together, and a turn that fires them all keeps sockets
+/// waiting. A turn looks at a bounded number, sees to its events, and goes on: none is lost, and
+/// the next turn does not sleep in between.
+#[test]
+fn thousands_in_one_tick() {
+    watched(|| {
+        const TIMERS: usize = 5000;
+        let reactor = by_hand_with_clock();
+        let (near, far) = settled(&reactor);
+        let reader = CountingWaker::new();
+        assert!(poll_ready(&near, Direction::Read, &reader).is_pending());
+        let at = reactor.now() + MS;
+        let timers: Vec<_> =
+            (0..TIMERS).map(|_| Timer::at(&reactor, at).expect("a timer")).collect();
+        let wakers: Vec<_> = timers.iter().map(|_| CountingWaker::new()).collect();
+        for (timer, waker) in timers.iter().zip(&wakers) {
+            assert!(poll(timer, waker).is_pending());
+        }
+        reactor.turn(LOOK).expect("a turn");
+        reactor.advance(2 * MS);
+        reactor.turn(LOOK).expect("a turn");
+        let first = reactor.metrics().expiries;
+        assert!(first > 0 && first < TIMERS as u64, "{first} in one turn");
+        send(&reactor, &far, b"x");
+        assert_eq!(reader.wakes(), 1, "an event in between");
+        for _ in 0..TIMERS as u64 / first {
+            // It may wait for ever, and does not: there is work.
+            reactor.turn(None).expect("a turn");
+        }
+        assert_eq!(reactor.metrics().expiries, TIMERS as u64);
+        assert!(wakers.iter().all(|waker| waker.wakes() == 1));
+    });
+}
+
+/// tokio#6504 is the price of a timer that is dropped before it fires, as timeouts are. What it
+/// leaves in the wheel fires for nobody.
+#[test]
+fn dropped_before_it_fires() {
+    watched(|| {
+        let reactor = by_hand_with_clock();
+        let waker = CountingWaker::new();
+        for _ in 0..1000 {
+            let timer = Timer::at(&reactor, reactor.now() + 10 * MS).expect("a timer");
+            assert!(poll(&timer, &waker).is_pending());
+            pass(&reactor, MS / 100);
+        }
+        let wakes = waker.wakes();
+        pass(&reactor, 100 * MS);
+        assert_eq!((waker.wakes(), reactor.metrics().expiries), (wakes, 0));
+        assert_eq!(reactor.metrics().registrations, 0);
+    });
+}
+
+/// async-io#40: there is no way to end its reactor, and a timer outlives whatever it was for. Here
+/// it fails, whether somebody waits or comes later.
+#[test]
+fn after_a_shutdown() {
+    watched(|| {
+        let reactor = by_hand_with_clock();
+        let mut pending = pin!(Timer::at(&reactor, reactor.now() + MS).expect("a timer"));
+        let waker = CountingWaker::new();
+        assert!(waker.poll(pending.as_mut()).is_pending());
+        let later = Timer::never(&reactor).expect("a timer");
+        reactor.shutdown();
+        assert_eq!(waker.wakes(), 1);
+        let gone = |polled| matches!(polled, Poll::Ready(Err(error)) if is_reactor_gone(&error));
+        assert!(gone(waker.poll(pending)));
+        later.set(Some(reactor.now()));
+        assert!(gone(later.poll_fired(&mut Context::from_waker(Waker::noop()))));
+        assert!(Timer::never(&reactor).is_err_and(|error| is_reactor_gone(&error)));
+    });
+}
