@@ -81,9 +81,11 @@
 //!        |       /
 //!      reactor                         a turn: file, wait, dispatch, expire
 //!     /   |   \    \
-//! arena  time  sys  sleep, metrics     slots; clock, wheel, arm queue; the kernel; the elision
+//! arena  arm  sys  sleep, metrics      slots; who wants a look; the kernel; the elision
 //!    \   /
 //!     slot                             readiness, deadlines and waiters of one descriptor
+//!      |
+//!     time                             deadline word, wheel, clock
 //!      |
 //! token, ready, error, sync            words and types
 //! ```
@@ -108,11 +110,12 @@
 //! # Invariants
 //!
 //! Each handshake is told once, from both sides, where its word lives: `slot` (events, expiry and
-//! close against waiters), `time::deadline` (setters against the wheel), `time::arm` (setters against
-//! the reactor), `sleep` (who must write the eventfd), `gate` (close against operations). The table
+//! close against waiters), `time::deadline` (setters against the wheel), `arm` (setters against the
+//! reactor), `sleep` (who must write the eventfd), `gate` (close against operations). The table
 //! of invariants and of the tests that hold them is at the head of `slot`.
 
 mod arena;
+mod arm;
 mod driver;
 mod error;
 mod gate;

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use crate::arena::{Arena, OwnedSlot};
+use crate::arm::ArmQueue;
 use crate::error::ReactorGone;
 use crate::metrics::{Counters, Metrics, Turned};
 use crate::ready::Interest;
@@ -16,7 +17,6 @@ use crate::sleep::{Announced, Sleep};
 use crate::slot::Slot;
 use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::sys::{self, Epoll, EventFd, Events};
-use crate::time::arm::ArmQueue;
 use crate::time::clock::Clock;
 use crate::time::wheel::Wheel;
 use crate::token::Token;

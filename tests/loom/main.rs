@@ -16,6 +16,8 @@
 
 #[path = "../../reactor/src/arena.rs"]
 mod arena;
+#[path = "../../reactor/src/arm.rs"]
+mod arm;
 #[path = "../../reactor/src/error.rs"]
 mod error;
 #[path = "../../reactor/src/gate.rs"]
@@ -33,7 +35,6 @@ mod token;
 
 #[path = "../../reactor/src/time"]
 mod time {
-    pub(crate) mod arm;
     pub(crate) mod deadline;
 }
 

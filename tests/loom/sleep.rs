@@ -6,11 +6,11 @@ use loom::sync::Condvar;
 use loom::thread;
 
 use super::kit::{explore, explore_up_to};
+use crate::arm::ArmQueue;
 use crate::ready::Direction::{self, Read, Write};
 use crate::sleep::{Announced, Sleep};
 use crate::slot::{Slot, Status};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
-use crate::time::arm::ArmQueue;
 use crate::time::deadline::SetAction;
 
 /// Until when the reactor would sleep for what it has filed before a model begins.

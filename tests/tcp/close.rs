@@ -207,6 +207,23 @@ fn lingering_ends_what_is_pending() {
     });
 }
 
+/// Lingering is for what was sent. It does not keep the stream open.
+#[test]
+fn a_stream_that_lingers_is_closed_at_once() {
+    run(|| async {
+        for _ in 0..50 {
+            let (client, server, _) = lingering().await?;
+            let mut close = pin!(client.close());
+            assert!(poll_once(close.as_mut()).is_pending());
+            assert_closed(client.try_read(&mut [0; 16]));
+            assert_closed(client.set_deadline(None));
+            assert_closed(client.close().await);
+            join(close, read_to_end(&server)).await.0?;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn a_dropped_close_closes_all_the_same() {
     run(|| async {

@@ -82,6 +82,25 @@ fn an_address_in_any_form_connects() {
 }
 
 #[test]
+fn both_families_of_addresses_work() {
+    run(|| async {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = match TcpListener::bind(address).await {
+                // Not every machine has the newer one.
+                Err(_) if address.starts_with('[') => return Ok(()),
+                bound => bound?,
+            };
+            let client = TcpStream::connect(listener.local_addr()?).await?;
+            let (server, peer) = listener.accept().await?;
+            assert_eq!((peer, server.local_addr()?), (client.local_addr()?, client.peer_addr()?));
+            client.write_all(b"hello").await?;
+            assert_eq!(read_exactly(&server, 5).await?, b"hello");
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn the_first_address_that_answers_is_taken() {
     run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;

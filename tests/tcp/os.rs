@@ -6,7 +6,8 @@ use std::net;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 pub(crate) use libc::{
-    EADDRINUSE, EBADF, ECONNREFUSED, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, ETIMEDOUT,
+    EADDRINUSE, EBADF, ECONNREFUSED, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPERM,
+    ETIMEDOUT,
 };
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {

@@ -28,10 +28,15 @@ impl Args {
         self.0.iter().any(|word| word == name)
     }
 
+    /// The word that follows `name`.
+    pub(crate) fn word(&self, name: &str) -> Option<&str> {
+        let place = self.0.iter().position(|word| word == name)?;
+        Some(self.0.get(place + 1).unwrap_or_else(|| panic!("{name} takes a word")))
+    }
+
     /// The number that follows `name`, or the one that is usual.
     pub(crate) fn number(&self, name: &str, usual: usize) -> usize {
-        let Some(place) = self.0.iter().position(|word| word == name) else { return usual };
-        let number = self.0.get(place + 1).and_then(|word| word.parse().ok());
-        number.unwrap_or_else(|| panic!("{name} takes a number"))
+        let number = |word: &str| word.parse().unwrap_or_else(|_| panic!("{name} takes a number"));
+        self.word(name).map_or(usual, number)
     }
 }

@@ -32,7 +32,7 @@ Usage: measure WHAT [OPTIONS]
 WHAT is one of
   ping-pong      10,000 echoes of 64 bytes over one connection, for a look at the system calls
                    --deadlines   set_deadline(now + 30 s) before every read and every write
-                   --strace      run the server, and only the server, under `strace -f -c`
+                   --under TOOL  run the server, and only the server, under \"strace -f -c\" or such
                    --rounds N    that many echoes (10000)
   memory         resident bytes of an idle connection that waits in a read
                    --connections N (10000)  --rounds N (3)

@@ -21,10 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn run(args: &Args) {
     let rounds = args.number("--rounds", 10_000);
     let deadlines = args.flag("--deadlines");
-    let wrapper: &[&str] = if args.flag("--strace") { &["strace", "-f", "-c"] } else { &[] };
+    let tool: Vec<&str> = args.word("--under").unwrap_or("").split_whitespace().collect();
     let words: &[&str] =
         if deadlines { &["ping-pong-server", "--deadlines"] } else { &["ping-pong-server"] };
-    let mut server = Child::start_under(wrapper, words);
+    let mut server = Child::start_under(&tool, words);
     let port = server.port().parse().expect("the server prints its port");
 
     let began = Instant::now();
