@@ -137,6 +137,6 @@ pub use error::{
 };
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
-pub use registration::{Readiness, Registration};
+pub use registration::{Closing, Readiness, Registration};
 pub use sys::socket;
 pub use timer::Timer;

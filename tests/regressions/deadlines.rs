@@ -155,8 +155,8 @@ fn in_the_past() {
 
 /// gVisor#9885 again, at its narrowest: the deadline before is due, the reactor has not looked yet,
 /// and "now" is set, which is later than that and past all the same. This one is a move away, which
-/// reads no clock, so the reactor's next look decides: it is as late as the one before it was, and the
-/// contract says so.
+/// reads no clock, so the reactor's next look decides: it is as late as the one before it was, and
+/// the contract says so.
 #[test]
 fn in_the_past_after_one_that_is_overdue() {
     watched(|| {
@@ -271,6 +271,35 @@ fn only_an_earlier_deadline_notifies() {
         }
         set(&first, HOUR - MS, 0);
         set(&first, HOUR / 4, 1);
+        reactor.shutdown();
+        turner.join().expect("no panic");
+    });
+}
+
+/// golang/go#25729: a million connections that move their deadline with each message keep the
+/// timers busy. A deadline that is moved away is nobody's business: on a clock that only a
+/// notification can move, where every look that is asked for is one, there is none.
+#[test]
+fn a_deadline_moved_away_tells_nobody() {
+    watched(|| {
+        let reactor = by_hand_with_clock();
+        let (near, _far) = settled(&reactor);
+        let timer = Timer::at(&reactor, reactor.now() + HOUR).expect("a timer");
+        near.set_deadline(after(&reactor, HOUR)).expect("open");
+        let (turner, thread) = turning(&reactor);
+        wait_until_asleep(thread);
+        let before = reactor.metrics();
+        for step in 1..10_000 {
+            near.set_deadline(after(&reactor, HOUR + step * MS)).expect("open");
+            timer.set(after(&reactor, HOUR + step * MS));
+            if step % 100 == 0 {
+                // Nor is one that is taken away and set again: that is how clients do it.
+                near.set_deadline(None).expect("open");
+                timer.set(None);
+            }
+        }
+        wait_until_asleep(thread);
+        assert_eq!(reactor.metrics(), before);
         reactor.shutdown();
         turner.join().expect("no panic");
     });

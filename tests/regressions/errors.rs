@@ -104,8 +104,9 @@ fn refused_a_thousand_times() {
     assert_quiet(&reactor);
 }
 
-/// Every poller of this kind has it: a direction that was left out of the registration never has an event, and who
-/// waits for it waits for ever. It is an error, at the first poll, and nobody's waker is kept.
+/// Every poller of this kind has it: a direction that was left out of the registration never has an
+/// event, and who waits for it waits for ever. It is an error, at the first poll, and nobody's
+/// waker is kept.
 #[test]
 fn a_direction_that_was_not_asked_for() {
     watched(|| {

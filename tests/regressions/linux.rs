@@ -116,8 +116,9 @@ fn a_wake_up_need_not_be_read() {
     });
 }
 
-/// A wait that a signal interrupts is a turn without events, and not an error. (Go interrupts its own
-/// threads all the time; `runtime/netpoll_epoll.go` must wait again, and so must the caller here.)
+/// A wait that a signal interrupts is a turn without events, and not an error. (Go interrupts its
+/// own threads all the time; `runtime/netpoll_epoll.go` must wait again, and so must the caller
+/// here.)
 #[test]
 fn a_signal_is_an_empty_turn() {
     watched(|| {
@@ -137,9 +138,9 @@ fn a_signal_is_an_empty_turn() {
     });
 }
 
-/// epoll keeps what does not fit into one wait, and hands it out in turn: tokio#8410 wants small waits
-/// for that reason. Three hundred descriptors with news, 256 in a turn: nobody is lost, and nobody is
-/// told twice.
+/// epoll keeps what does not fit into one wait, and hands it out in turn: tokio#8410 wants small
+/// waits for that reason. Three hundred descriptors with news, 256 in a turn: nobody is lost, and
+/// nobody is told twice.
 #[test]
 fn more_events_than_a_turn_takes() {
     watched(|| {

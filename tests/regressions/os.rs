@@ -115,7 +115,8 @@ pub(crate) fn in_a_child(body: impl FnOnce() -> u8) -> i32 {
     libc::WEXITSTATUS(status)
 }
 
-/// Has a thread of this process handle a signal, by doing nothing: whatever it waits in is interrupted.
+/// Has a thread of this process handle a signal, by doing nothing: whatever it waits in is
+/// interrupted.
 pub(crate) fn interrupt(thread: i32) {
     extern "C" fn nothing(_: libc::c_int) {}
     let handler: extern "C" fn(libc::c_int) = nothing;

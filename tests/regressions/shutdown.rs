@@ -149,7 +149,12 @@ fn shutdown_by_a_waker() {
         let waker = CountingWaker::new();
         assert!(poll_ready(&other, Direction::Read, &waker).is_pending());
         let ending = reactor.clone();
-        let _socket = on_an_event(&reactor, move || ending.shutdown());
+        let (tell, told) = channel();
+        let _socket = on_an_event(&reactor, move || {
+            ending.shutdown();
+            tell.send(()).expect("somebody waits for it");
+        });
+        told.recv().expect("it returns");
         lifeline.recv().expect_err("it ends");
         assert_eq!(waker.wakes(), 1);
         assert!(gone(other.try_io(Direction::Read, |_| Ok(()))));
@@ -180,15 +185,18 @@ fn the_last_handle_dropped_by_a_waker() {
         let (near, mut far) = registered(&reactor);
         let owner = Arc::new(Mutex::new(None));
         let also_owner = owner.clone();
+        let (tell, told) = channel();
         wait_to_read(
             &near,
             &on_wake(move || {
                 let owned = also_owner.lock().expect("no panic").take();
                 drop(owned);
+                tell.send(()).expect("somebody waits for it");
             }),
         );
         *owner.lock().expect("no panic") = Some((near, reactor));
         far.write_all(b"x").expect("room");
+        told.recv().expect("it returns");
         lifeline.recv().expect_err("it ends");
         assert!(owner.lock().expect("no panic").is_none());
     });
@@ -209,6 +217,34 @@ fn shutdown_by_several_threads() {
             });
             turner.join().expect("no panic");
             assert!(gone(reactor.turn(LOOK)));
+        }
+    });
+}
+
+/// Whoever registers while another thread shuts down is told, by an error or by the end of what it
+/// got; it does not wait on a reactor that nobody turns (golang/go#45211, at the other end of
+/// life).
+#[test]
+fn shutdown_against_registering() {
+    watched(|| {
+        for _ in 0..200 {
+            let reactor = by_hand();
+            let (near, _far) = connection();
+            thread::scope(|scope| {
+                let registering = scope.spawn(|| {
+                    let mut got = Vec::new();
+                    while let Ok(timer) = Timer::never(&reactor) {
+                        let near = Registration::with(&reactor, &near, Interest::Both);
+                        got.push(timer);
+                        drop(near);
+                    }
+                    got
+                });
+                reactor.shutdown();
+                for timer in registering.join().expect("no panic") {
+                    assert!(gone(futures::executor::block_on(timer)));
+                }
+            });
         }
     });
 }

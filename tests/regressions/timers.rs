@@ -73,8 +73,8 @@ fn set_anew() {
     });
 }
 
-/// tokio#8618: a waker that touches timers while the wheel is being turned. Here it sets its own anew,
-/// as an interval does, each time it fires.
+/// tokio#8618: a waker that touches timers while the wheel is being turned. Here it sets its own
+/// anew, as an interval does, each time it fires.
 #[test]
 fn set_by_its_own_waker() {
     watched(|| {
@@ -100,8 +100,9 @@ fn set_by_its_own_waker() {
     });
 }
 
-/// golang/go#18236 and tokio#4730: who depends on somebody else to look at the clock sleeps too long.
-/// The thread of a reactor sleeps until the first deadline; when the clock is moved past it, it looks.
+/// golang/go#18236 and tokio#4730: who depends on somebody else to look at the clock sleeps too
+/// long. The thread of a reactor sleeps until the first deadline; when the clock is moved past it,
+/// it looks.
 #[test]
 fn a_moved_clock_is_noticed() {
     watched(|| {

@@ -26,11 +26,36 @@ impl<T: AsFd> Registration<T> {
     ///
     /// It closes when it is first polled. Dropped after that, it closes all the same.
     pub async fn close(&self) -> io::Result<()> {
+        let closing = self.begin_close()?;
+        self.finish_close(closing).await
+    }
+
+    /// The first half of [`close`](Self::close): every operation fails from now on. The descriptor is
+    /// still open, for [`finish_close`](Self::finish_close) to end, on another thread if it lingers.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) if it was closed before.
+    pub fn begin_close(&self) -> io::Result<Closing> {
         if !self.gate.shut() {
             return Err(Closed.into());
         }
         self.slot.close();
         self.reactor.shared().deregister(self.as_fd());
+        Ok(Closing { index: self.slot.index() })
+    }
+
+    /// The second half of [`close`](Self::close): resolves when the descriptor is closed.
+    ///
+    /// # Errors
+    ///
+    /// What `dup3(2)` says of the descriptor.
+    ///
+    /// # Panics
+    ///
+    /// If `closing` is another registration's.
+    pub async fn finish_close(&self, closing: Closing) -> io::Result<()> {
+        assert_eq!(closing.index, self.slot.index(), "finish_close: of another registration");
         let ended = self.leave();
         poll_fn(|cx| self.gate.poll_done(cx)).await;
         ended
@@ -45,6 +70,13 @@ impl<T: AsFd> Registration<T> {
         self.gate.done();
         ended
     }
+}
+
+/// A descriptor that is being closed. See [`Registration::begin_close`].
+#[derive(Debug)]
+#[must_use = "the descriptor stays open until `finish_close`, or until it is dropped"]
+pub struct Closing {
+    index: u32,
 }
 
 /// An operation that is past the gate, until it is dropped: also when the operation panics.

@@ -16,6 +16,7 @@ use crate::error::{Closed, OpError, ReactorGone};
 use crate::gate::Gate;
 use crate::ready::Interest;
 
+pub use close::Closing;
 pub(crate) use deadline::set_slot_deadline;
 pub use operation::Readiness;
 

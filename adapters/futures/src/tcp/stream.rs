@@ -286,12 +286,15 @@ impl TcpStream {
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
         let lingers = matches!(self.linger(), Ok(Some(time)) if !time.is_zero());
+        let closing = self.registration().begin_close()?;
         if !lingers {
-            return self.registration().close().await;
+            return self.registration().finish_close(closing).await;
         }
         let shared = self.shared.clone();
-        off_thread::run("netpoll-linger", move || off_thread::block_on(shared.registration.close()))
-            .await
+        off_thread::run("netpoll-linger", move || {
+            off_thread::block_on(shared.registration.finish_close(closing))
+        })
+        .await
     }
 
     /// Ends reading, writing or both, for all clones. The descriptor stays open.
