@@ -12,6 +12,7 @@ mod errors;
 mod fork;
 mod half_close;
 mod linux;
+mod notifies;
 mod os;
 mod reuse;
 mod shutdown;
