@@ -1,6 +1,6 @@
 //! Ends of streams: half of one, all of it, and by force. Each is found, and none spins.
 
-use std::io::{Read, Write};
+use std::io::{self, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::pin::pin;
@@ -12,8 +12,8 @@ use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{self, wait_for};
 use crate::stage::{
-    assert_quiet, by_hand, discard, fill, finish, poll_ready, read, send, settled, take_events,
-    turn_until, would_block,
+    assert_quiet, by_hand, discard, failed, fill, finish, poll_ready, read, send, settled,
+    take_events, turn_until, would_block,
 };
 
 /// Ends a connection by force: the peer gets a reset.
@@ -192,11 +192,46 @@ fn would_block_after_a_hangup_is_pending() {
             let mut cx = Context::from_waker(Waker::noop());
             let polled = near.poll_io(&mut cx, direction, |_| {
                 calls += 1;
-                std::io::Result::<()>::Err(std::io::ErrorKind::WouldBlock.into())
+                io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
             });
             assert!(polled.is_pending());
             assert_eq!(calls, 1);
         }
+        assert_quiet(&reactor);
+    });
+}
+
+/// mio#933 in the other direction: a hang-up that says nothing else. The ends of a pipe have no
+/// half-close; a reader hears of it by HUP alone, a writer whose pipe is full by ERR alone, and
+/// each must be woken by that.
+#[test]
+fn a_pipe_that_loses_its_other_end() {
+    watched(|| {
+        let reactor = by_hand();
+        let (receiver, sender) = io::pipe().expect("a pipe");
+        os::set_nonblocking(&receiver);
+        let receiver = Registration::with(&reactor, receiver, Interest::Readable).expect("an end");
+        let waker = CountingWaker::new();
+        let mut reading = pin!(receiver.io(Direction::Read, |mut pipe| pipe.read(&mut [0])));
+        assert!(waker.poll(reading.as_mut()).is_pending());
+        drop(sender);
+        take_events(&reactor, 1);
+        assert_eq!(waker.wakes(), 1);
+        assert!(matches!(waker.poll(reading), Poll::Ready(Ok(0))));
+
+        let (receiver, sender) = io::pipe().expect("a pipe");
+        os::set_nonblocking(&sender);
+        let sender = Registration::with(&reactor, sender, Interest::Writable).expect("an end");
+        take_events(&reactor, 1);
+        let write = |mut pipe: &PipeWriter| pipe.write(&[0; 4096]);
+        while sender.try_io(Direction::Write, write).is_ok() {}
+        let mut writing = pin!(sender.io(Direction::Write, write));
+        assert!(waker.poll(writing.as_mut()).is_pending());
+        drop(receiver);
+        take_events(&reactor, 1);
+        assert_eq!(waker.wakes(), 2);
+        let broken = |error: &io::Error| raw_os_error(error) == Some(os::EPIPE);
+        assert!(failed(&waker.poll(writing), broken));
         assert_quiet(&reactor);
     });
 }
@@ -217,8 +252,8 @@ fn an_unconnected_socket_is_a_false_alarm() {
         let readiness = finish(&reactor, near.writable()).expect("the alarm");
         assert!(readiness.ready().contains(Ready::WRITE_HANGUP));
         let connected = |near: &TcpStream| match near.peer_addr() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotConnected => {
-                Err(std::io::ErrorKind::WouldBlock.into())
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                Err(io::ErrorKind::WouldBlock.into())
             }
             found => found,
         };

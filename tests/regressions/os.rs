@@ -25,6 +25,14 @@ impl AsFd for Lent {
     }
 }
 
+/// What the standard library offers for sockets only.
+pub(crate) fn set_nonblocking(pipe: &impl AsFd) {
+    let fd = pipe.as_fd().as_raw_fd();
+    // SAFETY: no pointers. No other flag of a new pipe can be set.
+    let set = unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) };
+    assert_eq!(set, 0, "an open pipe");
+}
+
 /// Sends one byte of urgent data.
 pub(crate) fn send_urgent(stream: &TcpStream, byte: u8) {
     let flags = libc::MSG_OOB | libc::MSG_NOSIGNAL;

@@ -204,8 +204,10 @@ fn a_late_write_all_has_sent_a_prefix() {
     run(|| async {
         let (client, server) = tight_pair().await?;
         let block = pattern(TOO_MUCH);
+        let mut write = pin!(client.write_all(&block));
+        assert!(poll_once(write.as_mut()).is_pending(), "part of it is sent");
         client.set_write_deadline(soon(20))?;
-        assert_late(client.write_all(&block).await);
+        assert_late(write.await);
         client.set_write_deadline(None)?;
         let write = async {
             client.write_all(&[0xff; 100]).await?;

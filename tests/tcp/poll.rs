@@ -108,7 +108,10 @@ fn readiness_to_read_comes_with_data() {
         wait_for_wakes(&waker, 1);
         assert!(with(&waker, |cx| server.poll_read_ready(cx)).is_ready(), "until it is read");
         assert_eq!(server.try_read(&mut [0; 16])?, 5);
-        assert!(with(&waker, |cx| server.poll_read_ready(cx)).is_pending());
+        // A later event of the same bytes may have come in between: readiness is a hint.
+        while with(&waker, |cx| server.poll_read_ready(cx)).is_ready() {
+            assert!(server.try_read(&mut [0; 16]).is_err(), "there is no more to read");
+        }
         Ok(())
     });
 }

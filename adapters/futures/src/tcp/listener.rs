@@ -173,12 +173,15 @@ impl TcpListener {
         Ok((TcpStream::accepted(socket)?, peer))
     }
 
-    /// The system's errors get the address; ours say what they are.
+    /// The system's errors get the address; ours say what they are. Only the former may look at the
+    /// descriptor: after `close` has begun, even asking for the address could hold it open.
     fn explain(&self, error: io::Error) -> io::Error {
-        let address = self.local_addr();
-        match (error.raw_os_error(), address) {
-            (Some(_), Ok(address)) => OpError::wrap("accept", address, error),
-            _ => error,
+        if error.raw_os_error().is_none() {
+            return error;
+        }
+        match self.local_addr() {
+            Ok(address) => OpError::wrap("accept", address, error),
+            Err(_) => error,
         }
     }
 }
