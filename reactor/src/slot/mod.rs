@@ -26,13 +26,13 @@
 //!
 //! | | holds | held by |
 //! | --- | --- | --- |
-//! | I1 | an event acts only on the generation it was meant for | loom `late_event_after_reuse`, `tests/reuse.rs` |
+//! | I1 | an event acts only on the generation it was meant for | loom `late_event_after_reuse`, `tests/regressions/reuse.rs` |
 //! | I2 | closed is final for a tenant | `state::tests::closed_is_final` |
 //! | I3 | the directions share no counter and no flag but error and closed | `state::tests::directions_are_independent` |
 //! | I4 | readiness that came after an operation began survives the clearing that follows it | loom `event_between_operation_and_clear` |
 //! | I5 | whoever waits while something is there to wake it is woken | loom `event_against_waiter`, `deadline_against_waiter`, `close_against_waiter`, `two_waiters` |
-//! | I6 | no waker is woken, cloned or dropped under a lock or inside a cell | `tests/wakers.rs` |
-//! | I7 | a waker that panics loses no other wake-up | `tests/wakers.rs` |
+//! | I6 | no waker is woken, cloned or dropped under a lock or inside a cell | `tests/regressions/wakers.rs` |
+//! | I7 | a waker that panics loses no other wake-up | `tests/regressions/wakers.rs` |
 //! | I8 | an expiry for a deadline that was moved changes nothing | loom `deadline_set_against_firing` |
 
 pub(crate) mod state;
