@@ -15,7 +15,7 @@ use netpoll::{Direction, Interest, Registration, is_closed, socket};
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{self, is_open, wait_for};
-use crate::stage::{assert_quiet, by_hand, failed, fill, poll_ready, read, send, settled};
+use crate::stage::{alone, assert_quiet, by_hand, failed, fill, poll_ready, read, send, settled};
 
 /// The errno of a receive on this descriptor, past its registration.
 fn recv_errno(near: &Registration<TcpStream>) -> Option<i32> {
@@ -84,27 +84,30 @@ fn the_number_stays_taken() {
 /// golang/go#10527 and golang/go#21856: the port was still taken when `Close` had returned.
 #[test]
 fn a_port_can_be_bound_again() {
-    watched(|| {
-        let reactor = by_hand();
-        // An address of its own: no other test is given its ports meanwhile.
-        let mut address = "127.41.0.1:0".parse().expect("an address");
-        for _ in 0..20 {
-            let listener = TcpListener::bind(address).expect("a port, and then the same");
-            listener.set_nonblocking(true).expect("non-blocking");
-            address = listener.local_addr().expect("an address");
-            let listener = Registration::with(&reactor, listener, Interest::Readable);
-            let listener = listener.expect("a registration");
-            let waker = CountingWaker::new();
-            let mut accepting = pin!(listener.io(Direction::Read, TcpListener::accept));
-            assert!(waker.poll(accepting.as_mut()).is_pending());
-            assert!(TcpListener::bind(address).is_err(), "taken");
-            block_on(listener.close()).expect("open");
-            // The waiting accept is still there, and must not need to run for the port to be free.
-            let again = TcpListener::bind(address).expect("free, with the registration alive");
-            drop(again);
-            assert!(failed(&waker.poll(accepting), is_closed));
-        }
-    });
+    // Alone: another test may just be starting a process, which has our listener until it execs.
+    watched(|| alone("close::a_port_can_be_bound_again", bind_again_and_again));
+}
+
+fn bind_again_and_again() {
+    let reactor = by_hand();
+    // And an address of its own: no other program is given its ports.
+    let mut address = "127.41.0.1:0".parse().expect("an address");
+    for _ in 0..20 {
+        let listener = TcpListener::bind(address).expect("a port, and then the same");
+        listener.set_nonblocking(true).expect("non-blocking");
+        address = listener.local_addr().expect("an address");
+        let listener = Registration::with(&reactor, listener, Interest::Readable);
+        let listener = listener.expect("a registration");
+        let waker = CountingWaker::new();
+        let mut accepting = pin!(listener.io(Direction::Read, TcpListener::accept));
+        assert!(waker.poll(accepting.as_mut()).is_pending());
+        assert!(TcpListener::bind(address).is_err(), "taken");
+        block_on(listener.close()).expect("open");
+        // The waiting accept is still there, and must not need to run for the port to be free.
+        let again = TcpListener::bind(address).expect("free, with the registration alive");
+        drop(again);
+        assert!(failed(&waker.poll(accepting), is_closed));
+    }
 }
 
 /// golang/go#21856, the mechanism: an operation is inside the descriptor, on another thread. Its

@@ -12,8 +12,8 @@ use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{in_a_child, wait_until_asleep};
 use crate::stage::{
-    assert_quiet, by_hand, connection, is_reactor_gone, poll_ready, send, settled, turn_until,
-    turning,
+    alone, assert_quiet, by_hand, connection, is_reactor_gone, poll_ready, send, settled,
+    turn_until, turning,
 };
 
 fn gone<T>(result: io::Result<T>) -> bool {
@@ -25,12 +25,17 @@ fn bits<const N: usize>(facts: [bool; N]) -> u8 {
     facts.iter().enumerate().map(|(bit, fact)| u8::from(*fact) << bit).sum()
 }
 
+/// Alone: a child has the descriptors of every other test as well, and what they close stays open.
+fn forking(name: &'static str, body: impl FnOnce() + Send + 'static) {
+    watched(move || alone(name, body));
+}
+
 /// polling#37 (open): a child of `fork` drops what it has inherited, as it should, and
 /// `EPOLL_CTL_DEL` takes the parent's socket out of the epoll instance that both share. The parent
 /// never hears of its socket again.
 #[test]
 fn a_child_that_drops_a_registration() {
-    watched(|| {
+    forking("fork::a_child_that_drops_a_registration", || {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
         let waker = CountingWaker::new();
@@ -54,7 +59,7 @@ fn a_child_that_drops_a_registration() {
 /// child's copy of the descriptor, and by `into_inner`.
 #[test]
 fn a_child_that_closes_a_registration() {
-    watched(|| {
+    forking("fork::a_child_that_closes_a_registration", || {
         let reactor = by_hand();
         let (first, first_far) = settled(&reactor);
         let (second, second_far) = settled(&reactor);
@@ -80,7 +85,7 @@ fn a_child_that_closes_a_registration() {
 /// to the parent's epoll. It is told that this is not its reactor, whoever turns it in the parent.
 #[test]
 fn a_child_has_no_reactor() {
-    watched(|| {
+    forking("fork::a_child_has_no_reactor", || {
         let by_hand = by_hand();
         let with_thread = Reactor::builder().build().expect("a reactor with a thread");
         for reactor in [by_hand, with_thread] {
@@ -105,7 +110,7 @@ fn a_child_has_no_reactor() {
 /// side).
 #[test]
 fn a_child_does_not_wake_the_parent() {
-    watched(|| {
+    forking("fork::a_child_does_not_wake_the_parent", || {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
         let woken = CountingWaker::new();
@@ -152,7 +157,7 @@ impl Wake for Writing {
 /// do. Nothing has happened to the parent's tasks, and they must not be woken.
 #[test]
 fn a_child_that_drops_wakes_no_task_of_the_parent() {
-    watched(|| {
+    forking("fork::a_child_that_drops_wakes_no_task_of_the_parent", || {
         let reactor = by_hand();
         let (near, _far) = settled(&reactor);
         let timer = Timer::never(&reactor).expect("a timer");
@@ -188,7 +193,7 @@ fn a_child_that_drops_wakes_no_task_of_the_parent() {
 /// A child may have a reactor of its own, and it works: the parent's is the only one that is gone.
 #[test]
 fn a_child_makes_a_reactor_of_its_own() {
-    watched(|| {
+    forking("fork::a_child_makes_a_reactor_of_its_own", || {
         let parents = by_hand();
         let (near, far) = settled(&parents);
         let code = in_a_child(|| {

@@ -122,6 +122,29 @@ fn data_and_reset_together() {
     });
 }
 
+/// The rule behind tokio#4840 for both directions, with an operation that says it moved little: once
+/// the end or an error was reported, there is no other event to come, and nothing is forgotten for a
+/// short transfer. What blocks is forgotten all the same.
+#[test]
+fn a_short_transfer_proves_nothing_after_the_end() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        reset(far);
+        wait_for(&near, os::POLLERR);
+        take_events(&reactor, 1);
+        for direction in Direction::BOTH {
+            for _ in 0..2 {
+                assert!(near.try_transfer(direction, 16, |_| Ok(1)).is_ok());
+            }
+            let blocked = || io::Error::from(io::ErrorKind::WouldBlock);
+            let transfer = near.try_transfer(direction, 16, |_| Err(blocked()));
+            assert!(would_block(&transfer));
+            assert!(poll_ready(&near, direction, &CountingWaker::new()).is_pending());
+        }
+    });
+}
+
 /// tokio#449 and bun#37920: a peer that closes its sending side is a condition that lasts, and a
 /// level-triggered or sticky one is reported again and again. It is one event; the other half of
 /// the connection goes on as long as it likes.

@@ -143,16 +143,33 @@ pub(crate) fn thread_id() -> i32 {
     unsafe { libc::gettid() }
 }
 
-/// Waits until a thread of this process sleeps in a system call. The thread of a reactor has only
-/// one that it sleeps in.
+/// Waits until a thread of this process sleeps in `epoll_wait(2)`, or one of its kin.
 pub(crate) fn wait_until_asleep(thread: i32) {
-    loop {
-        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).expect("procfs");
-        // "number (name) state ...", and a name may have parentheses of its own.
-        let (_, rest) = stat.rsplit_once(") ").expect("a name in parentheses");
-        if rest.starts_with('S') {
-            return;
-        }
+    while !(is_in_epoll(thread) && is_asleep(thread)) {
         thread::yield_now();
     }
 }
+
+fn is_asleep(thread: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).expect("procfs");
+    // "number (name) state ...", and a name may have parentheses of its own.
+    let (_, rest) = stat.rsplit_once(") ").expect("a name in parentheses");
+    rest.starts_with('S')
+}
+
+/// Asleep is not enough: with many threads, it may be the allocator that it waits for.
+fn is_in_epoll(thread: i32) -> bool {
+    let Ok(call) = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")) else {
+        // Not every kernel says so.
+        return true;
+    };
+    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    number.is_some_and(|number| EPOLL_WAITS.contains(&number))
+}
+
+const EPOLL_WAITS: &[libc::c_long] = &[
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+];

@@ -34,9 +34,9 @@ fn accept_waits_for_a_connection() {
         let mut accept = pin!(listener.accept());
         assert!(waker.poll(accept.as_mut()).is_pending());
         let client = TcpStream::connect(address).await?;
+        wait_for_wakes(&waker, 1);
         let (server, peer) = accept.await?;
         assert_eq!((peer, server.local_addr()?), (client.local_addr()?, address));
-        wait_for_wakes(&waker, 1);
         server.write_all(b"hello").await?;
         assert_eq!(read_exactly(&client, 5).await?, b"hello");
         Ok(())
