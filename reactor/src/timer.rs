@@ -62,10 +62,14 @@ impl Timer {
 
     /// Fires at `instant` instead, or never. Whoever waits goes on waiting for the new time; a timer
     /// that has fired can fire again. Moving it away costs a few nanoseconds.
+    #[inline]
     pub fn set(&self, instant: Option<Instant>) {
         match instant {
             None => self.slot.clear_deadline(Direction::Read),
-            Some(at) => set_slot_deadline(&self.reactor, &self.slot, Direction::Read, at),
+            Some(at) => {
+                let at_ns = self.reactor.shared().ns_at(at);
+                set_slot_deadline(&self.reactor, &self.slot, Direction::Read, at_ns);
+            }
         }
     }
 

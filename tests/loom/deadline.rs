@@ -64,11 +64,32 @@ fn past_deadline_against_waiter() {
         let slot = Arc::new(Slot::new());
         let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
-        let _ = slot.expire(Read);
+        slot.expire(Read, 10);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
         assert_eq!(slot.status(Read), Status::Expired);
         assert!(task.is_forgotten() && is_free(&slot, Read));
+    });
+}
+
+/// A setter finds that its time has passed, and another has meanwhile set a later one: that one
+/// stands. With a third, who waits: it waits for the later one, whatever it was woken for.
+#[test]
+fn past_deadline_against_a_later_setter() {
+    explore_up_to(3, || {
+        let slot = Arc::new(Slot::new());
+        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
+        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let setter = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.set_deadline(Read, 20))
+        };
+        slot.expire(Read, 10);
+        assert_eq!(setter.join().unwrap(), SetAction::Arm(20));
+        let task = waiter.join().unwrap();
+        assert_eq!(slot.status(Read), Status::Pending);
+        assert_eq!(slot.look(20).expired, 1);
+        assert!(task.is_served());
     });
 }
 

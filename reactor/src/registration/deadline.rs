@@ -16,10 +16,10 @@ impl<T: AsFd> Registration<T> {
     /// # Errors
     ///
     /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
+    #[inline]
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.check_open()?;
-        self.set_one_deadline(Direction::Read, deadline);
-        self.set_one_deadline(Direction::Write, deadline);
+        self.set_each(&Direction::BOTH, deadline);
         Ok(())
     }
 
@@ -33,9 +33,10 @@ impl<T: AsFd> Registration<T> {
     /// # Errors
     ///
     /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
+    #[inline]
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.check_open()?;
-        self.set_one_deadline(Direction::Read, deadline);
+        self.set_each(&[Direction::Read], deadline);
         Ok(())
     }
 
@@ -44,16 +45,21 @@ impl<T: AsFd> Registration<T> {
     /// # Errors
     ///
     /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
+    #[inline]
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.check_open()?;
-        self.set_one_deadline(Direction::Write, deadline);
+        self.set_each(&[Direction::Write], deadline);
         Ok(())
     }
 
-    fn set_one_deadline(&self, direction: Direction, deadline: Option<Instant>) {
-        match deadline {
-            None => self.slot.clear_deadline(direction),
-            Some(deadline) => set_slot_deadline(&self.reactor, &self.slot, direction, deadline),
+    #[inline]
+    fn set_each(&self, directions: &[Direction], deadline: Option<Instant>) {
+        let at_ns = deadline.map(|deadline| self.reactor.shared().ns_at(deadline));
+        for direction in directions {
+            match at_ns {
+                None => self.slot.clear_deadline(*direction),
+                Some(at_ns) => set_slot_deadline(&self.reactor, &self.slot, *direction, at_ns),
+            }
         }
     }
 }
@@ -65,9 +71,8 @@ pub(crate) fn set_slot_deadline(
     reactor: &Reactor,
     slot: &OwnedSlot,
     direction: Direction,
-    deadline: Instant,
+    at_ns: u64,
 ) {
-    let at_ns = reactor.shared().ns_at(deadline);
     if let SetAction::Arm(at_ns) = slot.set_deadline(direction, at_ns) {
         arm(reactor, slot, direction, at_ns);
     }
@@ -78,7 +83,7 @@ pub(crate) fn set_slot_deadline(
 fn arm(reactor: &Reactor, slot: &OwnedSlot, direction: Direction, at_ns: u64) {
     let shared = reactor.shared();
     if at_ns <= shared.now_ns() {
-        slot.expire(direction);
+        slot.expire(direction, at_ns);
     } else {
         shared.arm(slot, slot.index(), at_ns);
         slot.promise_look(direction, at_ns);

@@ -89,6 +89,7 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// Whether it was closed, or the reactor shut down.
+    #[inline]
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.slot.state().is_closed()
@@ -119,6 +120,7 @@ impl<T: AsFd> Registration<T> {
         Ok(self.io.take().expect("only into_inner takes it"))
     }
 
+    #[inline]
     fn check_open(&self) -> io::Result<()> {
         if self.is_closed() { Err(closed(&self.reactor)) } else { Ok(()) }
     }
@@ -140,6 +142,7 @@ impl<T: AsFd> Drop for Registration<T> {
     }
 }
 
+#[cold]
 pub(crate) fn closed(reactor: &Reactor) -> io::Error {
     if reactor.shared().is_gone() { ReactorGone.into() } else { Closed.into() }
 }

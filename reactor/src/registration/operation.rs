@@ -103,17 +103,17 @@ impl<T: AsFd> Registration<T> {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, `operation` has not succeeded.
-    pub async fn io<R>(
+    pub fn io<R>(
         &self,
         direction: Direction,
         mut operation: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
+    ) -> impl Future<Output = io::Result<R>> {
+        // Not an `async fn`: that keeps its arguments twice, for as long as it waits.
         let mut waiting = Waiting::new(&self.slot, direction);
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             let ready = || self.outcome(direction, waiting.poll(cx));
             self.poll_attempts(ready, &mut operation, |_| false)
         })
-        .await
     }
 
     /// [`io`](Self::io) for those who poll.
@@ -138,18 +138,17 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// As [`io`](Self::io), for a stream; see [`try_transfer`](Self::try_transfer).
-    pub async fn transfer(
+    pub fn transfer(
         &self,
         direction: Direction,
         len: usize,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+    ) -> impl Future<Output = io::Result<usize>> {
         let mut waiting = Waiting::new(&self.slot, direction);
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             let ready = || self.outcome(direction, waiting.poll(cx));
             self.poll_attempts(ready, &mut operation, |moved| is_short(*moved, len))
         })
-        .await
     }
 
     /// As [`poll_io`](Self::poll_io), for a stream; see [`try_transfer`](Self::try_transfer).

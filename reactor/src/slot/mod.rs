@@ -208,15 +208,17 @@ impl Slot {
         self.side(direction).deadline.promise(time_ns);
     }
 
+    #[inline(never)]
     pub(crate) fn clear_deadline(&self, direction: Direction) {
         self.side(direction).deadline.clear();
     }
 
-    /// A deadline that has passed already: pending operations fail now, later ones before they
-    /// begin.
-    pub(crate) fn expire(&self, direction: Direction) -> u64 {
-        self.side(direction).deadline.expire();
-        self.lapse(direction)
+    /// The deadline just set has passed already: pending operations fail now, later ones before they
+    /// begin. Unless somebody else has set another meanwhile, which is then the one that counts.
+    pub(crate) fn expire(&self, direction: Direction, time_ns: u64) {
+        if self.side(direction).deadline.expire(time_ns) {
+            self.lapse(direction);
+        }
     }
 
     /// The earliest of its deadlines to come. See [`Deadline::pending_ns`].

@@ -2,7 +2,8 @@
 //!
 //! # Who moves it
 //!
-//! - **A setter** stores a time, clears it, or stores "expired" when the time has passed already.
+//! - **A setter** stores a time, or clears it. If the time has passed already it expires the word
+//!   itself, by compare-and-swap from what it stored: another setter may have come in between.
 //! - **The reactor** looks at the word when the time it filed for the slot has come, and when the
 //!   slot is in the arm queue. What is due it expires, by compare-and-swap from the very time that
 //!   was due: a deadline extended in the same instant is never reported as a timeout.
@@ -77,15 +78,20 @@ impl Word {
         self.0 & flag != 0
     }
 
-    /// A setter stores a time to come.
+    /// A setter stores a time to come that the promise in the word covers. (An expired word reads as
+    /// one later than any that can be set.)
     #[inline]
+    fn moved_away(self, time_ns: u64) -> Option<Word> {
+        let time_ns = time_ns.min(LAST_NS);
+        let covered = self.has(FILED) && self.time_ns() <= time_ns;
+        covered.then_some(Word(time_ns << TIME_SHIFT | FILED))
+    }
+
+    /// A setter stores a time to come.
     pub(crate) fn set(self, time_ns: u64) -> (Word, SetAction) {
-        let kept =
-            self != Word::EXPIRED && self.has(FILED) && self.time_ns() <= time_ns.min(LAST_NS);
-        if kept {
-            (Word::at(time_ns, FILED), SetAction::Nothing)
-        } else {
-            (Word::at(time_ns, 0), SetAction::Arm(time_ns))
+        match self.moved_away(time_ns) {
+            Some(moved) => (moved, SetAction::Nothing),
+            None => (Word::at(time_ns, 0), SetAction::Arm(time_ns)),
         }
     }
 
@@ -93,6 +99,12 @@ impl Word {
     /// the word has changed since, and the promise is somebody else's to give.
     pub(crate) fn promise(self, time_ns: u64) -> Option<Word> {
         (self == Word::at(time_ns, 0)).then_some(Word::at(time_ns, FILED))
+    }
+
+    /// A setter finds that the time it stored has passed. `None` if the word has changed since: what
+    /// another setter has stored, or cleared, stands.
+    pub(crate) fn expire(self, time_ns: u64) -> Option<Word> {
+        (self.pending_ns() == Some(time_ns.max(1))).then_some(Word::EXPIRED)
     }
 
     /// The time to come that it holds.
@@ -144,10 +156,9 @@ impl Deadline {
     #[inline]
     fn moved_away(&self, time_ns: u64) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
-        let (next, action) = Word(seen).set(time_ns);
-        let exchange =
-            || self.0.compare_exchange(seen, next.0, Ordering::AcqRel, Ordering::Relaxed);
-        action == SetAction::Nothing && exchange().is_ok()
+        Word(seen).moved_away(time_ns).is_some_and(|next| {
+            self.0.compare_exchange(seen, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
     }
 
     #[inline(never)]
@@ -164,9 +175,13 @@ impl Deadline {
         self.update(|word| (word.clear(), ()));
     }
 
-    /// Stores a time that has passed. The state's `lapse` must follow.
-    pub(crate) fn expire(&self) {
-        self.update(|_| (Word::EXPIRED, ()));
+    /// The time that was set has passed already. If it still stands it expires, and the state's
+    /// `lapse` must follow.
+    pub(crate) fn expire(&self, time_ns: u64) -> bool {
+        self.update(|word| match word.expire(time_ns) {
+            Some(expired) => (expired, true),
+            None => (word, false),
+        })
     }
 
     /// The reactor's look. [`Look::Expired`] must be followed by the state's `lapse`.
@@ -257,8 +272,24 @@ mod tests {
         assert!(deadline.is_expired());
         assert_eq!(deadline.set(70), SetAction::Arm(70));
         assert!(!deadline.is_expired());
-        deadline.expire();
+        assert!(deadline.expire(70));
         deadline.clear();
+        assert!(!deadline.is_expired());
+    }
+
+    #[test]
+    fn a_setter_expires_only_what_it_has_set() {
+        let deadline = Deadline::new();
+        assert_eq!(deadline.set(0), SetAction::Arm(0));
+        assert!(deadline.expire(0), "the clock's very beginning");
+        assert!(!deadline.expire(0), "once");
+        assert_eq!(deadline.set(50), SetAction::Arm(50));
+        assert!(!deadline.expire(40), "another has set 50 meanwhile");
+        assert_eq!(deadline.look(49), Look::Again(50));
+        assert!(deadline.expire(50), "though the reactor has filed it meanwhile");
+        assert_eq!(deadline.set(60), SetAction::Arm(60));
+        deadline.clear();
+        assert!(!deadline.expire(60), "another has cleared it");
         assert!(!deadline.is_expired());
     }
 
@@ -271,7 +302,7 @@ mod tests {
         assert_eq!(deadline.set(40), SetAction::Arm(40));
         deadline.promise(50);
         assert_eq!(deadline.set(45), SetAction::Arm(45), "nobody has promised a look by 40");
-        deadline.expire();
+        assert!(deadline.expire(45));
         deadline.promise(45);
         assert!(deadline.is_expired());
     }

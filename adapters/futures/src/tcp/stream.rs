@@ -252,6 +252,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// [`Closed`](crate::Closed).
+    #[inline]
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.registration().set_deadline(deadline)
     }
@@ -261,6 +262,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// [`Closed`](crate::Closed).
+    #[inline]
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.registration().set_read_deadline(deadline)
     }
@@ -270,6 +272,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// [`Closed`](crate::Closed).
+    #[inline]
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.registration().set_write_deadline(deadline)
     }
@@ -307,6 +310,7 @@ impl TcpStream {
         self.registration().get_ref().shutdown(how)
     }
 
+    #[inline]
     pub(super) fn registration(&self) -> &Registration<net::TcpStream> {
         &self.shared.registration
     }
