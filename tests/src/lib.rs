@@ -1,4 +1,7 @@
-//! What the tests share: a watchdog, and a waker that counts.
+//! What the tests share: a watchdog, a waker that counts, and the [`conformance`] suite.
+
+#[cfg(not(netpoll_loom))]
+pub mod conformance;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,9 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// If the body does, or if it hangs.
 pub fn watched(body: impl FnOnce() + Send + 'static) {
     let name = thread::current().name().unwrap_or("a test").to_owned();
+    watch(&name, body, || {});
+}
+
+/// Runs a body under a watchdog, which does something about a hang before it names it.
+fn watch(name: &str, body: impl FnOnce() + Send + 'static, about_a_hang: impl FnOnce()) {
     let (done, finished) = channel();
     let test = thread::Builder::new()
-        .name(name.clone())
+        .name(name.to_owned())
         .spawn(move || {
             body();
             // Nobody listens any more if the watchdog has given up.
@@ -29,7 +37,10 @@ pub fn watched(body: impl FnOnce() + Send + 'static) {
         })
         .expect("a thread for the test");
     match finished.recv_timeout(PATIENCE) {
-        Err(RecvTimeoutError::Timeout) => panic!("{name} hangs"),
+        Err(RecvTimeoutError::Timeout) => {
+            about_a_hang();
+            panic!("{name} hangs");
+        }
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             if let Err(panic) = test.join() {
                 std::panic::resume_unwind(panic);

@@ -30,6 +30,22 @@ impl TryFrom<net::TcpListener> for TcpListener {
     }
 }
 
+/// A socket in the care of another reactor than the global one. It must be non-blocking and
+/// registered for both directions.
+impl From<Registration<net::TcpStream>> for TcpStream {
+    fn from(registration: Registration<net::TcpStream>) -> Self {
+        Self::from_registration(registration)
+    }
+}
+
+/// A listener in the care of another reactor than the global one, which will have what it accepts
+/// as well. It must be non-blocking.
+impl From<Registration<net::TcpListener>> for TcpListener {
+    fn from(registration: Registration<net::TcpListener>) -> Self {
+        Self::from_registration(registration)
+    }
+}
+
 impl TryFrom<OwnedFd> for TcpStream {
     type Error = io::Error;
 

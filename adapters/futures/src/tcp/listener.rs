@@ -161,8 +161,12 @@ impl TcpListener {
 
     pub(super) fn from_nonblocking(listener: impl Into<net::TcpListener>) -> io::Result<Self> {
         let listener = listener.into();
-        let registration = Registration::with(Reactor::global()?, listener, Interest::Readable)?;
-        Ok(Self { registration: Arc::new(registration) })
+        Registration::with(Reactor::global()?, listener, Interest::Readable)
+            .map(Self::from_registration)
+    }
+
+    pub(super) fn from_registration(registration: Registration<net::TcpListener>) -> Self {
+        Self { registration: Arc::new(registration) }
     }
 
     fn accepted(
@@ -170,7 +174,7 @@ impl TcpListener {
         accepted: io::Result<(OwnedFd, SocketAddr)>,
     ) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, peer) = accepted.map_err(|error| self.explain(error))?;
-        Ok((TcpStream::accepted(socket)?, peer))
+        Ok((TcpStream::accepted(self.registration.reactor(), socket)?, peer))
     }
 
     /// The system's errors get the address; ours say what they are. Only the former may look at the

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netpoll::socket;
-use netpoll::{Direction, Registration};
+use netpoll::{Direction, Interest, Reactor, Registration};
 
 use super::connect;
 use crate::address::ToSocketAddrs;
@@ -321,8 +321,9 @@ impl TcpStream {
 
     /// A connection that a listener accepted: there is room to write, and most likely something to
     /// read.
-    pub(super) fn accepted(socket: OwnedFd) -> io::Result<Self> {
-        let registration = Registration::new(net::TcpStream::from(socket))?;
+    pub(super) fn accepted(reactor: &Reactor, socket: OwnedFd) -> io::Result<Self> {
+        let socket = net::TcpStream::from(socket);
+        let registration = Registration::with(reactor, socket, Interest::Both)?;
         registration.assume_ready(Direction::Read);
         registration.assume_ready(Direction::Write);
         Ok(Self::from_registration(registration))

@@ -1,0 +1,38 @@
+//! The matrix: every behaviour of every transport under every executor, each a test of its own.
+//!
+//! ```text
+//! cargo test -p netpoll-tests --test conformance                       all of them
+//! cargo test -p netpoll-tests --test conformance -- tcp_v6             one transport
+//! cargo test -p netpoll-tests --test conformance -- racy_read          one behaviour
+//! ```
+#![cfg(not(netpoll_loom))]
+
+use libtest_mimic::{Arguments, Trial};
+use netpoll_tests::conformance::{
+    Behaviour, EXECUTORS, TcpV4, TcpV6, of_listeners, of_streams, show,
+};
+
+/// The transports. A new one is a line here.
+fn transports() -> Vec<(&'static str, Vec<Behaviour>)> {
+    vec![
+        ("tcp_v4", [of_streams::<TcpV4>(), of_listeners::<TcpV4>()].concat()),
+        ("tcp_v6", [of_streams::<TcpV6>(), of_listeners::<TcpV6>()].concat()),
+    ]
+}
+
+fn main() {
+    let mut trials = Vec::new();
+    for (transport, behaviours) in transports() {
+        for executor in EXECUTORS {
+            for behaviour in &behaviours {
+                let name = format!("{transport}::{}::{}", executor.name, behaviour.name);
+                let (executor, behaviour) = (*executor, *behaviour);
+                trials.push(Trial::test(name.clone(), move || {
+                    show(&name, behaviour, executor);
+                    Ok(())
+                }));
+            }
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}

@@ -1,0 +1,107 @@
+//! What a stream with Go's deadlines must do, as a library: one function for each behaviour, for any
+//! socket type, under any executor.
+//!
+//! The idea is that of Go's `nettest`, and so are its eleven subtests (`nettest`); the others hold
+//! the numbered facts about Go's `net` that a user can observe. The names of those begin with the
+//! number: `d11_expiry_is_sticky_until_set_again`.
+//!
+//! - A socket type is plugged in by implementing [`Stream`] for it and [`Transport`] for the way to
+//!   make a pair, and [`Listening`] if it has listeners; then it is one line of the matrix.
+//! - An executor is a function that runs a [`Body`], and one line of [`EXECUTORS`].
+//! - A behaviour is a function that is given a [`Stage`], in the list of its module.
+
+mod accept;
+mod close;
+mod connect;
+mod deadlines;
+mod executors;
+mod expect;
+mod half_close;
+mod nettest;
+mod peers;
+mod readiness;
+mod sharing;
+mod stage;
+mod stream;
+mod tcp;
+mod transfer;
+
+pub use executors::{Body, EXECUTORS, Executor};
+pub use stage::{Spawn, Stage, Task};
+pub use stream::{Listener, Listening, Stream, Transport};
+pub use tcp::{Tcp, TcpV4, TcpV6};
+
+use std::future::Future;
+use std::io;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::watch;
+use stage::Props;
+
+/// Something that a socket must do, or must not.
+#[derive(Clone, Copy, Debug)]
+pub struct Behaviour {
+    /// What it is called.
+    pub name: &'static str,
+    /// Shows it, on a stage of its own, or panics. An error is one that it did not expect.
+    pub show: fn(Stage) -> BoxFuture<'static, io::Result<()>>,
+}
+
+/// What is expected of every pair of streams.
+#[must_use]
+pub fn of_streams<T: Transport>() -> Vec<Behaviour> {
+    [
+        nettest::all::<T>(),
+        readiness::all::<T>(),
+        deadlines::all::<T>(),
+        close::all::<T>(),
+        sharing::all::<T>(),
+        transfer::all::<T>(),
+        half_close::all::<T>(),
+    ]
+    .concat()
+}
+
+/// What is expected where there are listeners, besides.
+#[must_use]
+pub fn of_listeners<T: Listening>() -> Vec<Behaviour> {
+    [accept::all::<T>(), connect::all::<T>()].concat()
+}
+
+/// Shows a behaviour under an executor, and a watchdog: a hang is a failure by its name, and the
+/// sockets that hang are closed.
+///
+/// # Panics
+///
+/// If the behaviour is not there, or hangs.
+pub fn show(name: &str, behaviour: Behaviour, executor: Executor) {
+    let props = Props::default();
+    let hung = props.clone();
+    let run = move || {
+        (executor.run)(Box::new(move |spawn, own_reactor| {
+            let shown = (behaviour.show)(Stage::new(spawn, own_reactor, props));
+            shown.map(|shown| shown.expect("no error but those that it expects")).boxed()
+        }));
+    };
+    watch(name, run, move || hung.close_all());
+}
+
+fn boxed<F>(shown: F) -> BoxFuture<'static, io::Result<()>>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    shown.boxed()
+}
+
+/// The list of a module's behaviours, by the names of their functions.
+macro_rules! behaviours {
+    ($transport:ty: $($name:ident),+ $(,)?) => {
+        vec![$($crate::conformance::Behaviour {
+            name: stringify!($name),
+            show: |stage| $crate::conformance::boxed($name::<$transport>(stage)),
+        }),+]
+    };
+}
+use behaviours;

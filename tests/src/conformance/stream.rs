@@ -1,0 +1,91 @@
+//! What a socket type has to offer to be held to the suite.
+
+use std::future::Future;
+use std::io;
+use std::net::Shutdown;
+use std::time::Instant;
+
+use super::Stage;
+
+/// A connected stream. Everything is by `&self`: the suite shares streams among tasks.
+pub trait Stream: Send + Sync + 'static {
+    /// Reads what there is, as soon as there is something; zero at the end.
+    fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
+
+    /// Writes as much as there is room for, at least something.
+    fn write(&self, bytes: &[u8]) -> impl Future<Output = io::Result<usize>> + Send;
+
+    /// Writes all of it, and nothing of others in between.
+    fn write_all(&self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Sets or clears the deadline of both directions.
+    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+    /// Sets or clears the deadline of reading.
+    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+    /// Sets or clears the deadline of writing.
+    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+    /// Closes it, for all who use it.
+    fn close(&self) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Ends reading, writing or both.
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
+
+    /// Its own address, for people to read.
+    fn local_addr(&self) -> io::Result<String>;
+
+    /// The other end's, for people to read.
+    fn peer_addr(&self) -> io::Result<String>;
+}
+
+/// A socket that accepts streams.
+pub trait Listener: Send + Sync + 'static {
+    /// What it accepts.
+    type Stream: Stream;
+
+    /// Waits for a connection.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Sets or clears the time after which accepting fails.
+    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+    /// Stops listening.
+    fn close(&self) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Where it listens, for people to read, and for [`Listening::listen_again`].
+    fn local_addr(&self) -> io::Result<String>;
+}
+
+/// A way to make connected streams.
+pub trait Transport: 'static {
+    /// What it makes.
+    type Stream: Stream;
+
+    /// Two streams that are connected to each other, in the care of the stage's reactor.
+    fn pair(stage: &Stage)
+    -> impl Future<Output = io::Result<(Self::Stream, Self::Stream)>> + Send;
+}
+
+/// A transport that has listeners.
+pub trait Listening: Transport {
+    /// What listens.
+    type Listener: Listener<Stream = Self::Stream>;
+
+    /// A listener at an address of its own, in the care of the stage's reactor.
+    fn listen(stage: &Stage) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// A listener at the address of an earlier one.
+    fn listen_again(
+        stage: &Stage,
+        at: &str,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// Connects to a listener, giving up at `deadline`.
+    fn connect(
+        stage: &Stage,
+        listener: &Self::Listener,
+        deadline: Option<Instant>,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
