@@ -56,11 +56,11 @@ pub fn is_closed(error: &io::Error) -> bool {
     carries::<Closed>(error)
 }
 
-/// The errno in `error`, also where an [`OpError`] is around it.
+/// The errno in `error`, also where an [`OpError`] or the like is around it.
 #[must_use]
 pub fn raw_os_error(error: &io::Error) -> Option<i32> {
-    let inner = error.get_ref().and_then(|payload| payload.downcast_ref::<OpError>());
-    inner.map_or(error, |inner| &inner.source).raw_os_error()
+    let wrapped = || error.get_ref()?.source()?.downcast_ref::<io::Error>();
+    error.raw_os_error().or_else(|| raw_os_error(wrapped()?))
 }
 
 /// An error with the operation that failed and what it failed on: `bind 127.0.0.1:80: permission

@@ -52,14 +52,23 @@
 //!
 //! # Order
 //!
-//! Any number of tasks may use a socket at once. Writes do not mix: a `write_all` is contiguous, also
-//! when it has to wait midway, and writers get their turn in the order in which they came.
+//! Any number of tasks may use a socket at once. Reads, writes and accepts are served in the order in
+//! which they came, each among its own kind. Writes do not mix: a `write_all` is contiguous, also when
+//! it has to wait midway. A future that is dropped gives its place to the next, and what it was woken
+//! for.
+//!
+//! As with any lock that is held across a wait, a future that waits keeps its place until it is
+//! polled to its end or dropped, and those behind it wait for it: do not keep one aside while its task
+//! waits for another of the same direction. The `poll_*` calls keep no place, and `try_*` and
+//! `readable` ask nobody (but writing is never tried in the middle of another's `write_all`).
 
 mod address;
 mod backoff;
+mod in_order;
 mod off_thread;
+mod order;
+mod partial;
 mod tcp;
-mod write_order;
 
 pub use address::{Addresses, ToSocketAddrs};
 pub use backoff::Backoff;
@@ -68,4 +77,5 @@ pub use netpoll::{
     Closed, DeadlineExceeded, Direction, OpError, ReactorGone, is_closed, is_deadline_exceeded,
     raw_os_error,
 };
+pub use partial::{PartialWrite, bytes_written};
 pub use tcp::{Incoming, TcpListener, TcpStream};

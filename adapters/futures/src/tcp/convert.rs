@@ -80,12 +80,12 @@ impl TryFrom<TcpListener> for net::TcpListener {
     type Error = io::Error;
 
     fn try_from(listener: TcpListener) -> io::Result<Self> {
-        if listener.registration.is_closed() {
+        if listener.registration().is_closed() {
             return Err(Closed::error());
         }
-        match Arc::try_unwrap(listener.registration) {
-            Ok(last) => last.into_inner(),
-            Err(shared) => shared.get_ref().try_clone(),
+        match Arc::try_unwrap(listener.shared) {
+            Ok(last) => last.registration.into_inner(),
+            Err(shared) => shared.registration.get_ref().try_clone(),
         }
     }
 }
@@ -114,7 +114,7 @@ impl AsFd for TcpStream {
 
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registration.as_fd()
+        self.registration().as_fd()
     }
 }
 

@@ -14,6 +14,8 @@ use netpoll::{Direction, Interest, OpError, Reactor, Registration};
 
 use super::TcpStream;
 use crate::address::ToSocketAddrs;
+use crate::in_order::InOrder;
+use crate::order::Order;
 
 /// A socket that accepts connections.
 ///
@@ -32,7 +34,13 @@ use crate::address::ToSocketAddrs;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TcpListener {
-    pub(super) registration: Arc<Registration<net::TcpListener>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) registration: Registration<net::TcpListener>,
+    accepts: Order,
 }
 
 impl TcpListener {
@@ -74,19 +82,19 @@ impl TcpListener {
     ///
     /// Dropped, it has accepted nothing.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepted = self.registration.io(Direction::Read, accept_from).await;
+        let accepted = self.accepting().io(accept_from).await;
         self.accepted(accepted)
     }
 
     /// [`accept`](Self::accept) for those who poll.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accepted = self.registration.poll_io(cx, Direction::Read, accept_from);
+        let accepted = self.accepting().poll_io(cx, accept_from);
         accepted.map(|accepted| self.accepted(accepted))
     }
 
     /// Accepts a connection that is there, or fails with `WouldBlock`.
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.accepted(self.registration.try_io(Direction::Read, accept_from))
+        self.accepted(self.registration().try_io(Direction::Read, accept_from))
     }
 
     /// The connections, as a stream that ends only with an error after [`close`](Self::close).
@@ -101,7 +109,7 @@ impl TcpListener {
     ///
     /// [`Closed`](crate::Closed).
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration.set_deadline(deadline)
+        self.registration().set_deadline(deadline)
     }
 
     /// Sets the time after which accepting fails; see [`Registration::set_read_deadline`].
@@ -110,7 +118,7 @@ impl TcpListener {
     ///
     /// [`Closed`](crate::Closed).
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration.set_read_deadline(deadline)
+        self.registration().set_read_deadline(deadline)
     }
 
     /// Of no effect on accepting; there for code that treats all sockets alike.
@@ -119,7 +127,7 @@ impl TcpListener {
     ///
     /// [`Closed`](crate::Closed).
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration.set_write_deadline(deadline)
+        self.registration().set_write_deadline(deadline)
     }
 
     /// Stops listening: pending accepts fail with [`Closed`](crate::Closed), and when it resolves
@@ -129,7 +137,9 @@ impl TcpListener {
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
-        self.registration.close().await
+        let closing = self.registration().begin_close()?;
+        self.shared.accepts.end();
+        self.registration().finish_close(closing).await
     }
 
     /// The address it is bound to.
@@ -138,7 +148,7 @@ impl TcpListener {
     ///
     /// What `getsockname(2)` says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.registration.get_ref().local_addr()
+        self.registration().get_ref().local_addr()
     }
 
     /// `IP_TTL`
@@ -147,7 +157,7 @@ impl TcpListener {
     ///
     /// What `getsockopt(2)` says.
     pub fn ttl(&self) -> io::Result<u32> {
-        self.registration.get_ref().ttl()
+        self.registration().get_ref().ttl()
     }
 
     /// `IP_TTL`
@@ -156,7 +166,7 @@ impl TcpListener {
     ///
     /// What `setsockopt(2)` says.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.registration.get_ref().set_ttl(ttl)
+        self.registration().get_ref().set_ttl(ttl)
     }
 
     pub(super) fn from_nonblocking(listener: impl Into<net::TcpListener>) -> io::Result<Self> {
@@ -165,8 +175,17 @@ impl TcpListener {
             .map(Self::from_registration)
     }
 
+    pub(super) fn registration(&self) -> &Registration<net::TcpListener> {
+        &self.shared.registration
+    }
+
+    fn accepting(&self) -> InOrder<'_, net::TcpListener> {
+        let Shared { registration, accepts } = &*self.shared;
+        InOrder { registration, order: accepts, direction: Direction::Read }
+    }
+
     pub(super) fn from_registration(registration: Registration<net::TcpListener>) -> Self {
-        Self { registration: Arc::new(registration) }
+        Self { shared: Arc::new(Shared { registration, accepts: Order::default() }) }
     }
 
     fn accepted(
@@ -174,7 +193,7 @@ impl TcpListener {
         accepted: io::Result<(OwnedFd, SocketAddr)>,
     ) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, peer) = accepted.map_err(|error| self.explain(error))?;
-        Ok((TcpStream::accepted(self.registration.reactor(), socket)?, peer))
+        Ok((TcpStream::accepted(self.registration().reactor(), socket)?, peer))
     }
 
     /// The system's errors get the address; ours say what they are. Only the former may look at the

@@ -19,7 +19,7 @@ impl TcpStream {
         }
         let len = buffer.len();
         let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
-        self.registration().poll_transfer(cx, Direction::Read, len, read)
+        self.reading().poll_transfer(cx, len, read)
     }
 
     /// [`read_vectored`](Self::read_vectored) for those who poll.
@@ -35,7 +35,7 @@ impl TcpStream {
         let read = |socket: &net::TcpStream| {
             socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
         };
-        self.registration().poll_transfer(cx, Direction::Read, len, read)
+        self.reading().poll_transfer(cx, len, read)
     }
 
     /// [`peek`](Self::peek) for those who poll.
@@ -44,12 +44,12 @@ impl TcpStream {
             return Poll::Ready(self.nothing_to_do());
         }
         let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
-        self.registration().poll_io(cx, Direction::Read, peek)
+        self.reading().poll_io(cx, peek)
     }
 
     /// [`write`](Self::write) for those who poll.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.shared.order.poll_take(cx));
+        let _turn = ready!(self.shared.writes.poll_take(cx))?;
         let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
         self.registration().poll_transfer(cx, Direction::Write, buffer.len(), write)
     }
@@ -60,7 +60,7 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.shared.order.poll_take(cx));
+        let _turn = ready!(self.shared.writes.poll_take(cx))?;
         let (window, len) = socket::window(buffers);
         let write = |socket: &net::TcpStream| {
             socket::send_vectored(socket.as_fd(), &buffers[window.clone()])

@@ -11,8 +11,10 @@ use netpoll::{Direction, Interest, Reactor, Registration};
 
 use super::connect;
 use crate::address::ToSocketAddrs;
+use crate::in_order::InOrder;
 use crate::off_thread;
-use crate::write_order::{Turn, WriteOrder};
+use crate::order::{Order, Turn};
+use crate::partial;
 
 /// A connection.
 ///
@@ -27,7 +29,8 @@ pub struct TcpStream {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) registration: Registration<net::TcpStream>,
-    pub(super) order: WriteOrder,
+    pub(super) reads: Order,
+    pub(super) writes: Order,
 }
 
 impl TcpStream {
@@ -90,7 +93,7 @@ impl TcpStream {
         }
         let len = buffer.len();
         let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
-        self.registration().transfer(Direction::Read, len, read).await
+        self.reading().transfer(len, read).await
     }
 
     /// As [`read`](Self::read), into several buffers.
@@ -102,7 +105,7 @@ impl TcpStream {
         let read = |socket: &net::TcpStream| {
             socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
         };
-        self.registration().transfer(Direction::Read, len, read).await
+        self.reading().transfer(len, read).await
     }
 
     /// As [`read`](Self::read), but leaves what it reads to be read again.
@@ -111,7 +114,7 @@ impl TcpStream {
             return self.nothing_to_do();
         }
         let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
-        self.registration().io(Direction::Read, peek).await
+        self.reading().io(peek).await
     }
 
     /// Writes as much as there is room for, at least something.
@@ -124,13 +127,13 @@ impl TcpStream {
     ///
     /// Dropped, it has written nothing.
     pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        let _turn = self.shared.order.take().await;
+        let _turn = self.shared.writes.take().await?;
         self.write_some(buffer).await
     }
 
     /// As [`write`](Self::write), from several buffers.
     pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let _turn = self.shared.order.take().await;
+        let _turn = self.shared.writes.take().await?;
         let (window, len) = socket::window(buffers);
         let write = |socket: &net::TcpStream| {
             socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
@@ -142,17 +145,19 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// As for [`write`](Self::write); part of it may have been written.
+    /// As for [`write`](Self::write); [`bytes_written`](crate::bytes_written) says how many came
+    /// before it.
     ///
     /// # Cancel safety
     ///
     /// Dropped, part of it may have been written.
-    pub async fn write_all(&self, mut buffer: &[u8]) -> io::Result<()> {
-        let _turn = self.shared.order.take().await;
+    pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
+        let _turn = self.shared.writes.take().await?;
         self.check_open()?;
-        while !buffer.is_empty() {
-            let written = self.write_some(buffer).await?;
-            buffer = &buffer[written..];
+        let mut written = 0;
+        while written < buffer.len() {
+            let more = self.write_some(&buffer[written..]).await;
+            written += more.map_err(|error| partial::after(written, error))?;
         }
         Ok(())
     }
@@ -290,6 +295,8 @@ impl TcpStream {
     pub async fn close(&self) -> io::Result<()> {
         let lingers = matches!(self.linger(), Ok(Some(time)) if !time.is_zero());
         let closing = self.registration().begin_close()?;
+        self.shared.reads.end();
+        self.shared.writes.end();
         if !lingers {
             return self.registration().finish_close(closing).await;
         }
@@ -315,8 +322,20 @@ impl TcpStream {
         &self.shared.registration
     }
 
+    /// Reads, in the order in which they came.
+    pub(super) fn reading(&self) -> InOrder<'_, net::TcpStream> {
+        let Shared { registration, reads, .. } = &*self.shared;
+        InOrder { registration, order: reads, direction: Direction::Read }
+    }
+
     pub(super) fn from_registration(registration: Registration<net::TcpStream>) -> Self {
-        Self { shared: Arc::new(Shared { registration, order: WriteOrder::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                registration,
+                reads: Order::default(),
+                writes: Order::default(),
+            }),
+        }
     }
 
     /// A connection that a listener accepted: there is room to write, and most likely something to
@@ -338,6 +357,7 @@ impl TcpStream {
     }
 
     fn try_turn(&self) -> io::Result<Turn<'_>> {
-        self.shared.order.try_take().ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        self.check_open()?;
+        self.shared.writes.try_take().ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 }
