@@ -15,7 +15,7 @@ impl TcpStream {
     /// [`read`](Self::read) for those who poll.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(self.nothing_to_do());
+            return Poll::Ready(self.nothing_to_read());
         }
         let len = buffer.len();
         let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
@@ -30,7 +30,7 @@ impl TcpStream {
     ) -> Poll<io::Result<usize>> {
         let (window, len) = socket::window(buffers);
         if len == 0 {
-            return Poll::Ready(self.nothing_to_do());
+            return Poll::Ready(self.nothing_to_read());
         }
         let read = |socket: &net::TcpStream| {
             socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
@@ -41,7 +41,7 @@ impl TcpStream {
     /// [`peek`](Self::peek) for those who poll.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(self.nothing_to_do());
+            return Poll::Ready(self.nothing_to_read());
         }
         let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
         self.reading().poll_io(cx, peek)
@@ -50,6 +50,9 @@ impl TcpStream {
     /// [`write`](Self::write) for those who poll.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let _turn = ready!(self.shared.writes.poll_take(cx))?;
+        if buffer.is_empty() {
+            return Poll::Ready(self.nothing_to_write());
+        }
         let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
         self.registration().poll_transfer(cx, Direction::Write, buffer.len(), write)
     }
@@ -62,6 +65,9 @@ impl TcpStream {
     ) -> Poll<io::Result<usize>> {
         let _turn = ready!(self.shared.writes.poll_take(cx))?;
         let (window, len) = socket::window(buffers);
+        if len == 0 {
+            return Poll::Ready(self.nothing_to_write());
+        }
         let write = |socket: &net::TcpStream| {
             socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
         };

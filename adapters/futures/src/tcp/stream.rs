@@ -89,7 +89,7 @@ impl TcpStream {
     /// Dropped, it has read nothing.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
-            return self.nothing_to_do();
+            return self.nothing_to_read();
         }
         let len = buffer.len();
         let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
@@ -100,7 +100,7 @@ impl TcpStream {
     pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let (window, len) = socket::window(buffers);
         if len == 0 {
-            return self.nothing_to_do();
+            return self.nothing_to_read();
         }
         let read = |socket: &net::TcpStream| {
             socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
@@ -111,7 +111,7 @@ impl TcpStream {
     /// As [`read`](Self::read), but leaves what it reads to be read again.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
-            return self.nothing_to_do();
+            return self.nothing_to_read();
         }
         let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
         self.reading().io(peek).await
@@ -135,6 +135,9 @@ impl TcpStream {
     pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let _turn = self.shared.writes.take().await?;
         let (window, len) = socket::window(buffers);
+        if len == 0 {
+            return self.nothing_to_write();
+        }
         let write = |socket: &net::TcpStream| {
             socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
         };
@@ -153,16 +156,20 @@ impl TcpStream {
     /// Dropped, part of it may have been written.
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
         let _turn = self.shared.writes.take().await?;
-        self.check_open()?;
         let mut written = 0;
-        while written < buffer.len() {
+        loop {
             let more = self.write_some(&buffer[written..]).await;
             written += more.map_err(|error| partial::after(written, error))?;
+            if written == buffer.len() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return self.nothing_to_write();
+        }
         let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
         self.registration().transfer(Direction::Write, buffer.len(), write).await
     }
@@ -188,7 +195,7 @@ impl TcpStream {
     /// [`read`](Self::read) now, or `WouldBlock`.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
-            return self.nothing_to_do();
+            return self.nothing_to_read();
         }
         let len = buffer.len();
         let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
@@ -199,7 +206,7 @@ impl TcpStream {
     pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let (window, len) = socket::window(buffers);
         if len == 0 {
-            return self.nothing_to_do();
+            return self.nothing_to_read();
         }
         let read = |socket: &net::TcpStream| {
             socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
@@ -210,7 +217,7 @@ impl TcpStream {
     /// [`peek`](Self::peek) now, or `WouldBlock`.
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
-            return self.nothing_to_do();
+            return self.nothing_to_read();
         }
         let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
         self.registration().try_io(Direction::Read, peek)
@@ -352,7 +359,15 @@ impl TcpStream {
         if self.registration().is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
     }
 
-    pub(super) fn nothing_to_do(&self) -> io::Result<usize> {
+    /// Writing nothing needs no room, but must be in time (as in Go).
+    pub(super) fn nothing_to_write(&self) -> io::Result<usize> {
+        match self.registration().try_io(Direction::Write, |_| Ok(0)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            done => done,
+        }
+    }
+
+    pub(super) fn nothing_to_read(&self) -> io::Result<usize> {
         self.check_open().map(|()| 0)
     }
 
