@@ -1,7 +1,9 @@
-//! What the tests share: a watchdog, a waker that counts, and the [`conformance`] suite.
+//! What the tests share: a watchdog, a waker that counts, the [`conformance`] suite, and the
+//! [`faults`] that tests must notice.
 
 #[cfg(not(netpoll_loom))]
 pub mod conformance;
+pub mod faults;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,8 +14,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// How long a test may take before it is said to hang. None takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test may take before it is said to hang: a minute, of which none takes a tenth, or as
+/// many seconds as `NETPOLL_TEST_PATIENCE` says.
+fn patience() -> Duration {
+    let told = std::env::var("NETPOLL_TEST_PATIENCE").ok();
+    Duration::from_secs(told.and_then(|told| told.parse().ok()).unwrap_or(60))
+}
 
 /// Runs the body of a test under a watchdog: a hang is a failure with the test's name.
 ///
@@ -36,7 +42,7 @@ fn watch(name: &str, body: impl FnOnce() + Send + 'static, about_a_hang: impl Fn
             let _ = done.send(());
         })
         .expect("a thread for the test");
-    match finished.recv_timeout(PATIENCE) {
+    match finished.recv_timeout(patience()) {
         Err(RecvTimeoutError::Timeout) => {
             about_a_hang();
             panic!("{name} hangs");

@@ -1,0 +1,252 @@
+//! Deliberate faults: what a slip of the hand could look like in the code that matters, and what the
+//! tests must notice. The `faults` example puts each into a copy of the crates and says which test did.
+
+/// A fault, as a change of a source file.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// What is wrong then.
+    pub what: &'static str,
+    /// The file, from the workspace.
+    pub file: &'static str,
+    /// What is there, once.
+    pub right: &'static str,
+    /// What is there instead.
+    pub wrong: &'static str,
+}
+
+const STATE: &str = "reactor/src/slot/state.rs";
+const SLOT: &str = "reactor/src/slot/mod.rs";
+const DEADLINE: &str = "reactor/src/time/deadline.rs";
+const SETTERS: &str = "reactor/src/registration/deadline.rs";
+const CLOSE: &str = "reactor/src/registration/close.rs";
+const OPERATION: &str = "reactor/src/registration/operation.rs";
+const STREAM: &str = "adapters/futures/src/tcp/stream.rs";
+const LISTENER: &str = "adapters/futures/src/tcp/listener.rs";
+const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
+const ORDER: &str = "adapters/futures/src/order.rs";
+
+/// All of them: the slot's, the deadlines', those of closing, of the order, of accepting and of
+/// connecting.
+pub const FAULTS: &[Fault] = &[
+    Fault {
+        what: "slot: an event reaches the next tenant",
+        file: STATE,
+        right: "if self.generation() != generation {",
+        wrong: "if false && self.generation() != generation {",
+    },
+    Fault {
+        what: "slot: readiness is cleared without asking the tick",
+        file: STATE,
+        right: "(same_tenant && no_event_since && next != self)",
+        wrong: "(same_tenant && (no_event_since || true) && next != self)",
+    },
+    Fault {
+        what: "slot: a short read clears although the end was seen",
+        file: STATE,
+        right: "if doubtful { None }",
+        wrong: "if doubtful && false { None }",
+    },
+    Fault {
+        what: "slot: a waiter does not look again after it has sat down",
+        file: SLOT,
+        right: "        let status = self.status(direction);
+        if status != Status::Pending {
+            self.wake_all(direction);
+        }
+        status
+    }",
+        wrong: "        Status::Pending
+    }",
+    },
+    Fault {
+        what: "slot: only the first waiter of a direction is woken",
+        file: SLOT,
+        right: "if owed.list {",
+        wrong: "if owed.list && false {",
+    },
+    Fault {
+        what: "slot: a waiter that leaves keeps what it was woken for",
+        file: SLOT,
+        right: "        if self.status(direction) != Status::Pending {
+            self.wake_all(direction);
+        }
+        drop((seated, listed));",
+        wrong: "        drop((seated, listed));",
+    },
+    Fault {
+        what: "slot: a passed deadline is asked for before close",
+        file: SLOT,
+        right: "        if state.is_closed() {
+            Status::Closed
+        } else if state.has_lapsed(direction) && self.side(direction).deadline.is_expired() {
+            Status::Expired
+        } else",
+        wrong:
+            "        if state.has_lapsed(direction) && self.side(direction).deadline.is_expired() {
+            Status::Expired
+        } else if state.is_closed() {
+            Status::Closed
+        } else",
+    },
+    Fault {
+        what: "slot: readiness is asked for before the deadline",
+        file: SLOT,
+        right: "} else if state.has_lapsed(direction) && self.side(direction)",
+        wrong: "} else if state.is_ready(direction) {
+            Status::Ready(state)
+        } else if state.has_lapsed(direction) && self.side(direction)",
+    },
+    Fault {
+        what: "slot: the next tenant inherits the deadline",
+        file: SLOT,
+        right: "self.side(direction).deadline.reset();",
+        wrong: "let _ = direction;",
+    },
+    Fault {
+        what: "deadline: it fires a millisecond early",
+        file: DEADLINE,
+        right: "} else if self.time_ns() <= now_ns {",
+        wrong: "} else if self.time_ns() <= now_ns + 1_000_000 {",
+    },
+    Fault {
+        what: "deadline: the second direction is forgotten",
+        file: SETTERS,
+        right: "self.set_each(&Direction::BOTH, deadline);",
+        wrong: "self.set_each(&[Direction::Read], deadline);",
+    },
+    Fault {
+        what: "deadline: a past one overwrites what another setter has set",
+        file: DEADLINE,
+        right: "(self.pending_ns() == Some(time_ns.max(1))).then_some(Word::EXPIRED)",
+        wrong: "(self.pending_ns() == Some(time_ns.max(1)) || true).then_some(Word::EXPIRED)",
+    },
+    Fault {
+        what: "deadline: a past one does not end what is pending",
+        file: SLOT,
+        right: "        if self.side(direction).deadline.expire(time_ns) {
+            self.lapse(direction);
+        }",
+        wrong: "        self.side(direction).deadline.expire(time_ns);
+        self.update(|state| state.lapse(direction).0);",
+    },
+    Fault {
+        what: "deadline: clearing does not revive",
+        file: DEADLINE,
+        right: "Word(self.0 | CLEARED) } else { Word::NONE }",
+        wrong: "Word(self.0 | CLEARED) } else if self == Word::EXPIRED { self } else { Word::NONE }",
+    },
+    Fault {
+        what: "deadline: an earlier one counts as promised",
+        file: DEADLINE,
+        right: "let covered = self.has(FILED) && self.time_ns() <= time_ns;",
+        wrong: "let covered = self.has(FILED) && self != Word::EXPIRED;",
+    },
+    Fault {
+        what: "deadline: an expiry overwrites one that was moved meanwhile",
+        file: DEADLINE,
+        right: "self.update(|word| word.look(now_ns))",
+        wrong: "{
+            let (next, look) = Word(self.0.load(Ordering::Acquire)).look(now_ns);
+            self.0.store(next.0, Ordering::Release);
+            look
+        }",
+    },
+    Fault {
+        what: "deadline: a far one wraps",
+        file: DEADLINE,
+        right: "Word(time_ns.clamp(1, LAST_NS) << TIME_SHIFT | flags)",
+        wrong: "Word(time_ns.max(1) << TIME_SHIFT | flags)",
+    },
+    Fault {
+        what: "deadline: the sleeping reactor is not told of an earlier one",
+        file: "reactor/src/reactor.rs",
+        right: "if self.sleep.needs_waking_by(at_ns) {",
+        wrong: "if self.sleep.needs_waking_by(at_ns) && false {",
+    },
+    Fault {
+        what: "deadline: it can be set on a closed socket",
+        file: SETTERS,
+        right: "        self.check_open()?;
+        self.set_each(&[Direction::Read], deadline);",
+        wrong: "        self.set_each(&[Direction::Read], deadline);",
+    },
+    Fault {
+        what: "close: who waits to write is not woken",
+        file: SLOT,
+        right: "                self.settle(Direction::Write, write);
+                true",
+        wrong: "                let _ = write;
+                true",
+    },
+    Fault {
+        what: "close: it resolves while an operation is inside the descriptor",
+        file: CLOSE,
+        right: "poll_fn(|cx| self.gate.poll_done(cx)).await;",
+        wrong: "if false { poll_fn(|cx| self.gate.poll_done(cx)).await; }",
+    },
+    Fault {
+        what: "close: the descriptor stays open until the drop",
+        file: CLOSE,
+        right: "let ended = self.reactor.shared().end(self.as_fd());",
+        wrong: "let ended = Ok(());",
+    },
+    Fault {
+        what: "close: a second one succeeds",
+        file: STREAM,
+        right: "let closing = self.registration().begin_close()?;",
+        wrong: "let Ok(closing) = self.registration().begin_close() else { return Ok(()) };",
+    },
+    Fault {
+        what: "close: who waits in line goes on waiting",
+        file: STREAM,
+        right: "        self.shared.reads.end();
+        self.shared.writes.end();",
+        wrong: "",
+    },
+    Fault {
+        what: "order: the last to come is the first to be served",
+        file: ORDER,
+        right: "queue.waiters.pop_front()",
+        wrong: "queue.waiters.pop_back()",
+    },
+    Fault {
+        what: "order: who is dropped with the turn keeps it",
+        file: ORDER,
+        right: "            drop(waiting);
+            self.order.pass_on();",
+        wrong: "            drop(waiting);",
+    },
+    Fault {
+        what: "order: a write_all takes no turn",
+        file: STREAM,
+        right: "        let _turn = self.shared.writes.take().await?;
+        let mut written = 0;",
+        wrong: "        let mut written = 0;",
+    },
+    Fault {
+        what: "accept: one connection counts as all there are",
+        file: OPERATION,
+        right: "            let ready = || self.outcome(direction, waiting.poll(cx));
+            self.poll_attempts(ready, &mut operation, |_| false)",
+        wrong: "            let ready = || self.outcome(direction, waiting.poll(cx));
+            self.poll_attempts(ready, &mut operation, |_| true)",
+    },
+    Fault {
+        what: "accept: its deadline is that of writing",
+        file: LISTENER,
+        right: "self.registration().set_deadline(deadline)",
+        wrong: "self.registration().set_write_deadline(deadline)",
+    },
+    Fault {
+        what: "connect: its deadline stays with the stream",
+        file: CONNECT,
+        right: "            registration.set_write_deadline(None)?;\n",
+        wrong: "",
+    },
+    Fault {
+        what: "connect: readiness is taken for a connection",
+        file: CONNECT,
+        right: "if is_connected(registration.get_ref())? {",
+        wrong: "if is_connected(registration.get_ref()).is_ok() || true {",
+    },
+];
