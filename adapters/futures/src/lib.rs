@@ -61,6 +61,7 @@
 //! polled to its end or dropped, and those behind it wait for it: do not keep one aside while its task
 //! waits for another of the same direction. The `poll_*` calls keep no place, and `try_*` and
 //! `readable` ask nobody (but writing is never tried in the middle of another's `write_all`).
+#![doc = include_str!("differences.md")]
 
 mod address;
 mod backoff;

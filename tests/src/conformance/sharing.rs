@@ -30,6 +30,7 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         f5_who_queues_to_write_is_late_when_its_turn_comes,
         a_read_dropped_in_line_gives_up_its_place,
         a_read_dropped_when_it_is_woken_passes_that_on,
+        a_read_dropped_when_its_turn_has_come_passes_it_on,
         a_write_dropped_midway_passes_the_turn_on,
         reads_that_are_dropped_over_and_over_lose_nothing,
         a_hundred_readers_and_a_hundred_writers,
@@ -212,6 +213,24 @@ async fn a_read_dropped_when_it_is_woken_passes_that_on<T: Transport>(
     drop(first);
     assert!(second_waker.wakes() > 0, "by the drop itself");
     assert_eq!(second.await?, b"1");
+    Ok(())
+}
+
+/// The first ends, the second has been told that it is next, and goes: the third is next.
+async fn a_read_dropped_when_its_turn_has_come_passes_it_on<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
+    let (near, far) = stage.pair::<T>().await?;
+    let mut line = in_line((0..2).map(|_| read_one(&near))).await;
+    let waker = CountingWaker::new();
+    let mut third = read_one(&near);
+    assert!(waker.poll(third.as_mut()).is_pending());
+    drop(line.remove(0));
+    assert_eq!(waker.wakes(), 0, "it is not its turn");
+    drop(line.remove(0));
+    assert!(waker.wakes() > 0, "by the drop itself");
+    far.write_all(b"1").await?;
+    assert_eq!(third.await?, b"1");
     Ok(())
 }
 
