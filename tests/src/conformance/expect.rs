@@ -42,3 +42,24 @@ pub(super) fn in_milliseconds(count: u64) -> Option<Instant> {
 pub(super) fn in_an_hour() -> Option<Instant> {
     after(Duration::from_secs(3600))
 }
+
+/// From far below a tick of the reactor to far above.
+pub(super) const TIMES: [Duration; 8] = [
+    Duration::from_nanos(1),
+    Duration::from_micros(1),
+    Duration::from_micros(50),
+    Duration::from_millis(1),
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+];
+
+/// Deadlines that do not fit into nanoseconds from now: the last is about the latest there can be.
+pub(super) fn beyond_all_clocks() -> impl Iterator<Item = Instant> {
+    let now = Instant::now();
+    [1 << 34, 1 << 50, 1 << 62]
+        .map(Duration::from_secs)
+        .into_iter()
+        .filter_map(move |time| now.checked_add(time))
+}

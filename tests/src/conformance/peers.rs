@@ -132,3 +132,127 @@ pub(super) async fn resync(stage: &Stage, stream: &Arc<impl Stream>) -> io::Resu
 pub(super) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index % 251) as u8).collect()
 }
+
+/// Connects to a listener, and says who it is.
+pub(super) async fn call<T: super::Listening>(
+    stage: &Stage,
+    listener: &T::Listener,
+    who: u8,
+) -> io::Result<Arc<T::Stream>> {
+    let stream = stage.share(T::connect(stage, listener, None).await?);
+    stream.write_all(&[who]).await?;
+    Ok(stream)
+}
+
+/// Who has called.
+pub(super) async fn caller(accepted: &impl Stream) -> io::Result<u8> {
+    read_exactly(accepted, 1).await.map(|who| who[0])
+}
+
+/// Accepts until it is this caller. Who called before must be gone without a word.
+pub(super) async fn accept_from<L: super::Listener>(
+    listener: &L,
+    expected: u8,
+) -> io::Result<L::Stream> {
+    loop {
+        let stream = listener.accept().await?;
+        let mut who = [0];
+        match stream.read(&mut who).await {
+            Ok(0) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            read => {
+                assert_eq!((read?, who), (1, [expected]));
+                return Ok(stream);
+            }
+        }
+    }
+}
+
+/// Writes until nothing more fits, and returns how much did. A new stream is not known to have room
+/// before something was written to it.
+pub(super) async fn fill_up(stream: &impl Stream) -> io::Result<usize> {
+    stream.write_all(&[0x5a]).await?;
+    Ok(1 + fill(stream).await?)
+}
+
+/// Has a task read once where there is nothing, and returns when it waits.
+pub(super) async fn pending_read(
+    stage: &Stage,
+    stream: &Arc<impl Stream>,
+) -> super::Task<io::Result<usize>> {
+    let (tell, waits) = futures::channel::oneshot::channel();
+    let stream = stream.clone();
+    let task = stage.spawn(async move {
+        let mut buffer = [0; CHUNK];
+        let mut read = pin!(stream.read(&mut buffer));
+        assert!(poll!(read.as_mut()).is_pending(), "there is nothing to read");
+        tell.send(()).expect("we wait for it");
+        read.await
+    });
+    waits.await.expect("it comes to wait");
+    task
+}
+
+/// Has a task write until that fails, and returns when it waits for room, or for its turn.
+pub(super) async fn pending_write(
+    stage: &Stage,
+    stream: &Arc<impl Stream>,
+) -> super::Task<io::Result<()>> {
+    let (tell, waits) = futures::channel::oneshot::channel();
+    let task = stage.spawn(write_on(stream.clone(), tell));
+    waits.await.expect("it comes to wait");
+    task
+}
+
+/// Writes until that fails, and tells when it has to wait for the first time. It may have to do so
+/// more than once: the system finds more room than there was, and makes some in passing.
+async fn write_on(
+    stream: Arc<impl Stream>,
+    tell: futures::channel::oneshot::Sender<()>,
+) -> io::Result<()> {
+    let mut tell = Some(tell);
+    loop {
+        let mut write = pin!(stream.write(&[0x5a; CHUNK]));
+        if poll!(write.as_mut())?.is_pending() {
+            tell.take().map_or(Ok(()), |tell| tell.send(())).expect("it is waited for");
+            write.await?;
+        }
+    }
+}
+
+/// Writes on from where `written` bytes of a pattern have been, until its deadline passes, and
+/// returns how many have been then. While nobody reads, it is a write that waits.
+pub(super) async fn write_to_the_deadline(
+    stream: &impl Stream,
+    mut written: usize,
+) -> io::Result<usize> {
+    const BLOCK: usize = 64 * CHUNK;
+    let block = pattern(BLOCK + 251);
+    loop {
+        match stream.write(&block[written % 251..][..BLOCK]).await {
+            Ok(count) => written += count,
+            Err(error) if netpoll::is_deadline_exceeded(&error) => return Ok(written),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits until somebody has woken a waker.
+pub(super) async fn woken(stage: &Stage, waker: &crate::CountingWaker) -> io::Result<()> {
+    while waker.wakes() == 0 {
+        stage.sleep(std::time::Duration::from_micros(200)).await?;
+    }
+    Ok(())
+}
+
+/// A pattern that is longer than all that two ends and what is between them take in.
+pub(super) fn more_than_fits() -> Vec<u8> {
+    // Put together from pieces that go on where the one before ends: that is much faster.
+    pattern(251 * 1024).repeat(64)
+}
+
+/// Whether these are the first bytes of the pattern. Quicker than to make as much of it.
+pub(super) fn is_pattern(bytes: &[u8]) -> bool {
+    let period = pattern(251);
+    bytes.chunks(period.len()).all(|chunk| chunk == &period[..chunk.len()])
+}

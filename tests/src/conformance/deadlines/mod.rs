@@ -1,0 +1,22 @@
+//! Deadlines: which times they may have, what they end and when, and what they leave.
+
+mod expired;
+mod many;
+mod never_early;
+mod order;
+mod pending;
+mod times;
+
+use super::{Behaviour, Transport};
+
+pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
+    [
+        order::all::<T>(),
+        times::all::<T>(),
+        pending::all::<T>(),
+        expired::all::<T>(),
+        never_early::all::<T>(),
+        many::all::<T>(),
+    ]
+    .concat()
+}
