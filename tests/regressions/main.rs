@@ -6,6 +6,7 @@
 #![cfg(not(netpoll_loom))]
 
 mod accept;
+mod accuracy;
 mod close;
 mod deadlines;
 mod errors;
@@ -15,6 +16,7 @@ mod linux;
 mod notifies;
 mod os;
 mod reuse;
+mod seccomp;
 mod shutdown;
 mod stage;
 mod ticks;

@@ -40,8 +40,10 @@ WHAT is one of
                    --rounds N (301)
   idle           what the reactor does while 1,000 connections wait with deadlines an hour away
                    --connections N (1000)  --seconds N (10)
-  overshoot      how late deadlines of 0.1, 1 and 10 ms are
-                   --rounds N (1000)
+  overshoot      how late deadlines of 0.1, 1, 10 and 100 ms are; it fails if one is early
+                   --firings N, of each delay by each library (1000; for the record 10000)
+                   --every N     microseconds from one to the next, on average (500)
+                   --load        beside as many threads that compute as there are processors
   echo-cpu       processor time of an echo server with 64 connections
                    --deadlines   each read and each write within 30 s
                    --connections N (64)  --echoes N, of each connection (3000)  --rounds N (9)
