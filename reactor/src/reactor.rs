@@ -181,6 +181,15 @@ impl Shared {
         self.epoll.add(fd, token.encode(), interest)
     }
 
+    /// Changes what epoll is asked for, unless we are in a child of its process.
+    ///
+    /// It fails only where there is nothing to change: the descriptor has just been closed.
+    pub(crate) fn modify(&self, fd: BorrowedFd<'_>, token: Token, interest: Interest) {
+        if self.is_ours() {
+            let _ = self.epoll.modify(fd, token.encode(), interest);
+        }
+    }
+
     /// Takes a descriptor out of epoll, unless we are in a child of its process.
     ///
     /// It fails only where there is nothing to take out: the descriptor was closed behind our back.

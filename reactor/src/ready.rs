@@ -18,7 +18,7 @@ impl Direction {
 }
 
 /// The directions that a registration asks epoll for. Chosen once: the registration is
-/// edge-triggered and is never changed.
+/// edge-triggered, and but for [`WriteOnDemand`](Interest::WriteOnDemand) it is never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interest {
     /// Readability, urgent data and the peer's half-close: listeners, the read end of a pipe.
@@ -27,6 +27,10 @@ pub enum Interest {
     Writable,
     /// Both: a TCP stream.
     Both,
+    /// Both, but epoll is asked for writability only while somebody waits for it: datagram and Unix
+    /// sockets, which would report it again for every datagram sent and for every read of the peer
+    /// (golang/go#17249). Until a write has blocked, the socket is taken for writable.
+    WriteOnDemand,
 }
 
 impl Interest {

@@ -9,6 +9,7 @@ mod accept;
 mod accuracy;
 mod close;
 mod deadlines;
+mod demand;
 mod errors;
 mod fork;
 mod half_close;

@@ -226,9 +226,9 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "accept: one connection counts as all there are",
         file: OPERATION,
-        right: "            let ready = || self.outcome(direction, waiting.poll(cx));
+        right: "            let ready = || self.waited(direction, waiting.poll(cx));
             self.poll_attempts(ready, &mut operation, |_| false)",
-        wrong: "            let ready = || self.outcome(direction, waiting.poll(cx));
+        wrong: "            let ready = || self.waited(direction, waiting.poll(cx));
             self.poll_attempts(ready, &mut operation, |_| true)",
     },
     Fault {

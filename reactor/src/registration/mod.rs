@@ -5,6 +5,7 @@
 
 mod close;
 mod deadline;
+mod demand;
 mod operation;
 
 use std::io;
@@ -14,7 +15,9 @@ use crate::arena::OwnedSlot;
 use crate::driver::Reactor;
 use crate::error::{Closed, OpError, ReactorGone};
 use crate::gate::Gate;
-use crate::ready::Interest;
+use crate::ready::{Direction, Interest};
+
+use demand::Demand;
 
 pub use close::Closing;
 pub(crate) use deadline::set_slot_deadline;
@@ -58,6 +61,7 @@ pub struct Registration<T: AsFd> {
     interest: Interest,
     slot: OwnedSlot,
     gate: Gate,
+    demand: Demand,
     reactor: Reactor,
 }
 
@@ -85,7 +89,12 @@ impl<T: AsFd> Registration<T> {
             .shared()
             .add(io.as_fd(), slot.token(), interest)
             .map_err(|error| explain(io.as_fd(), error))?;
-        Ok(Self { io: Some(io), interest, slot, gate: Gate::new(), reactor: reactor.clone() })
+        let (gate, demand, reactor) = (Gate::new(), Demand::default(), reactor.clone());
+        let registration = Self { io: Some(io), interest, slot, gate, demand, reactor };
+        if interest == Interest::WriteOnDemand {
+            registration.assume_ready(Direction::Write);
+        }
+        Ok(registration)
     }
 
     /// Whether it was closed, or the reactor shut down.

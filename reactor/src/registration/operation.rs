@@ -59,7 +59,7 @@ impl<T: AsFd> Registration<T> {
         } else {
             self.slot.status(direction)
         };
-        self.outcome(direction, status)
+        self.waited(direction, status)
     }
 
     /// Waits until reading may succeed. Dropped, it has changed nothing.
@@ -75,7 +75,7 @@ impl<T: AsFd> Registration<T> {
     /// Waits until `direction` is ready. Dropped, it has changed nothing.
     pub async fn ready(&self, direction: Direction) -> io::Result<Readiness> {
         let mut waiting = Waiting::new(&self.slot, direction);
-        poll_fn(|cx| self.outcome(direction, waiting.poll(cx))).await
+        poll_fn(|cx| self.waited(direction, waiting.poll(cx))).await
     }
 
     /// Makes an operation if the direction is ready, now or not at all.
@@ -111,7 +111,7 @@ impl<T: AsFd> Registration<T> {
         // Not an `async fn`: that keeps its arguments twice, for as long as it waits.
         let mut waiting = Waiting::new(&self.slot, direction);
         poll_fn(move |cx| {
-            let ready = || self.outcome(direction, waiting.poll(cx));
+            let ready = || self.waited(direction, waiting.poll(cx));
             self.poll_attempts(ready, &mut operation, |_| false)
         })
     }
@@ -146,7 +146,7 @@ impl<T: AsFd> Registration<T> {
     ) -> impl Future<Output = io::Result<usize>> {
         let mut waiting = Waiting::new(&self.slot, direction);
         poll_fn(move |cx| {
-            let ready = || self.outcome(direction, waiting.poll(cx));
+            let ready = || self.waited(direction, waiting.poll(cx));
             self.poll_attempts(ready, &mut operation, |moved| is_short(*moved, len))
         })
     }
@@ -174,6 +174,14 @@ impl<T: AsFd> Registration<T> {
             Poll::Ready(ready) => ready,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
+    }
+
+    /// The outcome of a wait, which may have just begun.
+    fn waited(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
+        if status == Status::Pending {
+            self.is_awaited(direction);
+        }
+        self.outcome(direction, status)
     }
 
     fn outcome(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
@@ -215,8 +223,13 @@ impl<T: AsFd> Registration<T> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.slot.drained(direction, state);
             }
-            Ok(moved) if short(moved) => self.slot.short(direction, state),
-            _ => {}
+            Ok(moved) => {
+                if short(moved) {
+                    self.slot.short(direction, state);
+                }
+                self.has_moved(direction);
+            }
+            Err(_) => {}
         }
         result
     }

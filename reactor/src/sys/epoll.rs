@@ -45,6 +45,17 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_ADD, fd, &raw mut event)
     }
 
+    /// Asks for something else. What the descriptor is ready for now is an edge again.
+    pub(crate) fn modify(
+        &self,
+        fd: BorrowedFd<'_>,
+        data: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: mask(interest), u64: data };
+        self.control(libc::EPOLL_CTL_MOD, fd, &raw mut event)
+    }
+
     /// Ends a registration.
     pub(crate) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut())
@@ -151,7 +162,8 @@ fn mask(interest: Interest) -> u32 {
     if interest.includes(Direction::Read) {
         mask |= libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI;
     }
-    if interest.includes(Direction::Write) {
+    // On demand is not yet.
+    if interest.includes(Direction::Write) && interest != Interest::WriteOnDemand {
         mask |= libc::EPOLLOUT;
     }
     mask as u32
