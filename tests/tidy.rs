@@ -121,7 +121,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
         ],
     ),
     ("driver", &["metrics", "reactor", "sync", "sys", "time"]),
-    ("registration", &["arena", "driver", "error", "gate", "ready", "slot", "time"]),
+    ("registration", &["arena", "driver", "error", "gate", "ready", "slot", "sync", "time"]),
     ("timer", &["arena", "driver", "ready", "registration", "slot"]),
 ];
 

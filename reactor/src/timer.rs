@@ -66,10 +66,7 @@ impl Timer {
     pub fn set(&self, instant: Option<Instant>) {
         match instant {
             None => self.slot.clear_deadline(Direction::Read),
-            Some(at) => {
-                let at_ns = self.reactor.shared().ns_at(at);
-                set_slot_deadline(&self.reactor, &self.slot, Direction::Read, at_ns);
-            }
+            Some(at) => set_slot_deadline(&self.reactor, &self.slot, &[Direction::Read], at),
         }
     }
 

@@ -64,7 +64,7 @@ fn past_deadline_against_waiter() {
         let slot = Arc::new(Slot::new());
         let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
-        slot.expire(Read, 10);
+        slot.expire(&[Read], 10);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
         assert_eq!(slot.status(Read), Status::Expired);
@@ -84,7 +84,7 @@ fn past_deadline_against_a_later_setter() {
             let slot = slot.clone();
             thread::spawn(move || slot.set_deadline(Read, 20))
         };
-        slot.expire(Read, 10);
+        slot.expire(&[Read], 10);
         assert_eq!(setter.join().unwrap(), SetAction::Arm(20));
         let task = waiter.join().unwrap();
         assert_eq!(slot.status(Read), Status::Pending);

@@ -54,12 +54,9 @@ impl<T: AsFd> Registration<T> {
 
     #[inline]
     fn set_each(&self, directions: &[Direction], deadline: Option<Instant>) {
-        let at_ns = deadline.map(|deadline| self.reactor.shared().ns_at(deadline));
-        for direction in directions {
-            match at_ns {
-                None => self.slot.clear_deadline(*direction),
-                Some(at_ns) => set_slot_deadline(&self.reactor, &self.slot, *direction, at_ns),
-            }
+        match deadline {
+            None => directions.iter().for_each(|direction| self.slot.clear_deadline(*direction)),
+            Some(deadline) => set_slot_deadline(&self.reactor, &self.slot, directions, deadline),
         }
     }
 }
@@ -70,22 +67,28 @@ impl<T: AsFd> Registration<T> {
 pub(crate) fn set_slot_deadline(
     reactor: &Reactor,
     slot: &OwnedSlot,
-    direction: Direction,
-    at_ns: u64,
+    directions: &[Direction],
+    deadline: Instant,
 ) {
-    if let SetAction::Arm(at_ns) = slot.set_deadline(direction, at_ns) {
-        arm(reactor, slot, direction, at_ns);
+    let at_ns = reactor.shared().ns_at(deadline);
+    let set = |direction: &Direction| slot.set_deadline(*direction, at_ns);
+    // Each of them, whatever the one before it found.
+    if directions
+        .iter()
+        .fold(false, |known, direction| known | (set(direction) != SetAction::Nothing))
+    {
+        arm(reactor, slot, directions, at_ns);
     }
 }
 
-/// The reactor does not know of this deadline.
+/// The reactor does not know of this deadline, in one direction at least.
 #[cold]
-fn arm(reactor: &Reactor, slot: &OwnedSlot, direction: Direction, at_ns: u64) {
+fn arm(reactor: &Reactor, slot: &OwnedSlot, directions: &[Direction], at_ns: u64) {
     let shared = reactor.shared();
     if at_ns <= shared.now_ns() {
-        slot.expire(direction, at_ns);
+        slot.expire(directions, at_ns);
     } else {
         shared.arm(slot, slot.index(), at_ns);
-        slot.promise_look(direction, at_ns);
+        directions.iter().for_each(|direction| slot.promise_look(*direction, at_ns));
     }
 }

@@ -213,12 +213,15 @@ impl Slot {
         self.side(direction).deadline.clear();
     }
 
-    /// The deadline just set has passed already: pending operations fail now, later ones before they
-    /// begin. Unless somebody else has set another meanwhile, which is then the one that counts.
-    pub(crate) fn expire(&self, direction: Direction, time_ns: u64) {
-        if self.side(direction).deadline.expire(time_ns) {
-            self.lapse(direction);
-        }
+    /// The deadline just set for these directions has passed already: pending operations fail now,
+    /// later ones before they begin. Unless somebody else has set another meanwhile, which is then the
+    /// one that counts.
+    pub(crate) fn expire(&self, directions: &[Direction], time_ns: u64) {
+        let expire = |direction| {
+            directions.contains(&direction) && self.side(direction).deadline.expire(time_ns)
+        };
+        let write = expire(Direction::Write);
+        self.lapse(expire(Direction::Read), write);
     }
 
     /// The earliest of its deadlines to come. See [`Deadline::pending_ns`].
@@ -228,20 +231,18 @@ impl Slot {
 
     /// The reactor looks whether deadlines are due.
     pub(crate) fn look(&self, now_ns: u64) -> Looked {
-        let mut looked = Looked::default();
-        for direction in Direction::BOTH {
-            match self.side(direction).deadline.look(now_ns) {
-                Look::Idle => {}
-                Look::Again(at) => {
-                    looked.again_ns = Some(looked.again_ns.map_or(at, |other| other.min(at)));
-                }
-                Look::Expired => {
-                    looked.expired += 1;
-                    looked.woken += self.lapse(direction);
-                }
-            }
+        let write = self.write.deadline.look(now_ns);
+        let read = self.read.deadline.look(now_ns);
+        let again = [read, write].into_iter().filter_map(|look| match look {
+            Look::Again(at_ns) => Some(at_ns),
+            Look::Idle | Look::Expired => None,
+        });
+        let (read, write) = (read == Look::Expired, write == Look::Expired);
+        Looked {
+            again_ns: again.min(),
+            expired: u64::from(read) + u64::from(write),
+            woken: self.lapse(read, write),
         }
-        looked
     }
 
     /// Ends every operation, now and later. False if that had been done.
@@ -312,9 +313,22 @@ impl Slot {
         })
     }
 
-    fn lapse(&self, direction: Direction) -> u64 {
-        let owed = self.update_with(|state| state.lapse(direction));
-        self.settle(direction, owed)
+    /// Deadlines have expired, in these directions. All of it is in the state before anybody is woken:
+    /// who reads too late does not find that it may still write. (Who asks unprompted could, in the
+    /// instant between the two words, but that of writing comes first.)
+    fn lapse(&self, read: bool, write: bool) -> u64 {
+        if !read && !write {
+            return 0;
+        }
+        let (read, write) = self.update_with(|state| {
+            let lapse = |state: State, direction, expired| {
+                if expired { state.lapse(direction) } else { (state, Owed::NOBODY) }
+            };
+            let (state, read) = lapse(state, Direction::Read, read);
+            let (state, write) = lapse(state, Direction::Write, write);
+            (state, (read, write))
+        });
+        self.settle(Direction::Read, read) + self.settle(Direction::Write, write)
     }
 
     fn wake_all(&self, direction: Direction) -> u64 {

@@ -90,6 +90,11 @@ pub(crate) struct Owed {
     pub(crate) list: bool,
 }
 
+impl Owed {
+    /// Nobody is to be woken.
+    pub(crate) const NOBODY: Owed = Owed { cell: false, list: false };
+}
+
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -165,7 +170,7 @@ impl State {
 
     fn deliver_to(self, direction: Direction, seen: Ready) -> (State, Owed) {
         if !seen.contains(side(direction).ready) {
-            return (self, Owed { cell: false, list: false });
+            return (self, Owed::NOBODY);
         }
         self.ticked(direction).claim_waiters(direction)
     }

@@ -1,5 +1,6 @@
 //! Deadlines: which times they may have, what they end and when, and what they leave.
 
+mod both;
 mod expired;
 mod many;
 mod never_early;
@@ -15,6 +16,7 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         times::all::<T>(),
         pending::all::<T>(),
         expired::all::<T>(),
+        both::all::<T>(),
         never_early::all::<T>(),
         many::all::<T>(),
     ]
