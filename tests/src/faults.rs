@@ -20,8 +20,8 @@ const DEADLINE: &str = "reactor/src/time/deadline.rs";
 const SETTERS: &str = "reactor/src/registration/deadline.rs";
 const CLOSE: &str = "reactor/src/registration/close.rs";
 const OPERATION: &str = "reactor/src/registration/operation.rs";
-const STREAM: &str = "adapters/futures/src/tcp/stream.rs";
-const LISTENER: &str = "adapters/futures/src/tcp/listener.rs";
+const STREAM: &str = "adapters/futures/src/stream/mod.rs";
+const LISTENER: &str = "adapters/futures/src/listener.rs";
 const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
 const ORDER: &str = "adapters/futures/src/order.rs";
 
@@ -121,13 +121,10 @@ pub const FAULTS: &[Fault] = &[
         wrong: "(self.pending_ns() == Some(time_ns.max(1)) || true).then_some(Word::EXPIRED)",
     },
     Fault {
-        what: "deadline: a past one does not end what is pending",
-        file: SLOT,
-        right: "        if self.side(direction).deadline.expire(time_ns) {
-            self.lapse(direction);
-        }",
-        wrong: "        self.side(direction).deadline.expire(time_ns);
-        self.update(|state| state.lapse(direction).0);",
+        what: "deadline: a past one ends nothing",
+        file: SETTERS,
+        right: "slot.expire(directions, at_ns);",
+        wrong: "let _ = directions;",
     },
     Fault {
         what: "deadline: clearing does not revive",

@@ -66,17 +66,23 @@
 mod address;
 mod backoff;
 mod in_order;
+mod listener;
 mod off_thread;
 mod order;
 mod partial;
+mod stream;
 mod tcp;
+mod unix;
 
 pub use address::{Addresses, ToSocketAddrs};
 pub use backoff::Backoff;
+pub use listener::{Incoming, Listener, ListenerSocket};
 pub use netpoll::socket::KeepAlive;
 pub use netpoll::{
     Closed, DeadlineExceeded, Direction, OpError, ReactorGone, is_closed, is_deadline_exceeded,
     raw_os_error,
 };
 pub use partial::{PartialWrite, bytes_written};
-pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use stream::{Stream, StreamSocket};
+pub use tcp::{TcpListener, TcpStream};
+pub use unix::{UnixListener, UnixStream};

@@ -16,9 +16,10 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::ops::{Deref, Range};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net as unix;
 use std::time::Duration;
 
 use super::address::Address;
@@ -103,6 +104,29 @@ pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
             },
         }
     }
+}
+
+/// `accept4(2)` on a Unix socket, whose peer most often has no name.
+pub fn accept_unix(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, unix::SocketAddr)> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    let nowhere = std::ptr::null_mut();
+    // SAFETY: without room for an address, the kernel writes none.
+    let accept =
+        || check(unsafe { libc::accept4(fd.as_raw_fd(), nowhere, std::ptr::null_mut(), flags) });
+    let socket = unix::UnixStream::from(owned(retry(accept)?));
+    let peer = socket.peer_addr()?;
+    Ok((socket.into(), peer))
+}
+
+/// `shutdown(2)`
+pub fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
+    let how = match how {
+        Shutdown::Read => libc::SHUT_RD,
+        Shutdown::Write => libc::SHUT_WR,
+        Shutdown::Both => libc::SHUT_RDWR,
+    };
+    // SAFETY: no pointers.
+    check(unsafe { libc::shutdown(fd.as_raw_fd(), how) }).map(drop)
 }
 
 /// `recv(2)` into memory that need not be initialised. Returns what it filled.

@@ -10,7 +10,7 @@ use netpoll::socket::{self, KeepAlive};
 use netpoll::{OpError, Registration};
 
 use super::TcpStream;
-use crate::address::Addresses;
+use crate::address::{Addresses, ToSocketAddrs};
 
 /// How often a connection to ourselves, or a lack of local ports, is tried again (Go's number).
 const RETRIES: usize = 2;
@@ -18,11 +18,52 @@ const RETRIES: usize = 2;
 /// The least that one of several addresses gets of the time there is (Go's number).
 const FAIR_SHARE: Duration = Duration::from_secs(2);
 
+impl TcpStream {
+    /// Connects to the first address that answers, with Go's defaults: `TCP_NODELAY`, and keep-alive
+    /// probes every 15 seconds.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`](crate::OpError) with the first address tried, or the name that could not be
+    /// looked up.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves no socket behind.
+    pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        connect(addresses.to_addresses(), None).await
+    }
+
+    /// [`connect`](Self::connect), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well.
+    pub async fn connect_timeout(
+        addresses: impl ToSocketAddrs,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        let now = Instant::now();
+        // A time that no clock can tell is no limit.
+        connect(addresses.to_addresses(), now.checked_add(timeout)).await
+    }
+
+    /// [`connect`](Self::connect), until `deadline`: several addresses share the time there is, and
+    /// looking up a name is part of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well.
+    pub async fn connect_deadline(
+        addresses: impl ToSocketAddrs,
+        deadline: Instant,
+    ) -> io::Result<Self> {
+        connect(addresses.to_addresses(), Some(deadline)).await
+    }
+}
+
 /// Connects to the first address that answers. The error is that of the first one tried.
-pub(super) async fn connect(
-    addresses: Addresses,
-    deadline: Option<Instant>,
-) -> io::Result<TcpStream> {
+async fn connect(addresses: Addresses, deadline: Option<Instant>) -> io::Result<TcpStream> {
     let addresses = addresses.resolve(deadline).await?;
     let mut first_error = None;
     for (tried, address) in addresses.iter().enumerate() {

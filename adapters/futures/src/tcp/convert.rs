@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use netpoll::{Closed, Registration};
@@ -26,23 +26,7 @@ impl TryFrom<net::TcpListener> for TcpListener {
 
     fn try_from(listener: net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Self::from_nonblocking(listener)
-    }
-}
-
-/// A socket in the care of another reactor than the global one. It must be non-blocking and
-/// registered for both directions.
-impl From<Registration<net::TcpStream>> for TcpStream {
-    fn from(registration: Registration<net::TcpStream>) -> Self {
-        Self::from_registration(registration)
-    }
-}
-
-/// A listener in the care of another reactor than the global one, which will have what it accepts
-/// as well. It must be non-blocking.
-impl From<Registration<net::TcpListener>> for TcpListener {
-    fn from(registration: Registration<net::TcpListener>) -> Self {
-        Self::from_registration(registration)
+        Self::listening(listener)
     }
 }
 
@@ -103,29 +87,5 @@ impl TryFrom<TcpListener> for OwnedFd {
 
     fn try_from(listener: TcpListener) -> io::Result<Self> {
         net::TcpListener::try_from(listener).map(Into::into)
-    }
-}
-
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registration().as_fd()
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registration().as_fd()
-    }
-}
-
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
     }
 }

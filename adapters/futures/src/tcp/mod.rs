@@ -1,12 +1,17 @@
-//! TCP: the listener, the stream, and how a connection is made.
+//! TCP: how a connection is made, and what is told of it.
 
 mod connect;
 mod convert;
-mod io_traits;
-mod listener;
+mod listen;
 mod options;
-mod poll;
-mod stream;
 
-pub use listener::{Incoming, TcpListener};
-pub use stream::TcpStream;
+use std::net;
+
+use crate::listener::Listener;
+use crate::stream::Stream;
+
+/// A TCP connection. What it can do with its bytes is in [`Stream`].
+pub type TcpStream = Stream<net::TcpStream>;
+
+/// A TCP socket that accepts connections: [`bind`](TcpListener::bind), and see [`Listener`].
+pub type TcpListener = Listener<net::TcpListener>;

@@ -1,24 +1,22 @@
 //! The stream for those who poll.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use netpoll::Direction;
 use netpoll::socket;
 
-use super::TcpStream;
+use super::{Stream, StreamSocket};
 
 /// Any number of tasks may poll; each that gets `Pending` is woken.
-impl TcpStream {
+impl<S: StreamSocket> Stream<S> {
     /// [`read`](Self::read) for those who poll.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_read());
         }
         let len = buffer.len();
-        let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
+        let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
         self.reading().poll_transfer(cx, len, read)
     }
 
@@ -32,9 +30,7 @@ impl TcpStream {
         if len == 0 {
             return Poll::Ready(self.nothing_to_read());
         }
-        let read = |socket: &net::TcpStream| {
-            socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
-        };
+        let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
         self.reading().poll_transfer(cx, len, read)
     }
 
@@ -43,7 +39,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_read());
         }
-        let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
+        let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
         self.reading().poll_io(cx, peek)
     }
 
@@ -53,7 +49,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_write());
         }
-        let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
+        let write = |socket: &S| socket::send(socket.as_fd(), buffer);
         self.registration().poll_transfer(cx, Direction::Write, buffer.len(), write)
     }
 
@@ -68,9 +64,7 @@ impl TcpStream {
         if len == 0 {
             return Poll::Ready(self.nothing_to_write());
         }
-        let write = |socket: &net::TcpStream| {
-            socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
-        };
+        let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
         self.registration().poll_transfer(cx, Direction::Write, len, write)
     }
 

@@ -7,16 +7,16 @@ use std::task::{Context, Poll};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
 
-use super::TcpStream;
+use super::{Stream, StreamSocket};
 use crate::is_closed;
 
-impl AsyncRead for &TcpStream {
+impl<S: StreamSocket> AsyncRead for &Stream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_read(&self, cx, buffer)
+        Stream::poll_read(&self, cx, buffer)
     }
 
     fn poll_read_vectored(
@@ -24,17 +24,17 @@ impl AsyncRead for &TcpStream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_read_vectored(&self, cx, buffers)
+        Stream::poll_read_vectored(&self, cx, buffers)
     }
 }
 
-impl AsyncWrite for &TcpStream {
+impl<S: StreamSocket> AsyncWrite for &Stream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_write(&self, cx, buffer)
+        Stream::poll_write(&self, cx, buffer)
     }
 
     fn poll_write_vectored(
@@ -42,7 +42,7 @@ impl AsyncWrite for &TcpStream {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_write_vectored(&self, cx, buffers)
+        Stream::poll_write_vectored(&self, cx, buffers)
     }
 
     /// There is nothing to flush: what was written is the kernel's.
@@ -62,7 +62,7 @@ impl AsyncWrite for &TcpStream {
     }
 }
 
-impl AsyncRead for TcpStream {
+impl<S: StreamSocket> AsyncRead for Stream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -80,7 +80,7 @@ impl AsyncRead for TcpStream {
     }
 }
 
-impl AsyncWrite for TcpStream {
+impl<S: StreamSocket> AsyncWrite for Stream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,81 +1,63 @@
-//! The stream: reading, writing, deadlines and close.
+//! The stream, of any family: reading, writing, deadlines and close.
+
+mod io_traits;
+mod poll;
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use netpoll::socket;
 use netpoll::{Direction, Interest, Reactor, Registration};
 
-use super::connect;
-use crate::address::ToSocketAddrs;
 use crate::in_order::InOrder;
 use crate::off_thread;
 use crate::order::{Order, Turn};
 use crate::partial;
 
-/// A connection.
+/// A connection: a [`TcpStream`](crate::TcpStream) or a [`UnixStream`](crate::UnixStream).
 ///
 /// Everything takes `&self`, so that one task may read while another writes, and a third sets their
 /// deadlines. Clones are the same socket; it is closed with the last of them, or by
 /// [`close`](Self::close).
-#[derive(Clone, Debug)]
-pub struct TcpStream {
-    pub(super) shared: Arc<Shared>,
+#[derive(Debug)]
+pub struct Stream<S: StreamSocket> {
+    pub(crate) shared: Arc<Shared<S>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) registration: Registration<net::TcpStream>,
-    pub(super) reads: Order,
-    pub(super) writes: Order,
+pub(crate) struct Shared<S: StreamSocket> {
+    pub(crate) registration: Registration<S>,
+    pub(crate) reads: Order,
+    pub(crate) writes: Order,
 }
 
-impl TcpStream {
-    /// Connects to the first address that answers, with Go's defaults: `TCP_NODELAY`, and keep-alive
-    /// probes every 15 seconds.
-    ///
-    /// # Errors
-    ///
-    /// An [`OpError`](crate::OpError) with the first address tried, or the name that could not be
-    /// looked up.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it leaves no socket behind.
-    pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
-        connect::connect(addresses.to_addresses(), None).await
-    }
+/// What a [`Stream`] is made of: a stream socket of the standard library. It is implemented here,
+/// and nowhere else.
+pub trait StreamSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
+    /// What epoll is asked for: a Unix socket's peer would have it report room at every read.
+    #[doc(hidden)]
+    const INTEREST: Interest;
+}
 
-    /// [`connect`](Self::connect), for at most `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well.
-    pub async fn connect_timeout(
-        addresses: impl ToSocketAddrs,
-        timeout: Duration,
-    ) -> io::Result<Self> {
-        let now = Instant::now();
-        // A time that no clock can tell is no limit.
-        connect::connect(addresses.to_addresses(), now.checked_add(timeout)).await
-    }
+impl StreamSocket for net::TcpStream {
+    const INTEREST: Interest = Interest::Both;
+}
 
-    /// [`connect`](Self::connect), until `deadline`: several addresses share the time there is, and
-    /// looking up a name is part of it.
-    ///
-    /// # Errors
-    ///
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well.
-    pub async fn connect_deadline(
-        addresses: impl ToSocketAddrs,
-        deadline: Instant,
-    ) -> io::Result<Self> {
-        connect::connect(addresses.to_addresses(), Some(deadline)).await
-    }
+impl StreamSocket for std::os::unix::net::UnixStream {
+    const INTEREST: Interest = Interest::WriteOnDemand;
+}
 
+/// A clone is the same socket.
+impl<S: StreamSocket> Clone for Stream<S> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<S: StreamSocket> Stream<S> {
     /// Reads what there is, as soon as there is something. Zero is the end of the stream.
     ///
     /// An empty buffer reads nothing, and needs nothing to be there.
@@ -92,7 +74,7 @@ impl TcpStream {
             return self.nothing_to_read();
         }
         let len = buffer.len();
-        let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
+        let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
         self.reading().transfer(len, read).await
     }
 
@@ -102,9 +84,7 @@ impl TcpStream {
         if len == 0 {
             return self.nothing_to_read();
         }
-        let read = |socket: &net::TcpStream| {
-            socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
-        };
+        let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
         self.reading().transfer(len, read).await
     }
 
@@ -113,7 +93,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return self.nothing_to_read();
         }
-        let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
+        let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
         self.reading().io(peek).await
     }
 
@@ -138,9 +118,7 @@ impl TcpStream {
         if len == 0 {
             return self.nothing_to_write();
         }
-        let write = |socket: &net::TcpStream| {
-            socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
-        };
+        let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
         self.registration().transfer(Direction::Write, len, write).await
     }
 
@@ -170,7 +148,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return self.nothing_to_write();
         }
-        let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
+        let write = |socket: &S| socket::send(socket.as_fd(), buffer);
         self.registration().transfer(Direction::Write, buffer.len(), write).await
     }
 
@@ -198,7 +176,7 @@ impl TcpStream {
             return self.nothing_to_read();
         }
         let len = buffer.len();
-        let read = |socket: &net::TcpStream| socket::recv(socket.as_fd(), buffer);
+        let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
         self.registration().try_transfer(Direction::Read, len, read)
     }
 
@@ -208,9 +186,7 @@ impl TcpStream {
         if len == 0 {
             return self.nothing_to_read();
         }
-        let read = |socket: &net::TcpStream| {
-            socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()])
-        };
+        let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
         self.registration().try_transfer(Direction::Read, len, read)
     }
 
@@ -219,14 +195,14 @@ impl TcpStream {
         if buffer.is_empty() {
             return self.nothing_to_read();
         }
-        let peek = |socket: &net::TcpStream| socket::peek(socket.as_fd(), buffer);
+        let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
         self.registration().try_io(Direction::Read, peek)
     }
 
     /// [`write`](Self::write) now, or `WouldBlock`: also where another writer is in the middle.
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         let _turn = self.try_turn()?;
-        let write = |socket: &net::TcpStream| socket::send(socket.as_fd(), buffer);
+        let write = |socket: &S| socket::send(socket.as_fd(), buffer);
         self.registration().try_transfer(Direction::Write, buffer.len(), write)
     }
 
@@ -234,9 +210,7 @@ impl TcpStream {
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let _turn = self.try_turn()?;
         let (window, len) = socket::window(buffers);
-        let write = |socket: &net::TcpStream| {
-            socket::send_vectored(socket.as_fd(), &buffers[window.clone()])
-        };
+        let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
         self.registration().try_transfer(Direction::Write, len, write)
     }
 
@@ -244,7 +218,7 @@ impl TcpStream {
     pub fn try_io<R>(
         &self,
         direction: Direction,
-        operation: impl FnOnce(&net::TcpStream) -> io::Result<R>,
+        operation: impl FnOnce(&S) -> io::Result<R>,
     ) -> io::Result<R> {
         self.registration().try_io(direction, operation)
     }
@@ -253,7 +227,7 @@ impl TcpStream {
     pub async fn io<R>(
         &self,
         direction: Direction,
-        operation: impl FnMut(&net::TcpStream) -> io::Result<R>,
+        operation: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
         self.registration().io(direction, operation).await
     }
@@ -293,14 +267,15 @@ impl TcpStream {
     /// [`Closed`](crate::Closed), and when it resolves the descriptor is closed.
     /// See [`Registration::close`].
     ///
-    /// A socket with [`set_linger`](Self::set_linger) may take that long; it lingers on another
+    /// A socket with `SO_LINGER` may take that long; it lingers on another
     /// thread, not on the executor's.
     ///
     /// # Errors
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
-        let lingers = matches!(self.linger(), Ok(Some(time)) if !time.is_zero());
+        let linger = socket::linger(self.registration().as_fd());
+        let lingers = matches!(linger, Ok(Some(time)) if !time.is_zero());
         let closing = self.registration().begin_close()?;
         self.shared.reads.end();
         self.shared.writes.end();
@@ -321,21 +296,21 @@ impl TcpStream {
     /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
     pub fn shutdown(&self, how: net::Shutdown) -> io::Result<()> {
         self.check_open()?;
-        self.registration().get_ref().shutdown(how)
+        socket::shutdown(self.registration().as_fd(), how)
     }
 
     #[inline]
-    pub(super) fn registration(&self) -> &Registration<net::TcpStream> {
+    pub(crate) fn registration(&self) -> &Registration<S> {
         &self.shared.registration
     }
 
     /// Reads, in the order in which they came.
-    pub(super) fn reading(&self) -> InOrder<'_, net::TcpStream> {
+    pub(crate) fn reading(&self) -> InOrder<'_, S> {
         let Shared { registration, reads, .. } = &*self.shared;
         InOrder { registration, order: reads, direction: Direction::Read }
     }
 
-    pub(super) fn from_registration(registration: Registration<net::TcpStream>) -> Self {
+    pub(crate) fn from_registration(registration: Registration<S>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 registration,
@@ -347,27 +322,26 @@ impl TcpStream {
 
     /// A connection that a listener accepted: there is room to write, and most likely something to
     /// read.
-    pub(super) fn accepted(reactor: &Reactor, socket: OwnedFd) -> io::Result<Self> {
-        let socket = net::TcpStream::from(socket);
-        let registration = Registration::with(reactor, socket, Interest::Both)?;
+    pub(crate) fn accepted(reactor: &Reactor, socket: OwnedFd) -> io::Result<Self> {
+        let registration = Registration::with(reactor, S::from(socket), S::INTEREST)?;
         registration.assume_ready(Direction::Read);
         registration.assume_ready(Direction::Write);
         Ok(Self::from_registration(registration))
     }
 
-    pub(super) fn check_open(&self) -> io::Result<()> {
+    pub(crate) fn check_open(&self) -> io::Result<()> {
         if self.registration().is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
     }
 
     /// Writing nothing needs no room, but must be in time (as in Go).
-    pub(super) fn nothing_to_write(&self) -> io::Result<usize> {
+    pub(crate) fn nothing_to_write(&self) -> io::Result<usize> {
         match self.registration().try_io(Direction::Write, |_| Ok(0)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             done => done,
         }
     }
 
-    pub(super) fn nothing_to_read(&self) -> io::Result<usize> {
+    pub(crate) fn nothing_to_read(&self) -> io::Result<usize> {
         self.check_open().map(|()| 0)
     }
 
@@ -375,4 +349,30 @@ impl TcpStream {
         self.check_open()?;
         self.shared.writes.try_take().ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
+}
+
+/// A socket in the care of another reactor than the global one. It must be non-blocking and
+/// registered for both directions.
+impl<S: StreamSocket> From<Registration<S>> for Stream<S> {
+    fn from(registration: Registration<S>) -> Self {
+        Self::from_registration(registration)
+    }
+}
+
+impl<S: StreamSocket> AsFd for Stream<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.registration().as_fd()
+    }
+}
+
+impl<S: StreamSocket> AsRawFd for Stream<S> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+mod sealed {
+    pub trait Sealed: std::fmt::Debug + Send + Sync + 'static {}
+    impl Sealed for std::net::TcpStream {}
+    impl Sealed for std::os::unix::net::UnixStream {}
 }

@@ -1,0 +1,227 @@
+//! The listener, of any family.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use netpoll::{Direction, OpError, Registration};
+
+use crate::in_order::InOrder;
+use crate::order::Order;
+use crate::stream::{Stream, StreamSocket};
+
+/// A socket that accepts connections: a [`TcpListener`](crate::TcpListener) or a
+/// [`UnixListener`](crate::UnixListener).
+///
+/// Clones are the same socket; it is closed with the last of them, or by [`close`](Self::close).
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// let listener = netpoll_futures::TcpListener::bind("localhost:7000").await?;
+/// loop {
+///     let (stream, peer) = listener.accept().await?;
+///     println!("{peer} is here");
+///     // spawn(serve(stream))
+/// #   drop(stream);
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Listener<L: ListenerSocket> {
+    pub(crate) shared: Arc<Shared<L>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared<L: ListenerSocket> {
+    pub(crate) registration: Registration<L>,
+    accepts: Order,
+}
+
+/// What a [`Listener`] is made of: a listener of the standard library. It is implemented here, and
+/// nowhere else.
+pub trait ListenerSocket: AsFd + sealed::Sealed {
+    /// What it accepts.
+    type Stream: StreamSocket;
+    /// Where its peers are, and itself.
+    type Address: fmt::Debug;
+
+    #[doc(hidden)]
+    fn accept_one(&self) -> io::Result<(OwnedFd, Self::Address)>;
+
+    #[doc(hidden)]
+    fn address(&self) -> io::Result<Self::Address>;
+
+    /// An address as people write it.
+    #[doc(hidden)]
+    fn name(address: &Self::Address) -> String;
+}
+
+/// A clone is the same socket.
+impl<L: ListenerSocket> Clone for Listener<L> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
+
+impl<L: ListenerSocket> Listener<L> {
+    /// Waits for a connection. Any number of tasks may wait at once.
+    ///
+    /// Connections that are gone before we come to them are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded), [`Closed`](crate::Closed), or an [`OpError`]:
+    /// out of descriptors or memory, most likely. The connection then still waits, unless it was
+    /// accepted but could not be registered, in which case it is closed. See
+    /// [`Backoff`](crate::Backoff).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has accepted nothing.
+    pub async fn accept(&self) -> io::Result<Accepted<L>> {
+        let accepted = self.accepting().io(L::accept_one).await;
+        self.accepted(accepted)
+    }
+
+    /// [`accept`](Self::accept) for those who poll.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
+        let accepted = self.accepting().poll_io(cx, L::accept_one);
+        accepted.map(|accepted| self.accepted(accepted))
+    }
+
+    /// Accepts a connection that is there, or fails with `WouldBlock`.
+    pub fn try_accept(&self) -> io::Result<Accepted<L>> {
+        self.accepted(self.registration().try_io(Direction::Read, L::accept_one))
+    }
+
+    /// The connections, as a stream that ends only with an error after [`close`](Self::close).
+    pub fn incoming(&self) -> Incoming<'_, L> {
+        Incoming { listener: self }
+    }
+
+    /// Sets the time after which accepting fails, until it is set anew. The same as
+    /// [`set_read_deadline`](Self::set_read_deadline), and Go's name for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration().set_deadline(deadline)
+    }
+
+    /// Sets the time after which accepting fails; see [`Registration::set_read_deadline`].
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration().set_read_deadline(deadline)
+    }
+
+    /// Of no effect on accepting; there for code that treats all sockets alike.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration().set_write_deadline(deadline)
+    }
+
+    /// Stops listening: pending accepts fail with [`Closed`](crate::Closed), and when it resolves
+    /// the port can be bound again. See [`Registration::close`].
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) if it was closed before.
+    pub async fn close(&self) -> io::Result<()> {
+        let closing = self.registration().begin_close()?;
+        self.shared.accepts.end();
+        self.registration().finish_close(closing).await
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockname(2)` says.
+    pub fn local_addr(&self) -> io::Result<L::Address> {
+        self.registration().get_ref().address()
+    }
+
+    pub(crate) fn registration(&self) -> &Registration<L> {
+        &self.shared.registration
+    }
+
+    fn accepting(&self) -> InOrder<'_, L> {
+        let Shared { registration, accepts } = &*self.shared;
+        InOrder { registration, order: accepts, direction: Direction::Read }
+    }
+
+    pub(crate) fn from_registration(registration: Registration<L>) -> Self {
+        Self { shared: Arc::new(Shared { registration, accepts: Order::default() }) }
+    }
+
+    fn accepted(&self, accepted: io::Result<(OwnedFd, L::Address)>) -> io::Result<Accepted<L>> {
+        let (socket, peer) = accepted.map_err(|error| self.explain(error))?;
+        Ok((Stream::accepted(self.registration().reactor(), socket)?, peer))
+    }
+
+    /// The system's errors get the address; ours say what they are. Only the former may look at the
+    /// descriptor: after `close` has begun, even asking for the address could hold it open.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if error.raw_os_error().is_none() {
+            return error;
+        }
+        match self.local_addr() {
+            Ok(address) => OpError::wrap("accept", L::name(&address), error),
+            Err(_) => error,
+        }
+    }
+}
+
+/// The connections of a listener. See [`Listener::incoming`].
+#[derive(Debug)]
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct Incoming<'a, L: ListenerSocket> {
+    listener: &'a Listener<L>,
+}
+
+impl<L: ListenerSocket> futures_core::Stream for Incoming<'_, L> {
+    type Item = io::Result<Stream<L::Stream>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.listener.poll_accept(cx).map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+    }
+}
+
+/// A listener in the care of another reactor than the global one, which will have what it accepts
+/// as well. It must be non-blocking.
+impl<L: ListenerSocket> From<Registration<L>> for Listener<L> {
+    fn from(registration: Registration<L>) -> Self {
+        Self::from_registration(registration)
+    }
+}
+
+impl<L: ListenerSocket> AsFd for Listener<L> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.registration().as_fd()
+    }
+}
+
+impl<L: ListenerSocket> AsRawFd for Listener<L> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+mod sealed {
+    pub trait Sealed: std::fmt::Debug + Send + Sync + 'static {}
+    impl Sealed for std::net::TcpListener {}
+    impl Sealed for std::os::unix::net::UnixListener {}
+}

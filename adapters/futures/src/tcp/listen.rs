@@ -1,0 +1,89 @@
+//! Listening on TCP, with Go's defaults.
+
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+
+use netpoll::socket::{self, KeepAlive};
+use netpoll::{Interest, OpError, Reactor, Registration};
+
+use super::TcpListener;
+use crate::address::ToSocketAddrs;
+use crate::listener::ListenerSocket;
+
+impl ListenerSocket for net::TcpListener {
+    type Stream = net::TcpStream;
+    type Address = SocketAddr;
+
+    fn accept_one(&self) -> io::Result<(OwnedFd, SocketAddr)> {
+        socket::accept(self.as_fd())
+    }
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    fn name(address: &SocketAddr) -> String {
+        address.to_string()
+    }
+}
+
+impl TcpListener {
+    /// Binds to the first address that can be bound, with Go's defaults: the address may be reused
+    /// directly after another listener, the queue is as long as the system allows, and accepted
+    /// connections have `TCP_NODELAY` and keep-alive probes every 15 seconds.
+    ///
+    /// Port 0 takes a free one; see [`local_addr`](Self::local_addr).
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the first address tried, or the name that could not be looked up.
+    pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        let addresses = addresses.to_addresses().resolve(None).await?;
+        let mut first_error = None;
+        for address in &addresses {
+            match bind_one(address) {
+                Ok(listener) => return Self::listening(listener),
+                Err(error) => {
+                    first_error.get_or_insert_with(|| OpError::wrap("bind", address, error));
+                }
+            }
+        }
+        Err(first_error.expect("resolving yields at least one address"))
+    }
+
+    /// `IP_TTL`
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt(2)` says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.registration().get_ref().ttl()
+    }
+
+    /// `IP_TTL`
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt(2)` says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.registration().get_ref().set_ttl(ttl)
+    }
+
+    /// One that is non-blocking already.
+    pub(super) fn listening(listener: impl Into<net::TcpListener>) -> io::Result<Self> {
+        Registration::with(Reactor::global()?, listener.into(), Interest::Readable)
+            .map(Self::from_registration)
+    }
+}
+
+fn bind_one(address: &SocketAddr) -> io::Result<OwnedFd> {
+    let socket = socket::stream(address)?;
+    socket::set_reuse_address(socket.as_fd(), true)?;
+    // Set once, here: what is accepted inherits it.
+    socket::set_nodelay(socket.as_fd(), true)?;
+    socket::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
+    socket::bind(socket.as_fd(), address)?;
+    socket::listen(socket.as_fd())?;
+    Ok(socket)
+}
