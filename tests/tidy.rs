@@ -277,3 +277,47 @@ fn every_fault_has_its_place() {
         }
     });
 }
+
+/// A behaviour that begins with a number shows that fact, and every fact is shown by something.
+#[test]
+fn every_fact_is_shown() {
+    watched(|| {
+        let facts = facts();
+        let shown = numbers_of_behaviours();
+        for number in &shown {
+            assert!(facts.iter().any(|(fact, _)| fact == number), "{number} is no fact");
+        }
+        for (fact, elsewhere) in &facts {
+            assert!(shown.contains(fact) || !elsewhere.is_empty(), "nothing shows {fact}");
+            for path in elsewhere.split('`').filter(|word| word.ends_with(".rs")) {
+                assert!(root().join(path).exists(), "{fact} is shown by {path}");
+            }
+        }
+    });
+}
+
+/// The rows of the table: the number, as behaviours write it, and what else shows the fact.
+fn facts() -> Vec<(String, String)> {
+    let text = read("tests/src/conformance/facts.md");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));
+    let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    let facts = cells.filter(|cells| cells[1].len() > 1);
+    let facts: Vec<_> = facts.map(|cells| (cells[1].to_lowercase(), cells[4].to_owned())).collect();
+    assert!(facts.len() > 50, "the table was not understood");
+    facts
+}
+
+fn numbers_of_behaviours() -> BTreeSet<String> {
+    let mut numbers = BTreeSet::new();
+    for file in rust_files("tests/src/conformance") {
+        for (_, line) in code(&file) {
+            let Some(name) = line.strip_prefix("async fn ") else { continue };
+            let number = name.split('_').next().expect("a first word");
+            if number.len() > 1 && number[1..].bytes().all(|byte| byte.is_ascii_digit()) {
+                numbers.insert(number.to_owned());
+            }
+        }
+    }
+    assert!(numbers.contains("d11"), "the behaviours were not understood");
+    numbers
+}

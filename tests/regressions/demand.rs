@@ -132,6 +132,25 @@ fn who_has_to_wait_again_is_woken_again() {
     });
 }
 
+/// One is inside its operation while another blocks and waits: that the first has moved something
+/// does not end what the second waits for.
+#[test]
+fn who_waits_while_another_writes_is_woken() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = datagrams(&reactor, Interest::WriteOnDemand);
+        let waker = CountingWaker::new();
+        let written = near.try_io(Direction::Write, |_| {
+            fill(&near);
+            assert!(poll_writable(&near, &waker).is_pending());
+            Ok(())
+        });
+        written.expect("it says so");
+        drain(&far);
+        turn_until(&reactor, "room", || waker.wakes() > 0);
+    });
+}
+
 /// Closing it, and dropping it, while epoll is asked.
 #[test]
 fn it_ends_as_any_other() {

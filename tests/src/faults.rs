@@ -103,6 +103,12 @@ pub const FAULTS: &[Fault] = &[
         wrong: "let _ = direction;",
     },
     Fault {
+        what: "slot: epoll is asked for room no more though somebody waits",
+        file: "reactor/src/registration/demand.rs",
+        right: "if *asked && !self.slot.state().has_waiter(direction) {",
+        wrong: "if *asked {",
+    },
+    Fault {
         what: "deadline: it fires a millisecond early",
         file: DEADLINE,
         right: "} else if self.time_ns() <= now_ns {",
@@ -125,6 +131,12 @@ pub const FAULTS: &[Fault] = &[
         file: SETTERS,
         right: "slot.expire(directions, at_ns);",
         wrong: "let _ = directions;",
+    },
+    Fault {
+        what: "deadline: one for both directions expires in two steps",
+        file: SLOT,
+        right: "woken: self.lapse(read, write),",
+        wrong: "woken: self.lapse(read, false) + self.lapse(false, write),",
     },
     Fault {
         what: "deadline: clearing does not revive",

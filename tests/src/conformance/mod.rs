@@ -9,6 +9,7 @@
 //!   make a pair, and [`Listening`] if it has listeners; then it is one line of the matrix.
 //! - An executor is a function that runs a [`Body`], and one line of [`EXECUTORS`].
 //! - A behaviour is a function that is given a [`Stage`], in the list of its module.
+#![doc = include_str!("facts.md")]
 
 mod accept;
 mod close;
