@@ -100,13 +100,14 @@ fn slots_and_time_make_no_system_call_and_know_no_descriptor() {
 }
 
 /// Each module with those it may use. Lower ones come first.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("sync", &[]),
     ("error", &[]),
     ("ready", &[]),
     ("token", &[]),
     ("sys", &["ready", "sync"]),
     ("gate", &["sync"]),
+    ("demand", &["sync"]),
     ("sleep", &["sync"]),
     ("metrics", &["sync"]),
     ("time", &["sync"]),
@@ -121,7 +122,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
         ],
     ),
     ("driver", &["metrics", "reactor", "sync", "sys", "time"]),
-    ("registration", &["arena", "driver", "error", "gate", "ready", "slot", "sync", "time"]),
+    ("registration", &["arena", "demand", "driver", "error", "gate", "ready", "slot", "time"]),
     ("timer", &["arena", "driver", "ready", "registration", "slot"]),
 ];
 

@@ -111,11 +111,13 @@
 //!
 //! Each handshake is told once, from both sides, where its word lives: `slot` (events, expiry and
 //! close against waiters), `time::deadline` (setters against the wheel), `arm` (setters against the
-//! reactor), `sleep` (who must write the eventfd), `gate` (close against operations). The table
+//! reactor), `sleep` (who must write the eventfd), `gate` (close against operations), `demand` (who
+//! waits to write against who has written). The table
 //! of invariants and of the tests that hold them is at the head of `slot`.
 
 mod arena;
 mod arm;
+mod demand;
 mod driver;
 mod error;
 mod gate;

@@ -18,6 +18,8 @@
 mod arena;
 #[path = "../../reactor/src/arm.rs"]
 mod arm;
+#[path = "../../reactor/src/demand.rs"]
+mod demand;
 #[path = "../../reactor/src/error.rs"]
 mod error;
 #[path = "../../reactor/src/gate.rs"]
@@ -42,6 +44,7 @@ mod time {
 #[path = "."]
 mod models {
     mod deadline;
+    mod demand;
     mod gate;
     mod kit;
     mod reuse;

@@ -104,9 +104,9 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         what: "slot: epoll is asked for room no more though somebody waits",
-        file: "reactor/src/registration/demand.rs",
-        right: "if *asked && !self.slot.state().has_waiter(direction) {",
-        wrong: "if *asked {",
+        file: "reactor/src/demand.rs",
+        right: "if *asked && !somebody_waits() {",
+        wrong: "if *asked && (true || !somebody_waits()) {",
     },
     Fault {
         what: "deadline: it fires a millisecond early",

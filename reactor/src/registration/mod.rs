@@ -5,19 +5,17 @@
 
 mod close;
 mod deadline;
-mod demand;
 mod operation;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use crate::arena::OwnedSlot;
+use crate::demand::Demand;
 use crate::driver::Reactor;
 use crate::error::{Closed, OpError, ReactorGone};
 use crate::gate::Gate;
 use crate::ready::{Direction, Interest};
-
-use demand::Demand;
 
 pub use close::Closing;
 pub(crate) use deadline::set_slot_deadline;
@@ -89,7 +87,7 @@ impl<T: AsFd> Registration<T> {
             .shared()
             .add(io.as_fd(), slot.token(), interest)
             .map_err(|error| explain(io.as_fd(), error))?;
-        let (gate, demand, reactor) = (Gate::new(), Demand::default(), reactor.clone());
+        let (gate, demand, reactor) = (Gate::new(), Demand::new(), reactor.clone());
         let registration = Self { io: Some(io), interest, slot, gate, demand, reactor };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use super::close::Inside;
 use super::{Registration, closed};
 use crate::error::DeadlineExceeded;
-use crate::ready::{Direction, Ready};
+use crate::ready::{Direction, Interest, Ready};
 use crate::slot::state::State;
 use crate::slot::waiters::Ticket;
 use crate::slot::{Slot, Status};
@@ -169,6 +169,14 @@ impl<T: AsFd> Registration<T> {
         self.slot.drained(readiness.direction, readiness.state);
     }
 
+    fn is_on_demand(&self, direction: Direction) -> bool {
+        self.interest == Interest::WriteOnDemand && direction == Direction::Write
+    }
+
+    fn ask_for(&self, interest: Interest) {
+        self.reactor.shared().modify(self.as_fd(), self.slot.token(), interest);
+    }
+
     fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
         match self.outcome(direction, self.slot.status(direction)) {
             Poll::Ready(ready) => ready,
@@ -178,8 +186,8 @@ impl<T: AsFd> Registration<T> {
 
     /// The outcome of a wait, which may have just begun.
     fn waited(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
-        if status == Status::Pending {
-            self.is_awaited(direction);
+        if status == Status::Pending && self.is_on_demand(direction) {
+            self.demand.rises(|| self.ask_for(Interest::Both));
         }
         self.outcome(direction, status)
     }
@@ -227,7 +235,10 @@ impl<T: AsFd> Registration<T> {
                 if short(moved) {
                     self.slot.short(direction, state);
                 }
-                self.has_moved(direction);
+                if self.is_on_demand(direction) {
+                    let somebody_waits = || self.slot.state().has_waiter(direction);
+                    self.demand.may_fall(somebody_waits, || self.ask_for(self.interest));
+                }
             }
             Err(_) => {}
         }

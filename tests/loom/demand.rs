@@ -1,0 +1,48 @@
+//! Asking epoll for writability: who waits, and who has written and may stop the asking.
+
+use std::sync::Arc;
+
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+
+use super::kit::{Task, explore};
+use crate::demand::Demand;
+use crate::ready::Direction::Write;
+use crate::slot::Slot;
+
+/// What epoll is asked for, as a flag.
+struct Socket {
+    slot: Slot,
+    demand: Demand,
+    asked: AtomicBool,
+}
+
+impl Socket {
+    fn has_written(&self) {
+        let somebody_waits = || self.slot.state().has_waiter(Write);
+        self.demand.may_fall(somebody_waits, || self.asked.store(false, Ordering::Relaxed));
+    }
+
+    fn is_awaited(&self) {
+        self.demand.rises(|| self.asked.store(true, Ordering::Relaxed));
+    }
+}
+
+/// One waits while two others have written: in the end epoll is asked for it.
+#[test]
+fn a_waiter_against_those_who_have_written() {
+    explore(|| {
+        let slot = Slot::new();
+        let socket = Socket { slot, demand: Demand::new(), asked: AtomicBool::new(false) };
+        let socket = Arc::new(socket);
+        let mut task = Task::with_ticket_of(&socket.slot);
+        let writers = [(); 2].map(|()| {
+            let socket = socket.clone();
+            thread::spawn(move || socket.has_written())
+        });
+        let _ = task.wait(&socket.slot, Write);
+        socket.is_awaited();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        assert!(socket.slot.state().has_waiter(Write) && socket.asked.load(Ordering::Relaxed));
+    });
+}
