@@ -269,7 +269,7 @@ fn everything_fails_on_a_closed_listener() {
             assert_closed(listener.set_deadline(None));
             assert_closed(listener.set_read_deadline(far()));
             assert_closed(listener.set_write_deadline(past()));
-            assert_eq!(listener.local_addr().unwrap_err().raw_os_error(), Some(os::EBADF));
+            assert_closed(listener.local_addr());
         }
         assert_kind(TcpStream::connect(address).await, ErrorKind::ConnectionRefused);
         Ok(())

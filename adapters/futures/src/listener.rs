@@ -149,9 +149,9 @@ impl<L: ListenerSocket> Listener<L> {
     ///
     /// # Errors
     ///
-    /// What `getsockname(2)` says.
+    /// [`Closed`](crate::Closed), or what `getsockname(2)` says.
     pub fn local_addr(&self) -> io::Result<L::Address> {
-        self.registration().get_ref().address()
+        self.registration().while_open(L::address)
     }
 
     pub(crate) fn registration(&self) -> &Registration<L> {

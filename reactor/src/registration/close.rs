@@ -61,6 +61,17 @@ impl<T: AsFd> Registration<T> {
         ended
     }
 
+    /// Makes a call that neither waits nor blocks, of either direction or none: an option, an address,
+    /// `shutdown(2)`. Closing waits until it is done.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), or what `call` says.
+    pub fn while_open<R>(&self, call: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
+        let _inside = Inside::enter(self)?;
+        call(self.get_ref())
+    }
+
     /// Leaves the gate; the last one out after it was shut ends the descriptor.
     fn leave(&self) -> io::Result<()> {
         if self.gate.leave() == Last::No {

@@ -274,7 +274,7 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
-        let linger = socket::linger(self.registration().as_fd());
+        let linger = self.registration().while_open(|socket| socket::linger(socket.as_fd()));
         let lingers = matches!(linger, Ok(Some(time)) if !time.is_zero());
         let closing = self.registration().begin_close()?;
         self.shared.reads.end();
@@ -295,8 +295,7 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
     pub fn shutdown(&self, how: net::Shutdown) -> io::Result<()> {
-        self.check_open()?;
-        socket::shutdown(self.registration().as_fd(), how)
+        self.registration().while_open(|socket| socket::shutdown(socket.as_fd(), how))
     }
 
     #[inline]

@@ -54,7 +54,7 @@ impl TryFrom<TcpStream> for net::TcpStream {
         stream.check_open()?;
         match Arc::try_unwrap(stream.shared) {
             Ok(last) => last.registration.into_inner(),
-            Err(shared) => shared.registration.get_ref().try_clone(),
+            Err(shared) => shared.registration.while_open(net::TcpStream::try_clone),
         }
     }
 }
@@ -69,7 +69,7 @@ impl TryFrom<TcpListener> for net::TcpListener {
         }
         match Arc::try_unwrap(listener.shared) {
             Ok(last) => last.registration.into_inner(),
-            Err(shared) => shared.registration.get_ref().try_clone(),
+            Err(shared) => shared.registration.while_open(net::TcpListener::try_clone),
         }
     }
 }

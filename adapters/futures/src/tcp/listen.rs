@@ -56,18 +56,18 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What `getsockopt(2)` says.
+    /// [`Closed`](crate::Closed), or what `getsockopt(2)` says.
     pub fn ttl(&self) -> io::Result<u32> {
-        self.registration().get_ref().ttl()
+        self.registration().while_open(|socket| socket.ttl())
     }
 
     /// `IP_TTL`
     ///
     /// # Errors
     ///
-    /// What `setsockopt(2)` says.
+    /// [`Closed`](crate::Closed), or what `setsockopt(2)` says.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.registration().get_ref().set_ttl(ttl)
+        self.registration().while_open(|socket| socket.set_ttl(ttl))
     }
 
     /// One that is non-blocking already.
