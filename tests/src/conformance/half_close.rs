@@ -18,6 +18,7 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         j1_writing_after_its_end_breaks_the_pipe, j1_ending_writing_breaks_pending_writes,
         j1_ending_both_ends_what_is_pending, j1_a_pending_read_finds_the_end_of_the_peers_half,
         j1_a_deadline_comes_before_the_end, j1_a_half_that_is_left_has_its_deadline,
+        j1_ending_a_half_that_races_closing_is_done_or_closed,
         j2_ending_a_half_again_is_no_surprise,
     ]
 }
@@ -186,4 +187,29 @@ async fn j2_ending_a_half_again_is_no_surprise<T: Transport>(stage: Stage) -> io
     }
     near.close().await?;
     far.close().await
+}
+
+/// It reaches the stream or finds it closed, and nothing that has taken the descriptor's place.
+async fn j1_ending_a_half_that_races_closing_is_done_or_closed<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
+    for _ in 0..30 {
+        let (near, _far) = stage.pair::<T>().await?;
+        let shutdown = {
+            let near = near.clone();
+            stage.spawn(async move {
+                loop {
+                    match near.shutdown(Shutdown::Write) {
+                        Ok(()) => smol::future::yield_now().await,
+                        Err(error) => break error,
+                    }
+                }
+            })
+        };
+        smol::future::yield_now().await;
+        near.close().await?;
+        let error = shutdown.await;
+        assert!(is_closed(&error), "{error:?}");
+    }
+    Ok(())
 }

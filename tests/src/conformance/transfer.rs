@@ -22,7 +22,7 @@ const MIB: usize = 1024 * 1024;
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
-        T: g1_reading_nothing_asks_neither_deadline_nor_data, g1_a_read_waits_for_what_comes,
+        T: g1_a_read_waits_for_what_comes,
         g1_all_data_comes_before_the_end, g2_a_read_takes_what_is_there,
         g2_what_a_read_leaves_is_there_for_the_next, g3_writing_nothing_is_not_the_end,
         g4_a_write_cut_short_says_how_much_was_written, g4_writing_to_who_is_gone_fails,
@@ -32,24 +32,6 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         l3_the_end_is_no_error_however_often, l5_a_deadline_is_told_by_its_error,
         l7_closed_is_told_by_its_error, l8_a_system_error_is_neither_and_keeps_its_number,
     ]
-}
-
-/// Whatever is there stays there.
-async fn g1_reading_nothing_asks_neither_deadline_nor_data<T: Transport>(
-    stage: Stage,
-) -> io::Result<()> {
-    let (near, far) = stage.pair::<T>().await?;
-    assert_eq!(near.read(&mut []).await?, 0, "without data");
-    near.set_read_deadline(long_ago())?;
-    assert_eq!(near.read(&mut []).await?, 0, "after the deadline");
-    near.set_read_deadline(None)?;
-    far.write_all(b"ab").await?;
-    assert_eq!(read_exactly(&*near, 1).await?, b"a");
-    assert_eq!(near.read(&mut []).await?, 0, "with data");
-    far.shutdown(Shutdown::Write)?;
-    assert_eq!(read_to_end(&*near).await?, b"b");
-    assert_eq!(near.read(&mut []).await?, 0, "at the end");
-    Ok(())
 }
 
 /// Again and again, a byte at a time, in another task.

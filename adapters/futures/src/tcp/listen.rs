@@ -58,7 +58,7 @@ impl TcpListener {
     ///
     /// [`Closed`](crate::Closed), or what `getsockopt(2)` says.
     pub fn ttl(&self) -> io::Result<u32> {
-        self.registration().while_open(|socket| socket.ttl())
+        self.registration().while_open(net::TcpListener::ttl)
     }
 
     /// `IP_TTL`

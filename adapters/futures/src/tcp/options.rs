@@ -1,7 +1,7 @@
 //! Addresses and options of a connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use super::TcpStream;
 impl TcpStream {
     /// Our address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.registration().while_open(|socket| socket.local_addr())
+        self.registration().while_open(net::TcpStream::local_addr)
     }
 
     /// The peer's address.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.registration().while_open(|socket| socket.peer_addr())
+        self.registration().while_open(net::TcpStream::peer_addr)
     }
 
     /// `TCP_NODELAY`: on, unless it was turned off.
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.registration().while_open(|socket| socket.nodelay())
+        self.registration().while_open(net::TcpStream::nodelay)
     }
 
     /// `TCP_NODELAY`
@@ -34,7 +34,7 @@ impl TcpStream {
 
     /// `IP_TTL`
     pub fn ttl(&self) -> io::Result<u32> {
-        self.registration().while_open(|socket| socket.ttl())
+        self.registration().while_open(net::TcpStream::ttl)
     }
 
     /// `IP_TTL`
@@ -69,6 +69,6 @@ impl TcpStream {
 
     /// `SO_ERROR`, which reading it clears.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.registration().while_open(|socket| socket.take_error())
+        self.registration().while_open(net::TcpStream::take_error)
     }
 }

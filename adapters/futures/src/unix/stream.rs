@@ -6,7 +6,6 @@ use std::os::unix::net::{self, SocketAddr};
 
 use netpoll::socket;
 
-use super::{UnixListener, UnixStream};
 use crate::listener::ListenerSocket;
 
 impl ListenerSocket for net::UnixListener {

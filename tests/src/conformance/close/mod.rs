@@ -11,7 +11,7 @@ use futures::future::{join_all, try_join_all};
 use futures::poll;
 use netpoll_futures::{bytes_written, is_closed};
 
-use super::expect::{assert_closed, assert_timeout, in_an_hour, in_milliseconds, long_ago};
+use super::expect::{assert_closed, in_an_hour, in_milliseconds, long_ago};
 use super::peers::{
     fill_up, more_than_fits, pending_read, pending_write, read_exactly, read_full, read_to_end,
 };
@@ -22,8 +22,7 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         T: e1_closing_twice_is_closed, e1_one_of_many_who_close_does_it,
         e1_ten_reads_that_queue_end, e1_ten_writes_that_queue_end,
         e1_who_queues_behind_one_that_does_not_run_ends,
-        e2_a_pending_read_and_a_pending_write_end, e2_no_deadline_fires_after_closing,
-        e2_closed_comes_before_the_deadline, e3_the_peer_finds_the_end_though_the_stream_is_held,
+        e2_a_pending_read_and_a_pending_write_end, e2_no_deadline_fires_after_closing, e3_the_peer_finds_the_end_though_the_stream_is_held,
         e4_closing_waits_for_nobody_who_waits, e6_what_was_written_before_closing_arrives,
         e7_everything_fails_on_a_closed_stream, e7_a_closed_stream_has_neither_data_nor_an_end,
         e8_a_read_that_races_closing_has_data_or_is_closed,
@@ -121,21 +120,6 @@ async fn e2_no_deadline_fires_after_closing<T: Transport>(stage: Stage) -> io::R
     near.set_deadline(in_milliseconds(5))?;
     near.close().await?;
     stage.sleep(Duration::from_millis(10)).await?;
-    assert_closed(read.await);
-    assert_closed(near.read(&mut [0; 16]).await);
-    assert_closed(near.write(b"more").await);
-    Ok(())
-}
-
-/// For who asks only then, and for who had been waiting until both came.
-async fn e2_closed_comes_before_the_deadline<T: Transport>(stage: Stage) -> io::Result<()> {
-    let (near, _far) = stage.pair::<T>().await?;
-    let mut buffer = [0; 16];
-    let mut read = pin!(near.read(&mut buffer));
-    assert!(poll!(read.as_mut()).is_pending());
-    near.set_deadline(long_ago())?;
-    assert_timeout(near.write(b"more").await);
-    near.close().await?;
     assert_closed(read.await);
     assert_closed(near.read(&mut [0; 16]).await);
     assert_closed(near.write(b"more").await);
