@@ -185,6 +185,7 @@ fn spawn(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("netpoll".into()).spawn(move || {
         // Otherwise it preempts the executor it has just woken, after a handful of events.
         sys::batch_scheduling();
+        sys::exact_timeouts();
         drive(&shared);
     })
 }

@@ -17,7 +17,7 @@ pub mod socket;
 
 pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;
-pub(crate) use process::{batch_scheduling, forks};
+pub(crate) use process::{batch_scheduling, exact_timeouts, forks};
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

@@ -28,8 +28,20 @@ unsafe extern "C" fn count_fork() {
 
 /// Puts the calling thread into `SCHED_BATCH`: it is no less often given a processor, but does not
 /// preempt the thread that it has just woken. Best effort, and no privilege is needed.
+///
+/// It waits for the scheduler's next tick (up to 4 ms) where every processor is busy with others:
+/// measured there, half of all deadlines came 0.5 to 1.9 ms late, and 0.1 ms without it. An executor
+/// that is busy loses nothing by it: it could not have run the task earlier.
 pub(crate) fn batch_scheduling() -> bool {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: 0 is the calling thread, and `parameters` outlives the call.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) == 0 }
+}
+
+/// Lets the calling thread's timeouts end when they are due: by default the kernel may take 50
+/// microseconds more, to end several at once. Best effort.
+pub(crate) fn exact_timeouts() -> bool {
+    const NANOSECOND: libc::c_ulong = 1;
+    // SAFETY: it takes a number, and no pointers.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, NANOSECOND) == 0 }
 }
