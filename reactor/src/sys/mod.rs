@@ -10,10 +10,12 @@
 #![allow(unsafe_code)] // Foreign calls. Each says why its arguments are what the kernel expects.
 
 mod address;
+mod control;
 mod epoll;
 mod eventfd;
 mod process;
 pub mod socket;
+mod unix;
 
 pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;
@@ -45,7 +47,7 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 /// Takes ownership of a descriptor that a call has just made.
 fn owned(fd: RawFd) -> OwnedFd {
     // SAFETY: callers pass what `socket`, `accept4`, `epoll_create1`, `eventfd`, `open` or `fcntl`
-    // has just returned, which nobody else knows of.
+    // has just returned, or `recvmsg` has put down, which nobody else knows of.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

@@ -25,6 +25,9 @@ use std::time::Duration;
 use super::address::Address;
 use super::{check, check_len, owned, retry};
 
+pub use super::control::{recv_with_fds, send_with_fds};
+pub use super::unix::{Credentials, connect_unix, peer_cred, unix_stream};
+
 /// The most buffers that one vectored call takes (`IOV_MAX`).
 const MOST_BUFFERS: usize = 1024;
 
@@ -192,7 +195,7 @@ pub fn send_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<
     retry(|| check_len(send()))
 }
 
-fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
+pub(super) fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
     // SAFETY: a `msghdr` of zeroes is one without address, buffers and control data.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = buffers;
@@ -277,7 +280,7 @@ fn set_option<T>(
 }
 
 /// Reads an option whose type is plain integers, starting from `value`.
-fn option<T>(
+pub(super) fn option<T>(
     fd: BorrowedFd<'_>,
     level: libc::c_int,
     name: libc::c_int,

@@ -1,0 +1,221 @@
+//! Descriptors that travel with bytes, in the control data of a message (`unix(7)`, `SCM_RIGHTS`).
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use super::socket::message;
+use super::{check_len, owned, retry};
+
+/// The most descriptors that one message takes (`SCM_MAX_FD`).
+const MOST_DESCRIPTORS: usize = 253;
+
+/// Control data. Aligned for its headers, and with room for as many descriptors as there can be, and
+/// for what else a socket may have been told to send along.
+type Room = [u64; 256];
+
+/// `sendmsg(2)` with descriptors, which the receiver gets with the first of the bytes: they have been
+/// sent if and only if this succeeds. Both ends have them then.
+///
+/// A stream sends nothing with nothing: there must be a byte. A datagram may be empty.
+///
+/// # Errors
+///
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 253 descriptors, or what `sendmsg(2)`
+/// says: `ETOOMANYREFS` if too many are on their way.
+pub fn send_with_fds(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
+    if fds.len() > MOST_DESCRIPTORS {
+        let message = format!("{} descriptors, where {MOST_DESCRIPTORS} are the most", fds.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let mut room: Room = [0; 256];
+    let mut buffer =
+        libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut message = message(&raw mut buffer, 1);
+    if !fds.is_empty() {
+        put(&mut message, &mut room, fds);
+    }
+    // SAFETY: sending only reads the one buffer and the control data, which outlive the call.
+    let send = || unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    retry(|| check_len(send()))
+}
+
+/// `recvmsg(2)` with room for descriptors: those that came are appended to `fds`, close-on-exec. Zero
+/// is the end of a stream, unless `bytes` is empty.
+///
+/// Bytes that were sent with descriptors are never received together with those that were sent after
+/// them. Other control messages are passed over.
+///
+/// # Errors
+///
+/// Besides what `recvmsg(2)` says: if not all the descriptors could be taken, most likely for want of
+/// room among those of this process (`RLIMIT_NOFILE`). Those that were are closed again, and the
+/// bytes have been received.
+pub fn recv_with_fds(
+    fd: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    fds: &mut Vec<OwnedFd>,
+) -> io::Result<usize> {
+    recv_within(fd, bytes, fds, &mut [0; 256])
+}
+
+fn recv_within(
+    fd: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    fds: &mut Vec<OwnedFd>,
+    room: &mut [u64],
+) -> io::Result<usize> {
+    let mut buffer = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut message = message(&raw mut buffer, 1);
+    message.msg_control = room.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(room) as _;
+    let flags = libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: the kernel writes to the one buffer and to the control data, each as long as it is said
+    // to be.
+    let len =
+        retry(|| check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) }))?;
+    let came = take(&message);
+    if message.msg_flags & libc::MSG_CTRUNC != 0 {
+        return Err(truncated(came.len()));
+    }
+    fds.extend(came);
+    Ok(len)
+}
+
+fn truncated(came: usize) -> io::Error {
+    let message = format!(
+        "descriptors that came are lost, all but {came} for want of room among those of this process"
+    );
+    io::Error::other(message)
+}
+
+/// Puts descriptors, at most [`MOST_DESCRIPTORS`], into the control data of a message.
+fn put(message: &mut libc::msghdr, room: &mut Room, fds: &[BorrowedFd<'_>]) {
+    let bytes = size_of_val(fds) as libc::c_uint;
+    message.msg_control = room.as_mut_ptr().cast();
+    // SAFETY: it only computes.
+    message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as _;
+    // SAFETY: it computes where the first header is, from the two fields above.
+    let header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: the room is aligned for a header and has more than one's length; any bits are one.
+    let header = unsafe { &mut *header };
+    header.cmsg_level = libc::SOL_SOCKET;
+    header.cmsg_type = libc::SCM_RIGHTS;
+    // SAFETY: it only computes.
+    header.cmsg_len = unsafe { libc::CMSG_LEN(bytes) } as _;
+    // SAFETY: the room goes on for `CMSG_SPACE` bytes, so the data that follows the header is in it.
+    let mut next = unsafe { libc::CMSG_DATA(header) }.cast::<RawFd>();
+    for fd in fds {
+        // SAFETY: `CMSG_SPACE` has room for as many numbers as there are descriptors.
+        unsafe { next.write_unaligned(fd.as_raw_fd()) };
+        // SAFETY: at most to the end of them.
+        next = unsafe { next.add(1) };
+    }
+}
+
+/// Takes ownership of the descriptors in a message that was just received.
+fn take(message: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut fds = Vec::new();
+    // SAFETY: the kernel has said in `message` how much control data there is.
+    let mut at = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !at.is_null() {
+        // SAFETY: not null, it is a header within that data, aligned as the kernel aligns them.
+        let header = unsafe { at.read() };
+        if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            take_each(at, &header, &mut fds);
+        }
+        // SAFETY: the header is one of this message's.
+        at = unsafe { libc::CMSG_NXTHDR(message, at) };
+    }
+    fds
+}
+
+fn take_each(at: *const libc::cmsghdr, header: &libc::cmsghdr, fds: &mut Vec<OwnedFd>) {
+    // SAFETY: it only computes.
+    let before = unsafe { libc::CMSG_LEN(0) } as usize;
+    let count = (header.cmsg_len as usize - before) / size_of::<RawFd>();
+    // SAFETY: the header has data, and `cmsg_len` counts it.
+    let mut next = unsafe { libc::CMSG_DATA(at) }.cast::<RawFd>();
+    for _ in 0..count {
+        // SAFETY: there are `count` numbers there.
+        fds.push(owned(unsafe { next.read_unaligned() }));
+        // SAFETY: at most to the end of them.
+        next = unsafe { next.add(1) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeReader, PipeWriter, Write};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    use super::*;
+
+    /// Room for one descriptor and its header, and so for two of them: it is rounded up.
+    const ROOM_FOR_TWO: usize = 3;
+
+    fn pipe_and_stream() -> (PipeReader, PipeWriter, UnixStream, UnixStream) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        (reader, writer, near, far)
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_an_error_and_leaks_nothing() {
+        let (reader, mut writer, near, far) = pipe_and_stream();
+        send_with_fds(near.as_fd(), b"three", &[reader.as_fd(); 3]).unwrap();
+        drop(reader);
+        writer.write_all(b"the ends on their way are open").unwrap();
+        let mut fds = Vec::new();
+        let mut buffer = [0; 16];
+        let error = recv_within(far.as_fd(), &mut buffer, &mut fds, &mut [0; ROOM_FOR_TWO]);
+        assert!(error.unwrap_err().to_string().contains("lost, all but 2"));
+        assert!(fds.is_empty());
+        let error = writer.write_all(b"now nobody has one").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(&buffer[..5], b"three");
+    }
+
+    #[test]
+    fn what_there_is_just_room_for_is_taken() {
+        let (reader, _writer, near, far) = pipe_and_stream();
+        send_with_fds(near.as_fd(), b"two", &[reader.as_fd(); 2]).unwrap();
+        let mut fds = Vec::new();
+        let mut room = [0; ROOM_FOR_TWO];
+        assert_eq!(recv_within(far.as_fd(), &mut [0; 16], &mut fds, &mut room).unwrap(), 3);
+        assert_eq!(fds.len(), 2);
+    }
+
+    #[test]
+    fn as_many_as_there_can_be_travel_at_once() {
+        let (reader, _writer, near, far) = pipe_and_stream();
+        let all = vec![reader.as_fd(); MOST_DESCRIPTORS + 1];
+        let error = send_with_fds(near.as_fd(), b"more", &all).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        send_with_fds(near.as_fd(), b"all", &all[1..]).unwrap();
+        let mut fds = Vec::new();
+        assert_eq!(recv_with_fds(far.as_fd(), &mut [0; 16], &mut fds).unwrap(), 3);
+        assert_eq!(fds.len(), MOST_DESCRIPTORS);
+    }
+
+    /// A datagram may be nothing but them, and may come with none.
+    #[test]
+    fn a_datagram_carries_them_too() {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        send_with_fds(near.as_fd(), b"", &[writer.as_fd()]).unwrap();
+        send_with_fds(near.as_fd(), b"none", &[]).unwrap();
+        let mut fds = Vec::new();
+        let mut buffer = [0; 16];
+        assert_eq!(recv_with_fds(far.as_fd(), &mut buffer, &mut fds).unwrap(), 0);
+        assert_eq!(fds.len(), 1);
+        assert_eq!(recv_with_fds(far.as_fd(), &mut buffer, &mut fds).unwrap(), 4);
+        assert_eq!(fds.len(), 1, "appended to, not replaced");
+        drop(reader);
+        writer.write_all(b"it is a pipe").unwrap_err();
+    }
+}

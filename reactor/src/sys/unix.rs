@@ -1,0 +1,99 @@
+//! What Unix sockets have of their own: names, and peers that the kernel vouches for.
+
+use std::io;
+use std::mem::offset_of;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::SocketAddr;
+
+use super::socket::option;
+use super::{check, owned, retry};
+
+/// Who is at the other end of a Unix socket. It is what the kernel noted when the connection was
+/// made, or the pair; nobody can claim to be another, and nothing changes it later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// The process. 0 where it is none of our namespace.
+    pub pid: i32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
+/// A Unix stream socket. `socket(2)`
+pub fn unix_stream() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers.
+    check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }).map(owned)
+}
+
+/// `connect(2)` on a Unix socket: done at once, or not at all. `WouldBlock` means that the listener's
+/// queue is full. Nothing tells when there is room: it has to be called again.
+pub fn connect_unix(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
+    let (address, len) = in_the_kernels_form(address);
+    let pointer = (&raw const address).cast();
+    // SAFETY: `pointer` is to `len` bytes of an address, which outlives the call.
+    let connect = || check(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) });
+    retry(connect).map(drop)
+}
+
+/// `SO_PEERCRED`
+pub fn peer_cred(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
+    let nobody = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let libc::ucred { pid, uid, gid } = option(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, nobody)?;
+    Ok(Credentials { pid, uid, gid })
+}
+
+/// A path ends with a zero, an abstract name begins with one, and no name has neither.
+fn in_the_kernels_form(address: &SocketAddr) -> (libc::sockaddr_un, libc::socklen_t) {
+    let path = address.as_pathname().map(|path| path.as_os_str().as_bytes());
+    let name = path.or_else(|| address.as_abstract_name());
+    let start = usize::from(path.is_none());
+    let mut raw = libc::sockaddr_un { sun_family: libc::AF_UNIX as _, sun_path: [0; 108] };
+    for (to, from) in raw.sun_path[start..].iter_mut().zip(name.unwrap_or_default()) {
+        *to = *from as libc::c_char;
+    }
+    let len = offset_of!(libc::sockaddr_un, sun_path) + name.map_or(0, |name| name.len() + 1);
+    // The kernel hands out paths that fill it, and takes them back without their zero.
+    (raw, len.min(size_of_val(&raw)) as libc::socklen_t)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn a_name_reaches_its_listener() {
+        let name = format!("netpoll-sys-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let listener = UnixListener::bind_addr(&address).unwrap();
+        let socket = unix_stream().unwrap();
+        connect_unix(socket.as_fd(), &address).unwrap();
+        let (_, peer) = listener.accept().unwrap();
+        assert!(peer.is_unnamed());
+        let found = UnixStream::from(socket).peer_addr().unwrap();
+        assert_eq!(found.as_abstract_name(), Some(name.as_bytes()));
+    }
+
+    #[test]
+    fn every_kind_of_address_has_its_length() {
+        let path = SocketAddr::from_pathname("/a").unwrap();
+        let name = SocketAddr::from_abstract_name("a").unwrap();
+        let none = SocketAddr::from_pathname("").unwrap();
+        let lens = [&path, &name, &none].map(|address| in_the_kernels_form(address).1);
+        assert_eq!(lens, [2 + 3, 2 + 2, 2]);
+    }
+
+    #[test]
+    fn no_name_is_no_address() {
+        let socket = unix_stream().unwrap();
+        let unnamed = SocketAddr::from_pathname("").unwrap();
+        let error = connect_unix(socket.as_fd(), &unnamed).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+    }
+}
