@@ -70,6 +70,7 @@ mod listener;
 mod off_thread;
 mod order;
 mod partial;
+mod socket_file;
 mod stream;
 mod tcp;
 mod unix;
@@ -77,7 +78,7 @@ mod unix;
 pub use address::{Addresses, ToSocketAddrs};
 pub use backoff::Backoff;
 pub use listener::{Incoming, Listener, ListenerSocket};
-pub use netpoll::socket::KeepAlive;
+pub use netpoll::socket::{Credentials, KeepAlive};
 pub use netpoll::{
     Closed, DeadlineExceeded, Direction, OpError, ReactorGone, is_closed, is_deadline_exceeded,
     raw_os_error,

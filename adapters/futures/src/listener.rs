@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use netpoll::{Direction, OpError, Registration};
 
 use crate::in_order::InOrder;
 use crate::order::Order;
+use crate::socket_file::SocketFile;
 use crate::stream::{Stream, StreamSocket};
 
 /// A socket that accepts connections: a [`TcpListener`](crate::TcpListener) or a
@@ -37,6 +39,8 @@ pub struct Listener<L: ListenerSocket> {
 
 #[derive(Debug)]
 pub(crate) struct Shared<L: ListenerSocket> {
+    /// Before the socket: dropped, it goes first.
+    pub(crate) file: SocketFile,
     pub(crate) registration: Registration<L>,
     accepts: Order,
 }
@@ -54,6 +58,12 @@ pub trait ListenerSocket: AsFd + sealed::Sealed {
 
     #[doc(hidden)]
     fn address(&self) -> io::Result<Self::Address>;
+
+    /// The path it is bound to, if that is what it is bound to.
+    #[doc(hidden)]
+    fn path(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// An address as people write it.
     #[doc(hidden)]
@@ -134,13 +144,14 @@ impl<L: ListenerSocket> Listener<L> {
     }
 
     /// Stops listening: pending accepts fail with [`Closed`](crate::Closed), and when it resolves
-    /// the port can be bound again. See [`Registration::close`].
+    /// the port, or the path, can be bound again. See [`Registration::close`].
     ///
     /// # Errors
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
         let closing = self.registration().begin_close()?;
+        self.shared.file.closing();
         self.shared.accepts.end();
         self.registration().finish_close(closing).await
     }
@@ -159,12 +170,17 @@ impl<L: ListenerSocket> Listener<L> {
     }
 
     fn accepting(&self) -> InOrder<'_, L> {
-        let Shared { registration, accepts } = &*self.shared;
+        let Shared { registration, accepts, .. } = &*self.shared;
         InOrder { registration, order: accepts, direction: Direction::Read }
     }
 
     pub(crate) fn from_registration(registration: Registration<L>) -> Self {
-        Self { shared: Arc::new(Shared { registration, accepts: Order::default() }) }
+        let file = SocketFile::of(registration.get_ref().path());
+        Self::with_file(registration, file)
+    }
+
+    pub(crate) fn with_file(registration: Registration<L>, file: SocketFile) -> Self {
+        Self { shared: Arc::new(Shared { file, registration, accepts: Order::default() }) }
     }
 
     fn accepted(&self, accepted: io::Result<(OwnedFd, L::Address)>) -> io::Result<Accepted<L>> {

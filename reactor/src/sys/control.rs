@@ -136,7 +136,8 @@ fn take(message: &libc::msghdr) -> Vec<OwnedFd> {
 fn take_each(at: *const libc::cmsghdr, header: &libc::cmsghdr, fds: &mut Vec<OwnedFd>) {
     // SAFETY: it only computes.
     let before = unsafe { libc::CMSG_LEN(0) } as usize;
-    let count = (header.cmsg_len as usize - before) / size_of::<RawFd>();
+    let len: usize = header.cmsg_len as _;
+    let count = (len - before) / size_of::<RawFd>();
     // SAFETY: the header has data, and `cmsg_len` counts it.
     let mut next = unsafe { libc::CMSG_DATA(at) }.cast::<RawFd>();
     for _ in 0..count {

@@ -1,14 +1,46 @@
-//! Unix sockets.
+//! Unix sockets: how a connection is made, and what is told of it.
 
-mod stream;
+mod address;
+mod connect;
+mod convert;
+mod descriptors;
+mod listen;
+mod options;
 
 use std::os::unix::net;
 
 use crate::listener::Listener;
 use crate::stream::Stream;
 
-/// A connection over a Unix socket. What it can do with its bytes is in [`Stream`].
+/// A connection over a Unix socket: [`connect`](UnixStream::connect), [`pair`](UnixStream::pair). What
+/// it can do with its bytes is in [`Stream`].
+///
+/// ```
+/// use netpoll_futures::{UnixListener, UnixStream};
+///
+/// # fn main() -> std::io::Result<()> { block_on(async {
+/// let path = std::env::temp_dir().join(format!("netpoll-doc-{}", std::process::id()));
+/// let listener = UnixListener::bind(&path)?;
+/// let client = UnixStream::connect(&path).await?;
+/// let (server, _) = listener.accept().await?;
+/// assert_eq!(server.peer_cred()?.pid, std::process::id() as i32);
+///
+/// client.write_all(b"hello").await?;
+/// let mut buffer = [0; 16];
+/// assert_eq!(server.read(&mut buffer).await?, 5);
+/// listener.close().await?;
+/// assert!(!path.exists());
+/// # Ok(()) }) }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let mut future = std::pin::pin!(future);
+/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     loop {
+/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
+/// #         std::thread::yield_now();
+/// #     }
+/// # }
+/// ```
 pub type UnixStream = Stream<net::UnixStream>;
 
-/// A Unix socket that accepts connections.
+/// A Unix socket that accepts connections: [`bind`](UnixListener::bind), and see [`Listener`].
 pub type UnixListener = Listener<net::UnixListener>;

@@ -1,0 +1,110 @@
+//! Connecting over a Unix socket, which is done at once or not at all (`unix(7)`): there is no
+//! connection under way to be waited for, and no three-way handshake that could fail.
+//!
+//! But for one case: the listener's queue is full. A blocking `connect(2)` then waits until there is
+//! room; a non-blocking one says `EAGAIN`, and nothing ever tells that it is worth another try. So it
+//! is tried again, after pauses that double. Go and tokio leave that to their users, as an error.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use netpoll::{OpError, Reactor, Registration, Timer, socket};
+
+use super::{UnixStream, address};
+use crate::off_thread::before;
+use crate::stream::StreamSocket;
+
+/// Between tries, as long as the queue is full: from the first to the longest, doubling.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+impl UnixStream {
+    /// Connects to the listener at `path`, or, where that begins with a zero byte, at the abstract
+    /// name that follows. A relative path begins where the process is.
+    ///
+    /// While the listener's queue is full it waits for room: nothing tells when there is some, so it
+    /// tries again and again, 50 ms apart at most. Besides, looking the path up may keep the thread
+    /// waiting for the file system that it is on.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the path: it is not there, or nobody listens, or may not be talked to, or
+    /// it is longer than 107 bytes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves no socket behind.
+    pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        let address = address::of("connect", path.as_ref())?;
+        connect(&address, None).await
+    }
+
+    /// [`connect`](Self::connect), to an address of either kind.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
+        connect(address, None).await
+    }
+
+    /// [`connect`](Self::connect), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well, if the listener's queue stays full.
+    pub async fn connect_timeout(path: impl AsRef<Path>, timeout: Duration) -> io::Result<Self> {
+        let address = address::of("connect", path.as_ref())?;
+        // A time that no clock can tell is no limit.
+        connect(&address, Instant::now().checked_add(timeout)).await
+    }
+
+    /// [`connect`](Self::connect), until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well, if the listener's queue stays full.
+    pub async fn connect_deadline(path: impl AsRef<Path>, deadline: Instant) -> io::Result<Self> {
+        let address = address::of("connect", path.as_ref())?;
+        connect(&address, Some(deadline)).await
+    }
+
+    /// Two streams that are connected to each other, and have no names.
+    ///
+    /// # Errors
+    ///
+    /// What `socketpair(2)` says, or [`Registration::with`].
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = net::UnixStream::pair()?;
+        Ok((one.try_into()?, other.try_into()?))
+    }
+
+    /// One that is non-blocking already.
+    pub(super) fn connected(socket: impl Into<net::UnixStream>) -> io::Result<Self> {
+        Registration::with(Reactor::global()?, socket.into(), net::UnixStream::INTEREST)
+            .map(Self::from_registration)
+    }
+}
+
+async fn connect(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<UnixStream> {
+    let connected = before(deadline, attempts(address)).await;
+    connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
+}
+
+/// Until there is room in the queue.
+async fn attempts(address: &SocketAddr) -> io::Result<UnixStream> {
+    let socket = socket::unix_stream()?;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match socket::connect_unix(socket.as_fd(), address) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done.and_then(|()| UnixStream::connected(socket)),
+        }
+        let reactor = Reactor::global()?;
+        Timer::at(reactor, reactor.now() + pause)?.await?;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

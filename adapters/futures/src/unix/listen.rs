@@ -1,0 +1,89 @@
+//! Listening on a Unix socket.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{self, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use netpoll::{Interest, OpError, Reactor, Registration, socket};
+
+use super::{UnixListener, address};
+use crate::listener::ListenerSocket;
+use crate::socket_file::SocketFile;
+
+impl ListenerSocket for net::UnixListener {
+    type Stream = net::UnixStream;
+    type Address = SocketAddr;
+
+    fn accept_one(&self) -> io::Result<(OwnedFd, SocketAddr)> {
+        socket::accept_unix(self.as_fd())
+    }
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.local_addr().ok()?.as_pathname().map(Path::to_owned)
+    }
+
+    fn name(address: &SocketAddr) -> String {
+        address::name(address)
+    }
+}
+
+impl UnixListener {
+    /// Binds to a path, which must not be there yet, or, where `path` begins with a zero byte, to the
+    /// abstract name that follows. An empty path is given an abstract name by the system. The queue is
+    /// as long as the system allows.
+    ///
+    /// The socket's file is removed again when the listener is [closed](Self::close), or with its last
+    /// clone, as in Go; see [`set_unlink_on_close`](Self::set_unlink_on_close). One that was left
+    /// behind, by a process that was killed, is in the way: remove it first, if that is what you mean.
+    ///
+    /// Making the file and removing it may keep the thread waiting for the file system.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the path: [`AddrInUse`](io::ErrorKind::AddrInUse) if there is something,
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is longer than 107 bytes.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::bind_addr(&address::of("bind", path.as_ref())?)
+    }
+
+    /// [`bind`](Self::bind), to an address of either kind.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        bind(address).map_err(|error| OpError::wrap("bind", address::name(address), error))
+    }
+
+    /// Whether the socket's file is removed when the listener is closed, directly before it is. It is
+    /// by default if [`bind`](Self::bind) made it; an abstract name has no file. Go's
+    /// `SetUnlinkOnClose`.
+    ///
+    /// Never by another process than this one, such as a forked child. A path that was given as a
+    /// relative one is looked for from where the process is by then.
+    ///
+    /// It is for all clones. After [`close`](Self::close) it is of no effect.
+    pub fn set_unlink_on_close(&self, on: bool) {
+        self.shared.file.set_removed_on_close(on);
+    }
+
+    /// One that is non-blocking already, with the file that is its own, or is not.
+    pub(super) fn listening(listener: net::UnixListener, file: SocketFile) -> io::Result<Self> {
+        Registration::with(Reactor::global()?, listener, Interest::Readable)
+            .map(|registration| Self::with_file(registration, file))
+    }
+}
+
+fn bind(address: &SocketAddr) -> io::Result<UnixListener> {
+    let listener = net::UnixListener::bind_addr(address)?;
+    // From here on the file is ours to remove, also if the rest fails.
+    let file = SocketFile::of(listener.path());
+    file.set_removed_on_close(true);
+    listener.set_nonblocking(true)?;
+    UnixListener::listening(listener, file)
+}
