@@ -40,14 +40,21 @@ pub trait StreamSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
     /// What epoll is asked for: a Unix socket's peer would have it report room at every read.
     #[doc(hidden)]
     const INTEREST: Interest;
+
+    /// Whether a read that fills less than its buffer has taken all there was. A Unix socket's also
+    /// stops where descriptors came along (`unix(7)`), whatever follows.
+    #[doc(hidden)]
+    const SHORT_READ_DRAINS: bool;
 }
 
 impl StreamSocket for net::TcpStream {
     const INTEREST: Interest = Interest::Both;
+    const SHORT_READ_DRAINS: bool = true;
 }
 
 impl StreamSocket for std::os::unix::net::UnixStream {
     const INTEREST: Interest = Interest::WriteOnDemand;
+    const SHORT_READ_DRAINS: bool = false;
 }
 
 /// A clone is the same socket.
@@ -75,7 +82,7 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
-        self.reading().transfer(len, read).await
+        self.reading().transfer(Self::short_of(len), read).await
     }
 
     /// As [`read`](Self::read), into several buffers.
@@ -85,7 +92,7 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.reading().transfer(len, read).await
+        self.reading().transfer(Self::short_of(len), read).await
     }
 
     /// As [`read`](Self::read), but leaves what it reads to be read again.
@@ -177,7 +184,7 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
-        self.registration().try_transfer(Direction::Read, len, read)
+        self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
     }
 
     /// [`read_vectored`](Self::read_vectored) now, or `WouldBlock`.
@@ -187,7 +194,7 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.registration().try_transfer(Direction::Read, len, read)
+        self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
     }
 
     /// [`peek`](Self::peek) now, or `WouldBlock`.
@@ -342,6 +349,11 @@ impl<S: StreamSocket> Stream<S> {
 
     pub(crate) fn nothing_to_read(&self) -> io::Result<usize> {
         self.check_open().map(|()| 0)
+    }
+
+    /// What a read of `len` bytes must fall short of, to say that there is no more.
+    pub(crate) fn short_of(len: usize) -> usize {
+        if S::SHORT_READ_DRAINS { len } else { 0 }
     }
 
     fn try_turn(&self) -> io::Result<Turn<'_>> {

@@ -17,7 +17,7 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
-        self.reading().poll_transfer(cx, len, read)
+        self.reading().poll_transfer(cx, Self::short_of(len), read)
     }
 
     /// [`read_vectored`](Self::read_vectored) for those who poll.
@@ -31,7 +31,7 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.reading().poll_transfer(cx, len, read)
+        self.reading().poll_transfer(cx, Self::short_of(len), read)
     }
 
     /// [`peek`](Self::peek) for those who poll.
