@@ -9,7 +9,8 @@
 
 use libtest_mimic::{Arguments, Trial};
 use netpoll_tests::conformance::{
-    Behaviour, EXECUTORS, TcpV4, TcpV6, of_listeners, of_streams, show,
+    Behaviour, EXECUTORS, TcpV4, TcpV6, UnixAbstract, UnixPair, UnixPath, of_listeners, of_streams,
+    show,
 };
 
 /// The transports. A new one is a line here.
@@ -17,6 +18,9 @@ fn transports() -> Vec<(&'static str, Vec<Behaviour>)> {
     vec![
         ("tcp_v4", [of_streams::<TcpV4>(), of_listeners::<TcpV4>()].concat()),
         ("tcp_v6", [of_streams::<TcpV6>(), of_listeners::<TcpV6>()].concat()),
+        ("unix_path", [of_streams::<UnixPath>(), of_listeners::<UnixPath>()].concat()),
+        ("unix_abstract", [of_streams::<UnixAbstract>(), of_listeners::<UnixAbstract>()].concat()),
+        ("unix_pair", of_streams::<UnixPair>()),
     ]
 }
 

@@ -26,11 +26,13 @@ mod stage;
 mod stream;
 mod tcp;
 mod transfer;
+mod unix;
 
 pub use executors::{Body, EXECUTORS, Executor};
 pub use stage::{Spawn, Stage, Task};
 pub use stream::{Listener, Listening, Stream, Transport};
 pub use tcp::{Tcp, TcpV4, TcpV6};
+pub use unix::{Unix, UnixAbstract, UnixPair, UnixPath};
 
 use std::future::Future;
 use std::io;
