@@ -4,7 +4,7 @@ mod io_traits;
 mod poll;
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net;
+use std::net::{self, Shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
@@ -296,16 +296,24 @@ impl<S: StreamSocket> Stream<S> {
         .await
     }
 
-    /// Ends reading, writing or both, for all clones. The descriptor stays open.
+    /// Ends reading, writing or both, for all clones: what is pending in that direction finds the end,
+    /// or fails. The descriptor stays open.
     ///
     /// # Errors
     ///
     /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
-    pub fn shutdown(&self, how: net::Shutdown) -> io::Result<()> {
-        self.registration().while_open(|socket| socket::shutdown(socket.as_fd(), how))
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.registration().while_open(|socket| socket::shutdown(socket.as_fd(), how))?;
+        // A Unix socket does not tell its own side.
+        if how != Shutdown::Write {
+            self.registration().assume_ready(Direction::Read);
+        }
+        if how != Shutdown::Read {
+            self.registration().assume_ready(Direction::Write);
+        }
+        Ok(())
     }
 
-    #[inline]
     pub(crate) fn registration(&self) -> &Registration<S> {
         &self.shared.registration
     }
