@@ -8,6 +8,7 @@
 mod backoff;
 mod close;
 mod connect;
+mod connect_deadline;
 mod convert;
 mod deadline;
 mod deadline_threads;

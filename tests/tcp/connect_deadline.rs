@@ -1,0 +1,179 @@
+//! Deadlines of connects that nobody answers.
+
+use std::fs;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::AsFd;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use netpoll::{Direction, Interest, Reactor, Registration, Timer, socket};
+use netpoll_futures::TcpStream;
+
+use crate::os;
+use crate::support::*;
+
+/// From far below a tick of the reactor to far above.
+const TIMES: [Duration; 8] = [
+    Duration::from_nanos(1),
+    Duration::from_micros(1),
+    Duration::from_micros(50),
+    Duration::from_millis(1),
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+];
+
+/// A listener whose queue is full. The kernel drops who calls, and the caller tries on.
+struct Busy {
+    listener: Registration<net::TcpListener>,
+    _queued: TcpStream,
+}
+
+impl Busy {
+    async fn at(address: &str) -> io::Result<Self> {
+        let socket = socket::stream(&address.parse().expect("an address"))?;
+        socket::bind(socket.as_fd(), &address.parse().expect("an address"))?;
+        os::listen(&socket, 0)?;
+        let listener = Registration::with(Reactor::global()?, socket.into(), Interest::Readable)?;
+        let queued = TcpStream::connect(address_of(&listener)?).await?;
+        // Connected is one thing, in the queue another.
+        listener.ready(Direction::Read).await?;
+        Ok(Self { listener, _queued: queued })
+    }
+
+    fn address(&self) -> SocketAddr {
+        address_of(&self.listener).expect("it is bound")
+    }
+
+    /// How many sockets of this machine are calling it in vain.
+    fn callers(&self) -> usize {
+        const SYN_SENT: &str = "02";
+        let port = format!(":{:04X}", self.address().port());
+        let table = fs::read_to_string("/proc/net/tcp").expect("procfs");
+        let calls = |line: &&str| {
+            let mut fields = line.split_ascii_whitespace().skip(2);
+            fields.next().is_some_and(|remote| remote.ends_with(&port))
+                && fields.next() == Some(SYN_SENT)
+        };
+        table.lines().filter(calls).count()
+    }
+
+    /// Takes away the one that is queued, so that there is room for the next.
+    fn make_room(&self) -> io::Result<()> {
+        self.listener.get_ref().accept().map(drop)
+    }
+}
+
+fn address_of(listener: &Registration<net::TcpListener>) -> io::Result<SocketAddr> {
+    listener.get_ref().local_addr()
+}
+
+#[test]
+fn d14_connect_never_fails_before_its_deadline() {
+    async fn connect_late(address: SocketAddr, time: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + time;
+        assert_late(TcpStream::connect_deadline(address, deadline).await);
+        assert!(Instant::now() >= deadline, "{time:?} are not over");
+        Ok(())
+    }
+    run(|| async {
+        let mut rows = Vec::new();
+        for time in TIMES {
+            let busy = Busy::at(LOOPBACK).await?;
+            rows.push(async move {
+                connect_late(busy.address(), time).await?;
+                assert_eq!(busy.callers(), 0, "the socket is gone");
+                Ok::<_, io::Error>(())
+            });
+        }
+        try_join_all(rows).await.map(drop)
+    });
+}
+
+#[test]
+fn d14_connect_takes_no_less_than_its_timeout() {
+    async fn connect_late(address: SocketAddr, timeout: Duration) -> io::Result<()> {
+        let began = Instant::now();
+        assert_late(TcpStream::connect_timeout(address, timeout).await);
+        assert!(began.elapsed() >= timeout, "{timeout:?} are not over");
+        Ok(())
+    }
+    run(|| async {
+        let busy = Busy::at(LOOPBACK).await?;
+        let rows = TIMES.map(|timeout| connect_late(busy.address(), timeout));
+        try_join_all(rows).await?;
+        assert_eq!(busy.callers(), 0, "the sockets are gone");
+        Ok(())
+    });
+}
+
+#[test]
+fn d14_connect_never_fails_before_its_deadline_in_the_newer_family() {
+    run(|| async {
+        // Not every machine has it.
+        let Ok(busy) = Busy::at("[::1]:0").await else { return Ok(()) };
+        for time in TIMES.into_iter().take(6) {
+            let deadline = Instant::now() + time;
+            assert_late(TcpStream::connect_deadline(busy.address(), deadline).await);
+            assert!(Instant::now() >= deadline, "{time:?} are not over");
+        }
+        Ok(())
+    });
+}
+
+/// Each has a socket of its own, though the address is the same.
+#[test]
+fn d13_the_deadline_of_one_connect_is_not_that_of_another() {
+    run(|| async {
+        let busy = Busy::at(LOOPBACK).await?;
+        let mut patient = pin!(TcpStream::connect_deadline(busy.address(), far().expect("a time")));
+        let mut tireless = pin!(TcpStream::connect(busy.address()));
+        assert!(poll_once(patient.as_mut()).is_pending());
+        assert!(poll_once(tireless.as_mut()).is_pending());
+        for time in TIMES.into_iter().take(6) {
+            assert_late(TcpStream::connect_timeout(busy.address(), time).await);
+        }
+        assert!(poll_once(patient.as_mut()).is_pending());
+        assert!(poll_once(tireless.as_mut()).is_pending());
+        assert_eq!(busy.callers(), 2);
+        Ok(())
+    });
+}
+
+/// However far away: it must not come out in the past.
+#[test]
+fn h7_a_connect_that_may_take_for_ever_waits() {
+    run(|| async {
+        let busy = Busy::at(LOOPBACK).await?;
+        let timeouts = [Duration::from_secs(1 << 34), Duration::from_secs(1 << 62), Duration::MAX];
+        for timeout in timeouts {
+            let mut connect = pin!(TcpStream::connect_timeout(busy.address(), timeout));
+            assert!(poll_once(connect.as_mut()).is_pending());
+            Timer::at(Reactor::global()?, Instant::now() + Duration::from_millis(20))?.await?;
+            assert!(poll_once(connect.as_mut()).is_pending());
+        }
+        Ok(())
+    });
+}
+
+/// The kernel asks again after a second, and then there is room. What passes in between are the
+/// deadlines of others, and whatever wakes a task for nothing.
+#[test]
+fn h4_a_connect_that_is_answered_in_time_connects() {
+    run(|| async {
+        let busy = Busy::at(LOOPBACK).await?;
+        let deadline = far().expect("a time");
+        let mut connect = pin!(TcpStream::connect_deadline(busy.address(), deadline));
+        for time in TIMES.into_iter().take(6) {
+            assert!(poll_once(connect.as_mut()).is_pending());
+            assert_late(TcpStream::connect_timeout(busy.address(), time).await);
+        }
+        busy.make_room()?;
+        let stream = connect.await?;
+        assert_eq!(stream.peer_addr()?, busy.address());
+        stream.write_all(b"hello").await
+    });
+}
