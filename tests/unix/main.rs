@@ -5,5 +5,13 @@
 //! and seen to be pending, and where time itself is the matter, it is bounded from below only.
 #![cfg(not(netpoll_loom))]
 
+mod address;
 mod boundary;
+mod connect;
+mod convert;
+mod descriptors;
+mod listener;
+mod os;
+mod queue;
 mod support;
+mod unlink;

@@ -46,8 +46,8 @@ pub fn send_with_fds(
 /// `recvmsg(2)` with room for descriptors: those that came are appended to `fds`, close-on-exec. Zero
 /// is the end of a stream, unless `bytes` is empty.
 ///
-/// Bytes that were sent with descriptors are never received together with those that were sent after
-/// them. Other control messages are passed over.
+/// On a stream, bytes that were sent with descriptors may be received together with those that went
+/// before, but never with those that come after. Other control messages are passed over.
 ///
 /// # Errors
 ///

@@ -42,6 +42,9 @@ impl UnixStream {
     /// [`read`](Self::read) with descriptors: those that came with the bytes are appended to `fds`,
     /// close-on-exec. They are whatever the peer chose to send, up to 253 in one call.
     ///
+    /// It stops after the bytes that descriptors were sent with, whatever follows. Bytes that were
+    /// sent before those may be read along with them.
+    ///
     /// Other ways to read take the bytes, and the descriptors that came with them are closed.
     ///
     /// # Errors

@@ -1,0 +1,31 @@
+//! What the tests ask of the system that neither the standard library nor the reactor offers.
+#![allow(unsafe_code)] // Foreign calls. The other modules of the tests have none.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+pub(crate) use libc::{EADDRINUSE, EBADF, ECONNREFUSED, EOPNOTSUPP, EPERM, EPROTOTYPE};
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Listens with room for `backlog` connections beside the first.
+pub(crate) fn listen(socket: &impl AsFd, backlog: i32) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(socket.as_fd().as_raw_fd(), backlog) }).map(drop)
+}
+
+/// Whether operations on it do not block.
+pub(crate) fn is_nonblocking(socket: &impl AsFd) -> io::Result<bool> {
+    // SAFETY: no pointers.
+    let flags = check(unsafe { libc::fcntl(socket.as_fd().as_raw_fd(), libc::F_GETFL) })?;
+    Ok(flags & libc::O_NONBLOCK != 0)
+}
+
+/// Whether it is closed in a program that this process becomes.
+pub(crate) fn is_close_on_exec(fd: &impl AsFd) -> io::Result<bool> {
+    // SAFETY: no pointers.
+    let flags = check(unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_GETFD) })?;
+    Ok(flags & libc::FD_CLOEXEC != 0)
+}

@@ -1,0 +1,199 @@
+//! The file of a listener: who made it removes it, once, when the listener is closed.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::net;
+use std::pin::pin;
+
+use netpoll_futures::{UnixListener, UnixStream};
+
+use crate::support::*;
+
+#[test]
+fn closing_removes_the_file() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        for _ in 0..3 {
+            let listener = UnixListener::bind(&path)?;
+            let _clone = listener.clone();
+            assert!(is_there(&path));
+            listener.close().await?;
+            assert!(!is_there(&path), "though there is a clone");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_last_clone_removes_the_file() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let listener = UnixListener::bind(&path)?;
+        let clone = listener.clone();
+        drop(listener);
+        assert!(is_there(&path), "a clone is left");
+        UnixStream::connect(&path).await?;
+        clone.accept().await?;
+        drop(clone);
+        assert!(!is_there(&path));
+        UnixListener::bind(&path)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_close_that_is_dropped_has_removed_the_file() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let listener = UnixListener::bind(directory.socket())?;
+        let _ = poll_once(pin!(listener.close()));
+        assert!(!is_there(&directory.socket()));
+        Ok(())
+    });
+}
+
+/// What is there by then is somebody else's.
+#[test]
+fn the_file_is_removed_once() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let first = UnixListener::bind(&path)?;
+        let clone = first.clone();
+        first.close().await?;
+        let second = UnixListener::bind(&path)?;
+        clone.set_unlink_on_close(true);
+        assert_closed(clone.close().await);
+        drop((first, clone));
+        assert!(is_there(&path));
+        UnixStream::connect(&path).await?;
+        second.accept().await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn the_file_stays_if_it_is_to() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let listener = UnixListener::bind(&path)?;
+        listener.clone().set_unlink_on_close(false);
+        listener.close().await?;
+        assert!(is_there(&path));
+        fs::remove_file(&path)?;
+        let listener = UnixListener::bind(&path)?;
+        listener.set_unlink_on_close(false);
+        drop(listener);
+        assert!(is_there(&path));
+        fs::remove_file(&path)?;
+        let listener = UnixListener::bind(&path)?;
+        listener.set_unlink_on_close(false);
+        listener.set_unlink_on_close(true);
+        drop(listener);
+        assert!(!is_there(&path));
+        Ok(())
+    });
+}
+
+/// A path that is in use stays in use.
+#[test]
+fn who_could_not_bind_removes_nothing() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let listener = UnixListener::bind(&path)?;
+        UnixListener::bind(&path).expect_err("it is taken");
+        UnixStream::connect(&path).await?;
+        listener.close().await?;
+        File::create(&path)?;
+        UnixListener::bind(&path).expect_err("it is a file");
+        assert!(is_there(&path));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_file_that_is_gone_already_is_as_good() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let listener = UnixListener::bind(&path)?;
+        fs::remove_file(&path)?;
+        listener.close().await
+    });
+}
+
+#[test]
+fn what_others_have_bound_stays() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        UnixListener::try_from(net::UnixListener::bind(&path)?)?.close().await?;
+        assert!(is_there(&path));
+        fs::remove_file(&path)?;
+        drop(UnixListener::try_from(OwnedFd::from(net::UnixListener::bind(&path)?))?);
+        assert!(is_there(&path));
+        Ok(())
+    });
+}
+
+#[test]
+fn what_others_have_bound_goes_if_it_is_to() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let listener = UnixListener::try_from(net::UnixListener::bind(&path)?)?;
+        listener.set_unlink_on_close(true);
+        listener.close().await?;
+        assert!(!is_there(&path));
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_given_away_stays() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let listener = net::UnixListener::try_from(UnixListener::bind(&path)?)?;
+        assert!(is_there(&path));
+        UnixStream::connect(&path).await?;
+        listener.accept()?;
+        drop(listener);
+        assert!(is_there(&path), "the standard library removes nothing");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_duplicate_given_away_changes_nothing() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let listener = UnixListener::bind(&path)?;
+        let duplicate = OwnedFd::try_from(listener.clone())?;
+        assert!(is_there(&path));
+        listener.close().await?;
+        assert!(!is_there(&path));
+        drop(duplicate);
+        Ok(())
+    });
+}
+
+/// An abstract name is no file's.
+#[test]
+fn an_abstract_name_has_no_file() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        File::create(&path)?;
+        let listener = UnixListener::bind(format!("\0{}", path.display()))?;
+        listener.set_unlink_on_close(true);
+        listener.close().await?;
+        assert!(is_there(&path));
+        Ok(())
+    });
+}
