@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use netpoll::{Direction, Interest, Reactor, Registration, Timer};
+use netpoll_futures::UnixListener;
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{in_a_child, wait_until_asleep};
@@ -210,5 +211,26 @@ fn a_child_makes_a_reactor_of_its_own() {
         assert!(poll_ready(&near, Direction::Read, &waker).is_pending());
         (&far).write_all(b"x").expect("room");
         turn_until(&parents, "an event", || waker.wakes() == 1);
+    });
+}
+
+/// A socket's file goes with who made it, and a child did not: not by a drop, and not by `close`.
+#[test]
+fn a_child_that_ends_a_listener_leaves_its_file() {
+    forking("fork::a_child_that_ends_a_listener_leaves_its_file", || {
+        let path = std::env::temp_dir().join(format!("netpoll-fork-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).expect("a free path");
+        let mut dropped = Some(listener.clone());
+
+        let code = in_a_child(|| {
+            let closed = futures::executor::block_on(listener.close());
+            drop(dropped.take());
+            bits([closed.is_ok(), path.exists()])
+        });
+
+        assert_eq!(code, 0b11);
+        drop(std::os::unix::net::UnixStream::connect(&path).expect("it listens"));
+        drop((listener, dropped));
+        assert!(!path.exists(), "the parent removes it");
     });
 }

@@ -16,6 +16,7 @@ mod half_close;
 mod linux;
 mod notifies;
 mod os;
+mod passing;
 mod reuse;
 mod seccomp;
 mod shutdown;

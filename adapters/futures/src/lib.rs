@@ -41,6 +41,8 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`TcpListener`] | [`accept`](TcpListener::accept), [`incoming`](TcpListener::incoming), `poll_accept`, `try_accept` | | three | `TryFrom` std and `OwnedFd`, both ways; `AsFd` |
 //! | [`TcpStream`] | `read`, `write`, `write_all`, `peek`, vectored, `try_*`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` | three | the same |
+//! | [`UnixListener`] | as TCP's, and [`set_unlink_on_close`](UnixListener::set_unlink_on_close) | | three | the same |
+//! | [`UnixStream`] | as TCP's, and [`pair`](UnixStream::pair), [`peer_cred`](UnixStream::peer_cred), [`send_with_fds`](UnixStream::send_with_fds), [`recv_with_fds`](UnixStream::recv_with_fds) | `AsyncRead`, `AsyncWrite` | three | the same |
 //!
 //! # Errors
 //!

@@ -1,0 +1,43 @@
+//! Descriptors that come where there is no room for them.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write, pipe};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+
+use netpoll::socket::{recv_with_fds, send_with_fds};
+use netpoll_tests::watched;
+
+use crate::os::{limit_descriptors, open_descriptors};
+use crate::stage::alone;
+
+/// The kernel passes on what fits and drops the rest, with a mark that is easily missed: part of a
+/// message is then taken for the whole. Here it is an error, and what had fitted is closed again.
+#[test]
+fn a_message_that_does_not_fit() {
+    watched(|| alone("passing::a_message_that_does_not_fit", no_room_for_all));
+}
+
+fn no_room_for_all() {
+    let (near, far) = UnixStream::pair().expect("a pair");
+    let (reader, mut writer) = pipe().expect("a pipe");
+    send_with_fds(near.as_fd(), b"three", &[reader.as_fd(); 3]).expect("they are on their way");
+    drop(reader);
+    let before = open_descriptors();
+    let next = File::open("/dev/null").expect("a descriptor").as_raw_fd();
+    // Room for one where the file was, and for none above.
+    let limit = limit_descriptors(u64::try_from(next).expect("a number") + 1);
+
+    let mut fds = Vec::new();
+    let error = recv_with_fds(far.as_fd(), &mut [0; 16], &mut fds).expect_err("no room");
+    assert!(error.to_string().contains("lost, all but 1"), "{error}");
+    assert!(fds.is_empty());
+
+    limit_descriptors(limit);
+    assert_eq!(open_descriptors(), before);
+    let error = writer.write_all(b"who has the other end?").expect_err("nobody");
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    send_with_fds(near.as_fd(), b"more", &[writer.as_fd()]).expect("it goes on");
+    assert_eq!(recv_with_fds(far.as_fd(), &mut [0; 16], &mut fds).expect("bytes"), 4);
+    assert_eq!(fds.len(), 1);
+}
