@@ -10,6 +10,7 @@ mod boundary;
 mod connect;
 mod convert;
 mod descriptors;
+mod half_close;
 mod listener;
 mod os;
 mod queue;

@@ -15,6 +15,9 @@ use crate::stream::Stream;
 /// A connection over a Unix socket: [`connect`](UnixStream::connect), [`pair`](UnixStream::pair). What
 /// it can do with its bytes is in [`Stream`].
 ///
+/// A peer that ends its reading, and does not close, breaks our writes; but where there is no room,
+/// the system has no event for that, and a write waits for its deadline, or for the peer to close.
+///
 /// ```
 /// use netpoll_futures::{UnixListener, UnixStream};
 ///
