@@ -1,9 +1,15 @@
-//! Internet addresses in the kernel's form.
+//! Addresses in the kernel's form: internet addresses both ways, and the names of Unix sockets as the
+//! kernel tells them.
 
+use std::ffi::OsStr;
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, offset_of};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net as unix;
 
+#[derive(Debug)]
 pub(super) struct Address {
     storage: MaybeUninit<libc::sockaddr_storage>,
     len: libc::socklen_t,
@@ -29,17 +35,44 @@ impl Address {
     }
 
     pub(super) fn to_std(&self) -> io::Result<SocketAddr> {
+        match self.family() {
+            libc::AF_INET => Ok(self.read::<libc::sockaddr_in>().to_std()),
+            libc::AF_INET6 => Ok(self.read::<libc::sockaddr_in6>().to_std()),
+            other => Err(of_family(other, "an internet address")),
+        }
+    }
+
+    /// The name of a Unix socket. One without a name is of no length.
+    pub(super) fn to_unix(&self) -> io::Result<unix::SocketAddr> {
+        let family = self.family();
+        if self.len > 0 && family != libc::AF_UNIX {
+            return Err(of_family(family, "that of a Unix socket"));
+        }
+        match self.path() {
+            [0, name @ ..] => unix::SocketAddr::from_abstract_name(name),
+            // It ends with a zero, unless it fills all the room there is.
+            path => {
+                let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
+                unix::SocketAddr::from_pathname(OsStr::from_bytes(path))
+            }
+        }
+    }
+
+    fn family(&self) -> libc::c_int {
         // SAFETY: it began as zeroes, which are a valid `sockaddr_storage`, and the kernel wrote
         // integers over them.
         let family = unsafe { self.storage.assume_init_ref() }.ss_family;
-        match libc::c_int::from(family) {
-            libc::AF_INET => Ok(self.read::<libc::sockaddr_in>().to_std()),
-            libc::AF_INET6 => Ok(self.read::<libc::sockaddr_in6>().to_std()),
-            other => {
-                let message = format!("an address of family {other} is not an internet address");
-                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-            }
-        }
+        libc::c_int::from(family)
+    }
+
+    /// What follows the family in the address of a Unix socket.
+    fn path(&self) -> &[u8] {
+        let len = size_of::<libc::sockaddr_un>().min(self.len as usize);
+        let begin = offset_of!(libc::sockaddr_un, sun_path).min(len);
+        let pointer = self.storage.as_ptr().cast::<u8>();
+        // SAFETY: the storage is larger than any `sockaddr_un`, and initialised.
+        let bytes = unsafe { std::slice::from_raw_parts(pointer, len) };
+        &bytes[begin..]
     }
 
     fn holding<T: Internet>(address: T) -> Self {
@@ -55,6 +88,11 @@ impl Address {
         // and such an address is integers only.
         unsafe { self.storage.as_ptr().cast::<T>().read() }
     }
+}
+
+fn of_family(family: libc::c_int, wanted: &str) -> io::Error {
+    let message = format!("an address of family {family} is not {wanted}");
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 /// The two shapes that lie in an [`Address`]: plain integers, no larger than its storage.
@@ -112,6 +150,8 @@ mod tests {
     #[test]
     fn another_family_is_an_error() {
         let error = Address::empty().to_std().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let error = Address::from(SocketAddr::from(([127, 0, 0, 1], 80))).to_unix().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 }

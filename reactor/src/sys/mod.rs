@@ -11,6 +11,7 @@
 
 mod address;
 mod control;
+mod datagram;
 mod epoll;
 mod eventfd;
 mod process;

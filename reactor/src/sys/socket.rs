@@ -23,6 +23,9 @@ use std::os::unix::net as unix;
 use std::time::Duration;
 
 use super::address::Address;
+pub use super::datagram::{
+    Origin, datagram, peek_from, recv_from, recv_from_spare, recv_measured, recv_spare,
+};
 use super::{check, check_len, owned, retry};
 
 pub use super::control::{recv_with_fds, send_with_fds};

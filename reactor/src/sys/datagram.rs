@@ -1,0 +1,155 @@
+//! Datagrams: each is received whole or cut off, together with where it came from.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net as unix;
+
+use super::address::Address;
+use super::{check, check_len, owned, retry};
+
+/// Where a datagram came from, as the kernel says it.
+#[derive(Debug)]
+pub struct Origin(Address);
+
+impl Origin {
+    /// The sender's internet address.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is of another family.
+    pub fn internet(&self) -> io::Result<SocketAddr> {
+        self.0.to_std()
+    }
+
+    /// The sender's name as a Unix socket, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is of another family.
+    pub fn unix(&self) -> io::Result<unix::SocketAddr> {
+        self.0.to_unix()
+    }
+}
+
+/// A UDP socket of the family of `address`. `socket(2)`
+pub fn datagram(address: &SocketAddr) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers.
+    check(unsafe { libc::socket(Address::family_of(address), kind, 0) }).map(owned)
+}
+
+/// `recvfrom(2)`: a datagram, or the beginning of one that is longer than `buffer`.
+pub fn recv_from(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
+    receive(fd, buffer, 0)
+}
+
+/// `recvfrom(2)` with `MSG_PEEK`: what it returns stays to be received.
+pub fn peek_from(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
+    receive(fd, buffer, libc::MSG_PEEK)
+}
+
+/// `recvfrom(2)` with `MSG_TRUNC`: the length is that of the datagram, also where `buffer` is shorter
+/// and has its beginning. For datagram sockets; a stream's bytes it would discard.
+pub fn recv_measured(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
+    receive(fd, buffer, libc::MSG_TRUNC)
+}
+
+fn receive(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: libc::c_int,
+) -> io::Result<(usize, Origin)> {
+    let (room, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    retry(|| {
+        let mut from = Address::empty();
+        let (name, name_len) = from.as_mut_ptrs();
+        // SAFETY: the kernel writes at most `len` bytes to `room`; `name` is to room for any address,
+        // and `name_len` says how much.
+        let received = unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, flags, name, name_len) };
+        check_len(received).map(|len| (len, Origin(from)))
+    })
+}
+
+/// `recv(2)` to the end of `buffer`, into the capacity that it has to spare. Returns how much longer
+/// that made it.
+pub fn recv_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let spare = buffer.spare_capacity_mut();
+    let (room, len) = (spare.as_mut_ptr().cast(), spare.len());
+    // SAFETY: the kernel writes at most `len` bytes to `room`.
+    let len = retry(|| check_len(unsafe { libc::recv(fd.as_raw_fd(), room, len, 0) }))?;
+    let filled = buffer.len() + len;
+    // SAFETY: the kernel wrote these `len` bytes, which lie in the capacity.
+    unsafe { buffer.set_len(filled) };
+    Ok(len)
+}
+
+/// As [`recv_spare`], with where it came from. `recvfrom(2)`
+pub fn recv_from_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<(usize, Origin)> {
+    let spare = buffer.spare_capacity_mut();
+    let (room, len) = (spare.as_mut_ptr().cast(), spare.len());
+    let (len, origin) = retry(|| {
+        let mut from = Address::empty();
+        let (name, name_len) = from.as_mut_ptrs();
+        // SAFETY: the kernel writes at most `len` bytes to `room`; `name` is to room for any address,
+        // and `name_len` says how much.
+        let received = unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, 0, name, name_len) };
+        check_len(received).map(|len| (len, Origin(from)))
+    })?;
+    let filled = buffer.len() + len;
+    // SAFETY: the kernel wrote these `len` bytes, which lie in the capacity.
+    unsafe { buffer.set_len(filled) };
+    Ok((len, origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn a_new_one_blocks_nobody() {
+        let address = "[::1]:0".parse().unwrap();
+        let socket = datagram(&address).unwrap();
+        let nothing = recv_from(socket.as_fd(), &mut [0; 8]).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn the_sender_and_the_length_are_told() {
+        let [near, far] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut buffer = [0; 4];
+        let mut vec = Vec::with_capacity(8);
+        vec.extend_from_slice(b"> ");
+        for _ in 0..3 {
+            far.send_to(b"hello", near.local_addr().unwrap()).unwrap();
+        }
+        let (len, origin) = peek_from(near.as_fd(), &mut buffer).unwrap();
+        assert_eq!((len, origin.internet().unwrap()), (4, far.local_addr().unwrap()));
+        assert_eq!(recv_from(near.as_fd(), &mut buffer).unwrap().0, 4);
+        assert_eq!(recv_measured(near.as_fd(), &mut buffer).unwrap().0, 5);
+        assert_eq!(recv_spare(near.as_fd(), &mut vec).unwrap(), 5);
+        assert_eq!(vec, b"> hello");
+    }
+
+    #[test]
+    fn unix_sockets_are_told_apart() {
+        let near = UnixDatagram::unbound().unwrap();
+        let name = format!("netpoll-datagram-{}", std::process::id());
+        let name = unix::SocketAddr::from_abstract_name(name).unwrap();
+        let far = UnixDatagram::bind_addr(&name).unwrap();
+        near.connect_addr(&name).unwrap();
+        near.send(b"from nobody").unwrap();
+        let mut vec = Vec::with_capacity(4);
+        let (len, origin) = recv_from_spare(far.as_fd(), &mut vec).unwrap();
+        assert_eq!((len, &vec[..]), (4, &b"from"[..]));
+        assert!(origin.unix().unwrap().is_unnamed());
+        assert!(origin.internet().is_err());
+        far.send_to_addr(b"to itself", &name).unwrap();
+        let (_, origin) = recv_from(far.as_fd(), &mut [0; 4]).unwrap();
+        assert_eq!(origin.unix().unwrap().as_abstract_name(), name.as_abstract_name());
+    }
+}
