@@ -43,6 +43,7 @@
 //! | [`TcpStream`] | `read`, `write`, `write_all`, `peek`, vectored, `try_*`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` | three | the same |
 //! | [`UnixListener`] | as TCP's, and [`set_unlink_on_close`](UnixListener::set_unlink_on_close) | | three | the same |
 //! | [`UnixStream`] | as TCP's, and [`pair`](UnixStream::pair), [`peer_cred`](UnixStream::peer_cred), [`send_with_fds`](UnixStream::send_with_fds), [`recv_with_fds`](UnixStream::recv_with_fds) | `AsyncRead`, `AsyncWrite` | three | the same |
+//! | [`UdpSocket`], [`UnixDatagram`] | `recv`, `recv_from`, `recv_msg`, `peek`, `send`, `send_to`, `connect`, `try_*`, `poll_*`, `readable`, `writable` | | three | the same |
 //!
 //! # Errors
 //!
@@ -67,6 +68,7 @@
 
 mod address;
 mod backoff;
+mod datagram;
 mod in_order;
 mod listener;
 mod off_thread;
@@ -75,10 +77,12 @@ mod partial;
 mod socket_file;
 mod stream;
 mod tcp;
+mod udp;
 mod unix;
 
 pub use address::{Addresses, ToSocketAddrs};
 pub use backoff::Backoff;
+pub use datagram::{Datagram, DatagramSocket, Message};
 pub use listener::{Incoming, Listener, ListenerSocket};
 pub use netpoll::socket::{Credentials, KeepAlive};
 pub use netpoll::{
@@ -88,4 +92,5 @@ pub use netpoll::{
 pub use partial::{PartialWrite, bytes_written};
 pub use stream::{Stream, StreamSocket};
 pub use tcp::{TcpListener, TcpStream};
-pub use unix::{UnixListener, UnixStream};
+pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixListener, UnixStream};

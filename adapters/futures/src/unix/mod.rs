@@ -6,9 +6,12 @@ mod convert;
 mod descriptors;
 mod listen;
 mod options;
+mod datagram;
+mod stream;
 
 use std::os::unix::net;
 
+use crate::datagram::Datagram;
 use crate::listener::Listener;
 use crate::stream::Stream;
 
@@ -47,3 +50,20 @@ pub type UnixStream = Stream<net::UnixStream>;
 
 /// A Unix socket that accepts connections: [`bind`](UnixListener::bind), and see [`Listener`].
 pub type UnixListener = Listener<net::UnixListener>;
+
+/// A Unix socket for datagrams. What it can do with them is in [`Datagram`].
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use netpoll_futures::UnixDatagram;
+///
+/// let log = UnixDatagram::bind("/run/example/log")?;
+/// let program = UnixDatagram::unbound()?;
+/// program.send_to(b"started", "/run/example/log").await?;
+/// let mut buffer = [0; 1500];
+/// let (len, _) = log.recv_from(&mut buffer).await?;
+/// assert_eq!(&buffer[..len], b"started");
+/// # Ok(())
+/// # }
+/// ```
+pub type UnixDatagram = Datagram<net::UnixDatagram>;

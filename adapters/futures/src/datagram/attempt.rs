@@ -1,0 +1,78 @@
+//! The datagram socket now, or not at all: what would wait fails with `WouldBlock`.
+
+use std::io;
+
+use netpoll::{Direction, socket};
+
+use super::{Datagram, DatagramSocket, Message, measured, with_sender};
+
+/// These ask nobody whose turn it is.
+impl<S: DatagramSocket> Datagram<S> {
+    /// [`recv`](Self::recv) now, or `WouldBlock`.
+    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive_now("recv", |socket| socket::recv(socket.as_fd(), buffer))
+    }
+
+    /// [`recv_from`](Self::recv_from) now, or `WouldBlock`.
+    pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
+        let recv = |socket: &S| with_sender::<S>(socket::recv_from(socket.as_fd(), buffer));
+        self.receive_now("recv", recv)
+    }
+
+    /// [`recv_msg`](Self::recv_msg) now, or `WouldBlock`.
+    pub fn try_recv_msg(&self, buffer: &mut [u8]) -> io::Result<Message<S::Address>> {
+        self.receive_now("recv", |socket| measured(socket, buffer))
+    }
+
+    /// [`recv_buf`](Self::recv_buf) now, or `WouldBlock`.
+    pub fn try_recv_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        self.receive_now("recv", |socket| socket::recv_spare(socket.as_fd(), buffer))
+    }
+
+    /// [`recv_buf_from`](Self::recv_buf_from) now, or `WouldBlock`.
+    pub fn try_recv_buf_from(&self, buffer: &mut Vec<u8>) -> io::Result<(usize, S::Address)> {
+        let recv = |socket: &S| with_sender::<S>(socket::recv_from_spare(socket.as_fd(), buffer));
+        self.receive_now("recv", recv)
+    }
+
+    /// [`peek`](Self::peek) now, or `WouldBlock`.
+    pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive_now("peek", |socket| socket::peek(socket.as_fd(), buffer))
+    }
+
+    /// [`peek_from`](Self::peek_from) now, or `WouldBlock`.
+    pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
+        let peek = |socket: &S| with_sender::<S>(socket::peek_from(socket.as_fd(), buffer));
+        self.receive_now("peek", peek)
+    }
+
+    /// [`send`](Self::send) now, or `WouldBlock`.
+    pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        let send = |socket: &S| socket::send(socket.as_fd(), datagram);
+        self.explain("send", self.try_io(Direction::Write, send))
+    }
+
+    /// [`send_to_addr`](Self::send_to_addr) now, or `WouldBlock`.
+    pub fn try_send_to_addr(&self, datagram: &[u8], to: &S::Address) -> io::Result<usize> {
+        let send = |socket: &S| socket.send_one_to(datagram, to);
+        self.explain_to(to, self.try_io(Direction::Write, send))
+    }
+
+    /// Any operation on the socket, if the direction is ready. See
+    /// [`Registration::try_io`](netpoll::Registration::try_io).
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration().try_io(direction, operation)
+    }
+
+    fn receive_now<R>(
+        &self,
+        operation: &'static str,
+        receive: impl FnOnce(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.explain(operation, self.try_io(Direction::Read, receive))
+    }
+}

@@ -1,0 +1,281 @@
+//! UDP: binding, connecting, options and conversions. What a socket does with its datagrams is in
+//! [`Datagram`].
+
+use std::io;
+use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll};
+
+use netpoll::OpError;
+use netpoll::socket::{self, Origin};
+
+use crate::address::ToSocketAddrs;
+use crate::datagram::{Datagram, DatagramSocket};
+
+/// A UDP socket. What it can do with its datagrams is in [`Datagram`].
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// let socket = netpoll_futures::UdpSocket::bind("127.0.0.1:7000").await?;
+/// let mut buffer = [0; 1500];
+/// loop {
+///     let (len, from) = socket.recv_from(&mut buffer).await?;
+///     socket.send_to(&buffer[..len], from).await?;
+/// }
+/// # }
+/// ```
+pub type UdpSocket = Datagram<net::UdpSocket>;
+
+impl DatagramSocket for net::UdpSocket {
+    type Address = SocketAddr;
+
+    fn make_nonblocking(&self) -> io::Result<()> {
+        self.set_nonblocking(true)
+    }
+
+    fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
+        self.send_to(datagram, to)
+    }
+
+    fn own_address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    fn peer_address(&self) -> io::Result<SocketAddr> {
+        self.peer_addr()
+    }
+
+    fn sender(origin: &Origin) -> io::Result<SocketAddr> {
+        origin.internet()
+    }
+
+    fn name(address: &SocketAddr) -> String {
+        address.to_string()
+    }
+}
+
+impl UdpSocket {
+    /// Binds to the first address that can be bound. Port 0 takes a free one; see
+    /// [`local_addr`](Self::local_addr).
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the first address tried, or the name that could not be looked up.
+    pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        let addresses = addresses.to_addresses().resolve(None).await?;
+        let bound = first_of(&addresses, "bind", |address| {
+            let socket = socket::datagram(address)?;
+            socket::bind(socket.as_fd(), address)?;
+            Ok(socket)
+        })?;
+        Self::register(bound.into())
+    }
+
+    /// Connects to the first address that can be connected to: [`send`](Self::send) sends there, and
+    /// only what comes from there is received. It may be connected anew at any time.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), or an [`OpError`] with the first address tried, or the name that
+    /// could not be looked up.
+    pub async fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
+        let addresses = addresses.to_addresses().resolve(None).await?;
+        self.check_open()?;
+        let socket = self.registration().get_ref();
+        first_of(&addresses, "connect", |address| socket.connect(address))
+    }
+
+    /// Sends a datagram to the first of the addresses, as soon as there is room; of several, to the
+    /// first of the socket's own family. See [`send_to_addr`](Self::send_to_addr).
+    ///
+    /// # Errors
+    ///
+    /// As for every [datagram](Datagram#errors), or that the name could not be looked up.
+    pub async fn send_to(
+        &self,
+        datagram: &[u8],
+        addresses: impl ToSocketAddrs,
+    ) -> io::Result<usize> {
+        let addresses = addresses.to_addresses().resolve(None).await?;
+        let to = match &addresses[..] {
+            [only] => *only,
+            several => self.reachable(several),
+        };
+        self.send_to_addr(datagram, &to).await
+    }
+
+    /// [`send_to`](Self::send_to) now, or `WouldBlock`.
+    pub fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
+        self.try_send_to_addr(datagram, &to)
+    }
+
+    /// [`send_to`](Self::send_to) for those who poll.
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        datagram: &[u8],
+        to: SocketAddr,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send_to_addr(cx, datagram, &to)
+    }
+
+    /// Joins a group, on the interface with this address; on any, if that is unspecified.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the group, around what `setsockopt(2)` says.
+    pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        let joined = self.registration().get_ref().join_multicast_v4(&group, &interface);
+        joined.map_err(|error| OpError::wrap("join", group, error))
+    }
+
+    /// Joins a group, on the interface with this index; on any, if that is 0.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the group, around what `setsockopt(2)` says.
+    pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        let joined = self.registration().get_ref().join_multicast_v6(group, interface);
+        joined.map_err(|error| OpError::wrap("join", group, error))
+    }
+
+    /// Leaves a group that was [joined](Self::join_multicast_v4).
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the group, around what `setsockopt(2)` says.
+    pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        let left = self.registration().get_ref().leave_multicast_v4(&group, &interface);
+        left.map_err(|error| OpError::wrap("leave", group, error))
+    }
+
+    /// Leaves a group that was [joined](Self::join_multicast_v6).
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the group, around what `setsockopt(2)` says.
+    pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        let left = self.registration().get_ref().leave_multicast_v6(group, interface);
+        left.map_err(|error| OpError::wrap("leave", group, error))
+    }
+
+    /// Which of several addresses is of the socket's own family; the first, if none is.
+    fn reachable(&self, several: &[SocketAddr]) -> SocketAddr {
+        let is_v4 = self.local_addr().ok().map(|own| own.is_ipv4());
+        let of_family = several.iter().find(|address| Some(address.is_ipv4()) == is_v4);
+        *of_family.unwrap_or(&several[0])
+    }
+}
+
+/// Each fails with what `getsockopt(2)` or `setsockopt(2)` says; after [`close`](UdpSocket::close)
+/// that is `EBADF`.
+impl UdpSocket {
+    /// `SO_BROADCAST`: off, unless it was turned on.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.registration().get_ref().broadcast()
+    }
+
+    /// `SO_BROADCAST`: whether it may send to broadcast addresses.
+    pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.registration().get_ref().set_broadcast(on)
+    }
+
+    /// `IP_TTL`
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.registration().get_ref().ttl()
+    }
+
+    /// `IP_TTL`
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.registration().get_ref().set_ttl(ttl)
+    }
+
+    /// `IP_MULTICAST_LOOP`
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        self.registration().get_ref().multicast_loop_v4()
+    }
+
+    /// `IP_MULTICAST_LOOP`: whether this host receives what it sends to a group it is in.
+    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
+        self.registration().get_ref().set_multicast_loop_v4(on)
+    }
+
+    /// `IP_MULTICAST_TTL`
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        self.registration().get_ref().multicast_ttl_v4()
+    }
+
+    /// `IP_MULTICAST_TTL`: how many networks away a group may be; 1 is this one.
+    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
+        self.registration().get_ref().set_multicast_ttl_v4(ttl)
+    }
+
+    /// `IPV6_MULTICAST_LOOP`
+    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
+        self.registration().get_ref().multicast_loop_v6()
+    }
+
+    /// `IPV6_MULTICAST_LOOP`: whether this host receives what it sends to a group it is in.
+    pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
+        self.registration().get_ref().set_multicast_loop_v6(on)
+    }
+
+    /// `SO_ERROR`, which reading it clears.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.registration().get_ref().take_error()
+    }
+}
+
+/// What comes of the first address with which it works, or else the error of the first one tried.
+fn first_of<T>(
+    addresses: &[SocketAddr],
+    operation: &'static str,
+    attempt: impl Fn(&SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut first_error = None;
+    for address in addresses {
+        match attempt(address) {
+            Ok(done) => return Ok(done),
+            Err(error) => {
+                first_error.get_or_insert_with(|| OpError::wrap(operation, address, error));
+            }
+        }
+    }
+    Err(first_error.expect("resolving yields at least one address"))
+}
+
+/// It is made non-blocking.
+impl TryFrom<net::UdpSocket> for UdpSocket {
+    type Error = io::Error;
+
+    fn try_from(socket: net::UdpSocket) -> io::Result<Self> {
+        Self::adopt(socket)
+    }
+}
+
+/// It is made non-blocking.
+impl TryFrom<OwnedFd> for UdpSocket {
+    type Error = io::Error;
+
+    fn try_from(fd: OwnedFd) -> io::Result<Self> {
+        Self::adopt(fd.into())
+    }
+}
+
+/// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
+impl TryFrom<UdpSocket> for net::UdpSocket {
+    type Error = io::Error;
+
+    fn try_from(socket: UdpSocket) -> io::Result<Self> {
+        socket.give_back()
+    }
+}
+
+/// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
+impl TryFrom<UdpSocket> for OwnedFd {
+    type Error = io::Error;
+
+    fn try_from(socket: UdpSocket) -> io::Result<Self> {
+        socket.give_back().map(Into::into)
+    }
+}

@@ -1,0 +1,199 @@
+//! Datagrams over Unix sockets: names and conversions. What a socket does with its datagrams is in
+//! [`Datagram`].
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+use std::task::{Context, Poll};
+
+use netpoll::OpError;
+use netpoll::socket::{self, Origin};
+
+use super::UnixDatagram;
+use crate::datagram::DatagramSocket;
+
+impl DatagramSocket for net::UnixDatagram {
+    type Address = SocketAddr;
+
+    fn make_nonblocking(&self) -> io::Result<()> {
+        self.set_nonblocking(true)
+    }
+
+    fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
+        self.send_to_addr(datagram, to)
+    }
+
+    fn own_address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    fn peer_address(&self) -> io::Result<SocketAddr> {
+        self.peer_addr()
+    }
+
+    fn sender(origin: &Origin) -> io::Result<SocketAddr> {
+        origin.unix()
+    }
+
+    fn name(address: &SocketAddr) -> String {
+        format!("{address:?}")
+    }
+}
+
+impl UnixDatagram {
+    /// Binds to a path, at which a socket is made. Nobody removes it: neither
+    /// [`close`](Self::close) nor a drop, as in Go and in the standard library. Where one is left of
+    /// an earlier run, binding fails with `EADDRINUSE` until it is removed.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the path: also if it is too long (107 bytes) or has a zero in it.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::bind_addr(&at_path("bind", path.as_ref())?)
+    }
+
+    /// Binds to an address: a path, or an abstract name, which is free again when the socket is
+    /// closed (see `std::os::linux::net::SocketAddrExt`).
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the address.
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        let bound = net::UnixDatagram::bind_addr(address);
+        Self::adopt(bound.map_err(|error| failed("bind", address, error))?)
+    }
+
+    /// One without a name: it can send, and receive from whom it is connected to if that is so
+    /// mutually.
+    ///
+    /// # Errors
+    ///
+    /// What `socket(2)` says.
+    pub fn unbound() -> io::Result<Self> {
+        net::UnixDatagram::unbound().and_then(Self::adopt)
+    }
+
+    /// Two without names that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// What `socketpair(2)` says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (near, far) = net::UnixDatagram::pair()?;
+        Ok((Self::adopt(near)?, Self::adopt(far)?))
+    }
+
+    /// Connects to the socket at a path: [`send`](Self::send) sends there, and only what comes from
+    /// there is received. It may be connected anew at any time.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), or an [`OpError`] with the path.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.connect_addr(&at_path("connect", path.as_ref())?)
+    }
+
+    /// [`connect`](Self::connect) to an address: a path or an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), or an [`OpError`] with the address.
+    pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        self.check_open()?;
+        let connected = self.registration().get_ref().connect_addr(address);
+        connected.map_err(|error| failed("connect", address, error))
+    }
+
+    /// Sends a datagram to the socket at a path, as soon as there is room. See
+    /// [`send_to_addr`](Self::send_to_addr).
+    ///
+    /// # Errors
+    ///
+    /// As for every [datagram](crate::Datagram#errors), or that there is no such path.
+    pub async fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        let to = at_path("send", path.as_ref())?;
+        self.send_to_addr(datagram, &to).await
+    }
+
+    /// [`send_to`](Self::send_to) now, or `WouldBlock`.
+    pub fn try_send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.try_send_to_addr(datagram, &at_path("send", path.as_ref())?)
+    }
+
+    /// [`send_to`](Self::send_to) for those who poll.
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        datagram: &[u8],
+        path: impl AsRef<Path>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send_to_addr(cx, datagram, &at_path("send", path.as_ref())?)
+    }
+
+    /// Ends receiving, sending or both, for all clones. The descriptor stays open. Receiving what is
+    /// not there is an end then: 0, at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.check_open()?;
+        socket::shutdown(self.registration().as_fd(), how)
+    }
+
+    /// `SO_ERROR`, which reading it clears.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt(2)` says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.registration().get_ref().take_error()
+    }
+}
+
+fn at_path(operation: &'static str, path: &Path) -> io::Result<SocketAddr> {
+    let address = SocketAddr::from_pathname(path);
+    address.map_err(|error| OpError::wrap(operation, path.display(), error))
+}
+
+fn failed(operation: &'static str, address: &SocketAddr, error: io::Error) -> io::Error {
+    OpError::wrap(operation, net::UnixDatagram::name(address), error)
+}
+
+/// It is made non-blocking.
+impl TryFrom<net::UnixDatagram> for UnixDatagram {
+    type Error = io::Error;
+
+    fn try_from(socket: net::UnixDatagram) -> io::Result<Self> {
+        Self::adopt(socket)
+    }
+}
+
+/// It is made non-blocking.
+impl TryFrom<OwnedFd> for UnixDatagram {
+    type Error = io::Error;
+
+    fn try_from(fd: OwnedFd) -> io::Result<Self> {
+        Self::adopt(fd.into())
+    }
+}
+
+/// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
+impl TryFrom<UnixDatagram> for net::UnixDatagram {
+    type Error = io::Error;
+
+    fn try_from(socket: UnixDatagram) -> io::Result<Self> {
+        socket.give_back()
+    }
+}
+
+/// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
+impl TryFrom<UnixDatagram> for OwnedFd {
+    type Error = io::Error;
+
+    fn try_from(socket: UnixDatagram) -> io::Result<Self> {
+        socket.give_back().map(Into::into)
+    }
+}
