@@ -39,7 +39,8 @@ use crate::order::Order;
 /// the socket, which goes on:
 ///
 /// - `ECONNREFUSED`: nobody received an *earlier* datagram of a connected UDP socket. It is reported
-///   once, by whatever operation comes next; a send that reports it has sent nothing.
+///   once, by whatever operation comes next; a send that reports it has sent nothing. A connected Unix
+///   socket whose peer is closed says so at once, and the kernel disconnects it.
 /// - `EMSGSIZE`: too long for one datagram. Nothing was sent.
 /// - `EDESTADDRREQ` (UDP) or `ENOTCONN` (Unix): [`send`](Self::send) without
 ///   [`connect`](crate::UdpSocket::connect).
@@ -77,7 +78,7 @@ impl<A> Message<A> {
 /// here, and nowhere else.
 pub trait DatagramSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
     /// Where its peers are, and itself.
-    type Address: fmt::Debug;
+    type Address: fmt::Debug + Clone + Send + Sync + 'static;
 
     #[doc(hidden)]
     fn make_nonblocking(&self) -> io::Result<()>;

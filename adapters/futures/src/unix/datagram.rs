@@ -132,8 +132,9 @@ impl UnixDatagram {
         self.poll_send_to_addr(cx, datagram, &at_path("send", path.as_ref())?)
     }
 
-    /// Ends receiving, sending or both, for all clones. The descriptor stays open. Receiving what is
-    /// not there is an end then: 0, at once.
+    /// Ends receiving, sending or both, for all clones: what is sent then fails with `EPIPE`, on this
+    /// side or the peer's. A receive that finds nothing waits all the same; that is how Linux has it
+    /// for datagrams, and what [`close`](Self::close) and deadlines are for.
     ///
     /// # Errors
     ///

@@ -1,0 +1,18 @@
+//! Datagram sockets: what they have in common for both families under several executors, and what
+//! each has for itself.
+//!
+//! No test depends on UDP having room for more than a hundred small datagrams, which it would drop
+//! without a word.
+#![cfg(not(netpoll_loom))]
+
+mod close;
+mod convert;
+mod deadline;
+mod demand;
+mod full;
+mod lengths;
+mod order;
+mod poll;
+mod support;
+mod udp;
+mod unix;
