@@ -51,7 +51,8 @@
 //! [`DeadlineExceeded`] inside, a socket that was closed on this side is [`Closed`]; test with
 //! [`is_deadline_exceeded`] and [`is_closed`]. What `bind`, `connect` and `accept` fail with carries
 //! the operation and the address ([`OpError`]); [`raw_os_error`] finds the errno in it. Reading and
-//! writing return the system's error as it is.
+//! writing return the system's error as it is; receiving and sending datagrams put the operation and
+//! an address around it.
 //!
 //! # Order
 //!

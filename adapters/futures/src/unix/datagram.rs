@@ -109,6 +109,11 @@ impl UnixDatagram {
     /// Sends a datagram to the socket at a path, as soon as there is room. See
     /// [`send_to_addr`](Self::send_to_addr).
     ///
+    /// Where that socket is slow to receive, [`connect`](Self::connect) to it and
+    /// [`send`](Self::send): the kernel knows only of a connected socket what it waits for. Of others
+    /// it says after every failed send that there is room, and so a send that waits for another's
+    /// room is tried again and again. (It is polled each time, and does not block its executor.)
+    ///
     /// # Errors
     ///
     /// As for every [datagram](crate::Datagram#errors), or that there is no such path.
