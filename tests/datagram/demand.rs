@@ -1,13 +1,15 @@
 //! golang/go#17249: sending is no event, unless somebody waits for room.
 
+use std::fs;
 use std::io;
-use std::net::UdpSocket;
-use std::os::unix::net::UnixDatagram;
+use std::net;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net as unix;
 use std::time::Duration;
 
 use futures::FutureExt;
 use netpoll::{Interest, Reactor, Registration};
-use netpoll_futures::Datagram;
+use netpoll_futures::{Datagram, UdpSocket, UnixDatagram};
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::support::*;
@@ -54,7 +56,7 @@ fn events_of_sending<S: Family>(
 #[test]
 fn sending_a_thousand_over_udp_is_no_event() {
     watched(|| {
-        let (reactor, near, far) = sender::<UdpSocket>().expect("sockets");
+        let (reactor, near, far) = sender::<net::UdpSocket>().expect("sockets");
         assert_eq!(events_of_sending(&reactor, &near, &far).expect("no error"), 0);
         assert_eq!(reactor.metrics().registrations, 1, "of which it would have heard");
     });
@@ -63,7 +65,7 @@ fn sending_a_thousand_over_udp_is_no_event() {
 #[test]
 fn sending_a_thousand_over_a_unix_socket_is_no_event() {
     watched(|| {
-        let (reactor, near, far) = sender::<UnixDatagram>().expect("sockets");
+        let (reactor, near, far) = sender::<unix::UnixDatagram>().expect("sockets");
         assert_eq!(events_of_sending(&reactor, &near, &far).expect("no error"), 0);
     });
 }
@@ -73,7 +75,7 @@ fn sending_a_thousand_over_a_unix_socket_is_no_event() {
 fn only_a_send_that_waits_is_told() {
     watched(|| {
         let show = || -> io::Result<()> {
-            let (reactor, near, far) = sender::<UnixDatagram>()?;
+            let (reactor, near, far) = sender::<unix::UnixDatagram>()?;
             for _ in 0..3 {
                 fill(&near)?;
                 let waker = CountingWaker::new();
@@ -94,12 +96,52 @@ fn only_a_send_that_waits_is_told() {
     });
 }
 
+/// What the kernel says of every epoll of this process: what it is asked of a descriptor.
+fn asked_of(socket: &impl AsRawFd) -> io::Result<Vec<u32>> {
+    let number = socket.as_raw_fd().to_string();
+    let mut asked = Vec::new();
+    for entry in fs::read_dir("/proc/self/fdinfo")? {
+        // What other tests have closed meanwhile says nothing.
+        let Ok(info) = fs::read_to_string(entry?.path()) else { continue };
+        for line in info.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let ["tfd:", target, "events:", events, ..] = words[..]
+                && target == number
+            {
+                asked.push(u32::from_str_radix(events, 16).expect("a set of events"));
+            }
+        }
+    }
+    Ok(asked)
+}
+
+/// However they were made, the sockets of the global reactor are among these.
+#[test]
+fn every_socket_is_asked_for_what_comes_and_not_for_room() {
+    run(|| async {
+        let (near, far) = unix::UnixDatagram::pair()?;
+        let udp = UdpSocket::bind(LOOPBACK).await?;
+        let adopted = UdpSocket::try_from(net::UdpSocket::bind(LOOPBACK)?)?;
+        let unbound = UnixDatagram::unbound()?;
+        let adopted_unix = UnixDatagram::try_from(near)?;
+        let numbers = [&udp.as_fd(), &adopted.as_fd(), &unbound.as_fd(), &adopted_unix.as_fd()];
+        for number in numbers {
+            let asked = asked_of(number)?;
+            let [events] = asked[..] else { panic!("asked {} times", asked.len()) };
+            assert_ne!(events & libc::EPOLLIN as u32, 0, "{events:x}");
+            assert_eq!(events & libc::EPOLLOUT as u32, 0, "{events:x}");
+        }
+        drop(far);
+        Ok(())
+    });
+}
+
 /// What comes is an event, or the others would show nothing.
 #[test]
 fn what_is_received_is_an_event() {
     watched(|| {
         let show = || -> io::Result<()> {
-            let (reactor, near, far) = sender::<UdpSocket>()?;
+            let (reactor, near, far) = sender::<net::UdpSocket>()?;
             assert_eq!(events(&reactor)?, 0);
             far.try_send(b"datagram")?;
             assert_eq!(events(&reactor)?, 1);
