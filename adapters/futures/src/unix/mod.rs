@@ -3,11 +3,10 @@
 mod address;
 mod connect;
 mod convert;
+mod datagram;
 mod descriptors;
 mod listen;
 mod options;
-mod datagram;
-mod stream;
 
 use std::os::unix::net;
 
