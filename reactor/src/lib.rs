@@ -47,6 +47,8 @@
 //! use       = operation | deadline | assume_ready          any number at once, from any task
 //! operation = try_io | poll_io | io                        or, for a stream's bytes, try_transfer ...
 //!           | ( poll_ready | ready )  system call  [ clear_ready if it said WouldBlock ]
+//!           | try_io_checked | poll_io_checked | io_checked    if its WouldBlock is no proof
+//!           | ( poll_level | level )  system call
 //! deadline  = set_deadline | set_read_deadline | set_write_deadline
 //! ```
 //!
@@ -140,5 +142,5 @@ pub use error::{
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
 pub use registration::{Closing, Readiness, Registration};
-pub use sys::socket;
+pub use sys::{descriptor, socket};
 pub use timer::Timer;

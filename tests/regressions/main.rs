@@ -13,6 +13,7 @@ mod demand;
 mod errors;
 mod fork;
 mod half_close;
+mod level;
 mod linux;
 mod notifies;
 mod os;

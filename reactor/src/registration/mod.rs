@@ -5,6 +5,8 @@
 
 mod close;
 mod deadline;
+mod demand;
+mod level;
 mod operation;
 
 use std::io;
@@ -106,6 +108,19 @@ impl<T: AsFd> Registration<T> {
     #[must_use]
     pub fn get_ref(&self) -> &T {
         self.io.as_ref().expect("only into_inner takes it")
+    }
+
+    /// The registered object, for who has the registration to himself. It must stay the descriptor
+    /// that was registered: another put into its place is watched by nobody.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut T {
+        self.io.as_mut().expect("only into_inner takes it")
+    }
+
+    /// What epoll is asked for.
+    #[must_use]
+    pub fn interest(&self) -> Interest {
+        self.interest
     }
 
     /// The reactor that watches it.

@@ -188,6 +188,13 @@ impl<T: AsFd> Registration<T> {
     fn waited(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
         if status == Status::Pending && self.is_on_demand(direction) {
             self.demand.rises(|| self.ask_for(Interest::Both));
+    pub(super) fn waited(
+        &self,
+        direction: Direction,
+        status: Status,
+    ) -> Poll<io::Result<Readiness>> {
+        if status == Status::Pending {
+            self.is_awaited(direction);
         }
         self.outcome(direction, status)
     }
@@ -217,7 +224,7 @@ impl<T: AsFd> Registration<T> {
         }
     }
 
-    fn attempt<R>(
+    pub(super) fn attempt<R>(
         &self,
         Readiness { direction, state }: Readiness,
         operation: impl FnOnce(&T) -> io::Result<R>,

@@ -12,6 +12,7 @@
 mod address;
 mod control;
 mod datagram;
+pub mod descriptor;
 mod epoll;
 mod eventfd;
 mod process;

@@ -1,0 +1,214 @@
+//! Code that was written for a level-triggered reactor: it drains a descriptor behind the reactor's back,
+//! or throws away what it has read and says `WouldBlock` with more to come. smol's own example of an
+//! inotify watch does the second, and a slot that believed it would wait for ever.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use netpoll::{Direction, Interest, Registration, is_closed, is_deadline_exceeded};
+use netpoll_tests::{CountingWaker, watched};
+
+use crate::os::{self, POLLPRI, send_urgent};
+use crate::stage::{
+    by_hand, by_hand_with_clock, failed, fill, finish, poll_ready, registered, send, settled,
+    take_events, turn_until, would_block,
+};
+
+fn poll_level(
+    near: &Registration<TcpStream>,
+    direction: Direction,
+    waker: &std::sync::Arc<CountingWaker>,
+) -> Poll<io::Result<()>> {
+    near.poll_level(&mut Context::from_waker(&Waker::from(waker.clone())), direction)
+}
+
+/// Reads behind the reactor's back.
+fn read_directly(near: &Registration<TcpStream>, len: usize) {
+    near.get_ref().read_exact(&mut vec![0; len]).expect("it is there");
+}
+
+/// Reads a byte, of which only `wanted` is of use.
+fn read_wanted(mut near: &TcpStream, wanted: u8) -> io::Result<u8> {
+    let mut byte = [0];
+    near.read_exact(&mut byte)?;
+    if byte[0] == wanted { Ok(wanted) } else { Err(io::ErrorKind::WouldBlock.into()) }
+}
+
+#[test]
+fn who_reads_behind_our_back_waits_for_what_is_new() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        let waker = CountingWaker::new();
+        send(&reactor, &far, b"ab");
+        for _ in 0..3 {
+            assert!(matches!(poll_level(&near, Direction::Read, &waker), Poll::Ready(Ok(()))));
+        }
+        read_directly(&near, 1);
+        let left = poll_level(&near, Direction::Read, &waker);
+        assert!(matches!(left, Poll::Ready(Ok(()))), "there is a byte left, and no event says so");
+        read_directly(&near, 1);
+        assert!(poll_ready(&near, Direction::Read, &waker).is_ready(), "a hint, and a wrong one");
+        assert!(poll_level(&near, Direction::Read, &waker).is_pending());
+        send(&reactor, &far, b"c");
+        assert_eq!(waker.wakes(), 1);
+        assert!(poll_level(&near, Direction::Read, &waker).is_ready());
+    });
+}
+
+#[test]
+fn who_writes_behind_our_back_waits_for_room() {
+    watched(|| {
+        for interest in [Interest::Both, Interest::WriteOnDemand] {
+            let reactor = by_hand();
+            let (near, mut far) = UnixStream::pair().expect("a pair");
+            near.set_nonblocking(true).expect("non-blocking");
+            let near = Registration::with(&reactor, near, interest).expect("a registration");
+            turn_until(&reactor, "room", || near.try_io(Direction::Write, |_| Ok(())).is_ok());
+            while near.get_ref().write(&[0; 4096]).is_ok() {}
+            let mut writable = pin!(near.level(Direction::Write));
+            let waker = CountingWaker::new();
+            assert!(waker.poll(writable.as_mut()).is_pending(), "{interest:?}: full");
+            far.set_nonblocking(true).expect("non-blocking");
+            while far.read(&mut [0; 65536]).is_ok() {}
+            turn_until(&reactor, "woken", || waker.wakes() > 0);
+            assert!(matches!(waker.poll(writable), Poll::Ready(Ok(()))), "{interest:?}");
+        }
+    });
+}
+
+/// A descriptor that reports something urgent reports it once, and `poll(2)` may take it; of a socket,
+/// a plain read never gets it. Either way, waiting ends once.
+#[test]
+fn urgent_data_ends_one_wait() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        let waker = CountingWaker::new();
+        assert!(poll_level(&near, Direction::Read, &waker).is_pending());
+        for round in 1..=3 {
+            send_urgent(&far, b'!');
+            os::wait_for(near.get_ref(), POLLPRI);
+            take_events(&reactor, 1);
+            assert_eq!(waker.wakes(), round);
+            assert!(poll_level(&near, Direction::Read, &waker).is_ready());
+            assert!(poll_level(&near, Direction::Read, &waker).is_pending(), "once");
+        }
+    });
+}
+
+#[test]
+fn what_was_of_no_use_is_not_the_end() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        send(&reactor, &far, b"xxxyz");
+        let found = finish(&reactor, near.io_checked(Direction::Read, |io| read_wanted(io, b'y')));
+        assert_eq!(found.expect("no error"), b'y');
+        let found = near.try_io_checked(Direction::Read, |io| read_wanted(io, b'z'));
+        assert_eq!(found.expect("at once"), b'z');
+
+        let waker = CountingWaker::new();
+        let mut next = pin!(near.io_checked(Direction::Read, |io| read_wanted(io, b'y')));
+        assert!(waker.poll(next.as_mut()).is_pending());
+        assert_eq!(waker.wakes(), 0, "now it is drained");
+        send(&reactor, &far, b"xy");
+        assert_eq!(waker.wakes(), 1);
+        assert!(waker.poll(next.as_mut()).is_pending(), "others run in between");
+        assert_eq!(waker.wakes(), 2);
+        assert!(matches!(waker.poll(next), Poll::Ready(Ok(b'y'))));
+    });
+}
+
+#[test]
+fn what_was_of_no_use_is_not_the_end_for_those_who_poll() {
+    watched(|| {
+        let reactor = by_hand();
+        let (mut near, far) = settled(&reactor);
+        let waker = CountingWaker::new();
+        let cx_waker = Waker::from(waker.clone());
+        let cx = &mut Context::from_waker(&cx_waker);
+        send(&reactor, &far, b"xyxy");
+        let poll = near.poll_io_checked(cx, Direction::Read, |io| read_wanted(io, b'y'));
+        assert!(poll.is_pending() && waker.wakes() == 1, "more to come: {poll:?}");
+        let poll = near.poll_io_checked(cx, Direction::Read, |io| read_wanted(io, b'y'));
+        assert!(matches!(poll, Poll::Ready(Ok(b'y'))), "{poll:?}");
+        let poll = near.poll_io_mut_checked(cx, Direction::Read, |io| read_wanted(io, b'y'));
+        assert!(poll.is_pending() && waker.wakes() == 2, "more to come: {poll:?}");
+        let poll = near.poll_io_mut_checked(cx, Direction::Read, |io| read_wanted(io, b'y'));
+        assert!(matches!(poll, Poll::Ready(Ok(b'y'))), "{poll:?}");
+        let poll = near.poll_io_mut(cx, Direction::Read, |io| io.read(&mut [0]));
+        assert!(poll.is_pending() && waker.wakes() == 2, "drained: {poll:?}");
+        send(&reactor, &far, b"x");
+        assert_eq!(waker.wakes(), 3);
+        let poll = near.poll_io_mut(cx, Direction::Read, |io| io.read(&mut [0]));
+        assert!(matches!(poll, Poll::Ready(Ok(1))), "{poll:?}");
+    });
+}
+
+/// A short wait for room that is asked for on demand, by who has the registration to himself.
+#[test]
+fn room_is_asked_for_by_who_has_the_registration_to_himself() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, mut far) = UnixStream::pair().expect("a pair");
+        near.set_nonblocking(true).expect("non-blocking");
+        let mut near =
+            Registration::with(&reactor, near, Interest::WriteOnDemand).expect("a registration");
+        let waker = CountingWaker::new();
+        let cx_waker = Waker::from(waker.clone());
+        let cx = &mut Context::from_waker(&cx_waker);
+        let write = |io: &mut UnixStream| io.write(&[0; 4096]);
+        while near.poll_io_mut(cx, Direction::Write, write).is_ready() {}
+        far.set_nonblocking(true).expect("non-blocking");
+        while far.read(&mut [0; 65536]).is_ok() {}
+        turn_until(&reactor, "woken", || waker.wakes() > 0);
+        let written = near.poll_io_mut(cx, Direction::Write, write);
+        assert!(matches!(written, Poll::Ready(Ok(4096))), "{written:?}");
+    });
+}
+
+#[test]
+fn closed_then_deadline_then_the_kernel() {
+    watched(|| {
+        let reactor = by_hand_with_clock();
+        let (near, far) = settled(&reactor);
+        let waker = CountingWaker::new();
+        send(&reactor, &far, b"x");
+        near.set_read_deadline(Some(reactor.now() + Duration::from_secs(1))).expect("it is open");
+        reactor.advance(Duration::from_secs(2));
+        turn_until(&reactor, "too late", || {
+            failed(&poll_level(&near, Direction::Read, &waker), is_deadline_exceeded)
+        });
+        let late = near.try_io_checked(Direction::Read, |_| Ok(()));
+        assert!(late.is_err_and(|late| is_deadline_exceeded(&late)));
+        near.set_read_deadline(None).expect("it is open");
+        assert!(poll_level(&near, Direction::Read, &waker).is_ready(), "the byte is still there");
+        finish(&reactor, near.close()).expect("once");
+        assert!(failed(&poll_level(&near, Direction::Read, &waker), is_closed));
+        let closed = finish(&reactor, near.io_checked(Direction::Read, |_| Ok(())));
+        assert!(closed.is_err_and(|closed| is_closed(&closed)));
+    });
+}
+
+/// Believing a `WouldBlock` that was none is not for the kernel to correct where it is so.
+#[test]
+fn what_the_kernel_agrees_with_is_believed() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = registered(&reactor);
+        take_events(&reactor, 1);
+        fill(&near, &far);
+        near.assume_ready(Direction::Write);
+        let full = near.try_io_checked(Direction::Write, |mut io| io.write(&[0]));
+        assert!(would_block(&full));
+        let asked_twice = near.try_io_checked(Direction::Write, |_| -> io::Result<()> {
+            panic!("it is known to be full");
+        });
+        assert!(would_block(&asked_twice));
+    });
+}
