@@ -68,6 +68,7 @@
 #![doc = include_str!("differences.md")]
 
 mod address;
+mod any;
 mod backoff;
 mod datagram;
 mod in_order;
@@ -82,6 +83,7 @@ mod udp;
 mod unix;
 
 pub use address::{Addresses, ToSocketAddrs};
+pub use any::Async;
 pub use backoff::Backoff;
 pub use datagram::{Datagram, DatagramSocket, Message};
 pub use listener::{Incoming, Listener, ListenerSocket};

@@ -1,0 +1,146 @@
+//! futures-io, by way of the traits of the standard library: for who has the descriptor to himself,
+//! and for a reference to it, of which several tasks may each have one.
+
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::AsFd;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use futures_util::io::{AsyncRead, AsyncWrite};
+use netpoll::{Direction, Interest, descriptor};
+
+use super::Async;
+use crate::is_closed;
+
+impl<T: AsFd> AsyncRead for &Async<T>
+where
+    for<'a> &'a T: Read,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let _turn = ready!(self.reads.poll_take(cx))?;
+        self.registration.poll_io(cx, Direction::Read, |mut io| io.read(buffer))
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let _turn = ready!(self.reads.poll_take(cx))?;
+        self.registration.poll_io(cx, Direction::Read, |mut io| io.read_vectored(buffers))
+    }
+}
+
+impl<T: AsFd> AsyncWrite for &Async<T>
+where
+    for<'a> &'a T: Write,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let _turn = ready!(self.writes.poll_take(cx))?;
+        self.registration.poll_io(cx, Direction::Write, |mut io| io.write(buffer))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let _turn = ready!(self.writes.poll_take(cx))?;
+        self.registration.poll_io(cx, Direction::Write, |mut io| io.write_vectored(buffers))
+    }
+
+    /// What `T` does, waiting only if that would block.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_open()?;
+        match self.get_ref().flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.registration.poll_io(cx, Direction::Write, |mut io| io.flush())
+            }
+            done => Poll::Ready(done),
+        }
+    }
+
+    /// Ends writing, where there is a way to; see [`Async`].
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx).map(or_ended))?;
+        self.poll_end_writing(cx)
+    }
+}
+
+impl<T: AsFd + Read> AsyncRead for Async<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.registration.poll_io_mut(cx, Direction::Read, |io| io.read(buffer))
+    }
+
+    fn poll_read_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.registration.poll_io_mut(cx, Direction::Read, |io| io.read_vectored(buffers))
+    }
+}
+
+impl<T: AsFd + Write> AsyncWrite for Async<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.registration.poll_io_mut(cx, Direction::Write, |io| io.write(buffer))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.registration.poll_io_mut(cx, Direction::Write, |io| io.write_vectored(buffers))
+    }
+
+    /// What `T` does, waiting only if that would block.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_open()?;
+        match self.registration.get_mut().flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.registration.poll_io_mut(cx, Direction::Write, Write::flush)
+            }
+            done => Poll::Ready(done),
+        }
+    }
+
+    /// Ends writing, where there is a way to; see [`Async`].
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx).map(or_ended))?;
+        self.poll_end_writing(cx)
+    }
+}
+
+impl<T: AsFd> Async<T> {
+    fn poll_end_writing(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.registration.interest() == Interest::Writable {
+            // Dropped before it is done, it is done all the same; so when it is polled again there is
+            // nothing left to do.
+            return pin!(self.close()).poll(cx).map(or_ended);
+        }
+        self.check_open()?;
+        Poll::Ready(descriptor::end_writing(self.as_fd()))
+    }
+}
+
+/// To have been closed before is as good.
+fn or_ended(closed: io::Result<()>) -> io::Result<()> {
+    closed.or_else(|error| if is_closed(&error) { Ok(()) } else { Err(error) })
+}

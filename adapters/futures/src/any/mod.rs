@@ -1,0 +1,323 @@
+//! Any descriptor.
+
+mod convert;
+mod io_traits;
+mod net;
+mod unix;
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use netpoll::{Direction, OpError, Reactor, Registration, descriptor};
+
+use crate::in_order::InOrder;
+use crate::order::Order;
+
+/// Any descriptor that epoll takes: a pipe, an eventfd, a timerfd, an inotify instance, a child's
+/// standard streams, a TUN device, a socket of any kind. In the shape of async-io's type of this name.
+///
+/// Everything but what says so takes `&self`: any number of tasks may use it at once, in either
+/// direction, and none wakes another in vain. Awaited operations of a direction are served in the order
+/// in which they came. Each operation begins with the questions of all sockets here: closed? too late?
+/// ready? It is not made before the descriptor has been reported ready.
+///
+/// An operation that says [`WouldBlock`](io::ErrorKind::WouldBlock) is made again when the descriptor is
+/// ready again: when there is something new, or at once if the kernel says that there is something left.
+/// So it may throw away what is of no use and say `WouldBlock`, and
+/// [`readable`](Self::readable) may be followed by any system call, made by whomever. What tells is a
+/// `poll(2)` after each `WouldBlock`.
+///
+/// ```
+/// use std::io::{PipeReader, Read, Write};
+/// use std::time::{Duration, Instant};
+/// use netpoll_futures::{Async, is_deadline_exceeded};
+///
+/// # fn main() -> std::io::Result<()> { block_on(async {
+/// let (receiver, mut sender) = std::io::pipe()?;
+/// let receiver: Async<PipeReader> = Async::new(receiver)?;
+///
+/// // Nothing comes, and after 10 ms that is enough.
+/// receiver.set_read_deadline(Some(Instant::now() + Duration::from_millis(10)))?;
+/// let mut buffer = [0; 16];
+/// let late = receiver.read_with(|mut pipe| pipe.read(&mut buffer)).await.unwrap_err();
+/// assert!(is_deadline_exceeded(&late));
+///
+/// receiver.set_read_deadline(None)?;
+/// sender.write_all(b"hello")?;
+/// assert_eq!(receiver.read_with(|mut pipe| pipe.read(&mut buffer)).await?, 5);
+/// receiver.close().await
+/// # }) }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let mut future = std::pin::pin!(future);
+/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     loop {
+/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
+/// #         std::thread::yield_now();
+/// #     }
+/// # }
+/// ```
+///
+/// # Directions
+///
+/// A descriptor is registered for what it was opened for. Waiting to write to the read end of a pipe
+/// fails with [`InvalidInput`](io::ErrorKind::InvalidInput), and so does waiting to read from the write
+/// end: they would wait for ever. (To registering a descriptor for more than it can do epoll has
+/// nothing to say.) Whoever knows better makes the [`Registration`], and an `Async` of that.
+///
+/// # futures-io
+///
+/// `Async<T>` has `AsyncRead` where `T` has [`Read`](io::Read), and `&Async<T>` where `&T` has it; the
+/// same for writing. They rely on `T`'s `WouldBlock` being the descriptor's, and spare the `poll(2)`. A
+/// `T` that keeps back what it has read ([`std::io::Stdin`] does) has to be read with
+/// [`read_with`](Self::read_with) or not at all.
+///
+/// What closing the writer (`AsyncWriteExt::close`, not [`close`](Self::close)) does depends on the
+/// descriptor. A connected socket is shut down for writing. A descriptor that can only write has no
+/// other end than its own: it is closed, for all who use it, and who reads from the pipe finds the end.
+/// Of everything else there is nothing to end, and nothing happens.
+///
+/// # Not for
+///
+/// Regular files and directories: epoll refuses them, as they are always ready. Standard streams that
+/// other processes share: non-blocking they are then for all.
+#[derive(Debug)]
+pub struct Async<T: AsFd> {
+    registration: Registration<T>,
+    reads: Order,
+    writes: Order,
+}
+
+/// Nothing in it is ever pinned.
+impl<T: AsFd> Unpin for Async<T> {}
+
+impl<T: AsFd> Async<T> {
+    /// Takes a descriptor into the care of the global reactor, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] that names the descriptor, with what `epoll_ctl(2)` said: `EPERM` for a regular
+    /// file or a directory, `EEXIST` if this very descriptor is registered already, `EBADF` if it is not
+    /// open. It is then dropped, and has not been made non-blocking.
+    pub fn new(io: T) -> io::Result<Self> {
+        let registered = Self::new_nonblocking(io)?;
+        match descriptor::set_nonblocking(registered.as_fd(), true) {
+            Ok(()) => Ok(registered),
+            Err(error) => {
+                let subject = format!("descriptor {}", registered.as_raw_fd());
+                Err(OpError::wrap("make non-blocking", subject, error))
+            }
+        }
+    }
+
+    /// [`new`](Self::new) for a descriptor that is non-blocking already. If it is not, operations block
+    /// the thread.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn new_nonblocking(io: T) -> io::Result<Self> {
+        let interest = descriptor::interest(io.as_fd());
+        Registration::with(Reactor::global()?, io, interest).map(Self::from)
+    }
+
+    /// The object itself. What is done with it directly is done at once: it neither waits nor asks for
+    /// deadlines.
+    #[must_use]
+    pub fn get_ref(&self) -> &T {
+        self.registration.get_ref()
+    }
+
+    /// The object itself, for who has it to himself. It must stay the descriptor that it was: another
+    /// put into its place is watched by nobody, and waiting for it waits for ever.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut T {
+        self.registration.get_mut()
+    }
+
+    /// Gives the object back, non-blocking still.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) if there is nothing left to give.
+    pub fn into_inner(self) -> io::Result<T> {
+        self.registration.into_inner()
+    }
+
+    /// Waits until reading would not block, be it to find the end or to fail. Any number may wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it was opened for writing only.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has changed nothing.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.registration.level(Direction::Read).await
+    }
+
+    /// Waits until writing would not block, be it to fail. See [`readable`](Self::readable).
+    pub async fn writable(&self) -> io::Result<()> {
+        self.registration.level(Direction::Write).await
+    }
+
+    /// [`readable`](Self::readable), as a future that borrows nothing.
+    pub async fn readable_owned(self: Arc<Self>) -> io::Result<()> {
+        self.readable().await
+    }
+
+    /// [`writable`](Self::writable), as a future that borrows nothing.
+    pub async fn writable_owned(self: Arc<Self>) -> io::Result<()> {
+        self.writable().await
+    }
+
+    /// [`readable`](Self::readable) for those who poll: any number of tasks, and each that gets
+    /// `Pending` is woken.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration.poll_level(cx, Direction::Read)
+    }
+
+    /// [`writable`](Self::writable) for those who poll.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration.poll_level(cx, Direction::Write)
+    }
+
+    /// Makes an operation that reads as soon as there is something to read, and again until it does
+    /// not say `WouldBlock`, in its turn among all that read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`readable`](Self::readable), or what `operation` says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, `operation` has not succeeded.
+    pub async fn read_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.io(Direction::Read, operation).await
+    }
+
+    /// Makes an operation that writes as soon as there is room. See [`read_with`](Self::read_with).
+    pub async fn write_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.io(Direction::Write, operation).await
+    }
+
+    /// [`read_with`](Self::read_with), for who has the object to himself, and an operation that changes
+    /// it. See [`get_mut`](Self::get_mut).
+    pub async fn read_with_mut<R>(
+        &mut self,
+        mut operation: impl FnMut(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let (registration, read) = (&mut self.registration, Direction::Read);
+        poll_fn(|cx| registration.poll_io_mut_checked(cx, read, &mut operation)).await
+    }
+
+    /// [`write_with`](Self::write_with), for who has the object to himself, and an operation that
+    /// changes it. See [`get_mut`](Self::get_mut).
+    pub async fn write_with_mut<R>(
+        &mut self,
+        mut operation: impl FnMut(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let (registration, write) = (&mut self.registration, Direction::Write);
+        poll_fn(|cx| registration.poll_io_mut_checked(cx, write, &mut operation)).await
+    }
+
+    /// [`read_with`](Self::read_with) or [`write_with`](Self::write_with).
+    pub async fn io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let _turn = self.order(direction).take().await?;
+        self.registration.io_checked(direction, operation).await
+    }
+
+    /// [`io`](Self::io) for those who poll. It keeps no place in line.
+    pub fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let _turn = ready!(self.order(direction).poll_take(cx))?;
+        self.registration.poll_io_checked(cx, direction, operation)
+    }
+
+    /// Makes an operation now, or fails with `WouldBlock`. It asks nobody whose turn it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`io`](Self::io).
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration.try_io_checked(direction, operation)
+    }
+
+    /// Sets or clears the deadline of both directions. See [`Registration::set_read_deadline`] for what
+    /// a deadline is.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    #[inline]
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration.set_deadline(deadline)
+    }
+
+    /// Sets or clears the deadline of reading, and of [`readable`](Self::readable).
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    #[inline]
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration.set_read_deadline(deadline)
+    }
+
+    /// Sets or clears the deadline of writing, and of [`writable`](Self::writable).
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    #[inline]
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.registration.set_write_deadline(deadline)
+    }
+
+    /// Closes the descriptor: pending operations fail with [`Closed`](crate::Closed), and when it
+    /// resolves the descriptor is closed. See [`Registration::close`]. A socket that lingers blocks the
+    /// thread meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) if it was closed before.
+    pub async fn close(&self) -> io::Result<()> {
+        let closing = self.registration.begin_close()?;
+        self.reads.end();
+        self.writes.end();
+        self.registration.finish_close(closing).await
+    }
+
+    /// Operations whose `WouldBlock` is the descriptor's.
+    fn in_order(&self, direction: Direction) -> InOrder<'_, T> {
+        InOrder { registration: &self.registration, order: self.order(direction), direction }
+    }
+
+    fn order(&self, direction: Direction) -> &Order {
+        match direction {
+            Direction::Read => &self.reads,
+            Direction::Write => &self.writes,
+        }
+    }
+
+    fn check_open(&self) -> io::Result<()> {
+        if self.registration.is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
+    }
+}

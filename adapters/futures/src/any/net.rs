@@ -1,0 +1,160 @@
+//! TCP and UDP over the types of the standard library, with their defaults where nothing else is said.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_util::stream;
+use netpoll::{Direction, OpError, Registration};
+
+use super::Async;
+use crate::listener::ListenerSocket;
+use crate::stream::StreamSocket;
+
+type Accepted<L> = (Async<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
+
+/// Listeners of TCP and of Unix sockets.
+impl<L: ListenerSocket> Async<L> {
+    /// Waits for a connection, in its turn. Connections that are gone before we come to them are
+    /// passed over.
+    ///
+    /// # Errors
+    ///
+    /// As for [`TcpListener::accept`](crate::TcpListener::accept).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has accepted nothing.
+    pub async fn accept(&self) -> io::Result<Accepted<L>> {
+        let accepted = self.in_order(Direction::Read).io(L::accept_one).await;
+        self.accepted(accepted)
+    }
+
+    /// [`accept`](Self::accept) for those who poll.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
+        let accepted = self.in_order(Direction::Read).poll_io(cx, L::accept_one);
+        accepted.map(|accepted| self.accepted(accepted))
+    }
+
+    /// The connections, as a stream that does not end.
+    pub fn incoming(&self) -> impl Stream<Item = io::Result<Async<L::Stream>>> + Send + Unpin + '_ {
+        stream::poll_fn(|cx| self.poll_accept(cx).map_ok(|(stream, _)| stream).map(Some))
+    }
+
+    fn accepted(
+        &self,
+        accepted: io::Result<(std::os::fd::OwnedFd, L::Address)>,
+    ) -> io::Result<Accepted<L>> {
+        let (socket, peer) = accepted.map_err(|error| self.explain_accept(error))?;
+        let (reactor, socket) = (self.registration.reactor(), L::Stream::from(socket));
+        let stream = Registration::with(reactor, socket, L::Stream::INTEREST)?;
+        Direction::BOTH.iter().for_each(|direction| stream.assume_ready(*direction));
+        Ok((stream.into(), peer))
+    }
+
+    /// The system's errors get the address; ours say what they are.
+    fn explain_accept(&self, error: io::Error) -> io::Error {
+        if error.raw_os_error().is_none() {
+            return error;
+        }
+        match self.get_ref().address() {
+            Ok(address) => OpError::wrap("accept", L::name(&address), error),
+            Err(_) => error,
+        }
+    }
+}
+
+impl Async<TcpListener> {
+    /// Binds and listens, as [`std::net::TcpListener::bind`] does.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the address.
+    pub fn bind<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
+        let address = address.into();
+        let listener = TcpListener::bind(address);
+        Self::new(listener.map_err(|error| OpError::wrap("bind", address, error))?)
+    }
+}
+
+impl Async<TcpStream> {
+    /// Connects, as [`TcpStream::connect`](crate::TcpStream::connect) does, and with its defaults.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves no socket behind.
+    pub async fn connect<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
+        let stream = crate::TcpStream::connect(address.into()).await?;
+        let only = Arc::into_inner(stream.shared).expect("there is no clone of it yet");
+        Ok(only.registration.into())
+    }
+
+    /// Reads, and leaves what it reads to be read again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_with`](Self::read_with).
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.in_order(Direction::Read).io(|socket| socket.peek(buffer)).await
+    }
+}
+
+/// Each waits in its turn, and fails as [`read_with`](Self::read_with) does. A datagram that is longer
+/// than the buffer is cut off.
+impl Async<UdpSocket> {
+    /// Binds, as [`std::net::UdpSocket::bind`] does.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the address.
+    pub fn bind<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
+        let address = address.into();
+        let socket = UdpSocket::bind(address);
+        Self::new(socket.map_err(|error| OpError::wrap("bind", address, error))?)
+    }
+
+    /// Receives a datagram. Returns its length and whose it is.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.in_order(Direction::Read).io(|socket| socket.recv_from(buffer)).await
+    }
+
+    /// [`recv_from`](Self::recv_from), and leaves the datagram to be received again.
+    pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.in_order(Direction::Read).io(|socket| socket.peek_from(buffer)).await
+    }
+
+    /// Sends a datagram. The system's errors come with the address, in an [`OpError`].
+    pub async fn send_to<A: Into<SocketAddr>>(
+        &self,
+        buffer: &[u8],
+        address: A,
+    ) -> io::Result<usize> {
+        let address = address.into();
+        let sent = self.in_order(Direction::Write).io(|socket| socket.send_to(buffer, address));
+        sent.await.map_err(|error| match error.raw_os_error() {
+            Some(_) => OpError::wrap("send to", address, error),
+            None => error,
+        })
+    }
+
+    /// Receives a datagram of the connected peer. Returns its length.
+    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.in_order(Direction::Read).io(|socket| socket.recv(buffer)).await
+    }
+
+    /// [`recv`](Self::recv), and leaves the datagram to be received again.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.in_order(Direction::Read).io(|socket| socket.peek(buffer)).await
+    }
+
+    /// Sends a datagram to the connected peer.
+    pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.in_order(Direction::Write).io(|socket| socket.send(buffer)).await
+    }
+}

@@ -1,0 +1,118 @@
+//! Unix sockets over the types of the standard library.
+
+use std::io;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
+
+use netpoll::{Direction, OpError};
+
+use super::Async;
+use crate::off_thread;
+
+impl Async<UnixListener> {
+    /// Binds to a path, which must not exist, and listens.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the path.
+    pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
+        let path = path.as_ref();
+        Self::new(UnixListener::bind(path).map_err(|error| explain("bind", path, error))?)
+    }
+}
+
+impl Async<UnixStream> {
+    /// Connects to a path. It may have to wait until the listener's queue has room, and so connects on
+    /// a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the path.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it may still connect, and then hangs up.
+    pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        let connect = {
+            let path = path.clone();
+            off_thread::run("netpoll-connect", move || UnixStream::connect(path))
+        };
+        Self::new(connect.await.map_err(|error| explain("connect", &path, error))?)
+    }
+
+    /// Two that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// What `socketpair(2)` says, or as for [`new`](Self::new).
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = UnixStream::pair()?;
+        Ok((Self::new(one)?, Self::new(other)?))
+    }
+}
+
+/// Each waits in its turn, and fails as [`read_with`](Self::read_with) does. A datagram that is longer
+/// than the buffer is cut off.
+impl Async<UnixDatagram> {
+    /// Binds to a path, which must not exist.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the path.
+    pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
+        let path = path.as_ref();
+        Self::new(UnixDatagram::bind(path).map_err(|error| explain("bind", path, error))?)
+    }
+
+    /// One without an address.
+    ///
+    /// # Errors
+    ///
+    /// What `socket(2)` says, or as for [`new`](Self::new).
+    pub fn unbound() -> io::Result<Self> {
+        Self::new(UnixDatagram::unbound()?)
+    }
+
+    /// Two that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// What `socketpair(2)` says, or as for [`new`](Self::new).
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = UnixDatagram::pair()?;
+        Ok((Self::new(one)?, Self::new(other)?))
+    }
+
+    /// Receives a datagram. Returns its length and whose it is.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.in_order(Direction::Read).io(|socket| socket.recv_from(buffer)).await
+    }
+
+    /// Sends a datagram. The system's errors come with the path, in an [`OpError`].
+    ///
+    /// Room is waited for in our own queue. Where it is the receiver's that is full, of which epoll tells
+    /// an unconnected socket nothing, it is tried again whenever other tasks have run.
+    pub async fn send_to<P: AsRef<Path>>(&self, buffer: &[u8], path: P) -> io::Result<usize> {
+        let path = path.as_ref();
+        let sent = self.write_with(|socket| socket.send_to(buffer, path)).await;
+        sent.map_err(|error| match error.raw_os_error() {
+            Some(_) => explain("send to", path, error),
+            None => error,
+        })
+    }
+
+    /// Receives a datagram of the connected peer. Returns its length.
+    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.in_order(Direction::Read).io(|socket| socket.recv(buffer)).await
+    }
+
+    /// Sends a datagram to the connected peer.
+    pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.in_order(Direction::Write).io(|socket| socket.send(buffer)).await
+    }
+}
+
+fn explain(operation: &'static str, path: &Path, error: io::Error) -> io::Error {
+    OpError::wrap(operation, path.display(), error)
+}
