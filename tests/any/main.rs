@@ -1,0 +1,18 @@
+//! `Async` over every kind of descriptor, and timers, over the global reactor.
+//!
+//! Nothing sleeps to let something happen: what must be pending is polled and seen to be pending, and
+//! where time itself is the matter, it is bounded from below only, or the clock is moved by hand.
+#![cfg(not(netpoll_loom))]
+
+mod bad_input;
+mod child;
+mod close;
+mod deadline;
+mod events;
+mod futures_io;
+mod kinds;
+mod os;
+mod pipe;
+mod sharing;
+mod sockets;
+mod support;
