@@ -44,6 +44,8 @@
 //! | [`UnixListener`] | as TCP's, and [`set_unlink_on_close`](UnixListener::set_unlink_on_close) | | three | the same |
 //! | [`UnixStream`] | as TCP's, and [`pair`](UnixStream::pair), [`peer_cred`](UnixStream::peer_cred), [`send_with_fds`](UnixStream::send_with_fds), [`recv_with_fds`](UnixStream::recv_with_fds) | `AsyncRead`, `AsyncWrite` | three | the same |
 //! | [`UdpSocket`], [`UnixDatagram`] | `recv`, `recv_from`, `recv_msg`, `peek`, `send`, `send_to`, `connect`, `try_*`, `poll_*`, `readable`, `writable` | | three | the same |
+//! | [`Async<T>`](Async): any descriptor | `read_with`, `write_with`, `try_io`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` where std has `Read`, `Write` for `T`, `&T` | three | `TryFrom` std and `OwnedFd`; `From<Registration<T>>`; `AsFd` |
+//! | [`Timer`] | | `Future`, `Stream` of `Instant` | | |
 //!
 //! # Errors
 //!
@@ -80,6 +82,7 @@ mod socket_file;
 mod stream;
 mod tcp;
 mod udp;
+mod timer;
 mod unix;
 
 pub use address::{Addresses, ToSocketAddrs};
@@ -97,3 +100,5 @@ pub use stream::{Stream, StreamSocket};
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
+pub use timer::Timer;
+pub use unix::{UnixListener, UnixStream};
