@@ -16,3 +16,5 @@ mod pipe;
 mod sharing;
 mod sockets;
 mod support;
+mod timer;
+mod timer_executors;
