@@ -19,8 +19,8 @@ fn closing_ends_what_is_pending_and_what_comes() {
     run(|| async {
         for Kind { name, io, .. } in silent()? {
             let waker = CountingWaker::new();
-            let mut read = pin!(io.read_with(|io| read_byte(io)));
-            let mut in_line = pin!(io.read_with(|io| read_byte(io)));
+            let mut read = pin!(io.read_with(read_byte));
+            let mut in_line = pin!(io.read_with(read_byte));
             let mut readable = pin!(io.readable());
             assert!(waker.poll(read.as_mut()).is_pending(), "{name}");
             assert!(waker.poll(in_line.as_mut()).is_pending(), "{name}");
@@ -30,7 +30,7 @@ fn closing_ends_what_is_pending_and_what_comes() {
             assert_closed(read.await);
             assert_closed(in_line.await);
             assert_closed(readable.await);
-            assert_closed(io.read_with(|io| read_byte(io)).await);
+            assert_closed(io.read_with(read_byte).await);
             assert_closed(io.write_with(|_| Ok(())).await);
             assert_closed(io.try_io(Direction::Read, |_| Ok(())));
             assert_closed(io.writable().await);

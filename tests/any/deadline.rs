@@ -79,7 +79,7 @@ fn a_deadline_in_the_past_ends_what_is_pending() {
 fn everybody_in_line_is_late() {
     run(|| async {
         let (reader, _writer) = pipe()?;
-        let reads: Vec<_> = (0..10).map(|_| reader.read_with(|io| read_byte(io))).collect();
+        let reads: Vec<_> = (0..10).map(|_| reader.read_with(read_byte)).collect();
         reader.set_read_deadline(soon(3))?;
         for read in futures::future::join_all(reads).await {
             assert_late(read);
@@ -94,10 +94,10 @@ fn nothing_is_lost_to_a_deadline() {
         let (reader, writer) = pipe()?;
         reader.set_deadline(past())?;
         writer.write_with(|io| crate::os::write(io.as_fd(), b"xy")).await?;
-        assert_late(reader.read_with(|io| read_byte(io)).await);
+        assert_late(reader.read_with(read_byte).await);
         reader.set_deadline(None)?;
-        assert_eq!(reader.read_with(|io| read_byte(io)).await?, b'x');
-        assert_eq!(reader.read_with(|io| read_byte(io)).await?, b'y');
+        assert_eq!(reader.read_with(read_byte).await?, b'x');
+        assert_eq!(reader.read_with(read_byte).await?, b'y');
         Ok(())
     });
 }
@@ -108,7 +108,7 @@ fn a_deadline_moved_away_does_not_fire() {
         let (reader, writer) = pipe()?;
         reader.set_read_deadline(soon(5))?;
         let waker = CountingWaker::new();
-        let mut read = pin!(reader.read_with(|io| read_byte(io)));
+        let mut read = pin!(reader.read_with(read_byte));
         assert!(waker.poll(read.as_mut()).is_pending());
         reader.set_read_deadline(soon(3_600_000))?;
         crate::support::reactor_reaches(Duration::from_millis(10)).await?;

@@ -22,7 +22,7 @@ fn a_pending_read_is_woken_for_what_is_written() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let waker = CountingWaker::new();
-        let mut read = pin!(reader.read_with(|io| read_byte(io)));
+        let mut read = pin!(reader.read_with(read_byte));
         assert!(waker.poll(read.as_mut()).is_pending());
         writer.write_with(|mut io| io.write(b"x")).await?;
         wait_for_wakes(&waker, 1);
@@ -155,7 +155,7 @@ fn a_named_pipe_opened_for_both_reads_what_it_writes() {
         os::make_fifo(&path)?;
         let pipe = Async::new(OpenOptions::new().read(true).write(true).open(path)?)?;
         let waker = CountingWaker::new();
-        let mut read = pin!(pipe.read_with(|io| read_byte(io)));
+        let mut read = pin!(pipe.read_with(read_byte));
         assert!(waker.poll(read.as_mut()).is_pending());
         assert_eq!(pipe.write_with(|mut io| io.write(b"x")).await?, 1);
         assert_eq!(read.await?, b'x');

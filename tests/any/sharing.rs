@@ -24,8 +24,7 @@ fn reads_are_served_in_the_order_in_which_they_came() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let wakers: Vec<_> = (0..5).map(|_| CountingWaker::new()).collect();
-        let mut reads: Vec<_> =
-            (0..5).map(|_| Box::pin(reader.read_with(|io| read_byte(io)))).collect();
+        let mut reads: Vec<_> = (0..5).map(|_| Box::pin(reader.read_with(read_byte))).collect();
         for (read, waker) in reads.iter_mut().zip(&wakers) {
             assert!(waker.poll(read.as_mut()).is_pending());
         }
@@ -49,8 +48,8 @@ fn who_is_dropped_gives_his_place_to_the_next() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let (first, second) = (CountingWaker::new(), CountingWaker::new());
-        let mut dropped = Box::pin(reader.read_with(|io| read_byte(io)));
-        let mut next = pin!(reader.read_with(|io| read_byte(io)));
+        let mut dropped = Box::pin(reader.read_with(read_byte));
+        let mut next = pin!(reader.read_with(read_byte));
         assert!(first.poll(dropped.as_mut()).is_pending());
         assert!(second.poll(next.as_mut()).is_pending());
         writer.write_with(|io| os::write(io.as_fd(), b"x")).await?;
@@ -154,11 +153,10 @@ fn those_who_poll_operations_wait_for_who_has_the_turn() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let (first, poller) = (CountingWaker::new(), CountingWaker::new());
-        let mut in_turn = pin!(reader.read_with(|io| read_byte(io)));
+        let mut in_turn = pin!(reader.read_with(read_byte));
         assert!(first.poll(in_turn.as_mut()).is_pending());
-        let mut polled = pin!(std::future::poll_fn(|cx| {
-            reader.poll_io(cx, Direction::Read, |io| read_byte(io))
-        }));
+        let mut polled =
+            pin!(std::future::poll_fn(|cx| { reader.poll_io(cx, Direction::Read, read_byte) }));
         assert!(poller.poll(polled.as_mut()).is_pending());
         writer.write_with(|io| os::write(io.as_fd(), b"ab")).await?;
         assert_eq!(in_turn.await?, b'a');
