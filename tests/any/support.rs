@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,19 @@ pub(crate) fn wait_for_wakes(waker: &CountingWaker, wakes: usize) {
         std::thread::yield_now();
     }
     assert_eq!(waker.wakes(), wakes);
+}
+
+/// Waits until a thread of this name sleeps.
+pub(crate) fn wait_until_asleep(name: &str) {
+    let sleeps = |task: &Path| {
+        // A thread may have ended since it was listed.
+        let of = |file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+        of("comm").trim() == name && of("stat").contains(") S ")
+    };
+    let tasks = || std::fs::read_dir("/proc/self/task").expect("procfs").flatten();
+    while !tasks().any(|task| sleeps(&task.path())) {
+        std::thread::yield_now();
+    }
 }
 
 /// Resolves when the reactor has come to a time so far from now, and so to every earlier deadline.

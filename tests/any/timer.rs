@@ -12,7 +12,7 @@ use netpoll::Reactor;
 use netpoll_futures::Timer;
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::support::wait_until_woken;
+use crate::support::{wait_until_asleep, wait_until_woken};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -282,6 +282,7 @@ fn set_anew_without_a_reactor() {
         timer.set_after(Duration::from_secs(3600));
         let last = CountingWaker::new();
         assert!(poll(&mut timer, &last).is_pending());
+        wait_until_asleep("netpoll-timer");
         assert_eq!(last.wakes(), 0);
         drop(timer);
         // What slept for it goes with it, and wakes who waited a last time.
