@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -237,10 +237,14 @@ fn a_timer_that_nobody_polls_takes_nothing_of_the_reactor() {
     });
 }
 
+/// The tests whose timers have threads, one after another: they look at which threads sleep.
+static WITH_THREADS: Mutex<()> = Mutex::new(());
+
 /// Where the reactor has gone, a thread does: no sooner, and without an error.
 #[test]
 fn without_a_reactor() {
     watched(|| {
+        let _alone = WITH_THREADS.lock().unwrap_or_else(PoisonError::into_inner);
         let reactor = Reactor::builder().build().expect("a reactor");
         let waker = CountingWaker::new();
         let (mut pending, mut begun) = (Timer::with(&reactor), Timer::with(&reactor));
@@ -266,6 +270,7 @@ fn without_a_reactor() {
 #[test]
 fn set_anew_without_a_reactor() {
     watched(|| {
+        let _alone = WITH_THREADS.lock().unwrap_or_else(PoisonError::into_inner);
         let reactor = Reactor::builder().build().expect("a reactor");
         reactor.shutdown();
         let mut timer = Timer::with(&reactor);
