@@ -92,11 +92,10 @@ impl<T: AsFd> Registration<T> {
     ) -> Poll<io::Result<R>> {
         loop {
             let readiness = ready!(self.poll_ready(cx, direction))?;
-            match operation(self.get_mut()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.clear_ready(readiness);
-                }
-                done => return Poll::Ready(done.inspect(|_| self.has_moved(direction))),
+            let done = operation(self.get_mut());
+            match self.attempt(readiness, |_| done, |_| false) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
             }
         }
     }
