@@ -122,8 +122,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("driver", &["metrics", "reactor", "sync", "sys", "time"]),
-    ("registration", &["arena", "demand", "driver", "error", "gate", "ready", "slot", "time"]),
-    ("registration", &["arena", "driver", "error", "gate", "ready", "slot", "sync", "sys", "time"]),
+    (
+        "registration",
+        &["arena", "demand", "driver", "error", "gate", "ready", "slot", "sys", "time"],
+    ),
     ("timer", &["arena", "driver", "ready", "registration", "slot"]),
 ];
 

@@ -81,8 +81,8 @@ mod partial;
 mod socket_file;
 mod stream;
 mod tcp;
-mod udp;
 mod timer;
+mod udp;
 mod unix;
 
 pub use address::{Addresses, ToSocketAddrs};
@@ -98,7 +98,6 @@ pub use netpoll::{
 pub use partial::{PartialWrite, bytes_written};
 pub use stream::{Stream, StreamSocket};
 pub use tcp::{TcpListener, TcpStream};
+pub use timer::Timer;
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
-pub use timer::Timer;
-pub use unix::{UnixListener, UnixStream};

@@ -5,7 +5,6 @@
 
 mod close;
 mod deadline;
-mod demand;
 mod level;
 mod operation;
 

@@ -185,18 +185,23 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// The outcome of a wait, which may have just begun.
-    fn waited(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
-        if status == Status::Pending && self.is_on_demand(direction) {
-            self.demand.rises(|| self.ask_for(Interest::Both));
     pub(super) fn waited(
         &self,
         direction: Direction,
         status: Status,
     ) -> Poll<io::Result<Readiness>> {
-        if status == Status::Pending {
-            self.is_awaited(direction);
+        if status == Status::Pending && self.is_on_demand(direction) {
+            self.demand.rises(|| self.ask_for(Interest::Both));
         }
         self.outcome(direction, status)
+    }
+
+    /// An operation did not block.
+    pub(super) fn has_moved(&self, direction: Direction) {
+        if self.is_on_demand(direction) {
+            let somebody_waits = || self.slot.state().has_waiter(direction);
+            self.demand.may_fall(somebody_waits, || self.ask_for(self.interest));
+        }
     }
 
     fn outcome(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
@@ -242,10 +247,7 @@ impl<T: AsFd> Registration<T> {
                 if short(moved) {
                     self.slot.short(direction, state);
                 }
-                if self.is_on_demand(direction) {
-                    let somebody_waits = || self.slot.state().has_waiter(direction);
-                    self.demand.may_fall(somebody_waits, || self.ask_for(self.interest));
-                }
+                self.has_moved(direction);
             }
             Err(_) => {}
         }
