@@ -25,6 +25,16 @@ pub enum Addresses {
     Name(String),
 }
 
+/// The addresses that these words say, looked up where they are names.
+///
+/// # Errors
+///
+/// An [`OpError`](crate::OpError) with the name that could not be looked up, and
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none.
+pub async fn resolve(addresses: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+    addresses.to_addresses().resolve(None).await
+}
+
 impl Addresses {
     /// The addresses, at least one.
     pub(crate) async fn resolve(self, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {

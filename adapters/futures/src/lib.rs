@@ -85,7 +85,7 @@ mod timer;
 mod udp;
 mod unix;
 
-pub use address::{Addresses, ToSocketAddrs};
+pub use address::{Addresses, ToSocketAddrs, resolve};
 pub use any::Async;
 pub use backoff::Backoff;
 pub use datagram::{Datagram, DatagramSocket, Message};

@@ -1,0 +1,70 @@
+//! smol, over the netpoll reactor.
+//!
+//! Change one line, `use netpoll_smol as smol;`, and a program written for smol runs on this reactor
+//! instead of async-io's. What it gains is in every socket's reach: `set_deadline`,
+//! `set_read_deadline` and `set_write_deadline`, with the semantics of Go's `net`.
+//!
+//! ```
+//! use netpoll_smol as smol;
+//! use smol::{io, net, prelude::*};
+//! use std::time::{Duration, Instant};
+//!
+//! fn main() -> io::Result<()> {
+//!     smol::block_on(async {
+//!         let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+//!         let mut client = net::TcpStream::connect(listener.local_addr()?).await?;
+//!         let (mut server, _) = listener.accept().await?;
+//!
+//!         let echo = smol::spawn(async move {
+//!             let mut line = [0; 6];
+//!             server.read_exact(&mut line).await?;
+//!             server.write_all(&line).await
+//!         });
+//!         client.write_all(b"hello\n").await?;
+//!         let mut line = [0; 6];
+//!         client.set_read_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
+//!         client.read_exact(&mut line).await?;
+//!         assert_eq!(&line, b"hello\n");
+//!         echo.await
+//!     })
+//! }
+//! ```
+//!
+//! # What is what
+//!
+//! | here | comes from |
+//! | --- | --- |
+//! | [`block_on`], [`spawn`] | here: they park the thread; the reactor's own thread wakes it |
+//! | [`net`], [`Async`], [`Timer`] | `netpoll-futures` |
+//! | [`Executor`], [`LocalExecutor`], [`Task`] | async-executor |
+//! | [`channel`], [`lock`], [`fs`], [`unblock`], [`Unblock`] | async-channel, async-lock, async-fs, blocking |
+//! | [`future`], [`io`], [`stream`], [`prelude`], [`pin!`], [`ready!`] | futures-lite |
+//! | [`process`] | async-process, which has its own reactor (async-io's) for a child's pipes |
+//!
+//! | type | traits |
+//! | --- | --- |
+//! | [`net::TcpStream`], [`net::unix::UnixStream`] | `AsyncRead`, `AsyncWrite`, `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, `Deref` to the socket of `netpoll-futures` |
+//! | [`net::TcpListener`], [`net::unix::UnixListener`] | `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, `Deref` |
+//! | [`net::Incoming`] | `Stream` |
+//!
+//! # What differs from smol
+//!
+//! - `close` by name: with `AsyncWriteExt` in scope it is what it is in smol, the end of writing. The
+//!   end of the socket for all who use it is `(*stream).close()`, of [`netpoll_futures::Stream`].
+//! - [`block_on`] does not drive the reactor itself, as async-io's does; see `netpoll`.
+
+pub mod net;
+mod spawn;
+
+#[doc(inline)]
+pub use {async_channel as channel, async_fs as fs, async_lock as lock, async_process as process};
+#[doc(inline)]
+pub use {
+    async_executor::{Executor, LocalExecutor, Task},
+    blocking::{Unblock, unblock},
+    futures_lite::future::block_on,
+    futures_lite::{future, io, pin, prelude, ready, stream},
+    spawn::spawn,
+};
+
+pub use netpoll_futures::{Closed, DeadlineExceeded, is_closed, is_deadline_exceeded};

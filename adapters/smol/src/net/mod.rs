@@ -1,0 +1,57 @@
+//! Networking, in the shape of async-net.
+
+mod listener;
+mod stream;
+pub mod unix;
+
+use std::io;
+use std::net;
+
+#[doc(no_inline)]
+pub use std::net::{
+    AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
+};
+
+/// Whatever says one or several addresses.
+pub use netpoll_futures::ToSocketAddrs as AsyncToSocketAddrs;
+pub use netpoll_futures::UdpSocket;
+
+pub use listener::{Incoming, Listener};
+pub use stream::Stream;
+
+/// A TCP connection.
+pub type TcpStream = Stream<net::TcpStream>;
+
+/// A TCP socket that accepts connections.
+pub type TcpListener = Listener<net::TcpListener>;
+
+impl TcpStream {
+    /// Connects to the first address that answers. See [`netpoll_futures::TcpStream::connect`].
+    ///
+    /// # Errors
+    ///
+    /// What connecting to the first address said.
+    pub async fn connect(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
+        netpoll_futures::TcpStream::connect(addresses).await.map(Self::from)
+    }
+}
+
+impl TcpListener {
+    /// Binds to the first address that can be bound. See [`netpoll_futures::TcpListener::bind`].
+    ///
+    /// # Errors
+    ///
+    /// What binding to the first address said.
+    pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
+        netpoll_futures::TcpListener::bind(addresses).await.map(Self::from)
+    }
+}
+
+/// The addresses that these words say, looked up where they are names.
+///
+/// # Errors
+///
+/// An error with the name that could not be looked up.
+pub async fn resolve(addresses: impl AsyncToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+    netpoll_futures::resolve(addresses).await
+}

@@ -1,0 +1,51 @@
+//! Unix sockets.
+
+use std::io;
+use std::os::unix::net;
+use std::path::Path;
+
+#[doc(no_inline)]
+pub use std::net::Shutdown;
+#[doc(no_inline)]
+pub use std::os::unix::net::SocketAddr;
+
+pub use netpoll_futures::UnixDatagram;
+
+use super::{Listener, Stream};
+
+/// A connection over a Unix socket.
+pub type UnixStream = Stream<net::UnixStream>;
+
+/// A Unix socket that accepts connections.
+pub type UnixListener = Listener<net::UnixListener>;
+
+impl UnixStream {
+    /// Connects to the socket at `path`. See [`netpoll_futures::UnixStream::connect`].
+    ///
+    /// # Errors
+    ///
+    /// What connecting said, with the path.
+    pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        netpoll_futures::UnixStream::connect(path).await.map(Self::from)
+    }
+
+    /// Two sockets that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// What `socketpair(2)` says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        netpoll_futures::UnixStream::pair().map(|(one, other)| (one.into(), other.into()))
+    }
+}
+
+impl UnixListener {
+    /// Binds to `path`. See [`netpoll_futures::UnixListener::bind`].
+    ///
+    /// # Errors
+    ///
+    /// What binding said, with the path.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        netpoll_futures::UnixListener::bind(path).map(Self::from)
+    }
+}
