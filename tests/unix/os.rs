@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-pub(crate) use libc::{EADDRINUSE, EBADF, ECONNREFUSED, EOPNOTSUPP, EPERM, EPROTOTYPE};
+pub(crate) use libc::{EADDRINUSE, ECONNREFUSED, EOPNOTSUPP, EPERM, EPROTOTYPE};
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }

@@ -58,7 +58,7 @@ impl TryFrom<UnixStream> for net::UnixStream {
         stream.check_open()?;
         match Arc::try_unwrap(stream.shared) {
             Ok(last) => last.registration.into_inner(),
-            Err(shared) => shared.registration.get_ref().try_clone(),
+            Err(shared) => shared.registration.while_open(net::UnixStream::try_clone),
         }
     }
 }
@@ -78,7 +78,7 @@ impl TryFrom<UnixListener> for net::UnixListener {
                 last.file.set_removed_on_close(false);
                 last.registration.into_inner()
             }
-            Err(shared) => shared.registration.get_ref().try_clone(),
+            Err(shared) => shared.registration.while_open(net::UnixListener::try_clone),
         }
     }
 }
