@@ -83,11 +83,19 @@ impl<T: AsFd> Registration<T> {
     /// always ready, `EBADF` if it is not open. [`ReactorGone`](crate::ReactorGone) after a shutdown or in a forked
     /// child. Nothing of the attempt remains.
     pub fn with(reactor: &Reactor, io: T, interest: Interest) -> io::Result<Self> {
-        let slot = reactor.shared().allocate()?;
-        reactor
-            .shared()
-            .add(io.as_fd(), slot.token(), interest)
-            .map_err(|error| explain(io.as_fd(), error))?;
+        Self::try_with(reactor, io, interest).map_err(|(_, error)| error)
+    }
+
+    /// As [`with`](Self::with), but an object that cannot be registered is given back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with`](Self::with).
+    pub fn try_with(reactor: &Reactor, io: T, interest: Interest) -> Result<Self, (T, io::Error)> {
+        let slot = match enter(reactor, io.as_fd(), interest) {
+            Ok(slot) => slot,
+            Err(error) => return Err((io, error)),
+        };
         let (gate, demand, reactor) = (Gate::new(), Demand::new(), reactor.clone());
         let registration = Self { io: Some(io), interest, slot, gate, demand, reactor };
         if interest == Interest::WriteOnDemand {
@@ -161,6 +169,13 @@ impl<T: AsFd> Drop for Registration<T> {
             self.reactor.shared().deregister(io.as_fd());
         }
     }
+}
+
+/// Has the reactor watch a descriptor, through a slot of its own.
+fn enter(reactor: &Reactor, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<OwnedSlot> {
+    let slot = reactor.shared().allocate()?;
+    let added = reactor.shared().add(fd, slot.token(), interest);
+    added.map_err(|error| explain(fd, error)).map(|()| slot)
 }
 
 #[cold]

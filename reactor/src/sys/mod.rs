@@ -15,6 +15,7 @@ mod datagram;
 pub mod descriptor;
 mod epoll;
 mod eventfd;
+mod options;
 mod process;
 pub mod socket;
 mod unix;

@@ -29,6 +29,7 @@ pub use super::datagram::{
 use super::{check, check_len, owned, retry};
 
 pub use super::control::{recv_with_fds, send_with_fds};
+pub use super::options::*;
 pub use super::unix::{Credentials, connect_unix, peer_cred, unix_stream};
 
 /// The most buffers that one vectored call takes (`IOV_MAX`).
@@ -71,8 +72,14 @@ pub fn bind(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
 
 /// `listen(2)`, with the longest queue that the system allows (`net.core.somaxconn`).
 pub fn listen(fd: BorrowedFd<'_>) -> io::Result<()> {
+    listen_with_backlog(fd, u32::MAX)
+}
+
+/// `listen(2)`, with a queue for so many connections, or as many as the system allows.
+pub fn listen_with_backlog(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
+    let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
     // SAFETY: no pointers.
-    check(unsafe { libc::listen(fd.as_raw_fd(), libc::c_int::MAX) }).map(drop)
+    check(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
 }
 
 /// `connect(2)`. `WouldBlock` means that it has begun: wait until the socket is writable, then ask
@@ -275,7 +282,7 @@ fn seconds_rounded_up(duration: Duration) -> libc::c_int {
     libc::c_int::try_from(duration.as_secs().saturating_add(up)).unwrap_or(libc::c_int::MAX)
 }
 
-fn set_option<T>(
+pub(super) fn set_option<T>(
     fd: BorrowedFd<'_>,
     level: libc::c_int,
     name: libc::c_int,
