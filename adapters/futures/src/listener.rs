@@ -165,7 +165,8 @@ impl<L: ListenerSocket> Listener<L> {
         self.registration().while_open(L::address)
     }
 
-    pub(crate) fn registration(&self) -> &Registration<L> {
+    /// The registration underneath, for what the listener has no method for.
+    pub fn registration(&self) -> &Registration<L> {
         &self.shared.registration
     }
 

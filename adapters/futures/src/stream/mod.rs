@@ -2,6 +2,7 @@
 
 mod io_traits;
 mod poll;
+mod uninit;
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{self, Shutdown};
@@ -314,7 +315,9 @@ impl<S: StreamSocket> Stream<S> {
         Ok(())
     }
 
-    pub(crate) fn registration(&self) -> &Registration<S> {
+    /// The registration underneath, for what the stream has no method for. To close it there would
+    /// tell those who wait in line only one after the other.
+    pub fn registration(&self) -> &Registration<S> {
         &self.shared.registration
     }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use netpoll::socket::{self, KeepAlive};
@@ -60,6 +60,23 @@ impl TcpStream {
     ) -> io::Result<Self> {
         connect(addresses.to_addresses(), Some(deadline)).await
     }
+
+    /// Connects with a socket that the caller has made, and perhaps bound; its options stay as they
+    /// are. It is made non-blocking. Once, to one address, without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`](crate::OpError) with the address.
+    pub async fn connect_with(
+        socket: impl Into<net::TcpStream>,
+        address: SocketAddr,
+    ) -> io::Result<Self> {
+        let connected = match begin_with(socket.into(), &address) {
+            Ok(socket) => finish(socket, None).await,
+            Err(error) => Err(error),
+        };
+        connected.map_err(|error| OpError::wrap("connect", address, error))
+    }
 }
 
 /// Connects to the first address that answers. The error is that of the first one tried.
@@ -97,8 +114,12 @@ async fn connect_one(address: &SocketAddr, deadline: Option<Instant>) -> io::Res
 }
 
 async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
-    let socket = begin(address)?;
-    let registration = Registration::new(net::TcpStream::from(socket))?;
+    finish(begin(address)?, deadline).await
+}
+
+/// Waits until a socket is connected that is about to be.
+async fn finish(socket: net::TcpStream, deadline: Option<Instant>) -> io::Result<TcpStream> {
+    let registration = Registration::new(socket)?;
     registration.set_write_deadline(deadline)?;
     loop {
         let writable = registration.writable().await?;
@@ -111,10 +132,19 @@ async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<
 }
 
 /// A socket that is connected or about to be.
-fn begin(address: &SocketAddr) -> io::Result<OwnedFd> {
+fn begin(address: &SocketAddr) -> io::Result<net::TcpStream> {
     let socket = socket::stream(address)?;
     socket::set_nodelay(socket.as_fd(), true)?;
     socket::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
+    connect_or_begin(socket.into(), address)
+}
+
+fn begin_with(socket: net::TcpStream, address: &SocketAddr) -> io::Result<net::TcpStream> {
+    socket.set_nonblocking(true)?;
+    connect_or_begin(socket, address)
+}
+
+fn connect_or_begin(socket: net::TcpStream, address: &SocketAddr) -> io::Result<net::TcpStream> {
     match socket::connect(socket.as_fd(), address) {
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
         _ => Ok(socket),
