@@ -67,7 +67,13 @@ fn lines_with(files: &[String], words: &[&str]) -> Vec<String> {
 #[test]
 fn only_the_named_modules_are_unsafe() {
     watched(|| {
-        let named = ["reactor/src/sys/", "reactor/src/slot/waiters.rs", "reactor/src/arena.rs"];
+        let named = [
+            "reactor/src/sys/",
+            "reactor/src/slot/waiters.rs",
+            "reactor/src/arena.rs",
+            // tokio's buffers can be filled uninitialised in no other way.
+            "adapters/tokio/src/uninit.rs",
+        ];
         let files: Vec<String> = [rust_files("reactor"), rust_files("adapters")]
             .concat()
             .into_iter()
@@ -227,9 +233,12 @@ fn the_readme_names_every_file() {
 fn the_crates_depend_on_nothing_else() {
     watched(|| {
         let allowed = ["libc", "once_cell", "futures-core", "futures-util", "pin-project-lite"];
-        for (manifest, also) in
-            [("reactor/Cargo.toml", None), ("adapters/futures/Cargo.toml", Some("netpoll"))]
-        {
+        let manifests: [(&str, &[&str]); 3] = [
+            ("reactor/Cargo.toml", &[]),
+            ("adapters/futures/Cargo.toml", &["netpoll"]),
+            ("adapters/tokio/Cargo.toml", &["netpoll", "netpoll-futures", "tokio", "bytes"]),
+        ];
+        for (manifest, also) in manifests {
             let text = read(manifest);
             let sections: Vec<&str> = text.split("\n[").collect();
             let named: BTreeSet<&str> = sections
@@ -239,9 +248,10 @@ fn the_crates_depend_on_nothing_else() {
                 .filter_map(|line| line.split(['.', ' ', '=']).next())
                 .filter(|name| !name.is_empty())
                 .collect();
-            assert!(named.contains("futures-core"), "{manifest} was not understood: {named:?}");
+            assert!(named.len() > 1, "{manifest} was not understood: {named:?}");
             for name in named {
-                assert!(allowed.contains(&name) || Some(name) == also, "{manifest} needs {name}");
+                let known = allowed.contains(&name) || also.contains(&name);
+                assert!(known, "{manifest} needs {name}");
             }
         }
     });

@@ -1,0 +1,43 @@
+//! An object that cannot be registered, and why.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// A descriptor could not be registered. The object is in it.
+pub struct AsyncFdRegisterError<T> {
+    pub(super) inner: T,
+    pub(super) cause: io::Error,
+}
+
+impl<T> AsyncFdRegisterError<T> {
+    /// The object, and why it could not be registered.
+    #[must_use]
+    pub fn into_parts(self) -> (T, io::Error) {
+        (self.inner, self.cause)
+    }
+}
+
+impl<T> fmt::Display for AsyncFdRegisterError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl<T> fmt::Debug for AsyncFdRegisterError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.cause, f)
+    }
+}
+
+impl<T> Error for AsyncFdRegisterError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+impl<T> From<AsyncFdRegisterError<T>> for io::Error {
+    fn from(error: AsyncFdRegisterError<T>) -> Self {
+        error.cause
+    }
+}

@@ -1,0 +1,90 @@
+//! tokio's sockets with Go's deadlines, over the netpoll reactor.
+//!
+//! [`net`] and [`io`] have the shape and the names of `tokio::net` and of what belongs to it in
+//! `tokio::io`, so that a program changes its `use` lines and gains `set_deadline`,
+//! `set_read_deadline`, `set_write_deadline` and [`close`](Stream::close) on every socket. The
+//! streams have tokio's own [`AsyncRead`](tokio::io::AsyncRead) and
+//! [`AsyncWrite`](tokio::io::AsyncWrite), and so fit all that is written for these.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use netpoll_tokio::is_deadline_exceeded;
+//! use netpoll_tokio::net::{TcpListener, TcpStream};
+//! use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! // No `enable_io`, no `enable_time`: the sockets bring their own.
+//! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! runtime.block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+//!     let (server, _) = listener.accept().await?;
+//!
+//!     let (reader, mut writer) = server.into_split();
+//!     let mut lines = BufReader::new(reader).lines();
+//!     client.write_all(b"hello\nnot a whole li").await?;
+//!     assert_eq!(lines.next_line().await?.as_deref(), Some("hello"));
+//!
+//!     // Whoever is silent for too long is hung up on.
+//!     let reader = lines.get_ref().get_ref();
+//!     reader.set_read_deadline(Some(Instant::now() + Duration::from_millis(10)))?;
+//!     assert!(is_deadline_exceeded(&lines.next_line().await.unwrap_err()));
+//!     writer.shutdown().await
+//! })
+//! # }
+//! ```
+//!
+//! # Without a runtime, and inside one
+//!
+//! Nothing here needs a runtime: the sockets work on any thread, under any executor. Of tokio, only
+//! the feature `rt` is asked for, which has no dependencies: the cooperative budget is there.
+//!
+//! Inside of a tokio task, each operation that is awaited or polled, and comes to its end, takes one
+//! unit of the task's [budget](tokio::task::coop), as tokio's own do: a task that always finds
+//! something to read yields now and then. `try_*` take none. As with everything that takes part in
+//! it, do not block a task of tokio's on another executor (`futures::executor::block_on` inside of
+//! `async`): when the budget is used up, what is waited for is that the task yields.
+//!
+//! # What is what
+//!
+//! | type | `AsyncRead` | `AsyncWrite` | deadlines, `close` | conversions |
+//! | --- | --- | --- | --- | --- |
+//! | [`net::TcpStream`], [`net::UnixStream`] | yes | yes, vectored | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Stream`] and back; `AsFd`, `AsRawFd` |
+//! | [`net::tcp::ReadHalf`], [`net::unix::ReadHalf`] | yes | | `set_read_deadline` | `AsRef` to the stream |
+//! | [`net::tcp::WriteHalf`], [`net::unix::WriteHalf`] | | yes, vectored | `set_write_deadline` | `AsRef` to the stream |
+//! | [`net::tcp::OwnedReadHalf`], [`net::unix::OwnedReadHalf`] | yes | | `set_read_deadline` | `AsRef` to the stream, `reunite` |
+//! | [`net::tcp::OwnedWriteHalf`], [`net::unix::OwnedWriteHalf`] | | yes, vectored | `set_write_deadline` | `AsRef` to the stream, `reunite` |
+//! | [`net::TcpListener`], [`net::UnixListener`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Listener`] and back; `AsFd`, `AsRawFd` |
+//! | [`net::TcpSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `IntoRawFd` |
+//! | [`io::unix::AsyncFd`] | | | three, `close` | `From` [`netpoll::Registration`], `into_inner`; `AsFd`, `AsRawFd` |
+//!
+//! The streams, their halves and the listeners are each one generic type here, and what `net` names
+//! are aliases.
+//!
+//! # Errors, order
+//!
+//! As in [`netpoll_futures`]: a deadline is [`TimedOut`](std::io::ErrorKind::TimedOut) with
+//! [`DeadlineExceeded`] inside, what was closed on this side is [`Closed`], and what `bind`, `connect`
+//! and `accept` fail with carries the operation and the address. Reads, writes and accepts that are
+//! awaited by `&self` are served in the order in which they came; what polls, keeps no place.
+#![doc = include_str!("public.md")]
+
+mod async_fd;
+mod budget;
+mod interested;
+mod listener;
+mod ready;
+mod stream;
+mod tcp;
+mod uninit;
+mod unix;
+
+pub mod io;
+pub mod net;
+
+pub use listener::Listener;
+pub use netpoll_futures::{
+    Closed, DeadlineExceeded, ListenerSocket, OpError, ReactorGone, StreamSocket, bytes_written,
+    is_closed, is_deadline_exceeded, raw_os_error,
+};
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};

@@ -1,0 +1,53 @@
+//! As `tokio::net`: the sockets.
+
+use std::io;
+use std::net::SocketAddr;
+
+pub use crate::tcp::{TcpListener, TcpSocket, TcpStream};
+pub use crate::unix::{UnixListener, UnixStream};
+pub use netpoll_futures::ToSocketAddrs;
+
+/// As `tokio::net::tcp`: the halves of a TCP stream.
+pub mod tcp {
+    use std::net::TcpStream;
+
+    /// The half that reads, lent by [`split`](crate::Stream::split).
+    pub type ReadHalf<'a> = crate::ReadHalf<'a, TcpStream>;
+    /// The half that writes, lent by [`split`](crate::Stream::split).
+    pub type WriteHalf<'a> = crate::WriteHalf<'a, TcpStream>;
+    /// The half that reads, of [`into_split`](crate::Stream::into_split).
+    pub type OwnedReadHalf = crate::OwnedReadHalf<TcpStream>;
+    /// The half that writes, of [`into_split`](crate::Stream::into_split).
+    pub type OwnedWriteHalf = crate::OwnedWriteHalf<TcpStream>;
+    /// Two halves that are not of the same stream.
+    pub type ReuniteError = crate::ReuniteError<TcpStream>;
+}
+
+/// As `tokio::net::unix`: the halves of a Unix stream, and their addresses.
+pub mod unix {
+    use std::os::unix::net::UnixStream;
+
+    pub use crate::unix::UCred;
+    pub use std::os::unix::net::SocketAddr;
+
+    /// The half that reads, lent by [`split`](crate::Stream::split).
+    pub type ReadHalf<'a> = crate::ReadHalf<'a, UnixStream>;
+    /// The half that writes, lent by [`split`](crate::Stream::split).
+    pub type WriteHalf<'a> = crate::WriteHalf<'a, UnixStream>;
+    /// The half that reads, of [`into_split`](crate::Stream::into_split).
+    pub type OwnedReadHalf = crate::OwnedReadHalf<UnixStream>;
+    /// The half that writes, of [`into_split`](crate::Stream::into_split).
+    pub type OwnedWriteHalf = crate::OwnedWriteHalf<UnixStream>;
+    /// Two halves that are not of the same stream.
+    pub type ReuniteError = crate::ReuniteError<UnixStream>;
+}
+
+/// The addresses of a host: a name is looked up on a thread of its own.
+///
+/// # Errors
+///
+/// An [`OpError`](netpoll::OpError) with the name.
+pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    let found = host.to_addresses().resolve(None).await?;
+    Ok(found.into_iter())
+}

@@ -1,0 +1,254 @@
+//! tokio's `Interest` and `Ready`. tokio itself has them only together with its own driver (the
+//! feature `net`), and so they are made here, with its names.
+
+use std::fmt;
+use std::ops::{BitAnd, BitOr, BitOrAssign, Sub};
+
+/// Which directions to wait for: one or both.
+///
+/// `PRIORITY` and `ERROR` are no interests here: a direction is woken for urgent data and for errors
+/// as well, and [`Ready`] tells of both.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Interest(u8);
+
+impl Interest {
+    /// Reading, accepting, receiving.
+    pub const READABLE: Interest = Interest(1);
+    /// Writing, connecting, sending.
+    pub const WRITABLE: Interest = Interest(1 << 1);
+
+    /// Whether it includes reading.
+    #[must_use]
+    pub const fn is_readable(self) -> bool {
+        self.0 & Self::READABLE.0 != 0
+    }
+
+    /// Whether it includes writing.
+    #[must_use]
+    pub const fn is_writable(self) -> bool {
+        self.0 & Self::WRITABLE.0 != 0
+    }
+
+    /// Both.
+    #[must_use]
+    pub const fn add(self, other: Interest) -> Interest {
+        Interest(self.0 | other.0)
+    }
+
+    /// Without `other`, unless that leaves nothing.
+    #[must_use]
+    pub fn remove(self, other: Interest) -> Option<Interest> {
+        let left = self.0 & !other.0;
+        (left != 0).then_some(Interest(left))
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.add(other)
+    }
+}
+
+impl BitOrAssign for Interest {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = *self | other;
+    }
+}
+
+impl fmt::Debug for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.is_readable(), self.is_writable()) {
+            (true, true) => "READABLE | WRITABLE",
+            (true, false) => "READABLE",
+            _ => "WRITABLE",
+        })
+    }
+}
+
+impl From<Interest> for netpoll::Interest {
+    fn from(interest: Interest) -> Self {
+        match (interest.is_readable(), interest.is_writable()) {
+            (true, true) => netpoll::Interest::Both,
+            (true, false) => netpoll::Interest::Readable,
+            _ => netpoll::Interest::Writable,
+        }
+    }
+}
+
+/// What a socket is ready for, as a set: a hint, as everywhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ready(u8);
+
+impl Ready {
+    /// Nothing.
+    pub const EMPTY: Ready = Ready(0);
+    /// There may be something to read.
+    pub const READABLE: Ready = Ready(1);
+    /// There may be room to write.
+    pub const WRITABLE: Ready = Ready(1 << 1);
+    /// The peer will send no more.
+    pub const READ_CLOSED: Ready = Ready(1 << 2);
+    /// The peer will take no more.
+    pub const WRITE_CLOSED: Ready = Ready(1 << 3);
+    /// There is urgent data.
+    pub const PRIORITY: Ready = Ready(1 << 4);
+    /// The socket has an error to report.
+    pub const ERROR: Ready = Ready(1 << 5);
+    /// All of these.
+    pub const ALL: Ready = Ready((1 << 6) - 1);
+
+    const SAME: [(Ready, netpoll::Ready); 6] = [
+        (Ready::READABLE, netpoll::Ready::READABLE),
+        (Ready::WRITABLE, netpoll::Ready::WRITABLE),
+        (Ready::READ_CLOSED, netpoll::Ready::READ_HANGUP),
+        (Ready::WRITE_CLOSED, netpoll::Ready::WRITE_HANGUP),
+        (Ready::PRIORITY, netpoll::Ready::PRIORITY),
+        (Ready::ERROR, netpoll::Ready::ERROR),
+    ];
+
+    /// Whether it is the empty set.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Ready::EMPTY
+    }
+
+    /// Whether reading need not wait: also at the end of what the peer sends.
+    #[must_use]
+    pub fn is_readable(self) -> bool {
+        self.has(Ready::READABLE) || self.is_read_closed()
+    }
+
+    /// Whether writing need not wait: also when it must fail.
+    #[must_use]
+    pub fn is_writable(self) -> bool {
+        self.has(Ready::WRITABLE) || self.is_write_closed()
+    }
+
+    /// Whether the peer will send no more.
+    #[must_use]
+    pub fn is_read_closed(self) -> bool {
+        self.has(Ready::READ_CLOSED)
+    }
+
+    /// Whether the peer will take no more.
+    #[must_use]
+    pub fn is_write_closed(self) -> bool {
+        self.has(Ready::WRITE_CLOSED)
+    }
+
+    /// Whether there is urgent data.
+    #[must_use]
+    pub fn is_priority(self) -> bool {
+        self.has(Ready::PRIORITY)
+    }
+
+    /// Whether the socket has an error to report.
+    #[must_use]
+    pub fn is_error(self) -> bool {
+        self.has(Ready::ERROR)
+    }
+
+    fn has(self, other: Ready) -> bool {
+        self & other == other
+    }
+
+    /// Of it, what concerns the directions of `interest`.
+    pub(crate) fn of(self, interest: Interest) -> Ready {
+        let read = Ready::READABLE | Ready::READ_CLOSED | Ready::PRIORITY;
+        let write = Ready::WRITABLE | Ready::WRITE_CLOSED;
+        let mut mask = Ready::ERROR;
+        if interest.is_readable() {
+            mask |= read;
+        }
+        if interest.is_writable() {
+            mask |= write;
+        }
+        self & mask
+    }
+}
+
+impl From<netpoll::Ready> for Ready {
+    fn from(ready: netpoll::Ready) -> Self {
+        let same = Self::SAME.iter().filter(|(_, theirs)| ready.contains(*theirs));
+        same.fold(Ready::EMPTY, |all, (ours, _)| all | *ours)
+    }
+}
+
+impl BitOr for Ready {
+    type Output = Ready;
+
+    fn bitor(self, other: Ready) -> Ready {
+        Ready(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Ready {
+    fn bitor_assign(&mut self, other: Ready) {
+        *self = *self | other;
+    }
+}
+
+impl BitAnd for Ready {
+    type Output = Ready;
+
+    fn bitand(self, other: Ready) -> Ready {
+        Ready(self.0 & other.0)
+    }
+}
+
+impl Sub for Ready {
+    type Output = Ready;
+
+    fn sub(self, other: Ready) -> Ready {
+        Ready(self.0 & !other.0)
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready")
+            .field("is_readable", &self.is_readable())
+            .field("is_writable", &self.is_writable())
+            .field("is_read_closed", &self.is_read_closed())
+            .field("is_write_closed", &self.is_write_closed())
+            .field("is_error", &self.is_error())
+            .field("is_priority", &self.is_priority())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_the_reactors_words_has_one_here() {
+        let mut all = Ready::EMPTY;
+        for (ours, theirs) in Ready::SAME {
+            assert_eq!(Ready::from(theirs), ours);
+            all |= ours;
+        }
+        assert_eq!(all, Ready::ALL);
+        assert_eq!(Ready::from(netpoll::Ready::EMPTY), Ready::EMPTY);
+    }
+
+    #[test]
+    fn a_direction_sees_its_own() {
+        let read = Ready::ALL.of(Interest::READABLE);
+        assert!(read.is_readable() && read.is_priority() && read.is_error());
+        assert!(!read.is_writable());
+        let write = Ready::ALL.of(Interest::WRITABLE);
+        assert!(write.is_writable() && !write.is_readable() && !write.is_priority());
+        assert_eq!(Ready::ALL.of(Interest::READABLE | Interest::WRITABLE), Ready::ALL);
+    }
+
+    #[test]
+    fn an_interest_is_never_empty() {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        assert_eq!(both.remove(Interest::READABLE), Some(Interest::WRITABLE));
+        assert_eq!(both.remove(both), None);
+        assert_eq!(format!("{both:?}"), "READABLE | WRITABLE");
+    }
+}

@@ -1,0 +1,45 @@
+//! Reading into what tokio and `bytes` call uninitialised memory, without clearing it first.
+//!
+//! The safe way is `ReadBuf::initialize_unfilled`, which writes zeroes over what is not initialised
+//! yet at *every* poll, also when that finds nothing to read: for one who reads into the spare room of
+//! a `Vec` or a `BytesMut` that is the whole room each time, many times what a read brings. So here is
+//! the adapters' only `unsafe`. All of it rests on one promise of
+//! [`poll_read_uninit`](netpoll_futures::Stream::poll_read_uninit) and of
+//! [`try_read_uninit`](netpoll_futures::Stream::try_read_uninit): as many bytes as they return are
+//! initialised, and no byte ever becomes uninitialised.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::BufMut;
+use netpoll_futures::{Stream, StreamSocket};
+use tokio::io::ReadBuf;
+
+/// Reads into the unfilled part of `buffer`, and fills it by so much.
+pub(crate) fn poll_read<S: StreamSocket>(
+    stream: &Stream<S>,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    // SAFETY: no byte of it becomes uninitialised: the stream promises that.
+    let unfilled = unsafe { buffer.unfilled_mut() };
+    let read = ready!(stream.poll_read_uninit(cx, unfilled))?;
+    // SAFETY: the stream promises that so many bytes of the unfilled part are initialised.
+    unsafe { buffer.assume_init(read) };
+    buffer.advance(read);
+    Poll::Ready(Ok(()))
+}
+
+/// Reads into the spare room of `buffer`, if there is something to read, and advances it.
+pub(crate) fn try_read<S: StreamSocket>(
+    stream: &Stream<S>,
+    buffer: &mut impl BufMut,
+) -> io::Result<usize> {
+    // SAFETY: no byte of it becomes uninitialised: the stream promises that.
+    let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+    let read = stream.try_read_uninit(room)?;
+    // SAFETY: the stream promises that the first so many bytes of the room are initialised.
+    unsafe { buffer.advance_mut(read) };
+    Ok(read)
+}
