@@ -25,6 +25,7 @@ mod sharing;
 mod stage;
 mod stream;
 mod tcp;
+mod tokio;
 mod transfer;
 mod unix;
 
@@ -32,6 +33,7 @@ pub use executors::{Body, EXECUTORS, Executor};
 pub use stage::{Spawn, Stage, Task};
 pub use stream::{Listener, Listening, Stream, Transport};
 pub use tcp::{Tcp, TcpV4, TcpV6};
+pub use tokio::{TokioTcp, TokioUnixPair};
 pub use unix::{Unix, UnixAbstract, UnixPair, UnixPath};
 
 use std::future::Future;

@@ -187,6 +187,9 @@ impl<T: AsFd> AsyncFd<T> {
     /// Makes an operation, if a direction of `interest` is ready. It must return `WouldBlock` if and
     /// only if the descriptor did.
     ///
+    /// With two directions, `WouldBlock` must mean both: the one that was thought to be ready is taken
+    /// for not ready, until the next event.
+    ///
     /// # Errors
     ///
     /// `WouldBlock` if none is ready, [`Closed`](netpoll::Closed),

@@ -176,6 +176,9 @@ impl<S: StreamSocket> Stream<S> {
     /// Makes any operation on the socket, if a direction of `interest` is ready. It must return
     /// `WouldBlock` if and only if the socket did.
     ///
+    /// With two directions, `WouldBlock` must mean both: the one that was thought to be ready is taken
+    /// for not ready, until the next event.
+    ///
     /// # Errors
     ///
     /// `WouldBlock` if none is ready, [`Closed`](netpoll::Closed),

@@ -1,0 +1,251 @@
+//! Any descriptor, and its guards.
+
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+
+use netpoll_tests::CountingWaker;
+use netpoll_tokio::io::unix::AsyncFd;
+use netpoll_tokio::io::{Interest, Ready};
+
+use crate::os;
+use crate::support::*;
+
+/// A stream that is registered, and its peer.
+fn registered() -> io::Result<(AsyncFd<UnixStream>, UnixStream)> {
+    let (near, far) = UnixStream::pair()?;
+    near.set_nonblocking(true)?;
+    Ok((AsyncFd::new(near)?, far))
+}
+
+fn receive(stream: &AsyncFd<UnixStream>) -> io::Result<usize> {
+    stream.get_ref().read(&mut [0; 8])
+}
+
+#[test]
+fn a_guard_clears_what_is_not_ready() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        far.write_all(b"hello")?;
+        let mut guard = near.readable().await?;
+        assert!(guard.ready().is_readable() && !guard.ready().is_writable());
+        assert_eq!(guard.try_io(receive).expect("it is there")?, 5);
+        let error = guard.try_io(receive).expect_err("there is no more");
+        assert_eq!(error.to_string(), "the descriptor is not ready");
+        assert_eq!(guard.ready(), Ready::EMPTY);
+        {
+            let mut next = pin!(near.readable());
+            assert!(poll_once(next.as_mut()).is_pending(), "it was cleared");
+            far.write_all(b"more")?;
+            assert_eq!(next.await?.try_io(receive).expect("it is there")?, 4);
+        }
+        Ok(())
+    });
+}
+
+/// An error of the operation is its result, and clears nothing.
+#[test]
+fn other_errors_are_the_callers() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        far.write_all(b"x")?;
+        let mut guard = near.readable().await?;
+        let failed = guard.try_io(|_| io::Result::<()>::Err(ErrorKind::InvalidData.into()));
+        assert_kind(failed.expect("not for want of readiness"), ErrorKind::InvalidData);
+        assert!(guard.ready().is_readable());
+        assert_eq!(guard.get_inner().as_raw_fd(), guard.get_ref().as_raw_fd());
+        Ok(())
+    });
+}
+
+#[test]
+fn readiness_is_kept_unless_it_is_cleared() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        far.write_all(b"x")?;
+        for _ in 0..3 {
+            near.readable().await?.retain_ready();
+        }
+        assert_eq!(receive(&near)?, 1);
+        let mut guard = near.readable().await?;
+        guard.clear_ready();
+        drop(guard);
+        let mut next = pin!(near.readable());
+        assert!(poll_once(next.as_mut()).is_pending());
+        Ok(())
+    });
+}
+
+/// An event that came after the guard is not cleared with it.
+#[test]
+fn a_guard_clears_only_what_it_has_seen() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        far.write_all(b"x")?;
+        let mut guard = near.readable().await?;
+        assert_eq!(receive(&near)?, 1);
+        let waker = CountingWaker::new();
+        let mut cleared = near.readable().await?;
+        cleared.clear_ready();
+        {
+            let mut next = pin!(near.readable());
+            assert!(waker.poll(next.as_mut()).is_pending());
+            far.write_all(b"y")?;
+            next.await?.retain_ready();
+        }
+        guard.clear_ready();
+        near.readable().await?.retain_ready();
+        assert_eq!(receive(&near)?, 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_guard_of_both_directions_clears_each() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        far.write_all(b"x")?;
+        near.readable().await?.retain_ready();
+        near.writable().await?.retain_ready();
+        let mut guard = near.ready(Interest::READABLE | Interest::WRITABLE).await?;
+        assert_eq!(guard.ready(), Ready::READABLE | Ready::WRITABLE);
+        guard.clear_ready_matching(Ready::READABLE);
+        assert_eq!(guard.ready(), Ready::WRITABLE);
+        let mut read = pin!(near.readable());
+        assert!(poll_once(read.as_mut()).is_pending());
+        assert!(near.writable().await?.ready().is_writable());
+        guard.clear_ready();
+        assert!(guard.ready().is_empty());
+        let mut write = pin!(near.writable());
+        assert!(poll_once(write.as_mut()).is_pending());
+        Ok(())
+    });
+}
+
+#[test]
+fn the_end_is_readable() {
+    everywhere(|| async {
+        let (near, far) = registered()?;
+        drop(far);
+        let mut guard = near.readable().await?;
+        while !guard.ready().is_read_closed() {
+            guard.clear_ready();
+            guard = near.readable().await?;
+        }
+        assert_eq!(guard.try_io(receive).expect("the end is there")?, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn operations_wait_and_try() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        let read = |mut stream: &UnixStream| stream.read(&mut [0; 8]);
+        assert_kind(near.try_io(Interest::READABLE, read), ErrorKind::WouldBlock);
+        {
+            let mut io = pin!(near.async_io(Interest::READABLE, read));
+            assert!(poll_once(io.as_mut()).is_pending());
+            far.write_all(b"hello")?;
+            assert_eq!(io.await?, 5);
+        }
+        let write = |mut stream: &UnixStream| stream.write(b"back");
+        assert_eq!(near.async_io(Interest::WRITABLE, write).await?, 4);
+        let mut guard = poll_fn(|cx| near.poll_write_ready(cx)).await?;
+        guard.retain_ready();
+        let mut buffer = [0; 4];
+        far.read_exact(&mut buffer)?;
+        assert_eq!(&buffer, b"back");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pipe_has_one_direction() {
+    everywhere(|| async {
+        let (receiver, mut sender) = io::pipe()?;
+        os::set_nonblocking(&receiver)?;
+        let receiver = AsyncFd::with_interest(receiver, Interest::READABLE)?;
+        assert_kind(receiver.writable().await, ErrorKind::InvalidInput);
+        {
+            let mut wait = pin!(receiver.readable());
+            assert!(poll_once(wait.as_mut()).is_pending());
+            sender.write_all(b"hello")?;
+            let read = |pipe: &AsyncFd<PipeReader>| pipe.get_ref().read(&mut [0; 8]);
+            assert_eq!(wait.await?.try_io(read).expect("it is there")?, 5);
+        }
+        drop(sender);
+        let read = |mut pipe: &PipeReader| pipe.read(&mut [0; 8]);
+        assert_eq!(receiver.async_io(Interest::READABLE, read).await?, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_epoll_refuses_is_given_back() {
+    everywhere(|| async {
+        let file = File::open("/proc/self/exe")?;
+        let number = file.as_raw_fd();
+        let error = AsyncFd::try_new(file).expect_err("epoll takes no files");
+        assert!(error.to_string().contains("regular files"), "{error}");
+        let (file, cause) = error.into_parts();
+        assert_kind(io::Result::<()>::Err(cause), ErrorKind::PermissionDenied);
+        assert_eq!(file.as_raw_fd(), number);
+        assert_kind(AsyncFd::new(file), ErrorKind::PermissionDenied);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_descriptor_that_is_registered_is_not_registered_again() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        let again = AsyncFd::register_with_interest(near.as_fd(), Interest::READABLE);
+        assert_kind(again.map_err(Into::into), ErrorKind::AlreadyExists);
+        far.write_all(b"x")?;
+        near.readable().await?.retain_ready();
+        let stream = near.into_inner();
+        let near = AsyncFd::register(stream)?;
+        near.readable().await?.retain_ready();
+        assert_eq!(receive(&near)?, 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn it_has_deadlines() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        near.set_read_deadline(soon(10))?;
+        assert_late(near.readable().await);
+        assert_late(near.ready(Interest::READABLE | Interest::WRITABLE).await);
+        near.writable().await?.retain_ready();
+        near.set_write_deadline(past())?;
+        assert_late(near.writable().await);
+        near.set_deadline(None)?;
+        far.write_all(b"x")?;
+        near.readable().await?.retain_ready();
+        assert_eq!(receive(&near)?, 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn it_closes() {
+    everywhere(|| async {
+        let (near, mut far) = registered()?;
+        {
+            let mut wait = pin!(near.readable());
+            assert!(poll_once(wait.as_mut()).is_pending());
+            near.close().await?;
+            assert_closed(wait.await);
+        }
+        assert_closed(near.close().await);
+        assert_closed(near.async_io(Interest::READABLE, |_| Ok(())).await);
+        assert_eq!(far.read(&mut [0])?, 0);
+        Ok(())
+    });
+}

@@ -1,0 +1,295 @@
+//! A task that always finds something to do yields now and then, so that the other tasks of its thread
+//! run: tokio's cooperative budget.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, Read, Write};
+use std::os::unix::net;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use netpoll_tokio::io::Interest;
+use netpoll_tokio::io::unix::AsyncFd;
+use netpoll_tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::task::{coop::unconstrained, yield_now};
+
+use crate::support::*;
+
+/// How many operations succeed one after the other: more than twice a task's budget.
+const OPERATIONS: usize = 300;
+
+/// How often another task of the thread runs while one is busy that never has to wait.
+async fn turns_of_others<F>(busy: F) -> io::Result<usize>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let turns = Arc::new(AtomicUsize::new(0));
+    let other = tokio::spawn({
+        let turns = turns.clone();
+        async move {
+            loop {
+                turns.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        }
+    });
+    let busy = tokio::spawn(async move {
+        let before = turns.load(Ordering::Relaxed);
+        busy.await.map(|()| turns.load(Ordering::Relaxed) - before)
+    });
+    let turns = busy.await.expect("it does not panic");
+    other.abort();
+    turns
+}
+
+/// Sees that others run while what `prepare` returns is busy. Nothing in that must have to wait: then
+/// others would run anyhow.
+fn lets_others_run<P, F>(prepare: impl FnOnce() -> P + Send + 'static)
+where
+    P: Future<Output = io::Result<F>>,
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    on_one_thread(|| async {
+        let turns = turns_of_others(prepare().await?).await?;
+        assert!(turns >= OPERATIONS / 128, "others had {turns} turns");
+        Ok(())
+    });
+}
+
+/// A stream with something to read for every operation there will be, which it knows.
+async fn full() -> io::Result<(UnixStream, UnixStream)> {
+    let (near, far) = UnixStream::pair()?;
+    far.write_all(&[b'x'; 2 * OPERATIONS]).await?;
+    near.readable().await?;
+    Ok((near, far))
+}
+
+#[test]
+fn who_reads_through_the_trait() {
+    lets_others_run(|| async {
+        let (mut near, far) = full().await?;
+        Ok(async move {
+            for _ in 0..OPERATIONS {
+                assert_eq!(AsyncReadExt::read(&mut near, &mut [0]).await?, 1);
+            }
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_reads_by_reference() {
+    lets_others_run(|| async {
+        let (near, far) = full().await?;
+        Ok(async move {
+            for _ in 0..OPERATIONS {
+                assert_eq!(near.read(&mut [0]).await?, 1);
+            }
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_reads_with_a_half() {
+    lets_others_run(|| async {
+        let (near, far) = full().await?;
+        let (mut reader, writer) = near.into_split();
+        Ok(async move {
+            for _ in 0..OPERATIONS {
+                assert_eq!(reader.read_u8().await?, b'x');
+            }
+            drop(writer);
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_peeks() {
+    lets_others_run(|| async {
+        let (near, far) = full().await?;
+        Ok(async move {
+            for _ in 0..OPERATIONS {
+                let mut byte = [0];
+                assert_eq!((near.peek(&mut byte).await?, byte), (1, *b"x"));
+            }
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_polls_to_peek() {
+    lets_others_run(|| async {
+        let (near, far) = full().await?;
+        Ok(async move {
+            for _ in 0..OPERATIONS {
+                let mut byte = [0];
+                let seen = poll_fn(|cx| near.poll_peek(cx, &mut ReadBuf::new(&mut byte))).await?;
+                assert_eq!((seen, byte), (1, *b"x"));
+            }
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_waits_and_tries() {
+    lets_others_run(|| async {
+        let (near, far) = full().await?;
+        Ok(async move {
+            for index in 0..OPERATIONS {
+                match index % 3 {
+                    0 => near.readable().await?,
+                    1 => assert!(near.ready(Interest::READABLE).await?.is_readable()),
+                    _ => poll_fn(|cx| near.poll_read_ready(cx)).await?,
+                }
+                assert_eq!(near.try_read(&mut [0])?, 1);
+            }
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_makes_operations_of_its_own() {
+    lets_others_run(|| async {
+        let (near, far) = full().await?;
+        Ok(async move {
+            for _ in 0..OPERATIONS {
+                let read = || near.get_ref().try_read(&mut [0]);
+                assert_eq!(near.async_io(Interest::READABLE, read).await?, 1);
+            }
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_writes() {
+    lets_others_run(|| async {
+        let (mut near, far) = pair().await?;
+        Ok(async move {
+            for index in 0..OPERATIONS {
+                match index % 3 {
+                    0 => near.write_all(b"x").await?,
+                    1 => assert_eq!(near.write(b"x").await?, 1),
+                    _ => assert_eq!(AsyncWriteExt::write(&mut near, b"x").await?, 1),
+                }
+            }
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_waits_to_write() {
+    lets_others_run(|| async {
+        let (near, far) = pair().await?;
+        Ok(async move {
+            for index in 0..OPERATIONS {
+                match index % 2 {
+                    0 => near.writable().await?,
+                    _ => poll_fn(|cx| near.poll_write_ready(cx)).await?,
+                }
+                assert_eq!(near.try_write(b"x")?, 1);
+            }
+            far.close().await
+        })
+    });
+}
+
+#[test]
+fn who_accepts() {
+    lets_others_run(|| async {
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        let mut clients = Vec::new();
+        for _ in 0..OPERATIONS {
+            clients.push(TcpStream::connect(listener.local_addr()?).await?);
+        }
+        listener.get_ref().registration().readable().await?;
+        Ok(async move {
+            for index in 0..clients.len() {
+                match index % 2 {
+                    0 => drop(listener.accept().await?),
+                    _ => drop(poll_fn(|cx| listener.poll_accept(cx)).await?),
+                }
+            }
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn who_waits_for_a_descriptor() {
+    lets_others_run(|| async {
+        let (near, mut far) = net::UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        far.write_all(&[b'x'; OPERATIONS])?;
+        let near = AsyncFd::new(near)?;
+        near.readable().await?.retain_ready();
+        Ok(async move {
+            for index in 0..OPERATIONS {
+                let mut guard = match index % 2 {
+                    0 => near.readable().await?,
+                    _ => poll_fn(|cx| near.poll_read_ready(cx)).await?,
+                };
+                let read = guard.try_io(|near| near.get_ref().read(&mut [0]));
+                assert_eq!(read.expect("there is something")?, 1);
+            }
+            drop(far);
+            Ok(())
+        })
+    });
+}
+
+/// The turns of others above are the budget's doing: without it there are none.
+#[test]
+fn without_a_budget_nobody_else_runs() {
+    on_one_thread(|| async {
+        let (near, _far) = full().await?;
+        let turns = turns_of_others(unconstrained(async move {
+            for _ in 0..OPERATIONS {
+                assert_eq!(near.read(&mut [0]).await?, 1);
+            }
+            Ok(())
+        }));
+        assert_eq!(turns.await?, 0);
+        Ok(())
+    });
+}
+
+/// What has to wait takes nothing from the budget, as tokio's own does not.
+#[test]
+fn waiting_takes_nothing() {
+    on_one_thread(|| async {
+        let (near, far) = UnixStream::pair()?;
+        for _ in 0..OPERATIONS {
+            let mut byte = [0];
+            let mut read = std::pin::pin!(near.read(&mut byte));
+            assert!(poll_once(read.as_mut()).is_pending(), "nothing is there");
+        }
+        assert!(tokio::task::coop::has_budget_remaining());
+        far.write_all(b"x").await?;
+        assert_eq!(near.read(&mut [0]).await?, 1);
+        Ok(())
+    });
+}
+
+/// Outside of a runtime there is no end to it.
+#[test]
+fn without_a_runtime_nothing_yields() {
+    netpoll_tests::watched(|| {
+        let read = async {
+            let (near, _far) = full().await?;
+            for _ in 0..OPERATIONS {
+                let mut byte = [0];
+                let mut read = std::pin::pin!(near.read(&mut byte));
+                assert!(poll_once(read.as_mut()).is_ready(), "it yields to nobody");
+            }
+            io::Result::Ok(())
+        };
+        futures::executor::block_on(read).unwrap();
+    });
+}

@@ -1,0 +1,96 @@
+//! To and from the standard library, and the adapter underneath.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix;
+
+use netpoll::{Interest, Reactor, Registration};
+use netpoll_tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::os;
+use crate::support::*;
+
+#[test]
+fn streams_come_in_blocking_and_go_out_as_they_are() {
+    everywhere(|| async {
+        let listener = net::TcpListener::bind(LOOPBACK)?;
+        let std = net::TcpStream::connect(listener.local_addr()?)?;
+        let (mut peer, _) = listener.accept()?;
+        let number = std.as_raw_fd();
+        let stream = TcpStream::from_std(std)?;
+        assert!(os::is_nonblocking(&stream));
+        let mut byte = [0];
+        {
+            let mut read = std::pin::pin!(stream.read(&mut byte));
+            assert!(poll_once(read.as_mut()).is_pending());
+            peer.write_all(b"x")?;
+            assert_eq!(read.await?, 1);
+        }
+        let mut std = stream.into_std()?;
+        assert_eq!(std.as_raw_fd(), number);
+        assert_kind(std.read(&mut byte), ErrorKind::WouldBlock);
+        std.set_nonblocking(false)?;
+        let stream: TcpStream = std.try_into()?;
+        peer.write_all(b"y")?;
+        assert_eq!(stream.read(&mut byte).await?, 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn listeners_come_in_and_go_out() {
+    everywhere(|| async {
+        let listener: TcpListener = net::TcpListener::bind(LOOPBACK)?.try_into()?;
+        assert!(os::is_nonblocking(&listener));
+        let address = listener.local_addr()?;
+        let _client = TcpStream::connect(address).await?;
+        listener.accept().await?;
+        let std = listener.into_std()?;
+        assert_eq!(std.local_addr()?, address);
+        assert_kind(std.accept(), ErrorKind::WouldBlock);
+        Ok(())
+    });
+}
+
+#[test]
+fn unix_sockets_come_in_and_go_out() {
+    everywhere(|| async {
+        let (near, mut far) = unix::net::UnixStream::pair()?;
+        let near = UnixStream::from_std(near)?;
+        far.write_all(b"x")?;
+        assert_eq!(near.read(&mut [0]).await?, 1);
+        let mut near = near.into_std()?;
+        assert_kind(near.read(&mut [0]), ErrorKind::WouldBlock);
+        drop(UnixStream::try_from(near)?);
+        assert_eq!(far.read(&mut [0])?, 0);
+        let name = format!("\0netpoll-tokio-convert-{}", std::process::id());
+        let listener = UnixListener::bind(&name)?.into_std()?;
+        let listener = UnixListener::try_from(listener)?;
+        let _client = UnixStream::connect(&name).await?;
+        listener.accept().await?;
+        Ok(())
+    });
+}
+
+/// What the adapter underneath has, these have: another reactor, for one.
+#[test]
+fn a_stream_in_the_care_of_another_reactor() {
+    everywhere(|| async {
+        let reactor = Reactor::builder().build()?;
+        let (near, far) = unix::net::UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        let near = Registration::with(&reactor, near, Interest::WriteOnDemand)?;
+        let near = UnixStream::from(netpoll_futures::UnixStream::from(near));
+        let far = UnixStream::from_std(far)?;
+        far.write_all(b"x").await?;
+        assert_eq!(near.read(&mut [0]).await?, 1);
+        assert_eq!(near.as_fd().as_raw_fd(), near.as_raw_fd());
+        near.get_ref().shutdown(net::Shutdown::Write)?;
+        assert_eq!(far.read(&mut [0]).await?, 0);
+        let underneath = netpoll_futures::UnixStream::from(near);
+        underneath.close().await?;
+        reactor.shutdown();
+        Ok(())
+    });
+}

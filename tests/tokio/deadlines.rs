@@ -1,0 +1,163 @@
+//! What tokio's sockets do not have: deadlines.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
+
+use netpoll_tests::CountingWaker;
+use netpoll_tokio::bytes_written;
+use netpoll_tokio::io::Interest;
+use netpoll_tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, ReadBuf};
+
+use crate::support::*;
+
+/// Too late, whatever it is that reads; and in time again, all is as it was.
+#[test]
+fn everything_that_reads_has_the_deadline() {
+    everywhere(|| async {
+        let (mut near, far) = pair().await?;
+        far.write_all(b"hello").await?;
+        near.readable().await?;
+        near.set_read_deadline(past())?;
+        let mut buffer = [0; 8];
+        assert_late(near.read(&mut buffer).await);
+        assert_late(AsyncReadExt::read(&mut near, &mut buffer).await);
+        assert_late(near.peek(&mut buffer).await);
+        assert_late(near.readable().await);
+        assert_late(near.ready(Interest::READABLE).await);
+        assert_late(near.ready(Interest::READABLE | Interest::WRITABLE).await);
+        assert_late(near.try_read(&mut buffer));
+        assert_late(near.try_read_buf(&mut Vec::with_capacity(8)));
+        assert_late(near.try_io(Interest::READABLE, || Ok(())));
+        assert_late(near.async_io(Interest::READABLE, || Ok(())).await);
+        assert_late(poll_fn(|cx| near.poll_read_ready(cx)).await);
+        assert_late(poll_fn(|cx| near.poll_peek(cx, &mut ReadBuf::new(&mut buffer))).await);
+        near.write_all(b"writing is in time").await?;
+        near.set_read_deadline(soon(60_000))?;
+        assert_eq!(AsyncReadExt::read(&mut near, &mut buffer).await?, 5);
+        Ok(())
+    });
+}
+
+#[test]
+fn everything_that_writes_has_the_deadline() {
+    everywhere(|| async {
+        let (mut near, far) = pair().await?;
+        near.set_write_deadline(past())?;
+        assert_late(near.write(b"x").await);
+        assert_late(near.write_all(b"x").await);
+        assert_late(AsyncWriteExt::write_all(&mut near, b"x").await);
+        assert_late(near.writable().await);
+        assert_late(near.ready(Interest::WRITABLE).await);
+        assert_late(near.try_write(b"x"));
+        assert_late(near.try_io(Interest::WRITABLE, || Ok(())));
+        assert_late(poll_fn(|cx| near.poll_write_ready(cx)).await);
+        far.write_all(b"reading is in time").await?;
+        assert_eq!(near.read(&mut [0; 64]).await?, 18);
+        near.set_write_deadline(None)?;
+        near.write_all(b"x").await?;
+        assert_eq!(far.read(&mut [0; 8]).await?, 1);
+        Ok(())
+    });
+}
+
+/// Not early, and on what waits already.
+#[test]
+fn it_ends_what_is_pending() {
+    everywhere(|| async {
+        let (near, _far) = pair().await?;
+        let (mut reader, writer) = near.into_split();
+        let begun = Instant::now();
+        let mut byte = [0];
+        {
+            let mut read = pin!(reader.read(&mut byte));
+            assert!(poll_once(read.as_mut()).is_pending());
+            writer.as_ref().set_read_deadline(soon(20))?;
+            assert_late(read.await);
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(20), "early");
+        let block = vec![0; TOO_MUCH];
+        writer.set_write_deadline(soon(20))?;
+        let error = writer.as_ref().write_all(&block).await.unwrap_err();
+        let written = bytes_written(&error);
+        assert!(0 < written && written < TOO_MUCH, "{written} bytes were written");
+        assert!(begun.elapsed() >= Duration::from_millis(40), "early");
+        Ok(())
+    });
+}
+
+/// Half a line is no line, and is still there when there is time again.
+#[test]
+fn a_line_that_is_late_is_read_later() {
+    everywhere(|| async {
+        let (near, far) = pair().await?;
+        let mut reader = BufReader::new(near);
+        far.write_all(b"half a").await?;
+        reader.get_ref().set_read_deadline(soon(10))?;
+        let mut line = String::new();
+        assert_late(reader.read_line(&mut line).await);
+        reader.get_ref().set_read_deadline(None)?;
+        far.write_all(b" line\n").await?;
+        reader.read_line(&mut line).await?;
+        assert_eq!(line, "half a line\n");
+        Ok(())
+    });
+}
+
+/// One that is moved while the task is pending wakes it for the new time, and for that only.
+#[test]
+fn one_that_is_moved_away_does_not_fire() {
+    everywhere(|| async {
+        let (mut near, far) = pair().await?;
+        let (near, control) = (&mut near, far);
+        near.set_read_deadline(soon(10))?;
+        near.set_read_deadline(None)?;
+        let timer = netpoll::Timer::at(netpoll::Reactor::global()?, soon(30).unwrap())?;
+        let waker = CountingWaker::new();
+        let mut memory = [0; 8];
+        let mut buffer = ReadBuf::new(&mut memory);
+        {
+            let mut read = pin!(poll_fn(|cx| Pin::new(&mut *near).poll_read(cx, &mut buffer)));
+            assert!(waker.poll(read.as_mut()).is_pending());
+            timer.await?;
+            assert_eq!(waker.wakes(), 0, "it fired");
+            control.write_all(b"x").await?;
+            read.await?;
+        }
+        assert_eq!(buffer.filled(), b"x");
+        Ok(())
+    });
+}
+
+#[test]
+fn accepting_has_one() {
+    everywhere(|| async {
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        listener.set_deadline(soon(10))?;
+        assert_late(listener.accept().await);
+        assert_late(poll_fn(|cx| listener.poll_accept(cx)).await);
+        listener.set_read_deadline(None)?;
+        listener.set_write_deadline(past())?;
+        let _client = TcpStream::connect(listener.local_addr()?).await?;
+        listener.accept().await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn unix_sockets_have_them() {
+    everywhere(|| async {
+        let (near, far) = UnixStream::pair()?;
+        near.set_deadline(past())?;
+        assert_late(near.read(&mut [0]).await);
+        assert_late(near.write(b"x").await);
+        near.set_deadline(None)?;
+        near.write_all(b"x").await?;
+        assert_eq!(far.read(&mut [0]).await?, 1);
+        let listener = UnixListener::bind(format!("\0netpoll-tokio-late-{}", std::process::id()))?;
+        listener.set_deadline(soon(10))?;
+        assert_late(listener.accept().await);
+        Ok(())
+    });
+}

@@ -1,0 +1,18 @@
+//! The tokio adapter: inside of tokio's runtimes and without any.
+//!
+//! Nothing sleeps to let something happen: what must be pending is polled and seen to be pending, and
+//! where time itself is the matter, it is bounded from below only.
+#![cfg(not(netpoll_loom))]
+
+mod async_fd;
+mod budget;
+mod close;
+mod convert;
+mod deadlines;
+mod halves;
+mod io_traits;
+mod os;
+mod socket;
+mod support;
+mod tries;
+mod unix;

@@ -1,0 +1,21 @@
+//! What std does not offer.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Makes a descriptor non-blocking.
+pub(crate) fn set_nonblocking(fd: &impl AsFd) -> io::Result<()> {
+    // SAFETY: no pointers; the descriptor is open.
+    match unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether a descriptor is non-blocking.
+pub(crate) fn is_nonblocking(fd: &impl AsFd) -> bool {
+    // SAFETY: no pointers; the descriptor is open.
+    let flags = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_GETFL) };
+    flags & libc::O_NONBLOCK != 0
+}

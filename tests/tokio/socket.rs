@@ -1,0 +1,175 @@
+//! A socket before it is bound, listens or is connected.
+
+use std::io::ErrorKind;
+use std::net::{self, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use netpoll_tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::os;
+use crate::support::*;
+
+fn loopback() -> SocketAddr {
+    LOOPBACK.parse().unwrap()
+}
+
+#[test]
+fn it_listens_and_connects() {
+    everywhere(|| async {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(loopback())?;
+        let address = socket.local_addr()?;
+        let listener = socket.listen(4)?;
+        assert_eq!(listener.local_addr()?, address);
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(loopback())?;
+        let from = socket.local_addr()?;
+        let client = socket.connect(address).await?;
+        let (server, peer) = listener.accept().await?;
+        assert_eq!((peer, client.local_addr()?), (from, from));
+        client.write_all(b"x").await?;
+        assert_eq!(server.read(&mut [0]).await?, 1);
+        assert!(!client.nodelay()?, "only what was set is set");
+        Ok(())
+    });
+}
+
+#[test]
+fn over_ipv6_as_well() {
+    everywhere(|| async {
+        let socket = TcpSocket::new_v6()?;
+        socket.set_tclass_v6(0x20)?;
+        assert_eq!(socket.tclass_v6()?, 0x20);
+        socket.bind("[::1]:0".parse().unwrap())?;
+        let listener = socket.listen(4)?;
+        let client = TcpSocket::new_v6()?.connect(listener.local_addr()?).await?;
+        assert!(client.peer_addr()?.is_ipv6());
+        Ok(())
+    });
+}
+
+#[test]
+fn options_are_what_they_were_set_to() {
+    everywhere(|| async {
+        let socket = TcpSocket::new_v4()?;
+        for on in [true, false] {
+            socket.set_keepalive(on)?;
+            assert_eq!(socket.keepalive()?, on);
+            socket.set_reuseaddr(on)?;
+            assert_eq!(socket.reuseaddr()?, on);
+            socket.set_reuseport(on)?;
+            assert_eq!(socket.reuseport()?, on);
+            socket.set_nodelay(on)?;
+            assert_eq!(socket.nodelay()?, on);
+        }
+        socket.set_send_buffer_size(16 * 1024)?;
+        assert_eq!(socket.send_buffer_size()?, 32 * 1024);
+        socket.set_recv_buffer_size(16 * 1024)?;
+        assert_eq!(socket.recv_buffer_size()?, 32 * 1024);
+        socket.set_linger(Some(Duration::from_secs(3)))?;
+        assert_eq!(socket.linger()?, Some(Duration::from_secs(3)));
+        socket.set_zero_linger()?;
+        assert_eq!(socket.linger()?, Some(Duration::ZERO));
+        socket.set_tos_v4(0x10)?;
+        assert_eq!(socket.tos_v4()?, 0x10);
+        assert!(socket.take_error()?.is_none());
+        Ok(())
+    });
+}
+
+#[test]
+fn options_of_a_connection() {
+    everywhere(|| async {
+        let (client, _server) = pair().await?;
+        assert!(client.nodelay()?, "Go's default");
+        client.set_nodelay(false)?;
+        assert!(!client.nodelay()?);
+        for on in [false, true] {
+            client.set_quickack(on)?;
+            assert_eq!(client.quickack()?, on);
+        }
+        client.set_ttl(7)?;
+        assert_eq!(client.ttl()?, 7);
+        client.set_linger(Some(Duration::from_secs(1)))?;
+        assert_eq!(client.linger()?, Some(Duration::from_secs(1)));
+        client.set_linger(None)?;
+        assert_eq!(client.linger()?, None);
+        assert!(client.take_error()?.is_none());
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        listener.set_ttl(9)?;
+        assert_eq!(listener.ttl()?, 9);
+        Ok(())
+    });
+}
+
+#[test]
+fn two_may_share_a_port() {
+    everywhere(|| async {
+        let mut address = loopback();
+        let mut listeners = Vec::new();
+        for _ in 0..2 {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseport(true)?;
+            socket.bind(address)?;
+            address = socket.local_addr()?;
+            listeners.push(socket.listen(4)?);
+        }
+        let socket = TcpSocket::new_v4()?;
+        let error = socket.bind(address).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&format!("bind {address}")), "{error}");
+        Ok(())
+    });
+}
+
+#[test]
+fn errors_tell_the_address() {
+    everywhere(|| async {
+        let closed = net::TcpListener::bind("127.77.0.1:0")?.local_addr()?;
+        let error = TcpSocket::new_v4()?.connect(closed).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert!(error.to_string().contains(&format!("connect {closed}")), "{error}");
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        let taken = listener.local_addr()?;
+        let error = TcpListener::bind(taken).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("bind {taken}")), "{error}");
+        let nowhere = TcpSocket::new_v4()?.connect("[::1]:9".parse().unwrap()).await;
+        assert!(nowhere.unwrap_err().to_string().contains("connect [::1]:9"));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_device_has_a_name() {
+    everywhere(|| async {
+        let socket = TcpSocket::new_v4()?;
+        assert_eq!(socket.device()?, None);
+        for name in [&b"a name of sixteen"[..], b"lo\0"] {
+            let error = socket.bind_device(Some(name)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        }
+        match socket.bind_device(Some(b"lo")) {
+            Ok(()) => assert_eq!(socket.device()?.as_deref(), Some(&b"lo"[..])),
+            // Some systems keep it to themselves.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied),
+        }
+        Ok(())
+    });
+}
+
+/// One that was made elsewhere, blocking, is made non-blocking when it comes into our care.
+#[test]
+fn one_that_was_made_elsewhere() {
+    everywhere(|| async {
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        let fd = OwnedFd::from(TcpSocket::new_v4()?);
+        let std = net::TcpStream::from(fd);
+        std.set_nonblocking(false)?;
+        let client: TcpStream =
+            TcpSocket::from_std_stream(std).connect(listener.local_addr()?).await?;
+        assert!(os::is_nonblocking(&client));
+        listener.accept().await?;
+        Ok(())
+    });
+}
