@@ -36,13 +36,8 @@ pub async fn resolve(addresses: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr
 }
 
 impl Addresses {
-    /// The addresses, at least one; a name is looked up until `deadline`, on a thread of its own.
-    ///
-    /// # Errors
-    ///
-    /// An [`OpError`] with the name, or [`InvalidInput`](io::ErrorKind::InvalidInput) if there is
-    /// none.
-    pub async fn resolve(self, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
+    /// The addresses, at least one.
+    pub(crate) async fn resolve(self, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
         let (addresses, subject) = match self {
             Addresses::Known(addresses) => (addresses, "an empty list".to_owned()),
             Addresses::Name(name) => {

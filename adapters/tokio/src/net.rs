@@ -48,6 +48,5 @@ pub mod unix {
 ///
 /// An [`OpError`](netpoll::OpError) with the name.
 pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
-    let found = host.to_addresses().resolve(None).await?;
-    Ok(found.into_iter())
+    netpoll_futures::resolve(host).await.map(Vec::into_iter)
 }
