@@ -249,3 +249,43 @@ fn it_closes() {
         Ok(())
     });
 }
+
+/// By `&mut`, for an object that operations change: here `Read` and `Write` of the stream itself.
+#[test]
+fn who_has_it_to_himself_may_change_it() {
+    everywhere(|| async {
+        let (mut near, mut far) = registered()?;
+        far.write_all(b"hello")?;
+        let mut guard = near.readable_mut().await?;
+        assert!(guard.ready().is_readable());
+        let read = |near: &mut AsyncFd<UnixStream>| near.get_mut().read(&mut [0; 8]);
+        assert_eq!(guard.try_io(read).expect("it is there")?, 5);
+        assert!(guard.try_io(read).is_err(), "there is no more");
+        assert!(guard.ready().is_empty());
+        assert_eq!(guard.get_inner_mut().as_raw_fd(), guard.get_ref().as_raw_fd());
+        let read = |stream: &mut UnixStream| stream.read(&mut [0; 8]);
+        assert_kind(near.try_io_mut(Interest::READABLE, read), ErrorKind::WouldBlock);
+        {
+            let mut io = pin!(near.async_io_mut(Interest::READABLE, read));
+            assert!(poll_once(io.as_mut()).is_pending());
+            far.write_all(b"more")?;
+            assert_eq!(io.await?, 4);
+        }
+        near.readable_mut().await?.clear_ready();
+        {
+            let mut next = pin!(near.readable_mut());
+            assert!(poll_once(next.as_mut()).is_pending());
+            far.write_all(b"x")?;
+            next.await?.retain_ready();
+        }
+        poll_fn(|cx| near.poll_read_ready_mut(cx).map_ok(drop)).await?;
+        poll_fn(|cx| near.poll_write_ready_mut(cx).map_ok(drop)).await?;
+        assert_eq!(near.try_io_mut(Interest::READABLE | Interest::WRITABLE, read)?, 1);
+        let mut guard = near.writable_mut().await?;
+        guard.clear_ready_matching(Ready::READABLE);
+        assert!(guard.ready().is_writable());
+        guard.get_mut().set_write_deadline(past())?;
+        assert_late(near.writable_mut().await);
+        Ok(())
+    });
+}

@@ -25,6 +25,15 @@ impl Found {
         };
         of(self.read, Interest::READABLE) | of(self.write, Interest::WRITABLE)
     }
+
+    /// Clears the directions that are in `ready`, once.
+    pub(crate) fn clear<T: AsFd>(&mut self, registration: &Registration<T>, ready: Ready) {
+        let read = if ready.is_readable() { self.read.take() } else { None };
+        let write = if ready.is_writable() { self.write.take() } else { None };
+        for found in read.into_iter().chain(write) {
+            registration.clear_ready(found);
+        }
+    }
 }
 
 /// Waits until one of the directions is ready. It fails as soon as one of them must.
@@ -60,16 +69,20 @@ pub(crate) fn try_io<T: AsFd, R>(
     interest: Interest,
     operation: impl FnOnce(&T) -> io::Result<R>,
 ) -> io::Result<R> {
-    let mut operation = Some(operation);
-    let mut last = Err(io::ErrorKind::WouldBlock.into());
-    for direction in directions(interest) {
-        last = registration.try_io(direction, |io| operation.take().expect("made once")(io));
-        let blocked = matches!(&last, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        if operation.is_none() || !blocked {
-            break;
-        }
-    }
-    last
+    in_the_first(interest, operation, |direction, once| {
+        registration.try_io(direction, |io| once.take()(io))
+    })
+}
+
+/// [`try_io`] for an operation that changes the object.
+pub(crate) fn try_io_mut<T: AsFd, R>(
+    registration: &mut Registration<T>,
+    interest: Interest,
+    operation: impl FnOnce(&mut T) -> io::Result<R>,
+) -> io::Result<R> {
+    in_the_first(interest, operation, |direction, once| {
+        registration.try_io_mut(direction, |io| once.take()(io))
+    })
 }
 
 /// Makes an operation as soon as one of the directions is ready, and again until it does not block.
@@ -85,6 +98,48 @@ pub(crate) async fn io<T: AsFd, R>(
             done => return done,
         }
     }
+}
+
+/// [`io`] for an operation that changes the object.
+pub(crate) async fn io_mut<T: AsFd, R>(
+    registration: &mut Registration<T>,
+    interest: Interest,
+    mut operation: impl FnMut(&mut T) -> io::Result<R>,
+) -> io::Result<R> {
+    loop {
+        ready(registration, interest).await?;
+        match try_io_mut(registration, interest, &mut operation) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+    }
+}
+
+/// An operation that is made once, if at all.
+struct Once<F>(Option<F>);
+
+impl<F> Once<F> {
+    fn take(&mut self) -> F {
+        self.0.take().expect("it is made once")
+    }
+}
+
+/// Attempts an operation in one direction after the other, until it was made or must fail.
+fn in_the_first<F, R>(
+    interest: Interest,
+    operation: F,
+    mut attempt: impl FnMut(Direction, &mut Once<F>) -> io::Result<R>,
+) -> io::Result<R> {
+    let mut once = Once(Some(operation));
+    let mut last = Err(io::ErrorKind::WouldBlock.into());
+    for direction in directions(interest) {
+        last = attempt(direction, &mut once);
+        let blocked = matches!(&last, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        if once.0.is_none() || !blocked {
+            break;
+        }
+    }
+    last
 }
 
 fn directions(interest: Interest) -> impl Iterator<Item = Direction> {

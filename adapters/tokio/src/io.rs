@@ -6,5 +6,7 @@ pub use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// As `tokio::io::unix`: any descriptor.
 pub mod unix {
-    pub use crate::async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdRegisterError, TryIoError};
+    pub use crate::async_fd::{
+        AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError,
+    };
 }

@@ -100,6 +100,18 @@ impl<T: AsFd> Registration<T> {
         }
     }
 
+    /// [`try_io`](Self::try_io) for who has the registration to himself, and an operation that changes
+    /// the object. See [`get_mut`](Self::get_mut).
+    pub fn try_io_mut<R>(
+        &mut self,
+        direction: Direction,
+        operation: impl FnOnce(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let readiness = self.now_ready(direction)?;
+        let done = operation(self.get_mut());
+        self.attempt(readiness, |_| done, |_| false)
+    }
+
     /// [`poll_io_mut`](Self::poll_io_mut) for an operation that may say `WouldBlock` where the
     /// descriptor did not; see [`io_checked`](Self::io_checked).
     pub fn poll_io_mut_checked<R>(

@@ -177,7 +177,7 @@ impl<T: AsFd> Registration<T> {
         self.reactor.shared().modify(self.as_fd(), self.slot.token(), interest);
     }
 
-    fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
+    pub(super) fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
         match self.outcome(direction, self.slot.status(direction)) {
             Poll::Ready(ready) => ready,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),

@@ -20,7 +20,7 @@ pub struct AsyncFdReadyGuard<'a, T: AsFd> {
 
 /// The descriptor was not ready after all. Its readiness has been cleared.
 #[derive(Debug)]
-pub struct TryIoError(());
+pub struct TryIoError(pub(super) ());
 
 impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
     /// Forgets that it was ready, unless an event has come since. For after an operation that said
@@ -31,11 +31,7 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
 
     /// The same for the directions that are in `ready`: its readable or its writable part.
     pub fn clear_ready_matching(&mut self, ready: Ready) {
-        let read = if ready.is_readable() { self.found.read.take() } else { None };
-        let write = if ready.is_writable() { self.found.write.take() } else { None };
-        for found in read.into_iter().chain(write) {
-            self.async_fd.registration.clear_ready(found);
-        }
+        self.found.clear(&self.async_fd.registration, ready);
     }
 
     /// Leaves it as it is: there may be more.

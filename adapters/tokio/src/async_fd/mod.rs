@@ -1,5 +1,6 @@
 //! Any descriptor, in tokio's shape.
 
+mod exclusive;
 mod guard;
 mod register_error;
 
@@ -14,6 +15,7 @@ use crate::interested::Found;
 use crate::io::Interest;
 use crate::{budget, interested};
 
+pub use exclusive::AsyncFdReadyMutGuard;
 pub use guard::{AsyncFdReadyGuard, TryIoError};
 pub use register_error::AsyncFdRegisterError;
 
