@@ -67,4 +67,6 @@ pub use {
     spawn::spawn,
 };
 
-pub use netpoll_futures::{Closed, DeadlineExceeded, is_closed, is_deadline_exceeded};
+pub use netpoll_futures::{
+    Async, Closed, DeadlineExceeded, Timer, is_closed, is_deadline_exceeded,
+};
