@@ -213,6 +213,17 @@ pub(super) fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
     message
 }
 
+/// How much was written that the peer's system has not taken yet: for TCP, what it has not
+/// acknowledged; for a Unix socket, what the peer has not read, and the kernel's own cost of keeping
+/// it. While nothing is
+/// written, a number that falls is progress. `SIOCOUTQ`
+pub fn not_taken(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the kernel writes one integer, to `count`.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// `SO_REUSEADDR`
 pub fn set_reuse_address(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, &libc::c_int::from(on))
