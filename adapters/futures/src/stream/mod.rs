@@ -315,6 +315,12 @@ impl<S: StreamSocket> Stream<S> {
         Ok(())
     }
 
+    /// The reactor that has it in its care, whose time is that of the deadlines.
+    #[must_use]
+    pub fn reactor(&self) -> &Reactor {
+        self.registration().reactor()
+    }
+
     /// The registration underneath, for what the stream has no method for. To close it there would
     /// tell those who wait in line only one after the other.
     pub fn registration(&self) -> &Registration<S> {
