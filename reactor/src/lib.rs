@@ -95,7 +95,8 @@
 //! Dependencies point down. What is absent on purpose: `slot` and `time` make no system call and know
 //! no descriptor, `sys` knows no waker and no slot, and only `time::clock` reads a clock. `unsafe` is
 //! in `sys` (foreign calls), `slot::waiters` (the cell that a flag guards) and `arena` (the pointer to
-//! a slot that never moves), and nowhere else. A test holds all of this (`tests/tidy.rs`).
+//! a slot that never moves), and nowhere else but in `adapters/hyper/src/fill.rs` (the buffer that
+//! hyper lends uninitialised). A test holds all of this (`tests/tidy.rs`).
 //!
 //! Where this differs from the drawing board, and why:
 //!

@@ -1,0 +1,65 @@
+//! hyper over the netpoll reactor, under any executor.
+//!
+//! hyper brings no I/O, no timers and no tasks of its own: it is given them. Here they are, over the
+//! sockets of `netpoll-futures`, without a runtime: [`Io`], [`Timer`] and [`Executor`], for clients and
+//! servers. And a [`Server`], which puts deadlines on every connection that hold whether hyper asks
+//! for them or not.
+//!
+//! # What is what
+//!
+//! | type | implements | |
+//! | --- | --- | --- |
+//! | [`Io`] | [`Read`](hyper::rt::Read) into hyper's uninitialised buffer, [`Write`](hyper::rt::Write) with vectored writes; `From` a stream | TCP and Unix |
+//! | [`ServedIo`] | the same, with the server's deadlines | what an upgrade gives back |
+//! | [`Timer`] | [`hyper::rt::Timer`], `reset` in place | of a reactor |
+//! | [`Sleep`] | [`hyper::rt::Sleep`], [`Future`] | never early |
+//! | [`Executor`] | [`hyper::rt::Executor`] for every future that is `Send` | over a closure, or a `Spawn` of futures |
+//! | [`Server`] | | accepts, serves, and shuts down gracefully |
+//!
+//! # A client
+//!
+//! ```
+//! use hyper::Request;
+//! use netpoll_futures::TcpStream;
+//! use netpoll_hyper::{BoxError, Io};
+//! # use std::convert::Infallible;
+//! # use hyper::{Response, service::service_fn};
+//! # use netpoll_hyper::{Executor, Server};
+//!
+//! # fn main() -> Result<(), BoxError> { smol::block_on(async {
+//! # let listener = netpoll_futures::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = listener.local_addr()?;
+//! # let server = Server::new(Executor::new(|task| smol::spawn(task).detach()))?;
+//! # let _serving = smol::spawn(async move {
+//! #     let answer = || async { Ok::<_, Infallible>(Response::new("hello".to_owned())) };
+//! #     server.serve(&listener, |_| service_fn(move |_| answer())).await
+//! # });
+//! let stream = TcpStream::connect(address).await?;
+//! let (mut sender, connection) = hyper::client::conn::http1::handshake(Io::new(stream)).await?;
+//! smol::spawn(connection).detach();
+//!
+//! let request = Request::get("/").header("host", "localhost").body(String::new())?;
+//! let answer = sender.send_request(request).await?;
+//! assert_eq!(answer.status(), 200);
+//! # Ok(()) }) }
+//! ```
+//!
+//! For a server see [`Server`], and [`server`] for what its deadlines mean.
+//!
+//! # Features
+//!
+//! `server` ([`Server`]), `client` (hyper's), `http1` and `http2` (which versions of HTTP). All but
+//! `client` are on by default; without any, [`Io`], [`Timer`] and [`Executor`] are there.
+
+mod executor;
+mod fill;
+mod io;
+#[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
+pub mod server;
+mod timer;
+
+pub use executor::{Executor, Task};
+pub use io::Io;
+#[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
+pub use server::{BoxError, Deadline, Deadlines, End, ServedIo, Server, Version};
+pub use timer::{Sleep, Timer};

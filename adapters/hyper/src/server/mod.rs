@@ -1,0 +1,346 @@
+//! Serving: the accept loop, the deadlines of every connection, and the end.
+//!
+//! # The deadlines
+//!
+//! They are deadlines of the socket, set when something happens, and not timers that somebody must
+//! poll: a connection that hyper is not interested in is cut off like any other. At every moment one
+//! of these holds:
+//!
+//! | the connection | is cut off | and this begins |
+//! | --- | --- | --- |
+//! | waits for the head of a request | [`header`](Deadlines::header) after the head began to be waited for, however many bytes of it came | when it is accepted; HTTP/1: later on, with the first byte after the answer before |
+//! | has requests in flight | never, but for what is being written | when the service is called |
+//! | is idle | [`idle`](Deadlines::idle) after the last answer, or after the last byte that was written to the peer if that is later | when no request is in flight any more |
+//! | has something to write and no room | [`write_stall`](Deadlines::write_stall) after the peer has last taken a byte, and before twice that | when a write finds no room; it takes the place of the idle deadline |
+//!
+//! - **In flight** is a request from when its head is complete until hyper has taken the last of the
+//!   answer's body, or has dropped it. A body may so take as long as it likes, both ways, slowly or with
+//!   pauses: who wants a limit there has it in the service, which alone knows what to expect. What the
+//!   service reads of a request *after* its answer is complete is read from an idle connection.
+//! - **Taken** is what the peer's system has acknowledged, or with a Unix socket, what was read. A
+//!   peer that reads slowly is not cut off for it, even where the socket has no room all the while.
+//!   (What it takes comes in segments: a limit below the time for one is too short.)
+//! - **HTTP/2**: the first deadline is for the first request only. Between requests, frames of all kinds
+//!   leave the connection idle, but what is written in answer to them counts: a client that pings
+//!   keeps it. A client that opens no window for an answer has the socket take nothing although it has
+//!   room: that is a stall as well, if nothing at all is written.
+//! - **Upgrades**: after a response of 101, or one to CONNECT that is a success, there are no deadlines
+//!   but those that whoever takes the connection over sets ([`ServedIo::into_inner`]).
+//!
+//! While a connection is served, the deadlines of its stream are the server's.
+
+mod connection;
+mod crowd;
+mod deadlines;
+mod io;
+mod service;
+mod version;
+mod watch;
+
+use std::error::Error;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::Result;
+use std::sync::Arc;
+
+use hyper::body::{Body, Incoming};
+#[cfg(feature = "http1")]
+use hyper::server::conn::http1;
+#[cfg(feature = "http2")]
+use hyper::server::conn::http2;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use netpoll_futures::{Backoff, Listener, ListenerSocket, Stream, StreamSocket};
+
+use crate::{Executor, Timer};
+use connection::before_leaving;
+use crowd::{Crowd, Place, Role, Stage};
+
+pub use connection::End;
+pub use deadlines::{Deadline, Deadlines};
+pub use io::ServedIo;
+pub use version::Version;
+
+/// What services and bodies may fail with.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A server: accepts connections, and has hyper serve them, each as a task of the executor.
+///
+/// Clones are the same server: one may serve several listeners at once, and be shut down by any clone.
+/// Settings are of the clone that they are made on, and of what is cloned from it.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use hyper::body::{Bytes, Incoming};
+/// use hyper::{Request, Response, service::service_fn};
+/// use netpoll_futures::{TcpListener, TcpStream};
+/// use netpoll_hyper::{Executor, Server};
+///
+/// async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+///     Ok(Response::new("hello".to_owned()))
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// smol::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let address = listener.local_addr()?;
+///     let server = Server::new(Executor::new(|task| smol::spawn(task).detach()))?;
+///     let serving = smol::spawn({
+///         let server = server.clone();
+///         async move { server.serve(&listener, |_peer| service_fn(hello)).await }
+///     });
+///
+///     let client = TcpStream::connect(address).await?;
+///     client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await?;
+///     let mut answer = Vec::new();
+///     let mut buffer = [0; 1024];
+///     while let count @ 1.. = client.read(&mut buffer).await? {
+///         answer.extend_from_slice(&buffer[..count]);
+///     }
+///     assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+///     assert!(answer.ends_with(b"\r\n\r\nhello"));
+///
+///     server.shutdown();
+///     serving.await
+/// })
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Server {
+    settings: Arc<Settings>,
+    crowd: Arc<Crowd>,
+    executor: Executor,
+}
+
+#[derive(Clone)]
+struct Settings {
+    deadlines: Deadlines,
+    most: usize,
+    /// `None` to be told by the peer.
+    version: Option<Version>,
+    #[cfg(feature = "http1")]
+    http1: http1::Builder,
+    #[cfg(feature = "http2")]
+    http2: http2::Builder<Executor>,
+    on_end: Arc<dyn Fn(&End) + Send + Sync>,
+}
+
+impl Server {
+    /// A server with the default [`Deadlines`] and no limit to the number of connections. It speaks
+    /// the version of HTTP that the peer begins with.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reactor to be had.
+    pub fn new(executor: Executor) -> Result<Self> {
+        let timer = Timer::new()?;
+        let settings = Settings {
+            deadlines: Deadlines::default(),
+            most: usize::MAX,
+            version: None,
+            #[cfg(feature = "http1")]
+            http1: http1_options(timer.clone()),
+            #[cfg(feature = "http2")]
+            http2: http2_options(timer, executor.clone()),
+            on_end: Arc::new(|_| {}),
+        };
+        Ok(Self { settings: Arc::new(settings), crowd: Arc::default(), executor })
+    }
+
+    /// Sets the limits of every connection.
+    #[must_use]
+    pub fn deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.set().deadlines = deadlines;
+        self
+    }
+
+    /// Sets how many connections there may be at once, over all listeners. Where there are so many,
+    /// none is accepted until one ends: those who come wait in the system's queue.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[must_use]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        assert!(most > 0, "max_connections: a server without connections serves nobody");
+        self.set().most = most;
+        self
+    }
+
+    /// Speaks one version only, and does not look what the peer begins with.
+    #[must_use]
+    pub fn only(mut self, version: Version) -> Self {
+        self.set().version = Some(version);
+        self
+    }
+
+    /// Sets options of hyper's for HTTP/1.
+    #[cfg(feature = "http1")]
+    #[must_use]
+    pub fn http1(mut self, options: impl FnOnce(&mut http1::Builder)) -> Self {
+        options(&mut self.set().http1);
+        self
+    }
+
+    /// Sets options of hyper's for HTTP/2.
+    #[cfg(feature = "http2")]
+    #[must_use]
+    pub fn http2(mut self, options: impl FnOnce(&mut http2::Builder<Executor>)) -> Self {
+        options(&mut self.set().http2);
+        self
+    }
+
+    /// Sets what is called when a connection has ended: to log it, or to count.
+    #[must_use]
+    pub fn on_end(mut self, on_end: impl Fn(&End) + Send + Sync + 'static) -> Self {
+        self.set().on_end = Arc::new(on_end);
+        self
+    }
+
+    fn set(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    /// Accepts connections until the server is [shut down](Self::shutdown), and then closes the
+    /// listener and waits for the last connection, of whichever listener, to end. `service` makes the
+    /// service of a connection, from the address of the peer.
+    ///
+    /// When the process has run out of descriptors or memory, it pauses and tries again ([`Backoff`]).
+    ///
+    /// # Errors
+    ///
+    /// What accepting fails with otherwise: [`Closed`](netpoll::Closed) where somebody else has closed
+    /// the listener. Connections go on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it accepts no more. Connections go on.
+    pub async fn serve<L, V, B>(
+        &self,
+        listener: &Listener<L>,
+        mut service: impl FnMut(&L::Address) -> V,
+    ) -> Result<()>
+    where
+        L: ListenerSocket,
+        V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+        V: Send + 'static,
+        V::Future: Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let place = self.crowd.enter(Role::Watcher);
+        let mut backoff = Backoff::new();
+        while before_leaving(&place, self.has_room(&place)).await.is_some() {
+            let Some(accepted) = before_leaving(&place, listener.accept()).await else { break };
+            match accepted {
+                Ok((stream, peer)) => {
+                    backoff.reset();
+                    self.take_on(stream, service(&peer));
+                }
+                Err(error) => {
+                    before_leaving(&place, backoff.pause(error)).await.transpose()?;
+                }
+            }
+        }
+        // Somebody else may have closed it, or another who serves it.
+        let _ = listener.close().await;
+        self.ended(&place).await;
+        Ok(())
+    }
+
+    /// Serves one connection, which counts as one of the server's, to its end. For an accept loop of
+    /// one's own.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it closes the connection.
+    pub async fn serve_connection<S, V, B>(&self, stream: Stream<S>, service: V) -> End
+    where
+        S: StreamSocket,
+        V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+        V: Send + 'static,
+        V::Future: Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let place = self.crowd.enter(Role::Connection);
+        let end = connection::serve(&self.settings, stream, service, &place).await;
+        (self.settings.on_end)(&end);
+        end
+    }
+
+    fn take_on<S, V, B>(&self, stream: Stream<S>, service: V)
+    where
+        S: StreamSocket,
+        V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+        V: Send + 'static,
+        V::Future: Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let place = self.crowd.enter(Role::Connection);
+        let settings = self.settings.clone();
+        self.executor.spawn(async move {
+            let end = connection::serve(&settings, stream, service, &place).await;
+            (settings.on_end)(&end);
+        });
+    }
+
+    /// Begins to shut down, gracefully: nobody is accepted any more, what is in flight is finished, and
+    /// connections that wait for a request are closed. [`serve`](Self::serve) returns when the last
+    /// has ended.
+    ///
+    /// That may take as long as the slowest service does; see [`close`](Self::close).
+    pub fn shutdown(&self) {
+        self.crowd.advance(Stage::Leaving);
+    }
+
+    /// Shuts down at once: every connection is cut off, whatever it is at. (With HTTP/2, tasks in which
+    /// services run end when they next come to wait.)
+    pub fn close(&self) {
+        self.crowd.advance(Stage::Closed);
+    }
+
+    /// Resolves when the server is shut down and its last connection has ended.
+    pub async fn finished(&self) {
+        let place = self.crowd.enter(Role::Watcher);
+        while before_leaving(&place, std::future::pending::<()>()).await.is_some() {}
+        self.ended(&place).await;
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.crowd.connections()
+    }
+
+    async fn has_room(&self, place: &Place) {
+        poll_fn(|cx| place.poll_fewer_than(cx, self.settings.most)).await;
+    }
+
+    async fn ended(&self, place: &Place) {
+        poll_fn(|cx| place.poll_fewer_than(cx, 1)).await;
+    }
+}
+
+#[cfg(feature = "http1")]
+fn http1_options(timer: Timer) -> http1::Builder {
+    let mut options = http1::Builder::new();
+    // The limit for heads is the socket's.
+    options.timer(timer).header_read_timeout(None);
+    options
+}
+
+#[cfg(feature = "http2")]
+fn http2_options(timer: Timer, executor: Executor) -> http2::Builder<Executor> {
+    let mut options = http2::Builder::new(executor);
+    options.timer(timer);
+    options
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("deadlines", &self.deadlines)
+            .field("most", &self.most)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

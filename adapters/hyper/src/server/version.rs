@@ -1,0 +1,67 @@
+//! Which version of HTTP a connection speaks.
+
+use std::io;
+
+use netpoll_futures::{Stream, StreamSocket};
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Version {
+    /// HTTP/1.0 and HTTP/1.1.
+    #[cfg(feature = "http1")]
+    Http1,
+    /// HTTP/2 without TLS, with prior knowledge.
+    #[cfg(feature = "http2")]
+    Http2,
+}
+
+/// The version that the peer speaks: told by what it sends first, which is left to be read.
+#[cfg(all(feature = "http1", feature = "http2"))]
+pub(super) async fn told_by<S: StreamSocket>(stream: &Stream<S>) -> io::Result<Version> {
+    let mut heard = [0; PREFACE.len()];
+    let listen = |socket: &S| {
+        let count = netpoll::socket::peek(socket.as_fd(), &mut heard)?;
+        // What may be either has the caller wait for the event of the next bytes.
+        version(&heard[..count]).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    };
+    stream.io(netpoll::Direction::Read, listen).await
+}
+
+/// There is only one.
+#[cfg(not(all(feature = "http1", feature = "http2")))]
+pub(super) async fn told_by<S: StreamSocket>(_: &Stream<S>) -> io::Result<Version> {
+    #[cfg(feature = "http1")]
+    return Ok(Version::Http1);
+    #[cfg(feature = "http2")]
+    return Ok(Version::Http2);
+}
+
+/// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
+#[cfg(all(feature = "http1", feature = "http2"))]
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// `None` if it may be either. The end of the stream, where nothing is heard, is HTTP/1's to deal with.
+#[cfg(all(feature = "http1", feature = "http2"))]
+fn version(heard: &[u8]) -> Option<Version> {
+    if heard == PREFACE {
+        return Some(Version::Http2);
+    }
+    (heard.is_empty() || !PREFACE.starts_with(heard)).then_some(Version::Http1)
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "http1", feature = "http2"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_told_as_soon_as_it_can_be() {
+        assert_eq!(version(b""), Some(Version::Http1));
+        assert_eq!(version(b"P"), None);
+        assert_eq!(version(b"PO"), Some(Version::Http1));
+        assert_eq!(version(&PREFACE[..23]), None);
+        assert_eq!(version(PREFACE), Some(Version::Http2));
+        assert_eq!(version(b"GET / HTTP/1.1\r\n\r\n123456"), Some(Version::Http1));
+    }
+}
