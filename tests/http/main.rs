@@ -1,0 +1,20 @@
+//! hyper over our sockets: client and server, HTTP/1 and HTTP/2, under smol's executor and that of
+//! futures, with real connections over loopback.
+//!
+//! Nothing sleeps to let something happen, and where time is the matter, it is bounded from below
+//! only. A deadline that a test is not about is far away.
+#![cfg(not(netpoll_loom))]
+
+mod client;
+mod curl;
+mod deadlines;
+mod executor;
+mod fetch;
+mod io;
+mod limits;
+mod shutdown;
+mod site;
+mod stage;
+mod stall;
+mod timer;
+mod upgrade;

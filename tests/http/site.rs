@@ -1,0 +1,243 @@
+//! A site to fetch from: a server with everything that the tests ask for.
+
+use std::convert::Infallible;
+use std::net::{self, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use futures::future::Shared;
+use futures::{FutureExt, StreamExt, stream};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use netpoll::{Interest, Reactor, Registration, Timer};
+use netpoll_futures::TcpListener;
+use netpoll_hyper::{BoxError, Deadline, Deadlines, End, Executor, Server};
+
+use crate::stage::{Outcome, until};
+
+pub(crate) const KIB: usize = 1024;
+pub(crate) const MIB: usize = 1024 * KIB;
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// What pages know of each other.
+#[derive(Clone)]
+struct Backstage {
+    gate: Shared<oneshot::Receiver<()>>,
+    counts: Arc<Counts>,
+}
+
+/// A server at work.
+pub(crate) struct Site {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+    ends: Ends,
+    /// What serving came to.
+    pub(crate) served: oneshot::Receiver<std::io::Result<()>>,
+    gate: Mutex<Option<oneshot::Sender<()>>>,
+    counts: Arc<Counts>,
+    /// Who has the time of its connections, if it is moved by hand.
+    reactor: Option<Reactor>,
+}
+
+/// What pages have seen.
+#[derive(Default)]
+struct Counts {
+    /// Requests that have come to wait.
+    waiting: AtomicUsize,
+    /// Pieces that hyper has asked for.
+    sent: AtomicUsize,
+}
+
+/// How connections have ended.
+#[derive(Clone, Default)]
+pub(crate) struct Ends(Arc<Mutex<Vec<End>>>);
+
+impl Ends {
+    fn count(&self, is_one: impl Fn(&End) -> bool) -> usize {
+        let ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.iter().filter(|end| is_one(end)).count()
+    }
+}
+
+impl Site {
+    /// Opens a site, with deadlines that no test comes to but those it asks for.
+    pub(crate) async fn open(executor: &Executor, deadlines: Deadlines) -> Outcome<Self> {
+        Self::with(executor, |server| server.deadlines(deadlines)).await
+    }
+
+    /// Opens a site where time stands still, but for [`pass`](Self::pass).
+    pub(crate) fn by_hand(executor: &Executor, deadlines: Deadlines) -> Outcome<Self> {
+        let reactor = Reactor::builder().manual_clock().build()?;
+        let listener = net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let listener = Registration::with(&reactor, listener, Interest::Readable)?;
+        let settings = |server: Server| server.deadlines(deadlines);
+        let site = Self::listening(executor, listener.into(), settings)?;
+        Ok(Self { reactor: Some(reactor), ..site })
+    }
+
+    pub(crate) async fn with(
+        executor: &Executor,
+        settings: impl FnOnce(Server) -> Server,
+    ) -> Outcome<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::listening(executor, listener, settings)
+    }
+
+    pub(crate) fn listening(
+        executor: &Executor,
+        listener: TcpListener,
+        settings: impl FnOnce(Server) -> Server,
+    ) -> Outcome<Self> {
+        let address = listener.local_addr()?;
+        let ends = Ends::default();
+        let of_all = ends.clone();
+        let server =
+            Server::new(executor.clone())?.deadlines(Deadlines::none()).on_end(move |end| {
+                let mut ends = of_all.0.lock().unwrap_or_else(PoisonError::into_inner);
+                ends.push(copy(end));
+            });
+        let server = settings(server);
+        let (send, served) = oneshot::channel();
+        let (open, gate) = oneshot::channel();
+        let counts = Arc::<Counts>::default();
+        let backstage = Backstage { gate: gate.shared(), counts: counts.clone() };
+        let serving = server.clone();
+        executor.spawn(async move {
+            let page = |_: &SocketAddr| {
+                let backstage = backstage.clone();
+                service_fn(move |request| page(request, backstage.clone()))
+            };
+            // Nobody may wait for it.
+            let _ = send.send(serving.serve(&listener, page).await);
+        });
+        Ok(Self {
+            server,
+            address,
+            ends,
+            served,
+            gate: Mutex::new(Some(open)),
+            counts,
+            reactor: None,
+        })
+    }
+
+    /// Lets those go on who wait at `/wait`.
+    pub(crate) fn open_the_gate(&self) {
+        drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// How many requests have come to wait at `/wait`.
+    pub(crate) fn waiting(&self) -> usize {
+        self.counts.waiting.load(Ordering::SeqCst)
+    }
+
+    /// How many pieces of `/endless` have been asked for.
+    pub(crate) fn sent(&self) -> usize {
+        self.counts.sent.load(Ordering::SeqCst)
+    }
+
+    /// Lets time pass for the connections, and waits until the reactor has seen to it.
+    pub(crate) async fn pass(&self, time: Duration) -> Outcome {
+        let reactor = self.reactor.as_ref().expect("its time is moved by hand");
+        let passed = Timer::at(reactor, reactor.now() + time)?;
+        // A timer fires with the tick after its time.
+        reactor.advance(time + Duration::from_millis(1));
+        Ok(passed.await?)
+    }
+
+    /// Waits until so many connections have missed a deadline.
+    pub(crate) async fn late(&self, deadline: Deadline, count: usize) {
+        let is_late = |end: &End| matches!(end, End::Late(missed) if *missed == deadline);
+        until(|| self.ends.count(is_late) >= count).await;
+        assert_eq!(self.ends.count(is_late), count);
+    }
+
+    /// How many connections have missed any.
+    pub(crate) fn late_ones(&self) -> usize {
+        self.ends.count(|end| matches!(end, End::Late(_)))
+    }
+
+    /// How many have ended in another way than is expected.
+    pub(crate) fn ended(&self, how: impl Fn(&End) -> bool) -> usize {
+        self.ends.count(how)
+    }
+}
+
+fn copy(end: &End) -> End {
+    match end {
+        End::Late(deadline) => End::Late(*deadline),
+        End::Closed => End::Closed,
+        End::Failed(error) => End::Failed(error.to_string().into()),
+        _ => End::Finished,
+    }
+}
+
+/// What there is to fetch.
+async fn page(
+    request: Request<Incoming>,
+    backstage: Backstage,
+) -> Result<Response<Body>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let body = match path.split('/').nth(1) {
+        Some("hello") => whole("hello"),
+        Some("echo") => request.into_body().map_err(Into::into).boxed_unsync(),
+        Some("pieces") => pieces(pattern(number(&path))),
+        Some("full") => whole(pattern(number(&path))),
+        Some("endless") => endless(backstage.counts),
+        Some("wait") => {
+            backstage.counts.waiting.fetch_add(1, Ordering::SeqCst);
+            // Opened by being dropped.
+            let _ = backstage.gate.await;
+            whole("at last")
+        }
+        Some("tunnel") => return Ok(crate::upgrade::switch(request)),
+        _ => {
+            let mut missing = Response::new(whole("not here"));
+            *missing.status_mut() = StatusCode::NOT_FOUND;
+            return Ok(missing);
+        }
+    };
+    Ok(Response::new(body))
+}
+
+fn number(path: &str) -> usize {
+    path.rsplit('/').next().and_then(|number| number.parse().ok()).expect("a number in the path")
+}
+
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(Into::into).boxed_unsync()
+}
+
+/// A body without a length, in pieces.
+pub(crate) fn pieces(bytes: Bytes) -> Body {
+    let pieces: Vec<_> = bytes.chunks(10_007).map(Bytes::copy_from_slice).collect();
+    let frames = stream::iter(pieces).map(|piece| Ok(Frame::data(piece)));
+    StreamBody::new(frames).boxed_unsync()
+}
+
+fn endless(counts: Arc<Counts>) -> Body {
+    let piece = Bytes::from(vec![0x5a; 64 * KIB]);
+    let frames = stream::repeat_with(move || {
+        counts.sent.fetch_add(1, Ordering::SeqCst);
+        Ok(Frame::data(piece.clone()))
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+/// Bytes among which none is like its neighbours.
+pub(crate) fn pattern(len: usize) -> Bytes {
+    (0..len).map(|index| (index % 251) as u8).collect()
+}
+
+/// A body whose pieces come from elsewhere.
+pub(crate) fn from_channel(pieces: futures::channel::mpsc::UnboundedReceiver<Bytes>) -> Body {
+    let frames = pieces.map(|piece| Ok(Frame::data(piece)));
+    StreamBody::new(frames).boxed_unsync()
+}

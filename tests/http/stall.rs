@@ -1,0 +1,97 @@
+//! Who is cut off for not taking what it asked for.
+
+use std::time::Instant;
+
+use http_body_util::BodyExt;
+use netpoll_futures::TcpStream;
+use netpoll_hyper::{Deadline, Deadlines, Version};
+
+use crate::client::{Client, get};
+use crate::site::{MIB, Site};
+use crate::stage::{ms, pause, run};
+
+fn limits() -> Deadlines {
+    Deadlines { write_stall: Some(ms(100)), ..Deadlines::none() }
+}
+
+#[test]
+fn who_never_reads_is_cut_off() {
+    run(|executor| async move {
+        for path in ["/endless", &format!("/full/{}", 64 * MIB)] {
+            let site = Site::open(&executor, limits()).await?;
+            let began = Instant::now();
+            let stream = TcpStream::connect(site.address).await?;
+            let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            site.late(Deadline::WriteStall, 1).await;
+            assert!(began.elapsed() >= ms(100), "not early");
+            assert_eq!(site.server.connections(), 0);
+        }
+        Ok(())
+    });
+}
+
+/// An answer that hyper has all of, of which the socket has not: idle is not what it is.
+#[test]
+fn an_answer_that_is_being_written_is_not_idle() {
+    run(|executor| async move {
+        let limits = Deadlines { idle: Some(ms(20)), ..Deadlines::none() };
+        let site = Site::open(&executor, limits).await?;
+        let stream = TcpStream::connect(site.address).await?;
+        let request = format!("GET /full/{} HTTP/1.1\r\nhost: localhost\r\n\r\n", 64 * MIB);
+        stream.write_all(request.as_bytes()).await?;
+        assert!(stream.read(&mut [0; 1]).await? > 0);
+        pause(ms(200)).await?;
+        assert_eq!(site.late_ones(), 0);
+        let mut buffer = vec![0; MIB];
+        let mut read = 0;
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            read += count;
+        }
+        assert!(read > 64 * MIB, "it came to the end: {read}");
+        site.late(Deadline::Idle, 1).await;
+        Ok(())
+    });
+}
+
+/// The socket has room all the while: it is the window of the stream that has none.
+#[test]
+fn who_gives_no_leave_to_send_is_cut_off() {
+    run(|executor| async move {
+        let site = Site::open(&executor, limits()).await?;
+        let began = Instant::now();
+        let mut client = Client::connect(&executor, Version::Http2, site.address).await?;
+        let mut answer = client.send(get("/endless")).await?.into_body();
+        site.late(Deadline::WriteStall, 1).await;
+        assert!(began.elapsed() >= ms(100), "not early");
+        while let Some(Ok(_)) = answer.frame().await {}
+        assert!(client.get("/hello").await.is_err(), "it is gone");
+        Ok(())
+    });
+}
+
+/// The limit is for taking nothing, and not for taking it all.
+#[test]
+fn who_reads_slowly_is_not_cut_off() {
+    run(|executor| async move {
+        for version in [Version::Http1, Version::Http2] {
+            let limits = Deadlines { write_stall: Some(ms(1000)), ..Deadlines::none() };
+            let site = Site::by_hand(&executor, limits)?;
+            let mut client = Client::connect(&executor, version, site.address).await?;
+            let mut answer = client.send(get("/endless")).await?.into_body();
+            for _ in 0..10 {
+                let sent = site.sent();
+                while site.sent() == sent {
+                    answer.frame().await.expect("there is more")?;
+                }
+                site.pass(ms(600)).await?;
+            }
+            assert_eq!(site.late_ones(), 0);
+            while site.late_ones() == 0 {
+                site.pass(ms(600)).await?;
+            }
+            site.late(Deadline::WriteStall, 1).await;
+        }
+        Ok(())
+    });
+}
