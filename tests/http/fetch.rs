@@ -72,7 +72,7 @@ fn large_bodies_up_and_down_again() {
             let site = Site::open(&executor, Deadlines::default()).await?;
             let mut client = Client::connect(&executor, version, site.address).await?;
             assert!(client.echo(whole(all.clone())).await? == all);
-            assert!(client.echo(pieces(all.clone())).await? == all);
+            assert!(client.echo(pieces(&all)).await? == all);
         }
         Ok(())
     });
@@ -155,7 +155,7 @@ fn over_unix_sockets() {
             let stream = Registration::with(reactor, stream, Interest::WriteOnDemand)?;
             let io = Io::from(Stream::from(stream));
             let mut client = Client::over(&executor, version, io).await?;
-            assert!(client.echo(pieces(pattern(MIB))).await? == pattern(MIB));
+            assert!(client.echo(pieces(&pattern(MIB))).await? == pattern(MIB));
         }
         std::fs::remove_file(&path)?;
         server.shutdown();

@@ -195,7 +195,7 @@ fn many_buffers_through_a_narrow_socket() {
         executor.spawn(async { drop(connection.await) });
         let mut client = Client::over(&executor, Version::Http1, Io::new(near)).await?;
         let all = pattern(2048 * KIB);
-        let answer = client.send(crate::client::post("/", pieces(all.clone()))).await?;
+        let answer = client.send(crate::client::post("/", pieces(&all))).await?;
         assert!(answer.into_body().collect().await?.to_bytes() == all);
         Ok(())
     });

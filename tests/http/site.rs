@@ -188,7 +188,7 @@ async fn page(
     let body = match path.split('/').nth(1) {
         Some("hello") => whole("hello"),
         Some("echo") => request.into_body().map_err(Into::into).boxed_unsync(),
-        Some("pieces") => pieces(pattern(number(&path))),
+        Some("pieces") => pieces(&pattern(number(&path))),
         Some("full") => whole(pattern(number(&path))),
         Some("endless") => endless(backstage.counts),
         Some("wait") => {
@@ -216,7 +216,7 @@ pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// A body without a length, in pieces.
-pub(crate) fn pieces(bytes: Bytes) -> Body {
+pub(crate) fn pieces(bytes: &[u8]) -> Body {
     let pieces: Vec<_> = bytes.chunks(10_007).map(Bytes::copy_from_slice).collect();
     let frames = stream::iter(pieces).map(|piece| Ok(Frame::data(piece)));
     StreamBody::new(frames).boxed_unsync()

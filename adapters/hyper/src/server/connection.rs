@@ -8,6 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Incoming};
+#[cfg(feature = "http1")]
+use hyper::server::conn::http1::UpgradeableConnection;
+#[cfg(feature = "http2")]
+use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
 use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
@@ -98,13 +102,13 @@ where
         #[cfg(feature = "http1")]
         Version::Http1 => {
             let connection = settings.http1.serve_connection(io, service).with_upgrades();
-            to_the_end(place, pin!(connection), |connection| connection.graceful_shutdown()).await
+            to_the_end(place, pin!(connection), UpgradeableConnection::graceful_shutdown).await
         }
         #[cfg(feature = "http2")]
         Version::Http2 => {
             watch.has_frames();
             let connection = settings.http2.serve_connection(io, service);
-            to_the_end(place, pin!(connection), |connection| connection.graceful_shutdown()).await
+            to_the_end(place, pin!(connection), http2::Connection::graceful_shutdown).await
         }
     }
 }

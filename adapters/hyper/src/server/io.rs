@@ -41,6 +41,11 @@ impl<S: StreamSocket> ServedIo<S> {
         self.stream
     }
 
+    /// Whether it failed for a deadline that has been moved meanwhile.
+    fn goes_on(&self, error: &io::Error, is_late: impl FnOnce(&Watch<S>) -> bool) -> bool {
+        is_deadline_exceeded(error) && !is_late(&self.watch)
+    }
+
     fn poll_written(
         &self,
         mut poll: impl FnMut() -> Poll<io::Result<usize>>,
@@ -50,11 +55,7 @@ impl<S: StreamSocket> ServedIo<S> {
             match &written {
                 Poll::Ready(Ok(1..)) => self.watch.has_written(),
                 Poll::Pending => self.watch.is_blocked(),
-                Poll::Ready(Err(error)) if is_deadline_exceeded(error) => {
-                    if !self.watch.is_late_to_write() {
-                        continue;
-                    }
-                }
+                Poll::Ready(Err(error)) if self.goes_on(error, Watch::is_late_to_write) => continue,
                 Poll::Ready(_) => {}
             }
             return written;
@@ -72,11 +73,7 @@ impl<S: StreamSocket> Read for ServedIo<S> {
             let read = poll_fill(&self.stream, cx, &mut buffer);
             match &read {
                 Poll::Ready(Ok(1..)) => self.watch.has_read(),
-                Poll::Ready(Err(error)) if is_deadline_exceeded(error) => {
-                    if !self.watch.is_late_to_read() {
-                        continue;
-                    }
-                }
+                Poll::Ready(Err(error)) if self.goes_on(error, Watch::is_late_to_read) => continue,
                 _ => {}
             }
             return read.map_ok(drop);
