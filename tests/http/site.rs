@@ -190,6 +190,7 @@ async fn page(
         Some("echo") => request.into_body().map_err(Into::into).boxed_unsync(),
         Some("pieces") => pieces(&pattern(number(&path))),
         Some("full") => whole(pattern(number(&path))),
+        Some("much") => whole(vec![0x5a; number(&path)]),
         Some("endless") => endless(backstage.counts),
         Some("wait") => {
             backstage.counts.waiting.fetch_add(1, Ordering::SeqCst);

@@ -17,7 +17,7 @@ fn limits() -> Deadlines {
 #[test]
 fn who_never_reads_is_cut_off() {
     run(|executor| async move {
-        for path in ["/endless", &format!("/full/{}", 64 * MIB)] {
+        for path in ["/endless", &format!("/much/{}", 64 * MIB)] {
             let site = Site::open(&executor, limits()).await?;
             let began = Instant::now();
             let stream = TcpStream::connect(site.address).await?;
@@ -38,7 +38,7 @@ fn an_answer_that_is_being_written_is_not_idle() {
         let limits = Deadlines { idle: Some(ms(20)), ..Deadlines::none() };
         let site = Site::open(&executor, limits).await?;
         let stream = TcpStream::connect(site.address).await?;
-        let request = format!("GET /full/{} HTTP/1.1\r\nhost: localhost\r\n\r\n", 64 * MIB);
+        let request = format!("GET /much/{} HTTP/1.1\r\nhost: localhost\r\n\r\n", 64 * MIB);
         stream.write_all(request.as_bytes()).await?;
         assert!(stream.read(&mut [0; 1]).await? > 0);
         pause(ms(200)).await?;

@@ -215,8 +215,7 @@ pub(super) fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
 
 /// How much was written that the peer's system has not taken yet: for TCP, what it has not
 /// acknowledged; for a Unix socket, what the peer has not read, and the kernel's own cost of keeping
-/// it. While nothing is
-/// written, a number that falls is progress. `SIOCOUTQ`
+/// it. While nothing is written, a number that falls is progress. `SIOCOUTQ`
 pub fn not_taken(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
     // SAFETY: the kernel writes one integer, to `count`.
