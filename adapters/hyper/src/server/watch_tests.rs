@@ -57,12 +57,14 @@ impl Scene {
 
     /// The deadline fires as soon as the reactor comes to it.
     fn wait_for_the_read_deadline(&self) -> bool {
+        assert!(self.awaited().is_some(), "to wait for what is not set is to hang");
         let error = block_on(self.stream.read(&mut [0])).expect_err("nothing comes");
         assert!(is_deadline_exceeded(&error), "{error}");
         self.watch.is_late_to_read()
     }
 
     fn wait_for_the_write_deadline(&self) -> bool {
+        assert!(self.state().write_until.is_some(), "to wait for what is not set is to hang");
         let error = block_on(self.stream.writable()).expect_err("there is no room");
         assert!(is_deadline_exceeded(&error), "{error}");
         self.watch.is_late_to_write()
@@ -229,6 +231,7 @@ fn an_answer_that_is_dropped_is_not_being_sent() -> io::Result<()> {
 fn an_expiry_that_was_overtaken_is_none() -> io::Result<()> {
     let scene = scene()?;
     scene.reactor.advance(10 * SECOND + TICK);
+    assert_eq!(scene.awaited(), Some(Deadline::Header));
     let error = block_on(scene.stream.read(&mut [0])).expect_err("nothing comes");
     assert!(is_deadline_exceeded(&error));
     let _in_flight = scene.watch.request();
