@@ -234,7 +234,7 @@ fn the_readme_names_every_file() {
 fn the_crates_depend_on_nothing_else() {
     watched(|| {
         let allowed = ["libc", "once_cell", "futures-core", "futures-util", "pin-project-lite"];
-        let manifests: [(&str, &[&str]); 3] = [
+        let manifests: [(&str, &[&str]); 4] = [
             ("reactor/Cargo.toml", &[]),
             ("adapters/futures/Cargo.toml", &["netpoll"]),
             ("adapters/tokio/Cargo.toml", &["netpoll", "netpoll-futures", "tokio", "bytes"]),
@@ -251,10 +251,6 @@ fn the_crates_depend_on_nothing_else() {
                 .filter(|name| !["", "#"].contains(name))
                 .collect();
             assert!(named.len() > 1, "{manifest} was not understood: {named:?}");
-            for name in named {
-                let known = allowed.contains(&name) || also.contains(&name);
-                assert!(known, "{manifest} needs {name}");
-            assert!(named.contains("futures-util"), "{manifest} was not understood: {named:?}");
             for name in named {
                 let is_allowed = allowed.contains(&name) || also.contains(&name);
                 assert!(is_allowed, "{manifest} needs {name}");
