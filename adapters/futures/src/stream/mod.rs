@@ -1,22 +1,25 @@
 //! The stream, of any family: reading, writing, deadlines and close.
 
 mod io_traits;
+mod kinds;
 mod poll;
 mod uninit;
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{self, Shutdown};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use netpoll::socket;
-use netpoll::{Direction, Interest, Reactor, Registration};
+use netpoll::{Direction, Reactor, Registration};
 
 use crate::in_order::InOrder;
 use crate::off_thread;
 use crate::order::{Order, Turn};
 use crate::partial;
+
+pub use kinds::StreamSocket;
 
 /// A connection: a [`TcpStream`](crate::TcpStream) or a [`UnixStream`](crate::UnixStream).
 ///
@@ -33,29 +36,6 @@ pub(crate) struct Shared<S: StreamSocket> {
     pub(crate) registration: Registration<S>,
     pub(crate) reads: Order,
     pub(crate) writes: Order,
-}
-
-/// What a [`Stream`] is made of: a stream socket of the standard library. It is implemented here,
-/// and nowhere else.
-pub trait StreamSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
-    /// What epoll is asked for: a Unix socket's peer would have it report room at every read.
-    #[doc(hidden)]
-    const INTEREST: Interest;
-
-    /// Whether a read that fills less than its buffer has taken all there was. A Unix socket's also
-    /// stops where descriptors came along (`unix(7)`), whatever follows.
-    #[doc(hidden)]
-    const SHORT_READ_DRAINS: bool;
-}
-
-impl StreamSocket for net::TcpStream {
-    const INTEREST: Interest = Interest::Both;
-    const SHORT_READ_DRAINS: bool = true;
-}
-
-impl StreamSocket for std::os::unix::net::UnixStream {
-    const INTEREST: Interest = Interest::WriteOnDemand;
-    const SHORT_READ_DRAINS: bool = false;
 }
 
 /// A clone is the same socket.
@@ -397,10 +377,4 @@ impl<S: StreamSocket> AsRawFd for Stream<S> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }
-}
-
-mod sealed {
-    pub trait Sealed: std::fmt::Debug + Send + Sync + 'static {}
-    impl Sealed for std::net::TcpStream {}
-    impl Sealed for std::os::unix::net::UnixStream {}
 }
