@@ -234,11 +234,24 @@ fn the_readme_names_every_file() {
 fn the_crates_depend_on_nothing_else() {
     watched(|| {
         let allowed = ["libc", "once_cell", "futures-core", "futures-util", "pin-project-lite"];
-        let manifests: [(&str, &[&str]); 4] = [
+        let manifests: [(&str, &[&str]); 5] = [
             ("reactor/Cargo.toml", &[]),
             ("adapters/futures/Cargo.toml", &["netpoll"]),
             ("adapters/tokio/Cargo.toml", &["netpoll", "netpoll-futures", "tokio", "bytes"]),
             ("adapters/hyper/Cargo.toml", &["netpoll", "netpoll-futures", "hyper"]),
+            (
+                "adapters/smol/Cargo.toml",
+                &[
+                    "netpoll-futures",
+                    "async-channel",
+                    "async-executor",
+                    "async-fs",
+                    "async-lock",
+                    "async-process",
+                    "blocking",
+                    "futures-lite",
+                ],
+            ),
         ];
         for (manifest, also) in manifests {
             let text = read(manifest);

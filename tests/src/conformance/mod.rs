@@ -22,6 +22,7 @@ mod nettest;
 mod peers;
 mod readiness;
 mod sharing;
+mod smol;
 mod stage;
 mod stream;
 mod tcp;
@@ -30,6 +31,7 @@ mod transfer;
 mod unix;
 
 pub use executors::{Body, EXECUTORS, Executor};
+pub use smol::SmolTcp;
 pub use stage::{Spawn, Stage, Task};
 pub use stream::{Listener, Listening, Stream, Transport};
 pub use tcp::{Tcp, TcpV4, TcpV6};

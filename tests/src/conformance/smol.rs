@@ -1,0 +1,104 @@
+//! The streams of the smol adapter, which are those of the futures adapter behind another type.
+
+use std::io;
+use std::net::Shutdown;
+use std::time::Instant;
+
+use netpoll_smol::net::{TcpListener, TcpStream};
+
+use super::{Listener, Listening, Stage, Stream, TcpV4, Transport};
+
+/// The smol adapter's TCP, on `127.0.0.1`.
+#[derive(Debug)]
+pub struct SmolTcp;
+
+impl Transport for SmolTcp {
+    type Stream = TcpStream;
+
+    async fn pair(stage: &Stage) -> io::Result<(TcpStream, TcpStream)> {
+        let (near, far) = TcpV4::pair(stage).await?;
+        Ok((near.into(), far.into()))
+    }
+}
+
+impl Listening for SmolTcp {
+    type Listener = TcpListener;
+
+    async fn listen(stage: &Stage) -> io::Result<TcpListener> {
+        TcpV4::listen(stage).await.map(Into::into)
+    }
+
+    async fn listen_again(stage: &Stage, at: &str) -> io::Result<TcpListener> {
+        TcpV4::listen_again(stage, at).await.map(Into::into)
+    }
+
+    async fn connect(
+        stage: &Stage,
+        listener: &TcpListener,
+        deadline: Option<Instant>,
+    ) -> io::Result<TcpStream> {
+        TcpV4::connect(stage, listener, deadline).await.map(Into::into)
+    }
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+
+    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        (**self).set_deadline(deadline)
+    }
+
+    async fn close(&self) -> io::Result<()> {
+        (**self).close().await
+    }
+
+    fn local_addr(&self) -> io::Result<String> {
+        (**self).local_addr().map(|address| address.to_string())
+    }
+}
+
+impl Stream for TcpStream {
+    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read(buffer).await
+    }
+
+    async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        (**self).write(bytes).await
+    }
+
+    async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_all(bytes).await
+    }
+
+    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        (**self).set_deadline(deadline)
+    }
+
+    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        (**self).set_read_deadline(deadline)
+    }
+
+    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        (**self).set_write_deadline(deadline)
+    }
+
+    async fn close(&self) -> io::Result<()> {
+        (**self).close().await
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        (**self).shutdown(how)
+    }
+
+    fn local_addr(&self) -> io::Result<String> {
+        (**self).local_addr().map(|address| address.to_string())
+    }
+
+    fn peer_addr(&self) -> io::Result<String> {
+        (**self).peer_addr().map(|address| address.to_string())
+    }
+}
