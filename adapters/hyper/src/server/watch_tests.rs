@@ -57,14 +57,23 @@ impl Scene {
 
     /// The deadline fires as soon as the reactor comes to it.
     fn wait_for_the_read_deadline(&self) -> bool {
-        assert!(self.awaited().is_some(), "to wait for what is not set is to hang");
+        let until = self.state().read_until.map(|(until, _)| until);
+        self.assert_has_come(until);
         let error = block_on(self.stream.read(&mut [0])).expect_err("nothing comes");
         assert!(is_deadline_exceeded(&error), "{error}");
         self.watch.is_late_to_read()
     }
 
+    /// To wait for it else would be to hang.
+    #[track_caller]
+    fn assert_has_come(&self, until: Option<Instant>) {
+        let until = until.expect("a deadline is set");
+        assert!(until <= self.reactor.now(), "the deadline has not come");
+    }
+
     fn wait_for_the_write_deadline(&self) -> bool {
-        assert!(self.state().write_until.is_some(), "to wait for what is not set is to hang");
+        let until = self.state().write_until;
+        self.assert_has_come(until);
         let error = block_on(self.stream.writable()).expect_err("there is no room");
         assert!(is_deadline_exceeded(&error), "{error}");
         self.watch.is_late_to_write()
