@@ -93,6 +93,23 @@ fn past_deadline_against_a_later_setter() {
     });
 }
 
+/// A setter finds that its time has passed, and so does the reactor, at the same moment. Whoever of
+/// them expires it: when the setter returns, it has taken effect.
+#[test]
+fn past_deadline_against_the_reactors_look() {
+    explore(|| {
+        let slot = filed(20);
+        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
+        let reactor = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.look(10))
+        };
+        slot.expire(&[Read], 10);
+        assert_eq!(slot.status(Read), Status::Expired);
+        let _ = reactor.join().unwrap();
+    });
+}
+
 /// A deadline expires while a second waiter is on its way into the cell, where the first one sits.
 /// The expiry finds the cell busy and leaves it; the second waiter, once out, wakes the first.
 #[test]

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use async_tungstenite::tungstenite::{Error, Message};
 use async_tungstenite::{accept_async, client_async};
-use futures::executor::block_on;
 use futures::StreamExt;
+use futures::executor::block_on;
 use netpoll_futures::{TcpListener, TcpStream, is_deadline_exceeded};
 use netpoll_tests::watched;
 

@@ -123,14 +123,20 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "deadline: a past one overwrites what another setter has set",
         file: DEADLINE,
-        right: "(self.pending_ns() == Some(time_ns.max(1))).then_some(Word::EXPIRED)",
-        wrong: "(self.pending_ns() == Some(time_ns.max(1)) || true).then_some(Word::EXPIRED)",
+        right: "if self.pending_ns() == Some(time_ns.max(1)) { Word::EXPIRED }",
+        wrong: "if self.pending_ns() == Some(time_ns.max(1)) || true { Word::EXPIRED }",
     },
     Fault {
         what: "deadline: a past one ends nothing",
         file: SETTERS,
         right: "slot.expire(directions, at_ns);",
         wrong: "let _ = directions;",
+    },
+    Fault {
+        what: "deadline: a setter returns before the reactor's expiry has taken effect",
+        file: DEADLINE,
+        right: "(next, next == Word::EXPIRED)",
+        wrong: "(next, next != word)",
     },
     Fault {
         what: "deadline: one for both directions expires in two steps",

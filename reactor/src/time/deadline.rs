@@ -101,10 +101,10 @@ impl Word {
         (self == Word::at(time_ns, 0)).then_some(Word::at(time_ns, FILED))
     }
 
-    /// A setter finds that the time it stored has passed. `None` if the word has changed since: what
-    /// another setter has stored, or cleared, stands.
-    pub(crate) fn expire(self, time_ns: u64) -> Option<Word> {
-        (self.pending_ns() == Some(time_ns.max(1))).then_some(Word::EXPIRED)
+    /// A setter finds that the time it stored has passed. If the word has changed since, what another
+    /// setter has stored, or cleared, stands.
+    pub(crate) fn expire(self, time_ns: u64) -> Word {
+        if self.pending_ns() == Some(time_ns.max(1)) { Word::EXPIRED } else { self }
     }
 
     /// The time to come that it holds.
@@ -175,12 +175,13 @@ impl Deadline {
         self.update(|word| (word.clear(), ()));
     }
 
-    /// The time that was set has passed already. If it still stands it expires, and the state's
-    /// `lapse` must follow.
+    /// The time that was set has passed already. If it still stands it expires. Whether the word is
+    /// expired now, and the state's `lapse` must follow: also if the reactor has come first, whose own
+    /// `lapse` is yet to come, for the setter is not to return before it has taken effect.
     pub(crate) fn expire(&self, time_ns: u64) -> bool {
-        self.update(|word| match word.expire(time_ns) {
-            Some(expired) => (expired, true),
-            None => (word, false),
+        self.update(|word| {
+            let next = word.expire(time_ns);
+            (next, next == Word::EXPIRED)
         })
     }
 
@@ -282,7 +283,7 @@ mod tests {
         let deadline = Deadline::new();
         assert_eq!(deadline.set(0), SetAction::Arm(0));
         assert!(deadline.expire(0), "the clock's very beginning");
-        assert!(!deadline.expire(0), "once");
+        assert!(deadline.expire(0), "by whomever");
         assert_eq!(deadline.set(50), SetAction::Arm(50));
         assert!(!deadline.expire(40), "another has set 50 meanwhile");
         assert_eq!(deadline.look(49), Look::Again(50));
