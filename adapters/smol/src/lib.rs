@@ -52,6 +52,7 @@
 //! - `close` by name: with `AsyncWriteExt` in scope it is what it is in smol, the end of writing. The
 //!   end of the socket for all who use it is `(*stream).close()`, of [`netpoll_futures::Stream`].
 //! - [`block_on`] does not drive the reactor itself, as async-io's does; see `netpoll`.
+#![doc = include_str!("public.md")]
 
 pub mod net;
 mod spawn;
