@@ -12,20 +12,27 @@ struct Run {
 }
 
 pub(crate) fn run(args: &Args) {
+    let names = SERVERS.map(|(name, _)| name);
+    compare(args, &names, ["echo-server", "echo-client"], "echo");
+}
+
+/// Runs servers in turns, and says what each costs for an exchange, beside the first.
+pub(crate) fn compare(args: &Args, names: &[&str], ends: [&str; 2], exchange: &str) {
     let rounds = args.number("--rounds", 9);
-    let mut runs = SERVERS.map(|_| Vec::new());
+    let mut runs: Vec<_> = names.iter().map(|_| Vec::new()).collect();
     for round in 1..=rounds {
-        for ((name, _), runs) in SERVERS.iter().zip(&mut runs) {
-            let run = measure(name, args);
-            eprintln!("round {round} of {rounds}: {name}: {:.2} us an echo", run.processor_us);
+        for (name, runs) in names.iter().zip(&mut runs) {
+            let run = measure(ends, name, args);
+            eprintln!("round {round} of {rounds}: {name}: {:.2} us", run.processor_us);
             runs.push(run);
         }
     }
-    let times = runs.each_ref().map(|runs| sample(runs, |run| run.processor_us));
-    let rates = runs.each_ref().map(|runs| sample(runs, |run| run.echoes_per_second));
-    let head = ["server", "us an echo", "middle half", "of netpoll's", "echoes a second"];
-    let mut table = Table::new(&head);
-    for (number, (name, _)) in SERVERS.iter().enumerate() {
+    let times: Vec<_> = runs.iter().map(|runs| sample(runs, |run| run.processor_us)).collect();
+    let rates: Vec<_> = runs.iter().map(|runs| sample(runs, |run| run.echoes_per_second)).collect();
+    let (each, rate) =
+        (format!("us of processor each {exchange}"), format!("{exchange}s a second"));
+    let mut table = Table::new(&["server", &each, "middle half", "of the first", &rate]);
+    for (number, name) in names.iter().enumerate() {
         table.row(vec![
             (*name).to_owned(),
             format!("{:.2}", times[number].median()),
@@ -42,18 +49,18 @@ fn sample(runs: &[Run], value: impl Fn(&Run) -> f64) -> Sample {
 }
 
 /// One run: a tenth more echoes than are counted, to warm up.
-fn measure(name: &str, args: &Args) -> Run {
+fn measure([server_end, client_end]: [&str; 2], name: &str, args: &Args) -> Run {
     let connections = args.number("--connections", 64);
     let counted = args.number("--echoes", 3000);
     let warm_up = counted.div_ceil(10);
     let (count, uncounted) = (connections.to_string(), (warm_up * connections).to_string());
-    let mut words = vec!["echo-server", name, "--connections", &count, "--warm-up", &uncounted];
+    let mut words = vec![server_end, name, "--connections", &count, "--warm-up", &uncounted];
     if args.flag("--deadlines") {
         words.push("--deadlines");
     }
     let mut server = Child::start(&words);
     let (port, rounds) = (server.port(), (warm_up + counted).to_string());
-    let words = ["echo-client", &port, "--connections", &count, "--rounds", &rounds];
+    let words = [client_end, &port, "--connections", &count, "--rounds", &rounds];
     Child::start(&words).finish();
     let [echoes, processor_ns, elapsed_ns] = server.numbers();
     server.finish();

@@ -41,7 +41,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn of(args: &Args) -> Self {
+    pub(crate) fn of(args: &Args) -> Self {
         Self {
             connections: args.number("--connections", 64),
             deadlines: args.flag("--deadlines"),
@@ -51,14 +51,18 @@ impl Plan {
         }
     }
 
-    fn count_echo(&self) {
+    pub(crate) fn connections(&self) -> usize {
+        self.connections
+    }
+
+    pub(crate) fn count_echo(&self) {
         if self.echoes.fetch_add(1, Ordering::Relaxed) + 1 == self.warm_up {
             self.began.get_or_init(|| (sys::processor_time(), Instant::now()));
         }
     }
 
     /// Prints how many echoes were counted, and the nanoseconds of processor time and of time.
-    fn report(&self) {
+    pub(crate) fn report(&self) {
         let (time, began) = self.began.get().expect("the clients outlast the warm-up");
         let spent = (sys::processor_time() - *time).as_nanos();
         let echoes = self.echoes.load(Ordering::Relaxed) - self.warm_up;

@@ -14,6 +14,7 @@ mod clients;
 mod deadline_cost;
 mod echo_cpu;
 mod echo_servers;
+mod http;
 mod idle;
 mod memory;
 mod overshoot;
@@ -47,6 +48,8 @@ WHAT is one of
   echo-cpu       processor time of an echo server with 64 connections
                    --deadlines   each read and each write within 30 s
                    --connections N (64)  --echoes N, of each connection (3000)  --rounds N (9)
+  http           processor time of an HTTP/1 server on hyper with 64 connections
+                   --connections N (64)  --echoes N, of each connection (3000)  --rounds N (9)
 
 The parts of `ping-pong`, for other tools than strace:
   ping-pong-server [--deadlines]    prints its port, serves one connection, prints what it counted
@@ -56,18 +59,21 @@ The parts of `ping-pong`, for other tools than strace:
 type Subcommand = fn(&Args);
 
 /// What there is to run: first what people ask for, then the child processes that those start.
-const SUBCOMMANDS: [(&str, Subcommand); 11] = [
+const SUBCOMMANDS: [(&str, Subcommand); 14] = [
     ("ping-pong", ping_pong::run),
     ("memory", memory::run),
     ("deadline-cost", deadline_cost::run),
     ("idle", idle::run),
     ("overshoot", overshoot::run),
     ("echo-cpu", echo_cpu::run),
+    ("http", http::run),
     ("ping-pong-server", ping_pong::serve),
     ("echo-client", clients::echo),
     ("idle-clients", clients::idle),
     ("memory-server", memory::serve),
     ("echo-server", echo_servers::serve),
+    ("http-server", http::serve),
+    ("http-client", http::ask),
 ];
 
 fn main() -> ExitCode {
