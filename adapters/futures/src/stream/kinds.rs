@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use netpoll::Interest;
 
-/// What a [`Stream`] is made of: a stream socket of the standard library. It is implemented here,
+/// What a [`Stream`](crate::Stream) is made of: a stream socket of the standard library. It is implemented here,
 /// and nowhere else.
 pub trait StreamSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
     /// What epoll is asked for: a Unix socket's peer would have it report room at every read.
