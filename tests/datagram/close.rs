@@ -61,6 +61,8 @@ async fn everything_fails_on_a_closed_socket<S: Family>(stage: Stage) -> io::Res
         assert_closed(socket.set_deadline(None));
         assert_closed(socket.set_read_deadline(past()));
         assert_closed(socket.set_write_deadline(far_away()));
+        assert_closed(socket.local_addr());
+        assert_closed(socket.peer_addr());
     }
     Ok(())
 }

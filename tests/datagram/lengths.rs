@@ -1,6 +1,8 @@
 //! Datagrams of no bytes, of as many as the buffer has, and of more.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 
 use futures::FutureExt;
 use netpoll_futures::{Datagram, DatagramSocket};
@@ -15,6 +17,7 @@ for_both_families!(
     a_longer_datagram_is_cut_off,
     a_message_says_how_long_it_was,
     a_vec_is_filled_to_its_capacity,
+    memory_need_not_be_initialised,
     what_is_peeked_at_stays,
 );
 
@@ -106,6 +109,38 @@ async fn a_vec_is_filled_to_its_capacity<S: Family>(stage: Stage) -> io::Result<
     assert_eq!(near.try_recv_buf_from(&mut buffer)?.0, 1);
     assert_eq!(buffer, b"again!");
     Ok(())
+}
+
+/// Every way to receive into it, one after the other.
+async fn memory_need_not_be_initialised<S: Family>(stage: Stage) -> io::Result<()> {
+    let (near, far) = pair::<S>(&stage)?;
+    let own = name(&far.local_addr()?);
+    for datagram in [&b"four"[..], b"one", b"", b"longer"] {
+        let filled = datagram.len().min(4);
+        for way in 0..6 {
+            let mut room = [MaybeUninit::new(b'?'); 4];
+            far.send(datagram).await?;
+            near.readable().await?;
+            let (len, from) = match way {
+                0 => (near.recv_uninit(&mut room).await?, None),
+                1 => (near.try_recv_uninit(&mut room)?, None),
+                2 => (poll_fn(|cx| near.poll_recv_uninit(cx, &mut room)).await?, None),
+                3 => with_name(near.recv_from_uninit(&mut room).await?),
+                4 => with_name(near.try_recv_from_uninit(&mut room)?),
+                _ => with_name(poll_fn(|cx| near.poll_recv_from_uninit(cx, &mut room)).await?),
+            };
+            assert_eq!(len, filled, "way {way}");
+            assert_eq!(from, (way > 2).then(|| own.clone()), "way {way}");
+        }
+    }
+    let mut room = Box::new_uninit_slice(4);
+    assert_kind(near.try_recv_uninit(&mut room), io::ErrorKind::WouldBlock);
+    assert_kind(near.try_recv_from_uninit(&mut room), io::ErrorKind::WouldBlock);
+    Ok(())
+}
+
+fn with_name<A: std::fmt::Debug>((len, from): (usize, A)) -> (usize, Option<String>) {
+    (len, Some(name(&from)))
 }
 
 async fn what_is_peeked_at_stays<S: Family>(stage: Stage) -> io::Result<()> {

@@ -247,6 +247,11 @@ fn options_are_as_they_are_set() {
         assert!(socket.multicast_loop_v6()?);
         socket.set_multicast_loop_v6(false)?;
         assert!(!socket.multicast_loop_v6()?);
+        socket.close().await?;
+        assert_closed(socket.broadcast());
+        assert_closed(socket.set_ttl(7));
+        assert_closed(socket.take_error());
+        assert_closed(socket.join_multicast_v6(&Ipv6Addr::LOCALHOST, 1));
         Ok(())
     });
 }

@@ -80,9 +80,8 @@ impl UdpSocket {
     /// could not be looked up.
     pub async fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
         let addresses = addresses.to_addresses().resolve(None).await?;
-        self.check_open()?;
-        let socket = self.registration().get_ref();
-        first_of(&addresses, "connect", |address| socket.connect(address))
+        self.registration()
+            .while_open(|socket| first_of(&addresses, "connect", |address| socket.connect(address)))
     }
 
     /// Sends a datagram to the first of the addresses, as soon as there is room; of several, to the
@@ -123,9 +122,10 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the group, around what `setsockopt(2)` says.
+    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or what `setsockopt(2)` says.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        let joined = self.registration().get_ref().join_multicast_v4(&group, &interface);
+        let joined =
+            self.registration().while_open(|socket| socket.join_multicast_v4(&group, &interface));
         joined.map_err(|error| OpError::wrap("join", group, error))
     }
 
@@ -133,9 +133,10 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the group, around what `setsockopt(2)` says.
+    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or what `setsockopt(2)` says.
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        let joined = self.registration().get_ref().join_multicast_v6(group, interface);
+        let joined =
+            self.registration().while_open(|socket| socket.join_multicast_v6(group, interface));
         joined.map_err(|error| OpError::wrap("join", group, error))
     }
 
@@ -143,9 +144,10 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the group, around what `setsockopt(2)` says.
+    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or what `setsockopt(2)` says.
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        let left = self.registration().get_ref().leave_multicast_v4(&group, &interface);
+        let left =
+            self.registration().while_open(|socket| socket.leave_multicast_v4(&group, &interface));
         left.map_err(|error| OpError::wrap("leave", group, error))
     }
 
@@ -153,9 +155,10 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the group, around what `setsockopt(2)` says.
+    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or what `setsockopt(2)` says.
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        let left = self.registration().get_ref().leave_multicast_v6(group, interface);
+        let left =
+            self.registration().while_open(|socket| socket.leave_multicast_v6(group, interface));
         left.map_err(|error| OpError::wrap("leave", group, error))
     }
 
@@ -167,62 +170,62 @@ impl UdpSocket {
     }
 }
 
-/// Each fails with what `getsockopt(2)` or `setsockopt(2)` says; after [`close`](UdpSocket::close)
-/// that is `EBADF`.
+/// Each fails with what `getsockopt(2)` or `setsockopt(2)` says, and after
+/// [`close`](UdpSocket::close) with [`Closed`](crate::Closed).
 impl UdpSocket {
     /// `SO_BROADCAST`: off, unless it was turned on.
     pub fn broadcast(&self) -> io::Result<bool> {
-        self.registration().get_ref().broadcast()
+        self.registration().while_open(net::UdpSocket::broadcast)
     }
 
     /// `SO_BROADCAST`: whether it may send to broadcast addresses.
     pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        self.registration().get_ref().set_broadcast(on)
+        self.registration().while_open(|socket| socket.set_broadcast(on))
     }
 
     /// `IP_TTL`
     pub fn ttl(&self) -> io::Result<u32> {
-        self.registration().get_ref().ttl()
+        self.registration().while_open(net::UdpSocket::ttl)
     }
 
     /// `IP_TTL`
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.registration().get_ref().set_ttl(ttl)
+        self.registration().while_open(|socket| socket.set_ttl(ttl))
     }
 
     /// `IP_MULTICAST_LOOP`
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
-        self.registration().get_ref().multicast_loop_v4()
+        self.registration().while_open(net::UdpSocket::multicast_loop_v4)
     }
 
     /// `IP_MULTICAST_LOOP`: whether this host receives what it sends to a group it is in.
     pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
-        self.registration().get_ref().set_multicast_loop_v4(on)
+        self.registration().while_open(|socket| socket.set_multicast_loop_v4(on))
     }
 
     /// `IP_MULTICAST_TTL`
     pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
-        self.registration().get_ref().multicast_ttl_v4()
+        self.registration().while_open(net::UdpSocket::multicast_ttl_v4)
     }
 
     /// `IP_MULTICAST_TTL`: how many networks away a group may be; 1 is this one.
     pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
-        self.registration().get_ref().set_multicast_ttl_v4(ttl)
+        self.registration().while_open(|socket| socket.set_multicast_ttl_v4(ttl))
     }
 
     /// `IPV6_MULTICAST_LOOP`
     pub fn multicast_loop_v6(&self) -> io::Result<bool> {
-        self.registration().get_ref().multicast_loop_v6()
+        self.registration().while_open(net::UdpSocket::multicast_loop_v6)
     }
 
     /// `IPV6_MULTICAST_LOOP`: whether this host receives what it sends to a group it is in.
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
-        self.registration().get_ref().set_multicast_loop_v6(on)
+        self.registration().while_open(|socket| socket.set_multicast_loop_v6(on))
     }
 
     /// `SO_ERROR`, which reading it clears.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.registration().get_ref().take_error()
+        self.registration().while_open(net::UdpSocket::take_error)
     }
 }
 

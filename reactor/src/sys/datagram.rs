@@ -1,6 +1,7 @@
 //! Datagrams: each is received whole or cut off, together with where it came from.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net as unix;
@@ -102,6 +103,26 @@ pub fn recv_from_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<(
     Ok((len, origin))
 }
 
+/// `recvfrom(2)` into memory that need not be initialised. Returns what it filled, and where that came
+/// from.
+pub fn recv_from_uninit<'a>(
+    fd: BorrowedFd<'_>,
+    buffer: &'a mut [MaybeUninit<u8>],
+) -> io::Result<(&'a mut [u8], Origin)> {
+    let (room, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    let (len, origin) = retry(|| {
+        let mut from = Address::empty();
+        let (name, name_len) = from.as_mut_ptrs();
+        // SAFETY: the kernel writes at most `len` bytes to `room`; `name` is to room for any address,
+        // and `name_len` says how much.
+        let received = unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, 0, name, name_len) };
+        check_len(received).map(|len| (len, Origin(from)))
+    })?;
+    let filled = &mut buffer[..len];
+    // SAFETY: the kernel wrote these `len` bytes; a byte has the layout of its `MaybeUninit`.
+    Ok((unsafe { &mut *(std::ptr::from_mut(filled) as *mut [u8]) }, origin))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +145,7 @@ mod tests {
         let mut buffer = [0; 4];
         let mut vec = Vec::with_capacity(8);
         vec.extend_from_slice(b"> ");
-        for _ in 0..3 {
+        for _ in 0..4 {
             far.send_to(b"hello", near.local_addr().unwrap()).unwrap();
         }
         let (len, origin) = peek_from(near.as_fd(), &mut buffer).unwrap();
@@ -133,6 +154,12 @@ mod tests {
         assert_eq!(recv_measured(near.as_fd(), &mut buffer).unwrap().0, 5);
         assert_eq!(recv_spare(near.as_fd(), &mut vec).unwrap(), 5);
         assert_eq!(vec, b"> hello");
+        let mut room = [MaybeUninit::uninit(); 4];
+        let (filled, origin) = recv_from_uninit(near.as_fd(), &mut room).unwrap();
+        assert_eq!(
+            (&*filled, origin.internet().unwrap()),
+            (&b"hell"[..], far.local_addr().unwrap())
+        );
     }
 
     #[test]

@@ -24,7 +24,8 @@ use std::time::Duration;
 
 use super::address::Address;
 pub use super::datagram::{
-    Origin, datagram, peek_from, recv_from, recv_from_spare, recv_measured, recv_spare,
+    Origin, datagram, peek_from, recv_from, recv_from_spare, recv_from_uninit, recv_measured,
+    recv_spare,
 };
 use super::{check, check_len, owned, retry};
 

@@ -68,7 +68,7 @@ impl<S: DatagramSocket> Datagram<S> {
         self.registration().try_io(direction, operation)
     }
 
-    fn receive_now<R>(
+    pub(super) fn receive_now<R>(
         &self,
         operation: &'static str,
         receive: impl FnOnce(&S) -> io::Result<R>,

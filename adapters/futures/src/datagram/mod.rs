@@ -2,6 +2,7 @@
 
 mod attempt;
 mod poll;
+mod uninit;
 
 use std::fmt;
 use std::io;
@@ -257,27 +258,25 @@ impl<S: DatagramSocket> Datagram<S> {
     ///
     /// # Errors
     ///
-    /// What `getsockname(2)` says.
+    /// [`Closed`](crate::Closed), or what `getsockname(2)` says.
     pub fn local_addr(&self) -> io::Result<S::Address> {
-        self.registration().get_ref().own_address()
+        self.registration().while_open(S::own_address)
     }
 
     /// The address it is connected to.
     ///
     /// # Errors
     ///
-    /// What `getpeername(2)` says: `ENOTCONN` if there is none.
+    /// [`Closed`](crate::Closed), or what `getpeername(2)` says: `ENOTCONN` if there is none.
     pub fn peer_addr(&self) -> io::Result<S::Address> {
-        self.registration().get_ref().peer_address()
+        self.registration().while_open(S::peer_address)
     }
 
+    /// The registration underneath, for what the socket has no method for. To close it there would
+    /// tell those who wait in line only one after the other.
     #[inline]
-    pub(crate) fn registration(&self) -> &Registration<S> {
+    pub fn registration(&self) -> &Registration<S> {
         &self.shared.registration
-    }
-
-    pub(crate) fn check_open(&self) -> io::Result<()> {
-        if self.registration().is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
     }
 
     /// Receives, in the order in which they came.
@@ -299,10 +298,12 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
     pub(crate) fn give_back(self) -> io::Result<S> {
-        self.check_open()?;
         match Arc::try_unwrap(self.shared) {
             Ok(last) => last.registration.into_inner(),
-            Err(shared) => shared.registration.as_fd().try_clone_to_owned().map(S::from),
+            Err(shared) => {
+                let duplicate = |socket: &S| socket.as_fd().try_clone_to_owned();
+                shared.registration.while_open(duplicate).map(S::from)
+            }
         }
     }
 

@@ -78,7 +78,7 @@ impl<S: DatagramSocket> Datagram<S> {
         self.registration().poll_ready(cx, Direction::Write).map_ok(drop)
     }
 
-    fn poll_receive<R>(
+    pub(super) fn poll_receive<R>(
         &self,
         cx: &mut Context<'_>,
         operation: &'static str,

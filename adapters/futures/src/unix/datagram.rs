@@ -101,9 +101,10 @@ impl UnixDatagram {
     ///
     /// [`Closed`](crate::Closed), or an [`OpError`] with the address.
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
-        self.check_open()?;
-        let connected = self.registration().get_ref().connect_addr(address);
-        connected.map_err(|error| failed("connect", address, error))
+        self.registration().while_open(|socket| {
+            let connected = socket.connect_addr(address);
+            connected.map_err(|error| failed("connect", address, error))
+        })
     }
 
     /// Sends a datagram to the socket at a path, as soon as there is room. See
@@ -145,17 +146,16 @@ impl UnixDatagram {
     ///
     /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.check_open()?;
-        socket::shutdown(self.registration().as_fd(), how)
+        self.registration().while_open(|socket| socket::shutdown(socket.as_fd(), how))
     }
 
     /// `SO_ERROR`, which reading it clears.
     ///
     /// # Errors
     ///
-    /// What `getsockopt(2)` says.
+    /// [`Closed`](crate::Closed), or what `getsockopt(2)` says.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.registration().get_ref().take_error()
+        self.registration().while_open(net::UnixDatagram::take_error)
     }
 }
 
