@@ -55,22 +55,25 @@
 //! | [`net::tcp::OwnedReadHalf`], [`net::unix::OwnedReadHalf`] | yes | | `set_read_deadline` | `AsRef` to the stream, `reunite` |
 //! | [`net::tcp::OwnedWriteHalf`], [`net::unix::OwnedWriteHalf`] | | yes, vectored | `set_write_deadline` | `AsRef` to the stream, `reunite` |
 //! | [`net::TcpListener`], [`net::UnixListener`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Listener`] and back; `AsFd`, `AsRawFd` |
+//! | [`net::UdpSocket`], [`net::UnixDatagram`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Datagram`] and back; `AsFd`, `AsRawFd` |
 //! | [`net::TcpSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `IntoRawFd` |
 //! | [`io::unix::AsyncFd`] | | | three, `close` | `From` [`netpoll::Registration`], `into_inner`; `AsFd`, `AsRawFd` |
 //!
-//! The streams, their halves and the listeners are each one generic type here, and what `net` names
-//! are aliases.
+//! The streams, their halves, the listeners and the datagram sockets are each one generic type here,
+//! and what `net` names are aliases.
 //!
 //! # Errors, order
 //!
 //! As in [`netpoll_futures`]: a deadline is [`TimedOut`](std::io::ErrorKind::TimedOut) with
 //! [`DeadlineExceeded`] inside, what was closed on this side is [`Closed`], and what `bind`, `connect`
-//! and `accept` fail with carries the operation and the address. Reads, writes and accepts that are
-//! awaited by `&self` are served in the order in which they came; what polls, keeps no place.
+//! and `accept` fail with carries the operation and the address, and so does what the system says of
+//! datagrams. Reads, writes, accepts and receives that are awaited by `&self` are served in the order in
+//! which they came; what polls, keeps no place.
 #![doc = include_str!("public.md")]
 
 mod async_fd;
 mod budget;
+mod datagram;
 mod interested;
 mod listener;
 mod ready;
@@ -82,9 +85,10 @@ mod unix;
 pub mod io;
 pub mod net;
 
+pub use datagram::Datagram;
 pub use listener::Listener;
 pub use netpoll_futures::{
-    Closed, DeadlineExceeded, ListenerSocket, OpError, ReactorGone, StreamSocket, bytes_written,
-    is_closed, is_deadline_exceeded, raw_os_error,
+    Closed, DatagramSocket, DeadlineExceeded, ListenerSocket, OpError, ReactorGone, StreamSocket,
+    bytes_written, is_closed, is_deadline_exceeded, raw_os_error,
 };
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};

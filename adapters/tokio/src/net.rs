@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+pub use crate::datagram::{UdpSocket, UnixDatagram};
 pub use crate::tcp::{TcpListener, TcpSocket, TcpStream};
 pub use crate::unix::{UnixListener, UnixStream};
 pub use netpoll_futures::ToSocketAddrs;

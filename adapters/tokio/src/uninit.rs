@@ -3,9 +3,9 @@
 //! The safe way is `ReadBuf::initialize_unfilled`, which writes zeroes over what is not initialised
 //! yet at *every* poll, also when that finds nothing to read: for one who reads into the spare room of
 //! a `Vec` or a `BytesMut` that is the whole room each time, many times what a read brings. So here is
-//! the adapters' only `unsafe`. All of it rests on one promise of
-//! [`poll_read_uninit`](netpoll_futures::Stream::poll_read_uninit) and of
-//! [`try_read_uninit`](netpoll_futures::Stream::try_read_uninit): as many bytes as they return are
+//! this adapter's only `unsafe`. All of it rests on one promise of the methods in `_uninit` of
+//! [`Stream`](netpoll_futures::Stream::poll_read_uninit) and of
+//! [`Datagram`](netpoll_futures::Datagram::recv_uninit): as many bytes as they return are
 //! initialised, and no byte ever becomes uninitialised.
 #![allow(unsafe_code)]
 
@@ -13,7 +13,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
-use netpoll_futures::{Stream, StreamSocket};
+use netpoll_futures::{Datagram, DatagramSocket, Stream, StreamSocket};
 use tokio::io::ReadBuf;
 
 /// Reads into the unfilled part of `buffer`, and fills it by so much.
@@ -42,4 +42,86 @@ pub(crate) fn try_read<S: StreamSocket>(
     // SAFETY: the stream promises that the first so many bytes of the room are initialised.
     unsafe { buffer.advance_mut(read) };
     Ok(read)
+}
+
+/// Receives into the unfilled part of `buffer`, and fills it by so much.
+pub(crate) fn poll_recv<S: DatagramSocket>(
+    socket: &Datagram<S>,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    // SAFETY: no byte of it becomes uninitialised: the socket promises that.
+    let unfilled = unsafe { buffer.unfilled_mut() };
+    let received = ready!(socket.poll_recv_uninit(cx, unfilled))?;
+    // SAFETY: the socket promises that so many bytes of the unfilled part are initialised.
+    unsafe { buffer.assume_init(received) };
+    buffer.advance(received);
+    Poll::Ready(Ok(()))
+}
+
+/// [`poll_recv`], and says from whom.
+pub(crate) fn poll_recv_from<S: DatagramSocket>(
+    socket: &Datagram<S>,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<S::Address>> {
+    // SAFETY: no byte of it becomes uninitialised: the socket promises that.
+    let unfilled = unsafe { buffer.unfilled_mut() };
+    let (received, from) = ready!(socket.poll_recv_from_uninit(cx, unfilled))?;
+    // SAFETY: the socket promises that so many bytes of the unfilled part are initialised.
+    unsafe { buffer.assume_init(received) };
+    buffer.advance(received);
+    Poll::Ready(Ok(from))
+}
+
+/// Receives into the spare room of `buffer`, and advances it.
+pub(crate) async fn recv<S: DatagramSocket>(
+    socket: &Datagram<S>,
+    buffer: &mut impl BufMut,
+) -> io::Result<usize> {
+    // SAFETY: no byte of it becomes uninitialised: the socket promises that.
+    let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+    let received = socket.recv_uninit(room).await?;
+    // SAFETY: the socket promises that the first so many bytes of the room are initialised.
+    unsafe { buffer.advance_mut(received) };
+    Ok(received)
+}
+
+/// [`recv`], and says from whom.
+pub(crate) async fn recv_from<S: DatagramSocket>(
+    socket: &Datagram<S>,
+    buffer: &mut impl BufMut,
+) -> io::Result<(usize, S::Address)> {
+    // SAFETY: no byte of it becomes uninitialised: the socket promises that.
+    let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+    let (received, from) = socket.recv_from_uninit(room).await?;
+    // SAFETY: the socket promises that the first so many bytes of the room are initialised.
+    unsafe { buffer.advance_mut(received) };
+    Ok((received, from))
+}
+
+/// [`recv`], if there is something to receive.
+pub(crate) fn try_recv<S: DatagramSocket>(
+    socket: &Datagram<S>,
+    buffer: &mut impl BufMut,
+) -> io::Result<usize> {
+    // SAFETY: no byte of it becomes uninitialised: the socket promises that.
+    let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+    let received = socket.try_recv_uninit(room)?;
+    // SAFETY: the socket promises that the first so many bytes of the room are initialised.
+    unsafe { buffer.advance_mut(received) };
+    Ok(received)
+}
+
+/// [`recv_from`], if there is something to receive.
+pub(crate) fn try_recv_from<S: DatagramSocket>(
+    socket: &Datagram<S>,
+    buffer: &mut impl BufMut,
+) -> io::Result<(usize, S::Address)> {
+    // SAFETY: no byte of it becomes uninitialised: the socket promises that.
+    let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+    let (received, from) = socket.try_recv_from_uninit(room)?;
+    // SAFETY: the socket promises that the first so many bytes of the room are initialised.
+    unsafe { buffer.advance_mut(received) };
+    Ok((received, from))
 }
