@@ -14,7 +14,7 @@ use netpoll_tokio::net::{UnixListener, UnixStream};
 use crate::support::*;
 
 /// A path that nobody else has.
-fn path() -> PathBuf {
+pub(crate) fn path() -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("netpoll-tokio-{}-{number}", std::process::id()))

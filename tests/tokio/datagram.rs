@@ -1,0 +1,434 @@
+//! Datagrams, of both families: what is received, sent, tried and polled, and what ends it.
+
+use std::fmt::Debug;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net;
+use std::os::fd::AsFd;
+use std::os::unix::net as unix;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, BytesMut};
+use futures::future::{BoxFuture, FutureExt};
+use netpoll::{Interest as Watched, Reactor, Registration, socket};
+use netpoll_tests::CountingWaker;
+use netpoll_tokio::io::{Interest, ReadBuf, Ready};
+use netpoll_tokio::net::{UdpSocket, UnixDatagram};
+use netpoll_tokio::{Datagram, DatagramSocket};
+
+use crate::os;
+use crate::support::*;
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+type Pair<S> = (Datagram<S>, Datagram<S>);
+
+/// A family of datagram sockets, by the standard library's type.
+pub(crate) trait Family: DatagramSocket {
+    /// Two that are connected to each other.
+    fn pair() -> BoxFuture<'static, io::Result<Pair<Self>>>;
+}
+
+impl Family for net::UdpSocket {
+    fn pair() -> BoxFuture<'static, io::Result<Pair<Self>>> {
+        let pair = async {
+            let (near, far) = (UdpSocket::bind(LOOPBACK).await?, UdpSocket::bind(LOOPBACK).await?);
+            near.connect(far.local_addr()?).await?;
+            far.connect(near.local_addr()?).await?;
+            Ok((near, far))
+        };
+        pair.boxed()
+    }
+}
+
+impl Family for unix::UnixDatagram {
+    fn pair() -> BoxFuture<'static, io::Result<Pair<Self>>> {
+        async { UnixDatagram::pair() }.boxed()
+    }
+}
+
+macro_rules! for_both_families {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            #[test]
+            fn udp() {
+                crate::support::everywhere(super::$name::<std::net::UdpSocket>);
+            }
+
+            #[test]
+            fn unix() {
+                crate::support::everywhere(super::$name::<std::os::unix::net::UnixDatagram>);
+            }
+        })+
+    };
+}
+
+for_both_families!(
+    each_is_received_whole_and_in_order,
+    spare_room_is_filled,
+    room_is_filled_by_who_polls,
+    what_is_peeked_at_stays,
+    nothing_to_receive_would_block,
+    what_is_tried_is_done,
+    readiness_tells_what_there_is,
+    who_polls_for_readiness_is_woken_by_it,
+    operations_of_ones_own,
+    everything_that_receives_has_the_deadline,
+    everything_that_sends_has_the_deadline,
+    a_deadline_ends_what_is_pending,
+    closing_ends_what_is_pending,
+    everything_fails_on_a_closed_socket,
+    receives_are_served_in_order,
+    a_dropped_receive_takes_nothing,
+    in_the_care_of_another_reactor,
+);
+
+/// Addresses of Unix sockets cannot be compared.
+fn name(address: &impl Debug) -> String {
+    format!("{address:?}")
+}
+
+async fn each_is_received_whole_and_in_order<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    let sent = [&b"one"[..], b"", b"four", b"longer", b"last"];
+    for datagram in sent {
+        assert_eq!(far.send(datagram).await?, datagram.len());
+    }
+    let own = name(&far.local_addr()?);
+    for datagram in sent {
+        let mut buffer = [0; 4];
+        let len = datagram.len().min(4);
+        if datagram == b"four" {
+            let (received, from) = near.recv_from(&mut buffer).await?;
+            assert_eq!((received, name(&from)), (len, own.clone()));
+        } else {
+            assert_eq!(near.recv(&mut buffer).await?, len);
+        }
+        assert_eq!(buffer[..len], datagram[..len]);
+    }
+    Ok(())
+}
+
+async fn spare_room_is_filled<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    let own = name(&far.local_addr()?);
+    let mut vec = Vec::with_capacity(16);
+    vec.put_slice(b"> ");
+    let mut bytes = BytesMut::with_capacity(4);
+    for _ in 0..2 {
+        far.send(b"hello").await?;
+        far.send(b"hello").await?;
+    }
+    assert_eq!(near.recv_buf(&mut vec).await?, 5);
+    let (len, from) = near.recv_buf_from(&mut vec).await?;
+    assert_eq!((len, name(&from)), (5, own.clone()));
+    assert_eq!(vec, b"> hellohello");
+    assert_eq!(near.try_recv_buf(&mut bytes)?, 4, "there is no more room");
+    let mut room = [b'?'; 8];
+    let mut rest = &mut room[1..];
+    let (len, from) = near.try_recv_buf_from(&mut rest)?;
+    assert_eq!((len, name(&from), rest.len()), (5, own, 2));
+    assert_eq!((&bytes[..], &room), (&b"hell"[..], b"?hello??"));
+    assert_kind(near.try_recv_buf(&mut bytes), ErrorKind::WouldBlock);
+    assert_kind(near.try_recv_buf_from(&mut bytes), ErrorKind::WouldBlock);
+    assert_eq!(&bytes[..], b"hell");
+    far.send(&[b'x'; 100]).await?;
+    let mut full = Vec::new();
+    assert_eq!(near.recv_buf(&mut full).await?, 64, "what it reserves when it is full");
+    assert_eq!(full, [b'x'; 64]);
+    Ok(())
+}
+
+async fn room_is_filled_by_who_polls<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    let own = name(&far.local_addr()?);
+    let mut memory = Box::new_uninit_slice(24);
+    let mut buffer = ReadBuf::uninit(&mut memory);
+    buffer.put_slice(b"> ");
+    assert!(poll_once(pin!(poll_fn(|cx| near.poll_recv(cx, &mut buffer)))).is_pending());
+    assert!(poll_once(pin!(poll_fn(|cx| near.poll_recv_from(cx, &mut buffer)))).is_pending());
+    assert!(poll_once(pin!(poll_fn(|cx| near.poll_peek_sender(cx)))).is_pending());
+    assert_eq!((buffer.filled(), buffer.initialized().len()), (&b"> "[..], 2), "it clears nothing");
+    assert_eq!(poll_fn(|cx| far.poll_send(cx, b"first")).await?, 5);
+    assert_eq!(poll_fn(|cx| far.poll_send(cx, b"second")).await?, 6);
+    assert_eq!(name(&poll_fn(|cx| near.poll_peek_sender(cx)).await?), own);
+    poll_fn(|cx| near.poll_recv(cx, &mut buffer)).await?;
+    assert_eq!(name(&poll_fn(|cx| near.poll_recv_from(cx, &mut buffer)).await?), own);
+    assert_eq!(buffer.filled(), b"> firstsecond");
+    far.send(b"third").await?;
+    poll_fn(|cx| near.poll_peek(cx, &mut buffer)).await?;
+    assert_eq!(name(&poll_fn(|cx| near.poll_peek_from(cx, &mut buffer)).await?), own);
+    assert_eq!(buffer.filled(), b"> firstsecondthirdthird");
+    poll_fn(|cx| near.poll_recv(cx, &mut buffer)).await?;
+    assert_eq!(buffer.filled(), b"> firstsecondthirdthirdt", "there is no more room");
+    assert_kind(near.try_recv(&mut [0; 8]), ErrorKind::WouldBlock);
+    Ok(())
+}
+
+async fn what_is_peeked_at_stays<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    let own = name(&far.local_addr()?);
+    let mut buffer = [0; 8];
+    far.send(b"first").await?;
+    far.send(b"second").await?;
+    for _ in 0..3 {
+        assert_eq!(near.peek(&mut buffer).await?, 5);
+        assert_eq!(near.try_peek(&mut buffer)?, 5);
+        let (len, from) = near.peek_from(&mut buffer).await?;
+        assert_eq!((len, name(&from)), (5, own.clone()));
+        assert_eq!(near.try_peek_from(&mut buffer)?.0, 5);
+        assert_eq!(name(&near.peek_sender().await?), own);
+        assert_eq!(name(&near.try_peek_sender()?), own);
+        assert_eq!(&buffer[..5], b"first");
+    }
+    assert_eq!(near.recv(&mut buffer).await?, 5);
+    assert_eq!(near.recv(&mut buffer).await?, 6);
+    Ok(())
+}
+
+async fn nothing_to_receive_would_block<S: Family>() -> io::Result<()> {
+    let (near, _far) = S::pair().await?;
+    let mut buffer = [0; 8];
+    assert_kind(near.try_recv(&mut buffer), ErrorKind::WouldBlock);
+    assert_kind(near.try_recv_from(&mut buffer), ErrorKind::WouldBlock);
+    assert_kind(near.try_peek(&mut buffer), ErrorKind::WouldBlock);
+    assert_kind(near.try_peek_from(&mut buffer), ErrorKind::WouldBlock);
+    assert_kind(near.try_peek_sender(), ErrorKind::WouldBlock);
+    Ok(())
+}
+
+async fn what_is_tried_is_done<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    far.writable().await?;
+    for _ in 0..3 {
+        assert_eq!(far.try_send(b"first")?, 5);
+        assert_eq!(far.try_send(b"")?, 0);
+        let mut buffer = [0; 8];
+        near.readable().await?;
+        assert_eq!((near.try_recv(&mut buffer)?, &buffer[..5]), (5, &b"first"[..]));
+        near.readable().await?;
+        let (len, from) = near.try_recv_from(&mut buffer)?;
+        assert_eq!((len, name(&from)), (0, name(&far.local_addr()?)));
+    }
+    Ok(())
+}
+
+async fn readiness_tells_what_there_is<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    assert_eq!(near.ready(Interest::WRITABLE).await?, Ready::WRITABLE);
+    assert_eq!(near.ready(BOTH).await?, Ready::WRITABLE, "nothing came yet");
+    far.send(b"x").await?;
+    assert_eq!(near.ready(Interest::READABLE).await?, Ready::READABLE);
+    assert_eq!(near.ready(BOTH).await?, Ready::READABLE | Ready::WRITABLE);
+    assert_eq!(near.try_recv(&mut [0; 8])?, 1);
+    assert_kind(near.try_recv(&mut [0; 8]), ErrorKind::WouldBlock);
+    assert_eq!(near.ready(BOTH).await?, Ready::WRITABLE, "there is no more");
+    Ok(())
+}
+
+async fn who_polls_for_readiness_is_woken_by_it<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    poll_fn(|cx| near.poll_send_ready(cx)).await?;
+    let (first, second) = (CountingWaker::new(), CountingWaker::new());
+    for waker in [&first, &second] {
+        let mut wait = pin!(poll_fn(|cx| near.poll_recv_ready(cx)));
+        assert!(waker.poll(wait.as_mut()).is_pending());
+    }
+    far.send(b"x").await?;
+    near.readable().await?;
+    while first.wakes() == 0 || second.wakes() == 0 {
+        std::thread::yield_now();
+    }
+    poll_fn(|cx| near.poll_recv_ready(cx)).await?;
+    assert_eq!(near.try_recv(&mut [0])?, 1);
+    Ok(())
+}
+
+async fn operations_of_ones_own<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    let receive = || socket::recv(near.as_fd(), &mut [0; 8]);
+    assert_kind(near.try_io(Interest::READABLE, receive), ErrorKind::WouldBlock);
+    {
+        let mut waits = pin!(near.async_io(Interest::READABLE, receive));
+        assert!(poll_once(waits.as_mut()).is_pending());
+        far.send(b"hello").await?;
+        assert_eq!(waits.await?, 5);
+    }
+    far.send(b"hello").await?;
+    near.readable().await?;
+    assert_eq!(near.try_io(BOTH, receive)?, 5);
+    let send = || socket::send(near.as_fd(), b"back");
+    assert_eq!(near.try_io(Interest::WRITABLE, send)?, 4);
+    assert_eq!(near.async_io(Interest::WRITABLE, send).await?, 4);
+    for _ in 0..2 {
+        assert_eq!(far.recv(&mut [0; 8]).await?, 4);
+    }
+    Ok(())
+}
+
+/// Too late, whatever it is that receives; and in time again, nothing is lost.
+async fn everything_that_receives_has_the_deadline<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    far.send(b"hello").await?;
+    near.readable().await?;
+    let (mut buffer, mut vec) = ([0; 8], Vec::with_capacity(8));
+    for late in [Datagram::set_read_deadline, Datagram::set_deadline] {
+        late(&near, past())?;
+        assert_late(near.recv(&mut buffer).await);
+        assert_late(near.recv_from(&mut buffer).await);
+        assert_late(near.recv_buf(&mut vec).await);
+        assert_late(near.recv_buf_from(&mut vec).await);
+        assert_late(near.peek(&mut buffer).await);
+        assert_late(near.peek_from(&mut buffer).await);
+        assert_late(near.peek_sender().await);
+        assert_late(near.readable().await);
+        assert_late(near.ready(BOTH).await);
+        assert_late(near.try_recv(&mut buffer));
+        assert_late(near.try_recv_from(&mut buffer));
+        assert_late(near.try_recv_buf(&mut vec));
+        assert_late(near.try_recv_buf_from(&mut vec));
+        assert_late(near.try_peek_sender());
+        assert_late(near.try_io(Interest::READABLE, || Ok(())));
+        assert_late(near.async_io(Interest::READABLE, || Ok(())).await);
+        let mut buffer = ReadBuf::new(&mut buffer);
+        assert_late(poll_fn(|cx| near.poll_recv(cx, &mut buffer)).await);
+        assert_late(poll_fn(|cx| near.poll_recv_from(cx, &mut buffer)).await);
+        assert_late(poll_fn(|cx| near.poll_peek(cx, &mut buffer)).await);
+        assert_late(poll_fn(|cx| near.poll_peek_from(cx, &mut buffer)).await);
+        assert_late(poll_fn(|cx| near.poll_recv_ready(cx)).await);
+        assert!(buffer.filled().is_empty() && vec.is_empty());
+        near.set_write_deadline(None)?;
+        near.send(b"sending is in time").await?;
+    }
+    near.set_read_deadline(soon(60_000))?;
+    assert_eq!((near.recv(&mut buffer).await?, &buffer[..5]), (5, &b"hello"[..]));
+    Ok(())
+}
+
+async fn everything_that_sends_has_the_deadline<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    near.set_write_deadline(past())?;
+    assert_late(near.send(b"x").await);
+    assert_late(near.try_send(b"x"));
+    assert_late(poll_fn(|cx| near.poll_send(cx, b"x")).await);
+    assert_late(poll_fn(|cx| near.poll_send_ready(cx)).await);
+    assert_late(near.writable().await);
+    assert_late(near.ready(BOTH).await);
+    assert_late(near.try_io(Interest::WRITABLE, || Ok(())));
+    far.send(b"receiving is in time").await?;
+    assert_eq!(near.recv(&mut [0; 64]).await?, 20);
+    near.set_write_deadline(None)?;
+    near.send(b"the only one").await?;
+    assert_eq!(far.recv(&mut [0; 64]).await?, 12);
+    Ok(())
+}
+
+/// Not early, and on what waits already.
+async fn a_deadline_ends_what_is_pending<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    let begun = Instant::now();
+    let mut buffer = [0; 8];
+    {
+        let mut receive = pin!(near.recv(&mut buffer));
+        assert!(poll_once(receive.as_mut()).is_pending());
+        near.set_read_deadline(soon(20))?;
+        assert_late(receive.await);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(20), "early");
+    near.set_read_deadline(None)?;
+    far.send(b"hello").await?;
+    assert_eq!(near.recv(&mut buffer).await?, 5);
+    Ok(())
+}
+
+async fn closing_ends_what_is_pending<S: Family>() -> io::Result<()> {
+    let (near, _far) = S::pair().await?;
+    let (mut first, mut second) = ([0; 8], Vec::with_capacity(8));
+    let mut receive = pin!(near.recv(&mut first));
+    let mut next = pin!(near.recv_buf_from(&mut second));
+    let mut ready = pin!(near.ready(Interest::READABLE));
+    assert!(poll_once(receive.as_mut()).is_pending());
+    assert!(poll_once(next.as_mut()).is_pending());
+    assert!(poll_once(ready.as_mut()).is_pending());
+    near.close().await?;
+    assert_closed(receive.await);
+    assert_closed(next.await);
+    assert_closed(ready.await);
+    Ok(())
+}
+
+async fn everything_fails_on_a_closed_socket<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    far.send(b"there is something").await?;
+    near.readable().await?;
+    near.close().await?;
+    let (mut buffer, mut vec) = ([0; 8], Vec::with_capacity(8));
+    assert_closed(near.close().await);
+    assert_closed(near.recv(&mut buffer).await);
+    assert_closed(near.recv_buf(&mut vec).await);
+    assert_closed(near.peek_sender().await);
+    assert_closed(near.send(b"x").await);
+    assert_closed(near.try_recv_buf_from(&mut vec));
+    assert_closed(near.try_send(b"x"));
+    let mut buffer = ReadBuf::new(&mut buffer);
+    assert_closed(poll_fn(|cx| near.poll_recv(cx, &mut buffer)).await);
+    assert_closed(poll_fn(|cx| near.poll_send(cx, b"x")).await);
+    assert_closed(near.readable().await);
+    assert_closed(near.writable().await);
+    assert_closed(near.ready(BOTH).await);
+    assert_closed(near.try_io(Interest::WRITABLE, || Ok(())));
+    assert_closed(near.async_io(Interest::READABLE, || Ok(())).await);
+    assert_closed(near.set_deadline(None));
+    assert_closed(near.set_read_deadline(past()));
+    assert_closed(near.set_write_deadline(soon(1)));
+    assert_closed(near.local_addr());
+    assert_closed(near.peer_addr());
+    Ok(())
+}
+
+async fn receives_are_served_in_order<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    let (mut one, mut two) = ([0; 8], [0; 8]);
+    {
+        let mut first = pin!(near.recv(&mut one));
+        let mut second = pin!(near.recv(&mut two));
+        assert!(poll_once(first.as_mut()).is_pending());
+        assert!(poll_once(second.as_mut()).is_pending());
+        far.send(b"first").await?;
+        far.send(b"second").await?;
+        assert!(poll_once(second.as_mut()).is_pending(), "it is not its turn");
+        assert_eq!((first.await?, second.await?), (5, 6));
+    }
+    assert_eq!((&one[..5], &two[..6]), (&b"first"[..], &b"second"[..]));
+    Ok(())
+}
+
+async fn a_dropped_receive_takes_nothing<S: Family>() -> io::Result<()> {
+    let (near, far) = S::pair().await?;
+    let mut vec = Vec::with_capacity(8);
+    {
+        let mut receive = pin!(near.recv_buf(&mut vec));
+        assert!(poll_once(receive.as_mut()).is_pending());
+        far.send(b"hello").await?;
+    }
+    assert!(vec.is_empty());
+    assert_eq!(near.recv_buf(&mut vec).await?, 5);
+    assert_eq!(vec, b"hello");
+    Ok(())
+}
+
+async fn in_the_care_of_another_reactor<S: Family>() -> io::Result<()> {
+    let reactor = Reactor::builder().build()?;
+    let (near, far) = S::pair().await?;
+    let socket = S::from(near.as_fd().try_clone_to_owned()?);
+    let registration = Registration::with(&reactor, socket, Watched::WriteOnDemand)?;
+    let near = Datagram::from(netpoll_futures::Datagram::from(registration));
+    assert!(os::is_nonblocking(&near));
+    far.send(b"hello").await?;
+    assert_eq!(near.get_ref().recv_msg(&mut [0; 2]).await?.len, 5);
+    let underneath = netpoll_futures::Datagram::from(near);
+    underneath.close().await?;
+    reactor.shutdown();
+    Ok(())
+}
