@@ -1,9 +1,11 @@
-//! What the tests share: a watchdog, a waker that counts, the [`conformance`] suite, and the
-//! [`faults`] that tests must notice.
+//! What the tests share: a watchdog, a waker that counts, the [`conformance`] suite, the
+//! [`faults`] that tests must notice, and the [`proxy`](mod@proxy) of an example.
 
 #[cfg(not(netpoll_loom))]
 pub mod conformance;
 pub mod faults;
+#[cfg(not(netpoll_loom))]
+pub mod proxy;
 
 use std::future::Future;
 use std::pin::Pin;
