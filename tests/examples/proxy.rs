@@ -111,11 +111,11 @@ fn serve(options: &Options) -> io::Result<()> {
         let listener = TcpListener::bind(&options.listen).await?;
         println!("{} goes to {}", listener.local_addr()?, options.route.backend);
         let spawn = |connection| executor.spawn(connection).detach();
-        proxy(&listener, &options.route, spawn, report).await
+        proxy(&listener, &options.route, spawn, |event| report(&event)).await
     }))
 }
 
-fn report(event: Event) {
+fn report(event: &Event) {
     if !matches!(event, Event::Ended { ending: Ending::Finished, .. }) {
         eprintln!("proxy: {event}");
     }

@@ -1,0 +1,93 @@
+//! The idle deadline.
+
+use std::io::{Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::backends;
+use crate::cast::is_installed;
+use crate::own;
+use crate::stage::{Proxy, assert_was_idle, exchange, with_programs};
+
+const IDLE: Duration = Duration::from_millis(600);
+/// The pauses of who is not idle.
+const PAUSE: Duration = Duration::from_millis(50);
+/// As long as its answer.
+const PING: &[u8] = b"PING \r\n";
+
+/// One that says nothing more is cut, and never early; one that talks all the time is served for
+/// longer than that.
+#[test]
+fn an_idle_client_is_cut_and_a_busy_one_is_served() {
+    with_programs(|cast| {
+        let backend = match is_installed("redis-server") {
+            true => backends::start(cast, backends::redis).0,
+            false => own::serve(own::redis),
+        };
+        let proxy = Proxy::to(backend, IDLE);
+        thread::scope(|scope| {
+            let busy = scope.spawn(|| while !is_served_throughout(&proxy) {});
+            let mut idle = proxy.connect();
+            let began = Instant::now();
+            assert_eq!(exchange(&mut idle, PING).expect("an answer"), b"+PONG\r\n");
+            assert_eq!(idle.read(&mut [0]).expect("the end, and no reset"), 0);
+            assert_was_idle(began, IDLE);
+            busy.join().expect("it is served");
+        });
+        let idle = proxy.events().len();
+        assert!(idle > 0, "the one that was cut is reported");
+    });
+}
+
+/// Talks for three times as long as it may be silent. `false` if it was cut, because it was kept from
+/// talking for so long.
+fn is_served_throughout(proxy: &Proxy) -> bool {
+    let mut stream = proxy.connect();
+    let began = Instant::now();
+    let mut last = began;
+    while began.elapsed() < 3 * IDLE {
+        let asked = Instant::now();
+        match exchange(&mut stream, PING) {
+            Ok(answer) => assert_eq!(answer, b"+PONG\r\n"),
+            Err(_) => {
+                assert_was_idle(last, IDLE);
+                return false;
+            }
+        }
+        last = asked;
+        thread::sleep(PAUSE);
+    }
+    true
+}
+
+/// A client that only listens is not idle while its backend talks.
+#[test]
+fn what_moves_in_one_direction_keeps_both() {
+    with_programs(|_| {
+        let backend = own::serve(|mut stream| {
+            loop {
+                stream.write_all(b".")?;
+                thread::sleep(PAUSE);
+            }
+        });
+        let proxy = Proxy::to(backend, IDLE);
+        while !is_told_throughout(&proxy) {}
+    });
+}
+
+/// Listens for three times as long as it may be silent. `false` if it was cut, because its backend
+/// was kept from talking for so long.
+fn is_told_throughout(proxy: &Proxy) -> bool {
+    let mut stream = proxy.connect();
+    let began = Instant::now();
+    // A byte that was read after it has moved: the one before it moved earlier than that.
+    let (mut last, mut before) = (began, began);
+    while began.elapsed() < 3 * IDLE {
+        if stream.read(&mut [0]).expect("the end, and no reset") == 0 {
+            assert_was_idle(before, IDLE);
+            return false;
+        }
+        (before, last) = (last, Instant::now());
+    }
+    true
+}
