@@ -22,9 +22,9 @@ fn read_all(mut stream: &TcpStream) -> io::Result<Vec<u8>> {
 }
 
 /// Answers when it has read everything, which takes an end.
-fn answer_at_the_end(stream: TcpStream) -> io::Result<()> {
+fn answer_at_the_end(mut stream: TcpStream) -> io::Result<()> {
     let all = read_all(&stream)?;
-    (&stream).write_all(&all)
+    stream.write_all(&all)
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The idle deadline.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -64,30 +66,38 @@ fn is_served_throughout(proxy: &Proxy) -> bool {
 #[test]
 fn what_moves_in_one_direction_keeps_both() {
     with_programs(|_| {
-        let backend = own::serve(|mut stream| {
-            loop {
-                stream.write_all(b".")?;
-                thread::sleep(PAUSE);
-            }
-        });
+        let (tell, told) = channel();
+        let backend = own::serve(move |stream| talk(stream, &tell));
         let proxy = Proxy::to(backend, IDLE);
-        while !is_told_throughout(&proxy) {}
+        while !is_told_throughout(&proxy, &told) {}
     });
+}
+
+/// Sends a byte from time to time, and tells each client when it began to send which. The proxy passes
+/// it on later than that.
+fn talk(mut stream: TcpStream, tell: &Sender<Receiver<Instant>>) -> io::Result<()> {
+    let (sending, sent) = channel();
+    tell.send(sent).map_err(|_| io::ErrorKind::BrokenPipe)?;
+    loop {
+        sending.send(Instant::now()).map_err(io::Error::other)?;
+        stream.write_all(b".")?;
+        thread::sleep(PAUSE);
+    }
 }
 
 /// Listens for three times as long as it may be silent. `false` if it was cut, because its backend
 /// was kept from talking for so long.
-fn is_told_throughout(proxy: &Proxy) -> bool {
-    let mut stream = proxy.connect();
+fn is_told_throughout(proxy: &Proxy, told: &Receiver<Receiver<Instant>>) -> bool {
     let began = Instant::now();
-    // A byte that was read after it has moved: the one before it moved earlier than that.
-    let (mut last, mut before) = (began, began);
+    let mut stream = proxy.connect();
+    let sent = told.recv().expect("it is connected");
+    let mut last = began;
     while began.elapsed() < 3 * IDLE {
         if stream.read(&mut [0]).expect("the end, and no reset") == 0 {
-            assert_was_idle(before, IDLE);
+            assert_was_idle(last, IDLE);
             return false;
         }
-        (before, last) = (last, Instant::now());
+        last = sent.recv().expect("as many times as bytes");
     }
     true
 }
