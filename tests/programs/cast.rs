@@ -1,18 +1,22 @@
 //! Other programs: whether they are there, and until when they run.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, fs, process, thread};
 
-/// Whether a program is in `PATH`; if not, that is printed.
+/// Whether a program is in `PATH`; if not, that is printed, also where the test harness keeps what
+/// tests print to itself.
 pub(crate) fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).any(|folder| folder.join(program).is_file());
     if !found {
-        println!("{program} is not installed: one of our own takes its place");
+        let _ = writeln!(
+            std::io::stderr(),
+            "{program} is not installed: one of our own takes its place"
+        );
     }
     found
 }

@@ -93,11 +93,6 @@ impl Proxy {
             }
         }
     }
-
-    /// What it has reported and nobody has asked for.
-    pub(crate) fn events(&self) -> Vec<Event> {
-        self.events.lock().expect("one test").try_iter().collect()
-    }
 }
 
 impl Drop for Proxy {
@@ -118,8 +113,7 @@ pub(crate) fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<
     Ok(answer)
 }
 
-/// What a connection is cut for, by the proxy or by a backend that has ended: it must have been idle
-/// for so long.
+/// What was given up must have been waited for so long.
 pub(crate) fn assert_was_idle(since: Instant, idle: Duration) {
     let silence = since.elapsed();
     assert!(silence >= idle, "cut after {silence:?}, which is less than {idle:?}");
