@@ -1,7 +1,7 @@
 //! A TCP proxy that hangs up on who is idle: what the `proxy` example runs, and the `programs` test
 //! puts in front of real servers.
 //!
-//! A connection is one task with two [`Way`]s, and each moves the deadlines of both sockets away
+//! A connection is one task with two ways, and each moves the deadlines of both sockets away
 //! whenever something has moved. As they take turns in one task, a later time never gives way to an
 //! earlier one.
 
