@@ -16,10 +16,10 @@ use tokio::task::{coop::unconstrained, yield_now};
 use crate::support::*;
 
 /// How many operations succeed one after the other: more than twice a task's budget.
-const OPERATIONS: usize = 300;
+pub(crate) const OPERATIONS: usize = 300;
 
 /// How often another task of the thread runs while one is busy that never has to wait.
-async fn turns_of_others<F>(busy: F) -> io::Result<usize>
+pub(crate) async fn turns_of_others<F>(busy: F) -> io::Result<usize>
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {

@@ -9,6 +9,7 @@ mod budget;
 mod close;
 mod convert;
 mod datagram;
+mod datagram_budget;
 mod deadlines;
 mod halves;
 mod io_traits;
