@@ -78,7 +78,7 @@ operations! {
     };
     who_polls_to_receive: |near, far| {
         far.try_send(b"x")?;
-        poll_fn(|cx| near.poll_recv(cx, &mut ReadBuf::new(&mut [0]))).await?
+        poll_fn(|cx| near.poll_recv(cx, &mut ReadBuf::new(&mut [0]))).await?;
     };
     who_polls_to_receive_from: |near, far| {
         far.try_send(b"x")?;
@@ -88,7 +88,7 @@ operations! {
     who_peeks_from: |near, _far| near.peek_from(&mut [0]).await?;
     who_peeks_at_the_sender: |near, _far| near.peek_sender().await?;
     who_polls_to_peek: |near, _far| {
-        poll_fn(|cx| near.poll_peek(cx, &mut ReadBuf::new(&mut [0]))).await?
+        poll_fn(|cx| near.poll_peek(cx, &mut ReadBuf::new(&mut [0]))).await?;
     };
     who_polls_to_peek_from: |near, _far| {
         poll_fn(|cx| near.poll_peek_from(cx, &mut ReadBuf::new(&mut [0]))).await?
@@ -110,11 +110,11 @@ operations! {
         near.ready(Interest::READABLE | Interest::WRITABLE).await?
     };
     who_polls_for_something_to_receive: |near, _far| {
-        poll_fn(|cx| near.poll_recv_ready(cx)).await?
+        poll_fn(|cx| near.poll_recv_ready(cx)).await?;
     };
     who_polls_for_room: |near, _far| poll_fn(|cx| near.poll_send_ready(cx)).await?;
     who_makes_operations_of_its_own: |near, _far| {
-        near.async_io(Interest::READABLE, || Ok(())).await?
+        near.async_io(Interest::READABLE, || Ok(())).await?;
     };
 }
 

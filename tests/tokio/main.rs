@@ -10,6 +10,7 @@ mod close;
 mod convert;
 mod datagram;
 mod datagram_budget;
+mod datagram_ends;
 mod deadlines;
 mod halves;
 mod io_traits;

@@ -8,6 +8,8 @@ use netpoll::Interest;
 
 /// What a [`Stream`](crate::Stream) is made of: a stream socket of the standard library. It is implemented here,
 /// and nowhere else.
+/// What a [`Stream`](super::Stream) is made of: a stream socket of the standard library. It is
+/// implemented here, and nowhere else.
 pub trait StreamSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
     /// What epoll is asked for: a Unix socket's peer would have it report room at every read.
     #[doc(hidden)]
