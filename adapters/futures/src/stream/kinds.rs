@@ -6,8 +6,6 @@ use std::os::unix::net::UnixStream;
 
 use netpoll::Interest;
 
-/// What a [`Stream`](crate::Stream) is made of: a stream socket of the standard library. It is implemented here,
-/// and nowhere else.
 /// What a [`Stream`](super::Stream) is made of: a stream socket of the standard library. It is
 /// implemented here, and nowhere else.
 pub trait StreamSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
