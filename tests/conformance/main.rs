@@ -9,8 +9,8 @@
 
 use libtest_mimic::{Arguments, Trial};
 use netpoll_tests::conformance::{
-    Behaviour, EXECUTORS, SmolTcp, TcpV4, TcpV6, TokioTcp, TokioUnixPair, UnixAbstract, UnixPair,
-    UnixPath, of_listeners, of_streams, show,
+    Behaviour, EXECUTORS, SmolTcp, SmolUnixPair, TcpV4, TcpV6, TokioTcp, TokioUnixPair,
+    UnixAbstract, UnixPair, UnixPath, of_listeners, of_streams, show,
 };
 
 /// The transports. A new one is a line here.
@@ -22,6 +22,7 @@ fn transports() -> Vec<(&'static str, Vec<Behaviour>)> {
         ("unix_abstract", [of_streams::<UnixAbstract>(), of_listeners::<UnixAbstract>()].concat()),
         ("unix_pair", of_streams::<UnixPair>()),
         ("smol_tcp", [of_streams::<SmolTcp>(), of_listeners::<SmolTcp>()].concat()),
+        ("smol_unix_pair", of_streams::<SmolUnixPair>()),
         ("tokio_tcp", [of_streams::<TokioTcp>(), of_listeners::<TokioTcp>()].concat()),
         ("tokio_unix_pair", of_streams::<TokioUnixPair>()),
     ]

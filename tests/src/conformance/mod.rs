@@ -31,7 +31,7 @@ mod transfer;
 mod unix;
 
 pub use executors::{Body, EXECUTORS, Executor};
-pub use smol::SmolTcp;
+pub use smol::{SmolTcp, SmolUnixPair};
 pub use stage::{Spawn, Stage, Task};
 pub use stream::{Listener, Listening, Stream, Transport};
 pub use tcp::{Tcp, TcpV4, TcpV6};

@@ -4,9 +4,10 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Instant;
 
+use netpoll_smol::net::unix::UnixStream;
 use netpoll_smol::net::{TcpListener, TcpStream};
 
-use super::{Listener, Listening, Stage, Stream, TcpV4, Transport};
+use super::{Listener, Listening, Stage, Stream, TcpV4, Transport, UnixPair};
 
 /// The smol adapter's TCP, on `127.0.0.1`.
 #[derive(Debug)]
@@ -17,6 +18,19 @@ impl Transport for SmolTcp {
 
     async fn pair(stage: &Stage) -> io::Result<(TcpStream, TcpStream)> {
         let (near, far) = TcpV4::pair(stage).await?;
+        Ok((near.into(), far.into()))
+    }
+}
+
+/// The smol adapter's Unix sockets without a name, which are made in pairs.
+#[derive(Debug)]
+pub struct SmolUnixPair;
+
+impl Transport for SmolUnixPair {
+    type Stream = UnixStream;
+
+    async fn pair(stage: &Stage) -> io::Result<(UnixStream, UnixStream)> {
+        let (near, far) = UnixPair::pair(stage).await?;
         Ok((near.into(), far.into()))
     }
 }
@@ -61,44 +75,51 @@ impl Listener for TcpListener {
     }
 }
 
-impl Stream for TcpStream {
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (**self).read(buffer).await
-    }
+macro_rules! stream {
+    ($type:ty, $written:expr) => {
+        impl Stream for $type {
+            async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                (**self).read(buffer).await
+            }
 
-    async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        (**self).write(bytes).await
-    }
+            async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+                (**self).write(bytes).await
+            }
 
-    async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        (**self).write_all(bytes).await
-    }
+            async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+                (**self).write_all(bytes).await
+            }
 
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        (**self).set_deadline(deadline)
-    }
+            fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+                (**self).set_deadline(deadline)
+            }
 
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        (**self).set_read_deadline(deadline)
-    }
+            fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+                (**self).set_read_deadline(deadline)
+            }
 
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        (**self).set_write_deadline(deadline)
-    }
+            fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+                (**self).set_write_deadline(deadline)
+            }
 
-    async fn close(&self) -> io::Result<()> {
-        (**self).close().await
-    }
+            async fn close(&self) -> io::Result<()> {
+                (**self).close().await
+            }
 
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        (**self).shutdown(how)
-    }
+            fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+                (**self).shutdown(how)
+            }
 
-    fn local_addr(&self) -> io::Result<String> {
-        (**self).local_addr().map(|address| address.to_string())
-    }
+            fn local_addr(&self) -> io::Result<String> {
+                (**self).local_addr().map($written)
+            }
 
-    fn peer_addr(&self) -> io::Result<String> {
-        (**self).peer_addr().map(|address| address.to_string())
-    }
+            fn peer_addr(&self) -> io::Result<String> {
+                (**self).peer_addr().map($written)
+            }
+        }
+    };
 }
+
+stream!(TcpStream, |address| address.to_string());
+stream!(UnixStream, |address| format!("{address:?}"));

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::channel::oneshot;
 use futures::future::join_all;
 use futures::{StreamExt, poll};
 
@@ -21,6 +22,7 @@ pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
         g10_fifty_tasks_accept_each_connection_once,
         g10_a_dropped_accept_leaves_its_connection_to_the_next,
         g10_a_dropped_accept_passes_its_connection_on,
+        g10_an_accept_dropped_at_its_turn_passes_it_on,
         g10_accepts_are_served_in_order,
         g7_a_connection_that_is_gone_does_not_fail_accept,
     ]
@@ -89,7 +91,7 @@ async fn servers<L: Listener>(
     let (report, reports) = unbounded();
     let mut tasks = Vec::new();
     for _ in 0..count {
-        let (tell, waits) = futures::channel::oneshot::channel();
+        let (tell, waits) = oneshot::channel();
         let (listener, report) = (listener.clone(), report.clone());
         tasks.push(stage.spawn(async move {
             let mut accepted = accept_telling(&*listener, tell).await?;
@@ -144,6 +146,25 @@ async fn g10_a_dropped_accept_passes_its_connection_on<T: Listening>(
         };
         let _last = call::<T>(&stage, &listener, who).await?;
         assert_eq!(caller(&second.await?).await?, who);
+        assert_eq!(caller(&third.await?).await?, who);
+    }
+    Ok(())
+}
+
+/// The one before it has made it the next, and it goes without having been told.
+async fn g10_an_accept_dropped_at_its_turn_passes_it_on<T: Listening>(
+    stage: Stage,
+) -> io::Result<()> {
+    let listener = stage.listen::<T>().await?;
+    for who in 0..20 {
+        let mut first = Box::pin(listener.accept());
+        assert!(poll!(first.as_mut()).is_pending());
+        let mut second = Box::pin(listener.accept());
+        assert!(poll!(second.as_mut()).is_pending());
+        let third = accepting(&stage, &listener).await;
+        drop(first);
+        drop(second);
+        let _client = call::<T>(&stage, &listener, who).await?;
         assert_eq!(caller(&third.await?).await?, who);
     }
     Ok(())
