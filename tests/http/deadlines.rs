@@ -58,7 +58,8 @@ fn five_hundred_half_sent_requests_are_cut_off_while_others_are_served() {
             served += 1;
         }
         assert!(served > 1, "requests were served meanwhile");
-        assert_eq!(site.server.connections(), 1, "the good one");
+        until(|| site.server.connections() == 1).await;
+        assert_eq!(good.get("/hello").await?, "hello", "it is the good one");
         Ok(())
     });
 }
@@ -166,11 +167,11 @@ fn a_silent_connection_is_not_idle_before_its_first_request() {
 fn bodies_may_be_slow_both_ways() {
     run(|executor| async move {
         for version in VERSIONS {
-            let limits = Deadlines {
-                header: Some(ms(1000)),
-                idle: Some(ms(1000)),
-                write_stall: Some(ms(1000)),
-            };
+            let second = Some(ms(1000));
+            // With frames, an answer stalls until the service is asked for the next piece, and there
+            // is no telling from here when that was: the test after this one has real time.
+            let write_stall = second.filter(|_| version == Version::Http1);
+            let limits = Deadlines { header: second, idle: second, write_stall };
             let site = Site::by_hand(&executor, limits)?;
             let mut client = Client::connect(&executor, version, site.address).await?;
             let (send, body) = unbounded();
@@ -189,6 +190,25 @@ fn bodies_may_be_slow_both_ways() {
             assert_eq!(client.get("/hello").await?, "hello", "it is as good as before");
             assert_eq!(site.late_ones(), 0);
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_service_that_is_slow_is_no_stall() {
+    run(|executor| async move {
+        let limits = Deadlines { write_stall: Some(ms(1000)), ..Deadlines::none() };
+        let site = Site::open(&executor, limits).await?;
+        let mut client = Client::connect(&executor, Version::Http2, site.address).await?;
+        let (send, body) = unbounded();
+        let mut answer = client.send(post("/echo", from_channel(body))).await?.into_body();
+        for pause_before in [ms(0), ms(1100)] {
+            pause(pause_before).await?;
+            send.unbounded_send(Bytes::from_static(b"a piece"))?;
+            let frame = answer.frame().await.expect("a piece")?;
+            assert_eq!(frame.into_data().expect("data"), "a piece");
+        }
+        assert_eq!(site.late_ones(), 0);
         Ok(())
     });
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use futures::executor::{ThreadPool, block_on};
 use hyper::service::service_fn;
+use netpoll::Reactor;
 use netpoll_futures::TcpStream;
 use netpoll_hyper::{Deadlines, End, Version};
 use netpoll_tests::watched;
@@ -85,7 +86,7 @@ fn a_lack_of_descriptors_is_waited_out() {
     }
 }
 
-/// Has clients wait, then lets the server have descriptors again, by a byte.
+/// Has clients wait for a server that has no descriptors for them at first.
 fn feed_the_starved() {
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture"])
@@ -96,7 +97,7 @@ fn feed_the_starved() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("a process");
-    let mut stdin = child.stdin.take().expect("it is piped");
+    let stdin = child.stdin.take().expect("it is piped");
     let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let address = loop {
         let mut line = String::new();
@@ -110,7 +111,6 @@ fn feed_the_starved() {
         client.write_all(REQUEST).expect("it is queued");
         client
     });
-    stdin.write_all(b"!").expect("it listens");
     for mut client in clients {
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).expect("an answer");
@@ -130,12 +130,15 @@ fn starved() {
         files.push(file);
     }
     println!("\nlistening: {}", site.address);
-    let mut stdin = std::io::stdin();
-    stdin.read_exact(&mut [0]).expect("a byte");
+    // The listener, and the timer of a pause.
+    let reactor = Reactor::global().expect("a reactor");
+    while reactor.metrics().registrations < 2 {
+        std::thread::yield_now();
+    }
     assert_eq!(site.server.connections(), 0, "there is no descriptor for them");
     drop(files);
     // Until it is over.
-    stdin.read_to_end(&mut Vec::new()).expect("the end");
+    std::io::stdin().read_to_end(&mut Vec::new()).expect("the end");
     site.server.shutdown();
     block_on(site.server.finished());
     assert_eq!(site.ended(|end| matches!(end, End::Finished)), 4);

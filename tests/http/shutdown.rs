@@ -100,7 +100,7 @@ fn one_server_and_several_listeners() {
         let mut site = Site::open(&executor, Deadlines::default()).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let server = site.server.clone();
-        let mut other = Site::listening(&executor, listener, |_| server)?;
+        let mut other = Site::listening(&executor, listener.clone(), |_| server)?;
         let mut clients = Vec::new();
         for address in [site.address, other.address] {
             let mut client = Client::connect(&executor, Version::Http1, address).await?;
@@ -112,6 +112,7 @@ fn one_server_and_several_listeners() {
         (&mut site.served).await??;
         (&mut other.served).await??;
         assert_eq!(other.server.connections(), 0);
+        assert!(is_closed(&listener.accept().await.expect_err("it was closed")));
         Ok(())
     });
 }

@@ -13,7 +13,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use netpoll::{Interest, Reactor, Registration, Timer};
 use netpoll_futures::TcpListener;
 use netpoll_hyper::{BoxError, Deadline, Deadlines, End, Executor, Server};
@@ -184,6 +184,9 @@ async fn page(
     request: Request<Incoming>,
     backstage: Backstage,
 ) -> Result<Response<Body>, Infallible> {
+    if request.method() == Method::CONNECT {
+        return Ok(crate::upgrade::connect(request));
+    }
     let path = request.uri().path().to_owned();
     let body = match path.split('/').nth(1) {
         Some("hello") => whole("hello"),

@@ -1,13 +1,51 @@
 //! A connection that becomes something else is no longer the server's.
 
+use std::io;
+use std::pin::Pin;
+
+use futures::future::poll_fn;
 use hyper::body::{Bytes, Incoming};
+use hyper::rt::{Read, ReadBuf, Write};
+use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
 use netpoll_futures::TcpStream;
-use netpoll_hyper::{Deadlines, End, ServedIo};
+use netpoll_hyper::{Deadlines, End, ServedIo, Version};
 
-use crate::client::read_to_the_end;
+use crate::client::{Client, read_to_the_end};
 use crate::site::{Body, Site, whole};
 use crate::stage::{ms, run, until};
+
+/// Answers CONNECT: a stream of the connection is a tunnel from now on, which sends everything back.
+pub(crate) fn connect(request: Request<Incoming>) -> Response<Body> {
+    std::thread::spawn(move || {
+        smol::block_on(async {
+            let mut upgraded = hyper::upgrade::on(request).await.expect("a stream");
+            loop {
+                match read(&mut upgraded).await {
+                    Ok(bytes) if !bytes.is_empty() => {
+                        write(&mut upgraded, &bytes).await.expect("the peer is there");
+                    }
+                    _ => break,
+                }
+            }
+        });
+    });
+    Response::new(whole(Bytes::new()))
+}
+
+/// Reads what there is.
+async fn read(upgraded: &mut Upgraded) -> io::Result<Vec<u8>> {
+    let mut memory = [0; 100];
+    let mut buffer = ReadBuf::new(&mut memory);
+    poll_fn(|cx| Pin::new(&mut *upgraded).poll_read(cx, buffer.unfilled())).await?;
+    Ok(buffer.filled().to_vec())
+}
+
+async fn write(upgraded: &mut Upgraded, bytes: &[u8]) -> io::Result<()> {
+    let written = poll_fn(|cx| Pin::new(&mut *upgraded).poll_write(cx, bytes)).await?;
+    assert_eq!(written, bytes.len(), "there is room for so little");
+    Ok(())
+}
 
 /// Answers that the connection is a tunnel from now on, which sends everything back.
 pub(crate) fn switch(request: Request<Incoming>) -> Response<Body> {
@@ -31,12 +69,34 @@ pub(crate) fn switch(request: Request<Incoming>) -> Response<Body> {
     answer
 }
 
+fn limits() -> Deadlines {
+    let second = Some(ms(1000));
+    Deadlines { header: second, idle: second, write_stall: second }
+}
+
+#[test]
+fn a_tunnel_in_a_stream_has_no_deadlines() {
+    run(|executor| async move {
+        let site = Site::by_hand(&executor, limits())?;
+        let mut client = Client::connect(&executor, Version::Http2, site.address).await?;
+        let request = Request::connect("elsewhere:80").body(whole(Bytes::new()))?;
+        let answer = client.send(request).await?;
+        assert_eq!(answer.status(), 200);
+        let mut upgraded = hyper::upgrade::on(answer).await?;
+        for _ in 0..3 {
+            site.pass(ms(5000)).await?;
+            write(&mut upgraded, b"hello").await?;
+            assert_eq!(read(&mut upgraded).await?, b"hello");
+        }
+        assert_eq!(site.late_ones(), 0);
+        Ok(())
+    });
+}
+
 #[test]
 fn a_tunnel_has_no_deadlines() {
     run(|executor| async move {
-        let limits =
-            Deadlines { header: Some(ms(1000)), idle: Some(ms(1000)), write_stall: Some(ms(10)) };
-        let site = Site::by_hand(&executor, limits)?;
+        let site = Site::by_hand(&executor, limits())?;
         let stream = TcpStream::connect(site.address).await?;
         let request = b"GET /tunnel HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
         stream.write_all(request).await?;
