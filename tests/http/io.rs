@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use futures::future::poll_fn;
+use futures::future::{join, poll_fn};
 use http_body_util::BodyExt;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper::server::conn::http1;
@@ -73,13 +73,17 @@ fn a_deadline_of_the_stream_holds_for_hyper() {
         let setter = near.clone();
         let mut client = Client::over(&executor, Version::Http1, Io::new(near)).await?;
         let began = std::time::Instant::now();
-        setter.set_read_deadline(Some(began + ms(20)))?;
-        let error = client.get("/").await.expect_err("nobody answers");
+        let expire = async {
+            assert!(far.read(&mut [0; 1024]).await? > 0, "the request is sent");
+            setter.set_read_deadline(Some(began + ms(20)))
+        };
+        let (answer, set) = join(client.get("/"), expire).await;
+        set?;
+        let error = answer.expect_err("nobody answers");
         assert!(began.elapsed() >= ms(20));
         let cause = error.downcast_ref::<hyper::Error>().and_then(std::error::Error::source);
         let cause = cause.and_then(<dyn std::error::Error>::downcast_ref::<io::Error>);
         assert!(is_deadline_exceeded(cause.expect("an error of the stream")), "{error:?}");
-        drop(far);
         Ok(())
     });
 }

@@ -25,11 +25,12 @@ pub(crate) const MIB: usize = 1024 * KIB;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What pages know of each other.
+/// What `/wait` waits at.
 #[derive(Clone)]
 struct Backstage {
     gate: Shared<oneshot::Receiver<()>>,
-    counts: Arc<Counts>,
+    /// How many have come to it.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// A server at work.
@@ -40,18 +41,9 @@ pub(crate) struct Site {
     /// What serving came to.
     pub(crate) served: oneshot::Receiver<std::io::Result<()>>,
     gate: Mutex<Option<oneshot::Sender<()>>>,
-    counts: Arc<Counts>,
+    waiting: Arc<AtomicUsize>,
     /// Who has the time of its connections, if it is moved by hand.
     reactor: Option<Reactor>,
-}
-
-/// What pages have seen.
-#[derive(Default)]
-struct Counts {
-    /// Requests that have come to wait.
-    waiting: AtomicUsize,
-    /// Pieces that hyper has asked for.
-    sent: AtomicUsize,
 }
 
 /// How connections have ended.
@@ -106,8 +98,8 @@ impl Site {
         let server = settings(server);
         let (send, served) = oneshot::channel();
         let (open, gate) = oneshot::channel();
-        let counts = Arc::<Counts>::default();
-        let backstage = Backstage { gate: gate.shared(), counts: counts.clone() };
+        let waiting = Arc::<AtomicUsize>::default();
+        let backstage = Backstage { gate: gate.shared(), waiting: waiting.clone() };
         let serving = server.clone();
         executor.spawn(async move {
             let page = |_: &SocketAddr| {
@@ -123,7 +115,7 @@ impl Site {
             ends,
             served,
             gate: Mutex::new(Some(open)),
-            counts,
+            waiting,
             reactor: None,
         })
     }
@@ -135,12 +127,7 @@ impl Site {
 
     /// How many requests have come to wait at `/wait`.
     pub(crate) fn waiting(&self) -> usize {
-        self.counts.waiting.load(Ordering::SeqCst)
-    }
-
-    /// How many pieces of `/endless` have been asked for.
-    pub(crate) fn sent(&self) -> usize {
-        self.counts.sent.load(Ordering::SeqCst)
+        self.waiting.load(Ordering::SeqCst)
     }
 
     /// Lets time pass for the connections, and waits until the reactor has seen to it.
@@ -194,9 +181,9 @@ async fn page(
         Some("pieces") => pieces(&pattern(number(&path))),
         Some("full") => whole(pattern(number(&path))),
         Some("much") => whole(vec![0x5a; number(&path)]),
-        Some("endless") => endless(backstage.counts),
+        Some("endless") => endless(),
         Some("wait") => {
-            backstage.counts.waiting.fetch_add(1, Ordering::SeqCst);
+            backstage.waiting.fetch_add(1, Ordering::SeqCst);
             // Opened by being dropped.
             let _ = backstage.gate.await;
             whole("at last")
@@ -226,12 +213,9 @@ pub(crate) fn pieces(bytes: &[u8]) -> Body {
     StreamBody::new(frames).boxed_unsync()
 }
 
-fn endless(counts: Arc<Counts>) -> Body {
+fn endless() -> Body {
     let piece = Bytes::from(vec![0x5a; 64 * KIB]);
-    let frames = stream::repeat_with(move || {
-        counts.sent.fetch_add(1, Ordering::SeqCst);
-        Ok(Frame::data(piece.clone()))
-    });
+    let frames = stream::repeat_with(move || Ok(Frame::data(piece.clone())));
     StreamBody::new(frames).boxed_unsync()
 }
 
