@@ -13,6 +13,7 @@ use crate::conformance::{Behaviour, Stage, Stream, Transport, behaviours};
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
         T: d14_from_a_nanosecond_to_a_second_it_is_never_early,
+        d14_twenty_times_a_millisecond_none_is_early,
         d14_of_many_times_the_last_one_set_counts,
     ]
 }
@@ -58,6 +59,20 @@ async fn write_until<T: Transport>(stage: Stage, time: Duration) -> io::Result<(
     near.set_write_deadline(deadline)?;
     write_to_the_deadline(&*near, 0).await?;
     assert!(Some(Instant::now()) >= deadline, "{time:?} for a write");
+    Ok(())
+}
+
+/// One after the other, with nothing else to do: so that being late for other reasons hides nothing.
+async fn d14_twenty_times_a_millisecond_none_is_early<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
+    let (near, _far) = stage.pair::<T>().await?;
+    for round in 0..20 {
+        let deadline = in_milliseconds(1);
+        near.set_read_deadline(deadline)?;
+        assert_timeout(near.read(&mut [0; 16]).await);
+        assert!(Some(Instant::now()) >= deadline, "round {round}");
+    }
     Ok(())
 }
 
