@@ -107,7 +107,7 @@ fn slots_and_time_make_no_system_call_and_know_no_descriptor() {
 }
 
 /// Each module with those it may use. Lower ones come first.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("sync", &[]),
     ("error", &[]),
     ("ready", &[]),
@@ -117,6 +117,8 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("demand", &["sync"]),
     ("sleep", &["sync"]),
     ("metrics", &["sync"]),
+    ("parker", &["sync"]),
+    ("lease", &["parker", "sync"]),
     ("time", &["sync"]),
     ("slot", &["ready", "sync", "time", "token"]),
     ("arm", &["slot", "sync"]),
@@ -124,16 +126,18 @@ const LAYERS: [(&str, &[&str]); 17] = [
     (
         "reactor",
         &[
-            "arena", "arm", "error", "metrics", "ready", "sleep", "slot", "sync", "sys", "time",
-            "token",
+            "arena", "arm", "error", "lease", "metrics", "parker", "ready", "sleep", "slot",
+            "sync", "sys", "time", "token",
         ],
     ),
-    ("driver", &["metrics", "reactor", "sync", "sys", "time"]),
+    ("driver", &["lease", "parker", "reactor", "sync"]),
+    ("thread", &["lease", "parker", "reactor", "sync", "sys"]),
+    ("handle", &["driver", "metrics", "reactor", "sync", "thread", "time"]),
     (
         "registration",
-        &["arena", "demand", "driver", "error", "gate", "ready", "slot", "sys", "time"],
+        &["arena", "demand", "error", "gate", "handle", "ready", "slot", "sys", "time"],
     ),
-    ("timer", &["arena", "driver", "ready", "registration", "slot"]),
+    ("timer", &["arena", "handle", "ready", "registration", "slot"]),
 ];
 
 #[test]

@@ -79,11 +79,15 @@
 //! ```text
 //!   Registration, Timer                what a socket holds
 //!        |       \
-//!        |        driver               who turns: the thread, or the caller
-//!        |       /
+//!        |        handle               Reactor, Builder, block_on
+//!        |       /      \
+//!        |    thread   driver          who turns: the reactor's own thread, or one that waits
+//!        |       \      /
 //!      reactor                         a turn: file, wait, dispatch, expire
-//!     /   |   \    \
-//! arena  arm  sys  sleep, metrics      slots; who wants a look; the kernel; the elision
+//!     /   |   \    \      \
+//! arena  arm  sys  sleep  lease        slots; who wants a look; the kernel; the elision; whose turn
+//!    |    |                 |
+//!    |    |               parker       how a thread waits
 //!    \   /
 //!     slot                             readiness, deadlines and waiters of one descriptor
 //!      |
@@ -114,7 +118,8 @@
 //!
 //! Each handshake is told once, from both sides, where its word lives: `slot` (events, expiry and
 //! close against waiters), `time::deadline` (setters against the wheel), `arm` (setters against the
-//! reactor), `sleep` (who must write the eventfd), `gate` (close against operations), `demand` (who
+//! reactor), `sleep` (who must write the eventfd), `lease` (who turns), `parker` (a thread that waits
+//! against who wakes it), `gate` (close against operations), `demand` (who
 //! waits to write against who has written). The table
 //! of invariants and of the tests that hold them is at the head of `slot`.
 
@@ -124,7 +129,10 @@ mod demand;
 mod driver;
 mod error;
 mod gate;
+mod handle;
+mod lease;
 mod metrics;
+mod parker;
 mod reactor;
 mod ready;
 mod registration;
@@ -132,14 +140,16 @@ mod sleep;
 mod slot;
 mod sync;
 mod sys;
+mod thread;
 mod time;
 mod timer;
 mod token;
 
-pub use driver::{Builder, Reactor};
+pub use driver::{Driver, Relay};
 pub use error::{
     Closed, DeadlineExceeded, OpError, ReactorGone, is_closed, is_deadline_exceeded, raw_os_error,
 };
+pub use handle::{Builder, Reactor, block_on};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
 pub use registration::{Closing, Readiness, Registration};

@@ -12,6 +12,10 @@ pub struct Metrics {
     pub registrations: u64,
     /// Passes of the reactor: how often it returned from waiting.
     pub turns: u64,
+    /// Those of them that its own thread made. The others were made by who waited in
+    /// [`block_on`](crate::block_on), by a [`Driver`](crate::Driver) or by
+    /// [`Reactor::turn`](crate::Reactor::turn).
+    pub thread_turns: u64,
     /// Events that epoll reported, without the reactor's own.
     pub events: u64,
     /// Events for descriptors that were gone.
@@ -27,6 +31,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) notifies: AtomicU64,
+    pub(crate) thread_turns: AtomicU64,
     turns: AtomicU64,
     events: AtomicU64,
     stale_events: AtomicU64,
@@ -63,6 +68,7 @@ impl Counters {
         Metrics {
             registrations: registrations as u64,
             turns: load(&self.turns),
+            thread_turns: load(&self.thread_turns),
             events: load(&self.events),
             stale_events: load(&self.stale_events),
             wakes: load(&self.wakes),

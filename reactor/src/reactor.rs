@@ -1,4 +1,4 @@
-//! The reactor: what a turn does, and nothing of who turns (see [`driver`](crate::driver)).
+//! The reactor: what a turn does, and nothing of who turns (see [`lease`](crate::lease)).
 //!
 //! A turn files the deadlines that were set meanwhile, waits, delivers the events, and looks at the
 //! deadlines that are due. Wakers run in between, outside of every lock but the one that makes turns
@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use crate::arena::{Arena, OwnedSlot};
 use crate::arm::ArmQueue;
 use crate::error::ReactorGone;
+use crate::lease::Lease;
 use crate::metrics::{Counters, Metrics, Turned};
+use crate::parker::Parker;
 use crate::ready::Interest;
 use crate::sleep::{Announced, Sleep};
 use crate::slot::Slot;
-use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 use crate::sys::{self, Epoll, EventFd, Events};
 use crate::time::clock::Clock;
 use crate::time::wheel::Wheel;
@@ -38,8 +40,10 @@ pub(crate) struct Shared {
     armed: ArmQueue,
     sleep: Sleep,
     clock: Clock,
+    pub(crate) lease: Lease,
+    /// Locked by whoever has the lease, so nobody ever waits for it.
     turner: Mutex<Turner>,
-    counters: Counters,
+    pub(crate) counters: Counters,
     gone: AtomicBool,
     /// Where it was made: a forked child shares the epoll instance, and must not touch it.
     forks: u32,
@@ -53,7 +57,7 @@ pub(crate) struct Turner {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock) -> io::Result<Self> {
+    pub(crate) fn new(clock: Clock, has_thread: bool) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         let wake_up = EventFd::new()?;
         epoll.add(wake_up.as_fd(), Token::WAKE_UP, Interest::Readable)?;
@@ -66,6 +70,7 @@ impl Shared {
             armed: ArmQueue::new(),
             sleep: Sleep::new(),
             clock,
+            lease: Lease::new(has_thread),
             turner: Mutex::new(Turner { events, wheel: Wheel::new() }),
             counters: Counters::default(),
             gone: AtomicBool::new(false),
@@ -73,29 +78,40 @@ impl Shared {
         })
     }
 
-    /// The right to turn, if nobody has it.
-    pub(crate) fn try_lease(&self) -> Option<MutexGuard<'_, Turner>> {
-        match self.turner.try_lock() {
-            Ok(turner) => Some(turner),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        }
-    }
-
-    /// One pass: file, wait, dispatch, expire.
-    pub(crate) fn turn(&self, turner: &mut Turner, timeout: Option<Duration>) -> io::Result<()> {
+    /// One pass: file, wait, dispatch, expire. For whoever has the lease; what has woken `parker`
+    /// ends the wait.
+    pub(crate) fn turn(
+        &self,
+        timeout: Option<Duration>,
+        parker: Option<&Parker>,
+    ) -> io::Result<Turned> {
         self.check_usable()?;
+        let mut turner = lock(&self.turner);
         let mut turned = Turned::default();
         self.file_armed(&mut turner.wheel, &mut turned);
         // Who was woken just now may be run by whoever called us.
         let timeout = if turned.wakes > 0 { Some(Duration::ZERO) } else { timeout };
-        let waited = self.wait(turner, timeout);
+        let waited = self.wait(&mut turner, timeout, parker);
         if waited.is_ok() {
             self.dispatch(&turner.events, &mut turned);
         }
         self.look_at_due(&mut turner.wheel, &mut turned);
         self.counters.add(&turned);
-        waited
+        waited.map(|()| turned)
+    }
+
+    /// The same, but a reactor that cannot wait any more is ended. `None` if it is, now or before.
+    pub(crate) fn turn_or_end(
+        &self,
+        timeout: Option<Duration>,
+        parker: Option<&Parker>,
+    ) -> Option<Turned> {
+        let turned = self.turn(timeout, parker);
+        if let (Err(error), Ok(())) = (&turned, self.check_usable()) {
+            eprintln!("netpoll: the reactor stops, waiting failed: {error}");
+            self.evict_all();
+        }
+        turned.ok()
     }
 
     /// Looks at the slots whose deadlines were moved to an earlier time.
@@ -121,13 +137,19 @@ impl Shared {
     }
 
     /// Waits for events until the first deadline, or `timeout`.
-    fn wait(&self, turner: &mut Turner, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(
+        &self,
+        turner: &mut Turner,
+        timeout: Option<Duration>,
+        parker: Option<&Parker>,
+    ) -> io::Result<()> {
         let (timeout, until_ns) = self.sleep_for(turner.wheel.next_ns(), timeout);
         if timeout == Some(Duration::ZERO) {
             return self.epoll.wait(&mut turner.events, timeout);
         }
         let announced = self.sleep.announce(until_ns);
-        let may_sleep = announced == Announced::Sleep && self.armed.is_empty() && !self.is_gone();
+        let is_woken = self.is_gone() || parker.is_some_and(Parker::is_notified);
+        let may_sleep = announced == Announced::Sleep && self.armed.is_empty() && !is_woken;
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
         let waited = self.epoll.wait(&mut turner.events, timeout);
         self.sleep.awake();
@@ -223,6 +245,13 @@ impl Shared {
     /// Makes the turn in progress return, or the next one not sleep.
     pub(crate) fn notify(&self) {
         if self.sleep.notify() {
+            self.signal();
+        }
+    }
+
+    /// A thread was woken that turns: its sleep is to end.
+    pub(crate) fn rouse(&self) {
+        if self.sleep.is_overslept() {
             self.signal();
         }
     }

@@ -12,6 +12,9 @@
 //!
 //! Both changes are read-modify-writes of one word. If the sleeper's comes first, the other side
 //! sees that it sleeps, and how long. If it comes second, the sleeper's look sees the work.
+//!
+//! Who wakes the very thread that turns (see [`parker`](crate::parker)) leaves the word as it is, but
+//! by a read-modify-write too: for the sake of that order.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -61,6 +64,12 @@ impl Sleep {
     pub(crate) fn needs_waking_by(&self, at_ns: u64) -> bool {
         let at = at_ns.clamp(NOTIFIED + 1, FOREVER - 1);
         self.until.fetch_min(at, Ordering::AcqRel) > at
+    }
+
+    /// Something was put where the sleeper looks before it sleeps. True: write the eventfd.
+    #[must_use]
+    pub(crate) fn is_overslept(&self) -> bool {
+        self.until.fetch_or(0, Ordering::AcqRel) > NOTIFIED
     }
 
     /// The turn in progress is to end, or the next one not to sleep. True: write the eventfd.

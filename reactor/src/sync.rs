@@ -2,14 +2,14 @@
 //!
 //! Every atomic, lock and cell that takes part in a handshake comes from here, so that the model
 //! checker explores exactly the code that ships. Under `--cfg netpoll_loom` the modules without
-//! system calls (`slot`, `arena`, `time`, `sleep`, `gate`, `demand`, `arm`) are compiled into the
+//! system calls (`slot`, `arena`, `time`, `sleep`, `gate`, `demand`, `arm`, `parker`, `lease`) are compiled into the
 //! models of `tests/loom`, on loom's types; everything else about them stays the same.
 
 #[cfg(not(netpoll_loom))]
 mod imp {
     pub(crate) use futures_util::task::AtomicWaker;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
     /// A cell with loom's interface, so that loom can watch every access to the real one.
     #[derive(Debug)]
@@ -30,7 +30,7 @@ mod imp {
 mod imp {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     // A reference count is no handshake of ours, and loom's `Arc` cannot be a receiver.
     pub(crate) use std::sync::Arc;
 

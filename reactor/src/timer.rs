@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::arena::OwnedSlot;
-use crate::driver::Reactor;
+use crate::handle::Reactor;
 use crate::ready::Direction;
 use crate::registration::{closed, set_slot_deadline};
 use crate::slot::Status;

@@ -24,6 +24,10 @@ mod demand;
 mod error;
 #[path = "../../reactor/src/gate.rs"]
 mod gate;
+#[path = "../../reactor/src/lease/mod.rs"]
+mod lease;
+#[path = "../../reactor/src/parker.rs"]
+mod parker;
 #[path = "../../reactor/src/ready.rs"]
 mod ready;
 #[path = "../../reactor/src/sleep.rs"]
@@ -47,6 +51,7 @@ mod models {
     mod demand;
     mod gate;
     mod kit;
+    mod lease;
     mod reuse;
     mod sleep;
     mod slot;

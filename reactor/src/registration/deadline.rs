@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Registration;
 use crate::arena::OwnedSlot;
-use crate::driver::Reactor;
+use crate::handle::Reactor;
 use crate::ready::Direction;
 use crate::time::deadline::SetAction;
 

@@ -13,9 +13,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use crate::arena::OwnedSlot;
 use crate::demand::Demand;
-use crate::driver::Reactor;
 use crate::error::{Closed, OpError, ReactorGone};
 use crate::gate::Gate;
+use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
 
 pub use close::Closing;

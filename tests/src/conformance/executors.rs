@@ -31,8 +31,10 @@ pub struct Executor {
 pub const EXECUTORS: &[Executor] = &[
     Executor { name: "local_pool", run: local_pool },
     Executor { name: "thread_pool", run: thread_pool },
-    Executor { name: "smol_1_thread", run: |body| executor_with_threads(1, body) },
-    Executor { name: "smol_4_threads", run: |body| executor_with_threads(4, body) },
+    Executor { name: "smol_1_thread", run: |body| executor_with_threads(1, SMOL, body) },
+    Executor { name: "smol_4_threads", run: |body| executor_with_threads(4, SMOL, body) },
+    Executor { name: "inline_1_thread", run: |body| executor_with_threads(1, INLINE, body) },
+    Executor { name: "inline_4_threads", run: |body| executor_with_threads(4, INLINE, body) },
     Executor { name: "async_executor", run: async_executor },
     Executor { name: "tokio_current_thread", run: tokio_current_thread },
     Executor { name: "tokio_multi_thread", run: tokio_multi_thread },
@@ -67,8 +69,17 @@ fn thread_pool(body: Body) {
     block_on(main);
 }
 
+/// How a thread runs a future to its end.
+type BlockOn = fn(BoxFuture<'_, ()>);
+
+/// As smol does: async-io's reactor is driven, and ours has its thread.
+const SMOL: BlockOn = |future| smol::block_on(future);
+
+/// The reactor is driven by the executor's own threads.
+const INLINE: BlockOn = |future| netpoll::block_on(future);
+
 /// smol's executor, on threads that do nothing else, as its global one runs.
-fn executor_with_threads(threads: usize, body: Body) {
+fn executor_with_threads(threads: usize, run: BlockOn, body: Body) {
     let executor = Arc::new(async_executor::Executor::new());
     let spawn = spawner(&executor);
     let (stop, stopped) = smol::channel::bounded::<()>(1);
@@ -76,7 +87,7 @@ fn executor_with_threads(threads: usize, body: Body) {
         for _ in 0..threads {
             let (executor, stopped) = (&executor, stopped.clone());
             // It ends when nobody is left to send.
-            scope.spawn(move || smol::block_on(executor.run(stopped.recv())));
+            scope.spawn(move || run(executor.run(stopped.recv()).map(drop).boxed()));
         }
         let main = executor.spawn(body(spawn, None));
         block_on(main);

@@ -1,18 +1,17 @@
-//! Who turns the reactor: its own thread, or whoever calls [`Reactor::turn`].
-//!
-//! Turning is a lease that one has at a time. Today a reactor's thread holds it for good; what a
-//! turn does is in [`reactor`](crate::reactor) and does not depend on who does it.
+//! What its users hold of a reactor, and how one is made and ended.
 
+use std::future::Future;
 use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
+use crate::driver::Driver;
 use crate::metrics::Metrics;
 use crate::reactor::Shared;
 use crate::sync::{Arc, Mutex, lock};
-use crate::sys;
+use crate::thread::spawn;
 use crate::time::clock::Clock;
 
 /// A handle on a reactor: it waits for descriptors and deadlines, and wakes the wakers of those who
@@ -74,17 +73,28 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if somebody else is turning it, which the thread of
-    /// a reactor that has one always is. [`ReactorGone`](crate::ReactorGone) after a shutdown or in
-    /// a forked child.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if somebody else is turning it: a thread that is in
+    /// [`block_on`](Self::block_on), or, if nobody is, the reactor's own, where it has one.
+    /// [`ReactorGone`](crate::ReactorGone) after a shutdown or in a forked child.
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<()> {
         // Before the lease: in a forked child, nobody is there to give it back.
         self.shared().check_usable()?;
-        let Some(mut turner) = self.shared().try_lease() else {
-            let message = "reactor: another thread is turning it";
-            return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
-        };
-        self.shared().turn(&mut turner, timeout)
+        let message = "reactor: another thread is turning it";
+        let mut turned = Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+        self.shared().lease.look(|| turned = self.shared().turn(timeout, None).map(drop));
+        turned
+    }
+
+    /// Runs a future to its end on this thread, which turns the reactor itself while it has nothing
+    /// else to do. See [`block_on`](crate::block_on).
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.driver().run(future)
+    }
+
+    /// A driver for this thread, if it runs an executor of its own. See [`Driver`].
+    #[must_use]
+    pub fn driver(&self) -> Driver {
+        Driver::new(Some(self.0.shared.clone()))
     }
 
     /// Makes the [`turn`](Self::turn) in progress return, or the next one not wait.
@@ -153,10 +163,52 @@ impl Builder {
     /// No descriptors (it needs three) or no thread to be had.
     pub fn build(self) -> io::Result<Reactor> {
         let clock = if self.manual_clock { Clock::by_hand() } else { Clock::monotonic() };
-        let shared = Arc::new(Shared::new(clock)?);
+        let shared = Arc::new(Shared::new(clock, self.thread)?);
         let thread = self.thread.then(|| spawn(shared.clone())).transpose()?;
         Ok(Reactor(Arc::new(Owner { shared, thread: Mutex::new(thread) })))
     }
+}
+
+/// Runs a future to its end on this thread, which turns the [global reactor](Reactor::global) itself
+/// while it has nothing else to do.
+///
+/// What then becomes ready for this thread's own future, a single one or an executor with all its
+/// tasks, is there without a hop from another thread. Of several threads that do so, one turns and
+/// the others sleep; and if the future keeps its thread for long, the reactor's own thread
+/// takes over.
+///
+/// A future that wakes itself (an executor between two batches of its tasks) has the reactor looked at
+/// each time, without waiting.
+///
+/// It may be called anywhere, within itself too. If there is no reactor to be had, it runs the future
+/// all the same.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use netpoll::{Reactor, Timer};
+///
+/// let soon = Instant::now() + Duration::from_millis(5);
+/// netpoll::block_on(Timer::at(Reactor::global()?, soon)?)?;
+/// assert!(Instant::now() >= soon);
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// With an executor, here that of smol:
+///
+/// ```
+/// use async_executor::LocalExecutor;
+///
+/// let executor = LocalExecutor::new();
+/// let task = executor.spawn(async { 1 + 2 });
+/// assert_eq!(netpoll::block_on(executor.run(task)), 3);
+/// ```
+///
+/// # Panics
+///
+/// If the future does.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let reactor = Reactor::global().ok();
+    Driver::new(reactor.map(|reactor| reactor.0.shared.clone())).run(future)
 }
 
 impl Owner {
@@ -168,6 +220,7 @@ impl Owner {
         }
         self.shared.evict_all();
         self.shared.notify();
+        self.shared.lease.wake_thread();
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id())
         {
             thread.join().expect("wakers that panic are caught, and nothing else panics there");
@@ -178,27 +231,5 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.shutdown();
-    }
-}
-
-fn spawn(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name("netpoll".into()).spawn(move || {
-        // Otherwise it preempts the executor it has just woken, after a handful of events.
-        sys::batch_scheduling();
-        sys::exact_timeouts();
-        drive(&shared);
-    })
-}
-
-fn drive(shared: &Shared) {
-    let mut turner = shared.try_lease().expect("nobody else has the reactor yet");
-    while !shared.is_gone() {
-        if let Err(error) = shared.turn(&mut turner, None) {
-            if !shared.is_gone() {
-                eprintln!("netpoll: the reactor stops, waiting failed: {error}");
-                shared.evict_all();
-            }
-            return;
-        }
     }
 }

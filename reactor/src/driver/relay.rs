@@ -1,0 +1,65 @@
+//! A future whose wake-ups reach a driver as well as its task.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// A future that wakes a [`Driver`](super::Driver) whenever it wakes its task. See
+    /// [`Driver::relay`](super::Driver::relay).
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is polled"]
+    pub struct Relay<F> {
+        #[pin]
+        future: F,
+        driver: Waker,
+        relayed: Option<Relayed>,
+    }
+}
+
+/// The waker that the future was polled with last: the task's, and the one that wakes both.
+#[derive(Debug)]
+struct Relayed {
+    task: Waker,
+    both: Waker,
+}
+
+struct Both {
+    task: Waker,
+    driver: Waker,
+}
+
+impl<F> Relay<F> {
+    pub(super) fn new(future: F, driver: Waker) -> Self {
+        Self { future, driver, relayed: None }
+    }
+}
+
+impl<F: Future> Future for Relay<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let known = this.relayed.take().filter(|known| known.task.will_wake(cx.waker()));
+        let relayed = this.relayed.insert(known.unwrap_or_else(|| {
+            let (task, driver) = (cx.waker().clone(), this.driver.clone());
+            Relayed { both: Waker::from(Arc::new(Both { task, driver })), task: cx.waker().clone() }
+        }));
+        this.future.poll(&mut Context::from_waker(&relayed.both))
+    }
+}
+
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    /// The task first: once the driver is awake, it is to find something to run.
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.task.wake_by_ref();
+        self.driver.wake_by_ref();
+    }
+}

@@ -1,0 +1,159 @@
+//! The word of the lease, and every transition it can make, as pure functions.
+//!
+//! ```text
+//! 63                                                   4      3        2     1  0
+//! |                 how often it was taken             | wanted | asleep | holder |
+//! ```
+//!
+//! | flag | set | cleared | meaning |
+//! | --- | --- | --- | --- |
+//! | asleep | by the thread, while a driver holds the lease | by that driver when it leaves | the thread sleeps, and is to be woken |
+//! | wanted | by a driver, while the thread holds the lease | by the thread when it leaves | a driver would take it |
+
+const HOLDER: u64 = 0b11;
+const ASLEEP: u64 = 1 << 2;
+const WANTED: u64 = 1 << 3;
+const ONE_STAY: u64 = 1 << 4;
+
+/// Who turns the reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Nobody,
+    /// The reactor's own thread.
+    Thread,
+    /// A thread that has nothing else to do for the moment, or whoever calls `Reactor::turn`.
+    Driver,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State(pub(super) u64);
+
+/// What a driver comes to that would like to turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Coming {
+    Taken(State),
+    /// The thread has it, and will know that it is wanted.
+    Wanted(State),
+    /// Another has it.
+    Refused,
+}
+
+impl State {
+    pub(crate) const NEW: Self = Self(0);
+
+    pub(crate) fn holder(self) -> Holder {
+        match self.0 & HOLDER {
+            0 => Holder::Nobody,
+            1 => Holder::Thread,
+            _ => Holder::Driver,
+        }
+    }
+
+    pub(crate) fn is_wanted(self) -> bool {
+        self.0 & WANTED != 0
+    }
+
+    pub(crate) fn is_asleep(self) -> bool {
+        self.0 & ASLEEP != 0
+    }
+
+    /// The lease is taken, if nobody has it.
+    #[must_use]
+    pub(crate) fn take(self, holder: Holder) -> Option<Self> {
+        let taken = self.0.wrapping_add(ONE_STAY) | holder.bits();
+        (self.holder() == Holder::Nobody).then_some(Self(taken))
+    }
+
+    /// A driver takes the lease, or tells the thread that it would.
+    pub(crate) fn come(self) -> Coming {
+        match self.holder() {
+            Holder::Nobody => self.take(Holder::Driver).map_or(Coming::Refused, Coming::Taken),
+            Holder::Thread => Coming::Wanted(Self(self.0 | WANTED)),
+            Holder::Driver => Coming::Refused,
+        }
+    }
+
+    /// The holder goes. If the thread was asleep, it is the holder's to wake.
+    #[must_use]
+    pub(crate) fn leave(self) -> Self {
+        Self(self.0 & !(HOLDER | ASLEEP | WANTED))
+    }
+
+    /// The thread goes to sleep, if the same driver is there for the same stay as when it looked.
+    #[must_use]
+    pub(crate) fn sleep(self, seen: Self) -> Option<Self> {
+        (self == seen && self.holder() == Holder::Driver).then_some(Self(self.0 | ASLEEP))
+    }
+}
+
+impl Holder {
+    fn bits(self) -> u64 {
+        match self {
+            Holder::Nobody => 0,
+            Holder::Thread => 1,
+            Holder::Driver => 2,
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(netpoll_loom))]
+mod tests {
+    use super::*;
+
+    /// Every holder with every combination of flags, and counts at both ends.
+    fn all() -> impl Iterator<Item = State> {
+        let flags = (0..16).filter(|flags| flags & HOLDER != 3);
+        flags.flat_map(|flags| [0, 1, u64::MAX >> 4].map(|stays| State(stays << 4 | flags)))
+    }
+
+    #[test]
+    fn only_what_nobody_has_is_taken() {
+        for state in all() {
+            for holder in [Holder::Thread, Holder::Driver] {
+                let taken = state.take(holder);
+                assert_eq!(taken.is_some(), state.holder() == Holder::Nobody, "{state:?}");
+                assert!(taken.is_none_or(|taken| taken.holder() == holder), "{state:?}");
+                assert!(taken.is_none_or(|taken| taken.leave() != state.leave()), "{state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_comes_takes_it_or_is_known_to_want_it_from_the_thread() {
+        for state in all() {
+            match (state.holder(), state.come()) {
+                (Holder::Nobody, Coming::Taken(next)) => assert_eq!(next.holder(), Holder::Driver),
+                (Holder::Thread, Coming::Wanted(next)) => {
+                    assert!(next.is_wanted() && next.holder() == Holder::Thread);
+                    assert_eq!(next.is_asleep(), state.is_asleep());
+                }
+                (Holder::Driver, Coming::Refused) => {}
+                other => panic!("{state:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_has_no_holder_and_no_flag_and_the_same_count() {
+        for state in all() {
+            let left = state.leave();
+            assert_eq!(left.holder(), Holder::Nobody);
+            assert!(!left.is_asleep() && !left.is_wanted());
+            assert_eq!(left.0 >> 4, state.0 >> 4);
+        }
+    }
+
+    #[test]
+    fn the_thread_sleeps_only_on_the_stay_that_it_saw() {
+        for state in all() {
+            for seen in all() {
+                let slept = state.sleep(seen);
+                let may = state == seen && state.holder() == Holder::Driver;
+                assert_eq!(slept.is_some(), may, "{state:?} {seen:?}");
+                assert!(slept.is_none_or(State::is_asleep));
+            }
+        }
+    }
+}

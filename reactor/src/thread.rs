@@ -1,0 +1,51 @@
+//! The reactor's own thread: it turns when nobody else does, and watches over those who do.
+//!
+//! When it does which is in [`lease`](crate::lease).
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+use crate::lease::{Duty, TICK, Watch};
+use crate::parker::Parker;
+use crate::reactor::Shared;
+use crate::sync::{Arc, Ordering};
+use crate::sys;
+
+pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+    Builder::new().name("netpoll".into()).spawn(move || {
+        // Otherwise it preempts the executor it has just woken, after a handful of events.
+        sys::batch_scheduling();
+        sys::exact_timeouts();
+        attend(&shared);
+    })
+}
+
+/// Looks after the reactor until it is gone.
+fn attend(shared: &Shared) {
+    let mut watch = Watch::default();
+    let thread = shared.lease.thread().expect("a reactor that has a thread");
+    while !shared.is_gone() {
+        match shared.lease.watch(&mut watch) {
+            Duty::Turn => turn(shared),
+            Duty::Tick => sleep(thread, |thread| thread.sleep_for(TICK)),
+            Duty::Sleep => sleep(thread, Parker::sleep),
+        }
+    }
+}
+
+/// Turns until a driver wants to.
+fn turn(shared: &Shared) {
+    loop {
+        shared.counters.thread_turns.fetch_add(1, Ordering::Relaxed);
+        if shared.turn_or_end(None, None).is_none() || shared.lease.hand_over() {
+            return;
+        }
+    }
+}
+
+fn sleep(thread: &Parker, sleep: impl FnOnce(&Parker)) {
+    if thread.begin_sleep() {
+        sleep(thread);
+    }
+    thread.end();
+}

@@ -1,0 +1,286 @@
+//! Who turns: drivers, the reactor's thread, and those who wake them.
+
+use std::sync::Arc;
+
+use loom::sync::Condvar;
+use loom::thread::{self, JoinHandle};
+
+use super::kit::{explore, explore_up_to};
+use crate::lease::{Duty, Lease, Turning, Watch};
+use crate::parker::{Parker, Woken};
+use crate::sleep::{Announced, Sleep};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+
+/// A reactor of two events, each of which comes once and is somebody's: the calls and their order are
+/// those of `Shared::turn`, `driver` and `thread`, with a condition in place of epoll.
+///
+/// Nothing ends a wait but what is owed to it, so whoever is forgotten, loom finds as a deadlock. Time
+/// does not pass: a tick is over when others have had their chance.
+struct Reactor {
+    lease: Lease,
+    sleep: Sleep,
+    gone: AtomicBool,
+    kernel: Mutex<Kernel>,
+    changed: Condvar,
+    /// Who waits for the events, if it is a driver.
+    drivers: [Arc<Parker>; 2],
+    /// The events that were delivered, for whoever waits for one with its whole thread.
+    delivered: Mutex<[bool; 2]>,
+    told: Condvar,
+}
+
+#[derive(Default)]
+struct Kernel {
+    ready: [bool; 2],
+    signalled: bool,
+}
+
+impl Reactor {
+    fn new(has_thread: bool) -> Arc<Self> {
+        Arc::new(Self {
+            lease: Lease::new(has_thread),
+            sleep: Sleep::new(),
+            gone: AtomicBool::new(false),
+            kernel: Mutex::new(Kernel::default()),
+            changed: Condvar::new(),
+            drivers: [Arc::new(Parker::new()), Arc::new(Parker::new())],
+            delivered: Mutex::new([false; 2]),
+            told: Condvar::new(),
+        })
+    }
+
+    /// A thread that does something with the reactor.
+    fn spawn<R: 'static>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&Reactor) -> R + Send + 'static,
+    ) -> JoinHandle<R> {
+        let reactor = self.clone();
+        thread::spawn(move || act(&reactor))
+    }
+
+    /// An event comes, in the kernel.
+    fn event(&self, number: usize) {
+        lock(&self.kernel).ready[number] = true;
+        self.changed.notify_one();
+    }
+
+    fn signal(&self) {
+        lock(&self.kernel).signalled = true;
+        self.changed.notify_one();
+    }
+
+    fn turn(&self, parker: Option<&Parker>) {
+        let announced = self.sleep.announce(None);
+        let gone = self.gone.load(Ordering::Acquire);
+        let is_woken = gone || parker.is_some_and(Parker::is_notified);
+        let events = self.wait(announced == Announced::Sleep && !is_woken);
+        self.sleep.awake();
+        for number in [0, 1] {
+            if events[number] {
+                self.deliver(number);
+            }
+        }
+    }
+
+    fn wait(&self, may_sleep: bool) -> [bool; 2] {
+        let mut kernel = lock(&self.kernel);
+        while may_sleep && !kernel.signalled && kernel.ready == [false; 2] {
+            kernel = self.changed.wait(kernel).unwrap();
+        }
+        kernel.signalled = false;
+        std::mem::take(&mut kernel.ready)
+    }
+
+    fn deliver(&self, number: usize) {
+        lock(&self.delivered)[number] = true;
+        self.told.notify_all();
+        self.wake(number);
+    }
+
+    fn wake(&self, driver: usize) {
+        if self.drivers[driver].wake() == Woken::Driving && self.sleep.is_overslept() {
+            self.signal();
+        }
+    }
+
+    fn is_delivered(&self, number: usize) -> bool {
+        lock(&self.delivered)[number]
+    }
+
+    /// What `block_on` does for a future that waits for an event.
+    fn drive_until_delivered(&self, number: usize) {
+        let parker = &self.drivers[number];
+        while !self.is_delivered(number) {
+            self.lease.wait(parker, true, || {
+                self.turn(Some(parker));
+                Turning::GoOn
+            });
+        }
+    }
+
+    /// Waits for an event with the whole thread, as a task that blocks, or one of a foreign executor.
+    fn block_until_delivered(&self, number: usize) {
+        let mut delivered = lock(&self.delivered);
+        while !delivered[number] {
+            delivered = self.told.wait(delivered).unwrap();
+        }
+    }
+
+    /// What the reactor's thread does.
+    fn attend(&self) {
+        let mut watch = Watch::default();
+        let thread = self.lease.thread().unwrap();
+        while !self.gone.load(Ordering::Acquire) {
+            match self.lease.watch(&mut watch) {
+                Duty::Turn => loop {
+                    self.turn(None);
+                    if self.gone.load(Ordering::Acquire) || self.lease.hand_over() {
+                        break;
+                    }
+                },
+                Duty::Tick => {
+                    thread::yield_now();
+                    thread.end();
+                }
+                Duty::Sleep => {
+                    thread.wait();
+                }
+            }
+        }
+    }
+
+    fn shut_down(&self) {
+        self.gone.store(true, Ordering::Release);
+        if self.sleep.notify() {
+            self.signal();
+        }
+        self.lease.wake_thread();
+    }
+}
+
+/// A driver goes to sleep in the reactor while another thread wakes it: by no event, so only by the
+/// eventfd, or before the sleep.
+#[test]
+fn driver_woken_by_another_thread() {
+    explore(|| {
+        let reactor = Reactor::new(false);
+        let waker = reactor.spawn(|reactor| reactor.wake(0));
+        let parker = &reactor.drivers[0];
+        let woken = reactor.lease.wait(parker, true, || {
+            reactor.turn(Some(parker));
+            Turning::GoOn
+        });
+        assert!(woken);
+        waker.join().unwrap();
+    });
+}
+
+/// Two drivers without a thread to watch: each waits for an event of its own, and goes. Whichever
+/// turns first, the other is served, by it or by being called.
+#[test]
+fn lease_of_two_drivers() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new(false);
+        let drivers = [0, 1].map(|number| {
+            reactor.lease.join();
+            reactor.spawn(move |reactor| {
+                reactor.drive_until_delivered(number);
+                reactor.lease.resign();
+            })
+        });
+        reactor.event(0);
+        reactor.event(1);
+        for driver in drivers {
+            driver.join().unwrap();
+        }
+    });
+}
+
+/// A driver comes while the thread turns, or watches, and waits for two events in turn.
+#[test]
+fn lease_with_a_thread() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new(true);
+        let thread = reactor.spawn(Reactor::attend);
+        reactor.lease.join();
+        let driver = reactor.spawn(|reactor| {
+            reactor.drive_until_delivered(0);
+            reactor.drivers[1].end();
+            reactor.drive_until_delivered(1);
+            reactor.lease.resign();
+        });
+        reactor.event(0);
+        reactor.event(1);
+        driver.join().unwrap();
+        reactor.shut_down();
+        thread.join().unwrap();
+    });
+}
+
+/// The last driver goes, and somebody waits who does not drive: the thread turns.
+#[test]
+fn last_driver_goes() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new(true);
+        let thread = reactor.spawn(Reactor::attend);
+        reactor.lease.join();
+        let driver = reactor.spawn(|reactor| {
+            reactor.drive_until_delivered(0);
+            reactor.lease.resign();
+        });
+        reactor.event(0);
+        driver.join().unwrap();
+        reactor.event(1);
+        reactor.block_until_delivered(1);
+        reactor.shut_down();
+        thread.join().unwrap();
+    });
+}
+
+/// A driver that had the lease, while the thread slept or did not yet, leaves and blocks until the
+/// other event is delivered: the thread takes over.
+#[test]
+fn thread_asleep_when_the_driver_leaves() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new(true);
+        reactor.lease.join();
+        let thread = reactor.spawn(Reactor::attend);
+        let driver = reactor.spawn(|reactor| {
+            reactor.drive_until_delivered(0);
+            reactor.block_until_delivered(1);
+            reactor.lease.resign();
+        });
+        reactor.event(0);
+        while !reactor.is_delivered(0) {
+            thread::yield_now();
+        }
+        reactor.event(1);
+        driver.join().unwrap();
+        reactor.shut_down();
+        thread.join().unwrap();
+    });
+}
+
+/// A driver sleeps because another has the lease, and that one leaves and blocks: the sleeper is
+/// called by the thread, or the thread turns for it.
+#[test]
+fn sleeper_when_the_driver_leaves() {
+    explore_up_to(2, || {
+        let reactor = Reactor::new(true);
+        for _ in 0..2 {
+            reactor.lease.join();
+        }
+        let blocks = reactor.spawn(|reactor| {
+            reactor.drive_until_delivered(0);
+            reactor.block_until_delivered(1);
+        });
+        let drives = reactor.spawn(|reactor| reactor.drive_until_delivered(1));
+        let thread = reactor.spawn(Reactor::attend);
+        reactor.event(0);
+        reactor.event(1);
+        blocks.join().unwrap();
+        drives.join().unwrap();
+        reactor.shut_down();
+        thread.join().unwrap();
+    });
+}
