@@ -92,8 +92,8 @@ pub use datagram::{Datagram, DatagramSocket, Message};
 pub use listener::{Incoming, Listener, ListenerSocket};
 pub use netpoll::socket::{Credentials, KeepAlive};
 pub use netpoll::{
-    Closed, DeadlineExceeded, Direction, OpError, ReactorGone, is_closed, is_deadline_exceeded,
-    raw_os_error,
+    Closed, DeadlineExceeded, Direction, OpError, ReactorGone, block_on, is_closed,
+    is_deadline_exceeded, raw_os_error,
 };
 pub use partial::{PartialWrite, bytes_written};
 pub use stream::{Stream, StreamSocket};

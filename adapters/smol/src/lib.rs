@@ -34,7 +34,7 @@
 //!
 //! | here | comes from |
 //! | --- | --- |
-//! | [`block_on`], [`spawn`] | here: they park the thread; the reactor's own thread wakes it |
+//! | [`block_on`], [`spawn`] | here: their threads turn the reactor while they have nothing else to do |
 //! | [`net`], [`Async`], [`Timer`] | `netpoll-futures` |
 //! | [`Executor`], [`LocalExecutor`], [`Task`] | async-executor |
 //! | [`channel`], [`lock`], [`fs`], [`unblock`], [`Unblock`] | async-channel, async-lock, async-fs, blocking |
@@ -51,7 +51,6 @@
 //!
 //! - `close` by name: with `AsyncWriteExt` in scope it is what it is in smol, the end of writing. The
 //!   end of the socket for all who use it is `(*stream).close()`, of [`netpoll_futures::Stream`].
-//! - [`block_on`] does not drive the reactor itself, as async-io's does; see `netpoll`.
 #![doc = include_str!("public.md")]
 
 pub mod net;
@@ -63,8 +62,8 @@ pub use {async_channel as channel, async_fs as fs, async_lock as lock, async_pro
 pub use {
     async_executor::{Executor, LocalExecutor, Task},
     blocking::{Unblock, unblock},
-    futures_lite::future::block_on,
     futures_lite::{future, io, pin, prelude, ready, stream},
+    netpoll_futures::block_on,
     spawn::spawn,
 };
 

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::thread;
 
 use async_executor::{Executor, Task};
-use futures_lite::future::block_on;
+use netpoll_futures::block_on;
 use once_cell::sync::Lazy;
 
 static GLOBAL: Lazy<Executor<'static>> = Lazy::new(|| {
