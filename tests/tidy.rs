@@ -107,7 +107,7 @@ fn slots_and_time_make_no_system_call_and_know_no_descriptor() {
 }
 
 /// Each module with those it may use. Lower ones come first.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("sync", &[]),
     ("error", &[]),
     ("ready", &[]),
@@ -132,7 +132,8 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ),
     ("driver", &["lease", "parker", "reactor", "sync"]),
     ("thread", &["lease", "parker", "reactor", "sync", "sys"]),
-    ("handle", &["driver", "metrics", "reactor", "sync", "thread", "time"]),
+    ("shards", &["reactor", "sync", "thread", "time"]),
+    ("handle", &["driver", "metrics", "reactor", "shards", "sync", "time"]),
     (
         "registration",
         &["arena", "demand", "error", "gate", "handle", "ready", "slot", "sys", "time"],

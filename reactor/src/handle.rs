@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::thread::{self, JoinHandle};
+use std::num::NonZero;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
@@ -10,8 +11,8 @@ use once_cell::sync::OnceCell;
 use crate::driver::Driver;
 use crate::metrics::Metrics;
 use crate::reactor::Shared;
-use crate::sync::{Arc, Mutex, lock};
-use crate::thread::spawn;
+use crate::shards::Shards;
+use crate::sync::Arc;
 use crate::time::clock::Clock;
 
 /// A handle on a reactor: it waits for descriptors and deadlines, and wakes the wakers of those who
@@ -31,12 +32,10 @@ use crate::time::clock::Clock;
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Reactor(Arc<Owner>);
-
-#[derive(Debug)]
-struct Owner {
-    shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+pub struct Reactor {
+    shards: Arc<Shards>,
+    /// The one of them that this handle is about: that of a registration, or the first.
+    shard: Arc<Shared>,
 }
 
 /// What a reactor is to be like. See [`Reactor::builder`].
@@ -44,25 +43,33 @@ struct Owner {
 pub struct Builder {
     thread: bool,
     manual_clock: bool,
+    reactors: NonZero<usize>,
 }
+
+/// How many processors share a reactor of the global one.
+const PROCESSORS_PER_REACTOR: usize = 16;
 
 static GLOBAL: OnceCell<Reactor> = OnceCell::new();
 
 impl Reactor {
-    /// The reactor of this process, made with its thread when it is first asked for.
+    /// The reactor of this process, made with its thread when it is first asked for. On machines of
+    /// more than 16 processors it is [several](Builder::reactors), one for every 16.
     ///
     /// # Errors
     ///
     /// No descriptors or no thread to be had; the next call tries again. In a forked child, the
     /// handle is the parent's: what is done with it fails with [`ReactorGone`](crate::ReactorGone).
     pub fn global() -> io::Result<&'static Reactor> {
-        GLOBAL.get_or_try_init(|| Reactor::builder().build())
+        GLOBAL.get_or_try_init(|| {
+            let processors = available_parallelism().map_or(1, NonZero::get);
+            Reactor::builder().reactors(processors.div_ceil(PROCESSORS_PER_REACTOR)).build()
+        })
     }
 
     /// Another reactor, with or without a thread of its own.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { thread: true, manual_clock: false }
+        Builder { thread: true, manual_clock: false, reactors: NonZero::<usize>::MIN }
     }
 
     /// Turns the reactor once, on this thread: waits for events until the first deadline, at most
@@ -88,18 +95,19 @@ impl Reactor {
     /// Runs a future to its end on this thread, which turns the reactor itself while it has nothing
     /// else to do. See [`block_on`](crate::block_on).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.driver().run(future)
+        let (_seat, shard) = self.shards.sit();
+        Driver::new(Some(shard.clone())).run(future)
     }
 
     /// A driver for this thread, if it runs an executor of its own. See [`Driver`].
     #[must_use]
     pub fn driver(&self) -> Driver {
-        Driver::new(Some(self.0.shared.clone()))
+        Driver::new(Some(self.shards.assign().clone()))
     }
 
     /// Makes the [`turn`](Self::turn) in progress return, or the next one not wait.
     pub fn notify(&self) {
-        self.shared().notify();
+        self.shards.iter().for_each(|shard| shard.notify());
     }
 
     /// Ends the reactor: every operation of its sockets and timers fails with
@@ -108,13 +116,13 @@ impl Reactor {
     /// The sockets' descriptors stay open until they are dropped or closed. Called by a waker on the
     /// reactor's own thread, it does not wait for that thread.
     pub fn shutdown(&self) {
-        self.0.shutdown();
+        self.shards.shut_down();
     }
 
     /// What it has done so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.shared().metrics()
+        self.shards.iter().map(|shard| shard.metrics()).sum()
     }
 
     /// The time by which its deadlines are judged: [`Instant::now`], unless its clock is moved by
@@ -131,12 +139,18 @@ impl Reactor {
     ///
     /// If its clock is the system's.
     pub fn advance(&self, by: Duration) {
-        assert!(self.shared().advance(by), "reactor: its clock is not moved by hand");
+        let moved = self.shards.iter().filter(|shard| shard.advance(by)).count();
+        assert!(moved > 0, "reactor: its clock is not moved by hand");
     }
 
     #[inline]
     pub(crate) fn shared(&self) -> &Shared {
-        &self.0.shared
+        &self.shard
+    }
+
+    /// A handle on the shard where a new descriptor or timer belongs.
+    pub(crate) fn assign(&self) -> Self {
+        Self { shards: self.shards.clone(), shard: self.shards.assign().clone() }
     }
 }
 
@@ -156,16 +170,33 @@ impl Builder {
         self
     }
 
+    /// How many reactors it is, each with its own epoll and thread; one, unless told otherwise.
+    /// Descriptors and timers are spread over them as they come, and a thread that is in
+    /// [`block_on`](Reactor::block_on) drives one of them and has what it registers there.
+    ///
+    /// For machines on which one thread in `epoll_wait` is not enough. Zero counts as one.
+    #[must_use]
+    pub fn reactors(mut self, count: usize) -> Self {
+        self.reactors = NonZero::new(count).unwrap_or(NonZero::<usize>::MIN);
+        self
+    }
+
     /// Makes it.
     ///
     /// # Errors
     ///
-    /// No descriptors (it needs three) or no thread to be had.
+    /// No descriptors (each needs three) or no thread to be had.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for several without threads: who would turn them?
     pub fn build(self) -> io::Result<Reactor> {
         let clock = if self.manual_clock { Clock::by_hand() } else { Clock::monotonic() };
-        let shared = Arc::new(Shared::new(clock, self.thread)?);
-        let thread = self.thread.then(|| spawn(shared.clone())).transpose()?;
-        Ok(Reactor(Arc::new(Owner { shared, thread: Mutex::new(thread) })))
+        let count = self.reactors.get();
+        if count > 1 && !self.thread {
+            let message = "reactor: several reactors need threads to turn them";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let shards = Shards::new(count, &clock, self.thread)?;
+        let first = shards.iter().next().expect("one at least").clone();
+        Ok(Reactor { shards, shard: first })
     }
 }
 
@@ -207,29 +238,8 @@ impl Builder {
 ///
 /// If the future does.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let reactor = Reactor::global().ok();
-    Driver::new(reactor.map(|reactor| reactor.0.shared.clone())).run(future)
-}
-
-impl Owner {
-    fn shutdown(&self) {
-        let thread = lock(&self.thread).take();
-        if !self.shared.is_ours() {
-            // A forked child has the handle, but not the thread.
-            return std::mem::forget(thread);
-        }
-        self.shared.evict_all();
-        self.shared.notify();
-        self.shared.lease.wake_thread();
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id())
-        {
-            thread.join().expect("wakers that panic are caught, and nothing else panics there");
-        }
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.shutdown();
+    match Reactor::global() {
+        Ok(reactor) => reactor.block_on(future),
+        Err(_) => Driver::new(None).run(future),
     }
 }

@@ -81,8 +81,10 @@
 //!        |       \
 //!        |        handle               Reactor, Builder, block_on
 //!        |       /      \
-//!        |    thread   driver          who turns: the reactor's own thread, or one that waits
-//!        |       \      /
+//!        |    shards     \             the reactors behind one handle
+//!        |      |         \
+//!        |    thread     driver        who turns: the reactor's own thread, or one that waits
+//!        |       \       /
 //!      reactor                         a turn: file, wait, dispatch, expire
 //!     /   |   \    \      \
 //! arena  arm  sys  sleep  lease        slots; who wants a look; the kernel; the elision; whose turn
@@ -136,6 +138,7 @@ mod parker;
 mod reactor;
 mod ready;
 mod registration;
+mod shards;
 mod sleep;
 mod slot;
 mod sync;

@@ -1,5 +1,7 @@
 //! What the reactor has counted.
 
+use std::iter::Sum;
+
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a reactor has done since it was made, and how many descriptors it serves now.
@@ -26,6 +28,22 @@ pub struct Metrics {
     pub expiries: u64,
     /// Times that a sleeping reactor was woken for an earlier deadline or by `notify`.
     pub notifies: u64,
+}
+
+/// Those of several reactors in one.
+impl Sum for Metrics {
+    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
+        each.fold(Self::default(), |sum, one| Self {
+            registrations: sum.registrations + one.registrations,
+            turns: sum.turns + one.turns,
+            thread_turns: sum.thread_turns + one.thread_turns,
+            events: sum.events + one.events,
+            stale_events: sum.stale_events + one.stale_events,
+            wakes: sum.wakes + one.wakes,
+            expiries: sum.expiries + one.expiries,
+            notifies: sum.notifies + one.notifies,
+        })
+    }
 }
 
 #[derive(Debug, Default)]

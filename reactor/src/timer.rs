@@ -46,7 +46,8 @@ impl Timer {
     ///
     /// [`ReactorGone`](crate::ReactorGone), or memory.
     pub fn never(reactor: &Reactor) -> io::Result<Self> {
-        Ok(Self { slot: reactor.shared().allocate()?, reactor: reactor.clone() })
+        let reactor = reactor.assign();
+        Ok(Self { slot: reactor.shared().allocate()?, reactor })
     }
 
     /// A timer that fires at `instant`.

@@ -1,5 +1,6 @@
 //! The end of a reactor, of a driver, of a future that panics.
 
+use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -35,7 +36,9 @@ fn shut_down_while_a_driver_waits() {
                         Err::<(), _>(std::io::ErrorKind::WouldBlock.into())
                     });
                     let error = read.await.expect_err("the reactor is gone");
-                    assert!(error.get_ref().is_some_and(|error| error.is::<ReactorGone>()));
+                    assert!(
+                        error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<ReactorGone>)
+                    );
                     assert_eq!(ended_by_a_thread().await, Ok(7));
                 });
             });

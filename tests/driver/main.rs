@@ -10,4 +10,5 @@ mod ends;
 mod hook;
 mod inline;
 mod several;
+mod shards;
 mod stage;

@@ -284,3 +284,20 @@ fn sleeper_when_the_driver_leaves() {
         thread.join().unwrap();
     });
 }
+
+/// The same without a thread that watches: who leaves calls the sleeper itself.
+#[test]
+fn sleeper_without_a_thread() {
+    explore_up_to(3, || {
+        let reactor = Reactor::new(false);
+        let blocks = reactor.spawn(|reactor| {
+            reactor.drive_until_delivered(0);
+            reactor.block_until_delivered(1);
+        });
+        let drives = reactor.spawn(|reactor| reactor.drive_until_delivered(1));
+        reactor.event(0);
+        reactor.event(1);
+        blocks.join().unwrap();
+        drives.join().unwrap();
+    });
+}

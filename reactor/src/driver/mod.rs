@@ -104,7 +104,9 @@ impl Driver {
     /// 64 tasks or so is a good measure.
     pub fn look(&mut self) {
         if let Some(reactor) = self.thread.usable_reactor() {
-            reactor.lease.look(|| drop(reactor.turn_or_end(Some(Duration::ZERO), None)));
+            reactor.lease.look(|| {
+                let _ = reactor.turn_or_end(Some(Duration::ZERO), None);
+            });
         }
     }
 

@@ -19,7 +19,8 @@
 //!   watching after a turn that woke a driver which wants the lease: it will be there at once.
 //! - A driver wants the lease from its second wait on. So whoever blocks on one operation at a time
 //!   does not drag the lease from the thread and back again each time.
-//! - The last driver to go wakes the thread. One that goes before calls a sleeping one.
+//! - The last driver to go wakes the thread, and one that goes before calls a sleeping one: else they
+//!   would be there only after a tick or two.
 //! - A reactor without a thread has nobody who watches: there, who leaves calls a sleeping driver.
 //!
 //! # The handshake
@@ -38,7 +39,7 @@
 //! | | holds | held by |
 //! | --- | --- | --- |
 //! | L1 | one thread turns at a time | loom `lease_of_two_drivers`, the lock round what turns |
-//! | L2 | while somebody waits for an event, somebody turns, or the thread ticks, or a driver is awake that will be back | loom `lease_of_two_drivers`, `lease_with_a_thread`, `last_driver_goes` |
+//! | L2 | while somebody waits for an event, somebody turns, or the thread ticks, or a driver is awake that will be back | loom `lease_of_two_drivers`, `lease_with_a_thread`, `last_driver_goes`, `sleeper_when_the_driver_leaves`, `sleeper_without_a_thread` |
 //! | L3 | the thread sleeps only while a driver turns | `state::tests::the_thread_sleeps_only_on_the_stay_that_it_saw`, loom `thread_asleep_when_the_driver_leaves` |
 //! | L4 | a task that blocks its thread holds up nobody else's events for more than three ticks | `tests/driver/blocked.rs` |
 

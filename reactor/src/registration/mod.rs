@@ -92,11 +92,12 @@ impl<T: AsFd> Registration<T> {
     ///
     /// As for [`with`](Self::with).
     pub fn try_with(reactor: &Reactor, io: T, interest: Interest) -> Result<Self, (T, io::Error)> {
-        let slot = match enter(reactor, io.as_fd(), interest) {
+        let reactor = reactor.assign();
+        let slot = match enter(&reactor, io.as_fd(), interest) {
             Ok(slot) => slot,
             Err(error) => return Err((io, error)),
         };
-        let (gate, demand, reactor) = (Gate::new(), Demand::new(), reactor.clone());
+        let (gate, demand) = (Gate::new(), Demand::new());
         let registration = Self { io: Some(io), interest, slot, gate, demand, reactor };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);

@@ -21,6 +21,13 @@ impl Clock {
         Self { began: Instant::now(), by_hand_ns: Some(AtomicU64::new(0)) }
     }
 
+    /// Another that began at the same time, and stands where this one does.
+    pub(crate) fn twin(&self) -> Self {
+        let by_hand_ns =
+            self.by_hand_ns.as_ref().map(|ns| AtomicU64::new(ns.load(Ordering::Acquire)));
+        Self { began: self.began, by_hand_ns }
+    }
+
     pub(crate) fn is_by_hand(&self) -> bool {
         self.by_hand_ns.is_some()
     }

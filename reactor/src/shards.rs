@@ -1,0 +1,123 @@
+//! The reactors behind one handle: mostly one, on large machines several, over which descriptors are
+//! spread. Each has its own epoll, slots, wheel and thread, and knows nothing of the others.
+
+use std::cell::Cell;
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use crate::reactor::Shared;
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
+use crate::thread::spawn;
+use crate::time::clock::Clock;
+
+#[derive(Debug)]
+pub(crate) struct Shards {
+    shards: Box<[Shard]>,
+    next: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Shard {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+thread_local! {
+    /// Which shard of which reactor this thread drives.
+    static SEAT: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
+}
+
+/// While it is there, what this thread registers goes to the shard that it drives.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    before: Option<(usize, usize)>,
+}
+
+impl Shards {
+    pub(crate) fn new(count: usize, clock: &Clock, has_thread: bool) -> io::Result<Arc<Self>> {
+        // Those that there are end with it, if the next is not to be had.
+        let mut shards = Self { shards: Box::default(), next: AtomicUsize::new(0) };
+        for _ in 0..count {
+            let shared = Arc::new(Shared::new(clock.twin(), has_thread)?);
+            let thread = has_thread.then(|| spawn(shared.clone())).transpose()?;
+            let shard = Shard { shared, thread: Mutex::new(thread) };
+            let before = std::mem::take(&mut shards.shards).into_vec();
+            shards.shards = before.into_iter().chain([shard]).collect();
+        }
+        Ok(Arc::new(shards))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Shared>> {
+        self.shards.iter().map(|shard| &shard.shared)
+    }
+
+    /// The shard for a new descriptor: the one that this thread drives, else the next in turn.
+    pub(crate) fn assign(&self) -> &Arc<Shared> {
+        &self.shards[self.choose()].shared
+    }
+
+    /// A shard for this thread to drive: what it registers meanwhile goes there.
+    pub(crate) fn sit(&self) -> (Seat, &Arc<Shared>) {
+        let shard = self.choose();
+        let seat = Seat { before: SEAT.replace(Some((self.address(), shard))) };
+        (seat, &self.shards[shard].shared)
+    }
+
+    fn choose(&self) -> usize {
+        match SEAT.get() {
+            _ if self.shards.len() == 1 => 0,
+            Some((owner, shard)) if owner == self.address() => shard,
+            // Relaxed: any order will do.
+            _ => self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len(),
+        }
+    }
+
+    /// Which reactor this is. A thread has a seat only while that reactor lives.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Ends them all, and joins their threads.
+    pub(crate) fn shut_down(&self) {
+        for shard in &self.shards {
+            shard.end();
+        }
+        for shard in &self.shards {
+            shard.join();
+        }
+    }
+}
+
+impl Shard {
+    fn end(&self) {
+        if self.shared.is_ours() {
+            self.shared.evict_all();
+            self.shared.notify();
+            self.shared.lease.wake_thread();
+        }
+    }
+
+    fn join(&self) {
+        let thread = lock(&self.thread).take();
+        if !self.shared.is_ours() {
+            // A forked child has the handle, but not the thread.
+            return std::mem::forget(thread);
+        }
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id())
+        {
+            thread.join().expect("wakers that panic are caught, and nothing else panics there");
+        }
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        SEAT.set(self.before);
+    }
+}

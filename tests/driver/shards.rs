@@ -1,0 +1,130 @@
+//! Several reactors behind one handle.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::task::{Context, Wake, Waker};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use async_executor::LocalExecutor;
+use futures::executor;
+use netpoll::{Reactor, Timer};
+use netpoll_tests::{CountingWaker, watched};
+
+use crate::stage::Echo;
+
+/// A waker that tells on which thread it is woken.
+struct Tells(Sender<ThreadId>);
+
+impl Wake for Tells {
+    fn wake(self: Arc<Self>) {
+        self.0.send(thread::current().id()).expect("the test listens");
+    }
+}
+
+fn three() -> Reactor {
+    Reactor::builder().reactors(3).build().expect("three reactors")
+}
+
+/// What is registered goes to each in turn: timers are fired by three threads, and nobody is left out.
+#[test]
+fn they_are_given_work_in_turn() {
+    watched(|| {
+        let reactor = Reactor::builder().reactors(3).manual_clock().build().expect("reactors");
+        let soon = reactor.now() + Duration::from_secs(1);
+        let (tell, told) = channel();
+        let timers: Vec<_> = (0..9)
+            .map(|_| {
+                let timer = Timer::at(&reactor, soon).expect("a timer");
+                let waker = Waker::from(Arc::new(Tells(tell.clone())));
+                (timer, waker)
+            })
+            .collect();
+        assert_eq!(reactor.metrics().registrations, 9);
+        for (timer, waker) in &timers {
+            let polled = timer.poll_fired(&mut Context::from_waker(waker));
+            assert!(polled.is_pending(), "its time has not come");
+        }
+        reactor.advance(Duration::from_secs(1));
+        let threads: HashSet<_> = told.iter().take(9).collect();
+        assert_eq!(threads.len(), 3);
+    });
+}
+
+/// Executors that know nothing of this.
+#[test]
+fn everybody_is_served() {
+    watched(|| {
+        let reactor = three();
+        let echoes: Vec<_> = (0..9).map(|_| Echo::new(&reactor)).collect();
+        for echo in &echoes {
+            executor::block_on(echo.exchange_often(20));
+        }
+    });
+}
+
+/// Threads that drive have a reactor each, and what they register is in its care: nobody else wakes
+/// their tasks.
+#[test]
+fn threads_that_drive_register_where_they_drive() {
+    watched(|| {
+        let reactor = three();
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let tasks = LocalExecutor::new();
+                    reactor.block_on(tasks.run(async {
+                        let tasks: Vec<_> = (0..5)
+                            .map(|_| {
+                                let echo = Echo::new(&reactor);
+                                tasks.spawn(async move { echo.exchange_often(50).await })
+                            })
+                            .collect();
+                        for task in tasks {
+                            task.await;
+                        }
+                    }));
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn a_clock_moved_by_hand_moves_for_all() {
+    watched(|| {
+        let reactor = Reactor::builder().reactors(3).manual_clock().build().expect("reactors");
+        let later = reactor.now() + Duration::from_secs(1);
+        let timers = (0..6).map(|_| Timer::at(&reactor, later).expect("a timer"));
+        let mut timers: Vec<_> = timers.map(Box::pin).collect();
+        let waker = CountingWaker::new();
+        assert!(timers.iter_mut().all(|timer| waker.poll(timer.as_mut()).is_pending()));
+        reactor.advance(Duration::from_secs(1));
+        for timer in timers {
+            executor::block_on(timer).expect("it fires");
+        }
+    });
+}
+
+/// Every one of them ends, and so do their threads.
+#[test]
+fn shutdown_ends_all() {
+    watched(|| {
+        let reactor = three();
+        let timers: Vec<_> = (0..6).map(|_| Timer::never(&reactor).expect("a timer")).collect();
+        reactor.shutdown();
+        for timer in timers {
+            executor::block_on(timer).expect_err("the reactor is gone");
+        }
+        Timer::never(&reactor).expect_err("the reactor is gone");
+    });
+}
+
+#[test]
+fn several_without_threads_are_refused() {
+    let refused = Reactor::builder().reactors(2).thread(false).build();
+    assert_eq!(refused.expect_err("nobody would turn them").kind(), ErrorKind::InvalidInput);
+    Reactor::builder().reactors(0).thread(false).build().expect("zero is one");
+}
