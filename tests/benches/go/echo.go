@@ -1,0 +1,47 @@
+// The echo server in Go. It prints its port and its process, and serves until it is ended.
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"time"
+)
+
+const patience = 30 * time.Second
+
+func main() {
+	deadlines := len(os.Args) > 1 && os.Args[1] == "--deadlines"
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(listener.Addr().(*net.TCPAddr).Port, os.Getpid())
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			panic(err)
+		}
+		go echo(conn, deadlines)
+	}
+}
+
+func echo(conn net.Conn, deadlines bool) {
+	defer conn.Close()
+	buffer := make([]byte, 1024)
+	for {
+		if deadlines {
+			conn.SetReadDeadline(time.Now().Add(patience))
+		}
+		n, err := conn.Read(buffer)
+		if err != nil {
+			return
+		}
+		if deadlines {
+			conn.SetWriteDeadline(time.Now().Add(patience))
+		}
+		if _, err := conn.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,86 @@
+//! One connection to the server: what was asked, and what of it was answered.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+use super::exchange::Exchange;
+use crate::measure::epoll::{self, BareEpoll};
+
+/// Longer than what a server has to say at once: what is not filled says that there is no more.
+const BUFFER: usize = 16 * 1024;
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    exchange: Exchange,
+    number: usize,
+    /// How many requests were sent.
+    sent: u64,
+    /// When those that are not answered were to be sent, the oldest first.
+    unanswered: VecDeque<Instant>,
+    /// The beginning of an answer.
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects, and has the events under the connection's number.
+    pub(super) fn new(
+        port: u16,
+        exchange: Exchange,
+        epoll: &BareEpoll,
+        number: usize,
+    ) -> io::Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        epoll.add(&stream, number)?;
+        let (unanswered, received) = (VecDeque::with_capacity(8), Vec::with_capacity(256));
+        Ok(Self { stream, exchange, number, sent: 0, unanswered, received })
+    }
+
+    /// Sends the next request; its latency will count from `at`.
+    pub(super) fn ask(&mut self, at: Instant) -> io::Result<()> {
+        let (bytes, len) = self.exchange.request(self.sent, self.number);
+        self.sent += 1;
+        self.unanswered.push_back(at);
+        epoll::send(self.stream.as_raw_fd(), &bytes[..len])
+    }
+
+    /// Receives what there is, and tells of every request that was answered when it was sent.
+    pub(super) fn receive(&mut self, mut answered: impl FnMut(Instant)) -> io::Result<()> {
+        let mut buffer = [0; BUFFER];
+        let len = match epoll::receive(self.stream.as_raw_fd(), &mut buffer) {
+            Ok(0) => return Err(self.hung_up()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            received => received?,
+        };
+        self.received.extend_from_slice(&buffer[..len]);
+        while let Some(len) = self.answer()? {
+            self.received.drain(..len);
+            answered(self.unanswered.pop_front().expect("it was there to be answered"));
+        }
+        Ok(())
+    }
+
+    /// How long the answer to the oldest request is, if it is there.
+    fn answer(&self) -> io::Result<Option<usize>> {
+        if self.received.is_empty() {
+            return Ok(None);
+        }
+        if self.unanswered.is_empty() {
+            let (number, more) = (self.number, self.received.len());
+            let error = format!("connection {number}: {more} bytes that nobody has asked for");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        let request = self.sent - self.unanswered.len() as u64;
+        self.exchange.answer(&self.received, request, self.number)
+    }
+
+    fn hung_up(&self) -> io::Error {
+        let (number, request) = (self.number, self.sent - self.unanswered.len() as u64);
+        let error = format!("connection {number}, request {request}: the server has hung up");
+        io::Error::new(io::ErrorKind::UnexpectedEof, error)
+    }
+}

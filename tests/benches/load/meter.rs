@@ -1,0 +1,112 @@
+//! What is measured between the warm-up and the end.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::Plan;
+use crate::measure::{procfs, sys};
+
+/// What was measured.
+pub(crate) struct Reading {
+    pub(crate) requests: u64,
+    /// The server's processor time, in nanoseconds, and its context switches.
+    pub(crate) server_ns: u64,
+    pub(crate) switches: u64,
+    /// The processor time of the load itself.
+    pub(crate) load_ns: u64,
+    pub(crate) elapsed_ns: u64,
+    /// From when a request was to be sent until its answer had come.
+    pub(crate) p50_ns: u64,
+    pub(crate) p99_ns: u64,
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, server_ns, switches, load_ns, elapsed_ns, p50_ns, p99_ns } = self;
+        write!(f, "{requests} {server_ns} {switches} {load_ns} {elapsed_ns} {p50_ns} {p99_ns}")
+    }
+}
+
+impl From<[u64; 7]> for Reading {
+    fn from(numbers: [u64; 7]) -> Self {
+        let [requests, server_ns, switches, load_ns, elapsed_ns, p50_ns, p99_ns] = numbers;
+        Self { requests, server_ns, switches, load_ns, elapsed_ns, p50_ns, p99_ns }
+    }
+}
+
+/// What both processes had spent at one time.
+struct Snapshot {
+    server: Duration,
+    switches: u64,
+    load: Duration,
+    at: Instant,
+}
+
+impl Snapshot {
+    fn take(server: u32) -> io::Result<Self> {
+        // The switches first: reading them is work for a while, and no part of the server's.
+        let switches = procfs::switches(server)?;
+        Ok(Self {
+            switches,
+            load: sys::processor_time(std::process::id())?,
+            server: sys::processor_time(server)?,
+            at: Instant::now(),
+        })
+    }
+}
+
+/// Counts answers from the end of the warm-up on.
+pub(super) struct Meter<'a> {
+    plan: &'a Plan,
+    warm_at: Instant,
+    began: Option<Snapshot>,
+    /// How long each request took, in nanoseconds.
+    latencies: Vec<u32>,
+}
+
+impl<'a> Meter<'a> {
+    pub(super) fn start(plan: &'a Plan) -> Self {
+        let latencies = Vec::with_capacity(1 << 18);
+        Self { plan, warm_at: Instant::now() + plan.warm_up, began: None, latencies }
+    }
+
+    pub(super) fn answered(&mut self, asked: Instant, now: Instant) {
+        if self.began.is_some() {
+            let nanos = now.saturating_duration_since(asked).as_nanos();
+            self.latencies.push(nanos.try_into().unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Begins and ends when it is time; whether this is the end.
+    pub(super) fn is_over(&mut self, now: Instant) -> io::Result<bool> {
+        match &self.began {
+            None if now >= self.warm_at => self.began = Some(Snapshot::take(self.plan.server)?),
+            None => {}
+            Some(began) => {
+                let enough = self.latencies.len() >= self.plan.requests;
+                return Ok(enough || now.duration_since(began.at) >= self.plan.counted);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn read(mut self) -> io::Result<Reading> {
+        let end = Snapshot::take(self.plan.server)?;
+        let began = self.began.expect("it is not over before it has begun");
+        self.latencies.sort_unstable();
+        let Some(last) = self.latencies.len().checked_sub(1) else {
+            return Err(io::Error::other("nothing was answered"));
+        };
+        let quantile = |share: f64| self.latencies[(share * last as f64).round() as usize].into();
+        Ok(Reading {
+            requests: self.latencies.len() as u64,
+            server_ns: (end.server - began.server).as_nanos() as u64,
+            switches: end.switches.saturating_sub(began.switches),
+            load_ns: (end.load - began.load).as_nanos() as u64,
+            elapsed_ns: (end.at - began.at).as_nanos() as u64,
+            p50_ns: quantile(0.5),
+            p99_ns: quantile(0.99),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! The other ends: a loop over a bare epoll instance, on one thread of a process of its own.
+//!
+//! It also measures: the kernel tells anybody how much processor time a process has had, so that
+//! the servers count nothing, and all of them are measured alike, whatever they are written in.
+
+mod closed;
+mod connection;
+mod exchange;
+mod meter;
+mod paced;
+
+use std::io;
+use std::time::Duration;
+
+use crate::args::Args;
+use crate::measure::sys;
+
+pub(crate) use exchange::Exchange;
+pub(crate) use meter::Reading;
+
+/// How long a server may be silent before that is a failure, in milliseconds.
+const SILENCE: i32 = 10_000;
+
+/// What is asked of a server, and how.
+struct Plan {
+    port: u16,
+    /// The process that is measured.
+    server: u32,
+    exchange: Exchange,
+    connections: usize,
+    warm_up: Duration,
+    counted: Duration,
+    /// So many answers are enough, if they are there earlier.
+    requests: usize,
+}
+
+impl Plan {
+    fn of(args: &Args) -> Self {
+        let millis = |name, usual| Duration::from_millis(args.number(name, usual) as u64);
+        Self {
+            port: args.port(),
+            server: args.number("--server", std::process::id() as usize) as u32,
+            exchange: if args.flag("--http") { Exchange::Http } else { Exchange::Echo },
+            connections: args.number("--connections", 1),
+            warm_up: millis("--warm-up", 100),
+            counted: millis("--for", 400),
+            requests: args.number("--requests", usize::MAX),
+        }
+    }
+}
+
+/// The load: prints what it has measured, or what has failed.
+pub(crate) fn run(args: &Args) {
+    match measure(args) {
+        Ok(reading) => println!("{reading}"),
+        Err(error) => println!("failed: {error}"),
+    }
+}
+
+fn measure(args: &Args) -> io::Result<Reading> {
+    sys::end_with_parent()?;
+    if let Some(processor) = args.word("--processor") {
+        sys::pin(processor.parse().expect("--processor takes a number"))?;
+    }
+    let plan = Plan::of(args);
+    match args.number("--rate", 0) {
+        0 if args.flag("--churn") => closed::churn(&plan),
+        0 => closed::run(&plan),
+        rate => paced::run(&plan, rate),
+    }
+}

@@ -1,0 +1,38 @@
+//! An open loop: requests are sent at their times, whether or not the last ones were answered.
+//!
+//! It does not sleep, as no sleep is as exact as this has to be: it needs a processor to itself,
+//! and what it spends says nothing.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::Plan;
+use super::connection::Connection;
+use super::meter::{Meter, Reading};
+use crate::measure::epoll::BareEpoll;
+
+/// So many requests in a second, of all connections in turn. A latency counts from when the request
+/// was to be sent: one that is sent late is as late for whoever waits for it.
+pub(super) fn run(plan: &Plan, rate: usize) -> io::Result<Reading> {
+    let mut epoll = BareEpoll::new()?;
+    let connect = |number| Connection::new(plan.port, plan.exchange, &epoll, number);
+    let mut connections = (0..plan.connections).map(connect).collect::<io::Result<Vec<_>>>()?;
+    let interval = Duration::from_secs(1) / rate as u32;
+    let mut turns = (0..plan.connections).cycle();
+    let mut next = Instant::now();
+    let mut meter = Meter::start(plan);
+    loop {
+        let now = Instant::now();
+        if meter.is_over(now)? {
+            return meter.read();
+        }
+        while next <= now {
+            let turn = turns.next().expect("there are connections");
+            connections[turn].ask(next)?;
+            next += interval;
+        }
+        for number in epoll.wait(0)? {
+            connections[number].receive(|asked| meter.answered(asked, Instant::now()))?;
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! How things are measured: processes, what the kernel says of them, numbers.
+
+pub(crate) mod child;
+pub(crate) mod epoll;
+pub(crate) mod procfs;
+pub(crate) mod stats;
+pub(crate) mod sys;
+pub(crate) mod table;

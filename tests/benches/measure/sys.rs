@@ -1,0 +1,54 @@
+//! What the standard library does not tell of processes, and does not do to them.
+#![allow(unsafe_code)] // Foreign calls: each says why its arguments are what the kernel expects.
+
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+/// The processor time of a process so far, its own and the kernel's on its behalf, of all its
+/// threads, by the scheduler's accounting. It need not be our child.
+pub(crate) fn processor_time(process: u32) -> io::Result<Duration> {
+    let mut clock = 0;
+    // SAFETY: the clock outlives the call.
+    let error = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time outlives the call.
+    check(unsafe { libc::clock_gettime(clock, &raw mut time) })?;
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Keeps this thread, and those that it starts, on one processor.
+pub(crate) fn pin(processor: usize) -> io::Result<()> {
+    // SAFETY: a set of processors is an array of bits, and may be empty.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    assert!(processor < libc::CPU_SETSIZE as usize, "no processor {processor}");
+    // SAFETY: the number is one that a set has a bit for.
+    unsafe { libc::CPU_SET(processor, &mut set) };
+    // SAFETY: the set outlives the call, and is as long as is said.
+    check(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) })
+}
+
+/// Lets the kernel end this process when the thread that has started it is gone.
+pub(crate) fn end_with_parent() -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })
+}
+
+/// Asks a process of ours to end.
+pub(crate) fn terminate(process: u32) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::kill(process as libc::pid_t, libc::SIGTERM) })
+}
+
+pub(crate) fn page_size() -> u64 {
+    // SAFETY: no pointers.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).expect("every system has a page size")
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,33 @@
+//! The echo server, with each library.
+
+mod async_io;
+mod bare;
+mod mio;
+mod netpoll;
+mod tokio;
+
+use std::time::Duration;
+
+use super::{Deadlines, Server, executors, go};
+
+/// Longer than a message: a short read says that there is no more.
+const BUFFER: usize = 1024;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The first is what the others are compared with.
+pub(crate) const SERVERS: [Server; 10] = [
+    Server { name: "bare", title: "bare epoll", serve: bare::serve },
+    Server { name: "mio", title: "mio", serve: mio::serve },
+    Server { name: "tokio", title: "tokio, current_thread", serve: tokio::serve },
+    Server { name: "smol", title: "smol, inline", serve: async_io::smol },
+    Server { name: "async-io-local", title: "async-io, LocalPool", serve: async_io::local },
+    Server { name: "async-io-pool", title: "async-io, ThreadPool(1)", serve: async_io::pool },
+    Server { name: "netpoll-local", title: "netpoll, LocalPool", serve: netpoll::local },
+    Server { name: "netpoll-pool", title: "netpoll, ThreadPool(1)", serve: netpoll::pool },
+    Server { name: "netpoll-inline", title: "netpoll, inline", serve: netpoll::inline },
+    Server { name: go::NAME, title: "Go, GOMAXPROCS=1", serve: |_, _| unreachable!("see go.rs") },
+];
+
+/// Not to be compared, but to be noticed.
+pub(super) const LIARS: [Server; 1] =
+    [Server { name: "liar", title: "an echo with a wrong byte", serve: bare::lie }];

@@ -1,0 +1,80 @@
+//! netpoll: with its thread under two executors of futures, and inline.
+
+use std::future::Future;
+use std::io;
+use std::net;
+use std::time::Instant;
+
+use futures::task::LocalSpawnExt;
+use netpoll_futures::{TcpListener, TcpStream};
+
+use super::{BUFFER, Deadlines, PATIENCE, executors};
+
+pub(super) fn inline(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    executors::inline(async |tasks| {
+        accept(listener, |stream| match deadlines {
+            Deadlines::None => tasks.spawn(echo(stream)).detach(),
+            Deadlines::Each => tasks.spawn(echo_in_time(stream)).detach(),
+        })
+        .await
+    })
+}
+
+pub(super) fn local(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    executors::local_pool(|tasks| {
+        accept(listener, move |stream| {
+            let spawned = match deadlines {
+                Deadlines::None => tasks.spawn_local(end(echo(stream))),
+                Deadlines::Each => tasks.spawn_local(end(echo_in_time(stream))),
+            };
+            spawned.expect("the pool lives");
+        })
+    })
+}
+
+pub(super) fn pool(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    executors::thread_pool(|tasks| {
+        accept(listener, move |stream| match deadlines {
+            Deadlines::None => tasks.spawn_ok(end(echo(stream))),
+            Deadlines::Each => tasks.spawn_ok(end(echo_in_time(stream))),
+        })
+    })
+}
+
+/// The connections come with Go's defaults, `TCP_NODELAY` among them.
+async fn accept(listener: net::TcpListener, serve: impl Fn(TcpStream)) -> io::Result<()> {
+    let listener = TcpListener::try_from(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        serve(stream);
+    }
+}
+
+/// How a connection has ended is of no interest.
+async fn end(serving: impl Future<Output = io::Result<()>>) {
+    let _ = serving.await;
+}
+
+async fn echo(stream: TcpStream) -> io::Result<()> {
+    let mut buffer = [0; BUFFER];
+    loop {
+        let len = stream.read(&mut buffer).await?;
+        if len == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..len]).await?;
+    }
+}
+
+async fn echo_in_time(stream: TcpStream) -> io::Result<()> {
+    let mut buffer = [0; BUFFER];
+    loop {
+        stream.set_read_deadline(Some(Instant::now() + PATIENCE))?;
+        let len = stream.read(&mut buffer).await?;
+        if len == 0 {
+            return Ok(());
+        }
+        stream.set_write_deadline(Some(Instant::now() + PATIENCE))?;
+        stream.write_all(&buffer[..len]).await?;
+    }
+}

@@ -1,0 +1,47 @@
+//! tokio, on one thread.
+
+use std::io;
+use std::net;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::{BUFFER, Deadlines, PATIENCE};
+
+pub(super) fn serve(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::from_std(listener)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            match deadlines {
+                Deadlines::None => tokio::spawn(echo(stream)),
+                Deadlines::Each => tokio::spawn(echo_in_time(stream)),
+            };
+        }
+    })
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = [0; BUFFER];
+    loop {
+        let len = stream.read(&mut buffer).await?;
+        if len == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..len]).await?;
+    }
+}
+
+async fn echo_in_time(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = [0; BUFFER];
+    loop {
+        let len = timeout(PATIENCE, stream.read(&mut buffer)).await??;
+        if len == 0 {
+            return Ok(());
+        }
+        timeout(PATIENCE, stream.write_all(&buffer[..len])).await??;
+    }
+}

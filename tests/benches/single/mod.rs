@@ -1,0 +1,8 @@
+//! Measurements of one thing each, with an output of their own.
+
+pub(crate) mod clients;
+pub(crate) mod deadline_cost;
+pub(crate) mod idle;
+pub(crate) mod memory;
+pub(crate) mod overshoot;
+pub(crate) mod ping_pong;

@@ -1,0 +1,25 @@
+//! The ways to measure a server's turn.
+
+pub(super) mod alone;
+pub(super) mod calls;
+pub(super) mod served;
+
+use crate::measure::child::Child;
+
+/// What a turn has come to: the names of what was measured, and how much it is.
+pub(crate) type Values = Vec<(String, f64)>;
+
+/// A server, with its port and its process.
+pub(super) struct Serving {
+    pub(super) process: Child,
+    pub(super) port: String,
+    pub(super) id: u32,
+}
+
+impl Serving {
+    pub(super) fn start(wrapper: &[&str], words: &[&str]) -> Result<Self, String> {
+        let mut process = Child::start_under(wrapper, words);
+        let [port, id] = process.try_numbers()?;
+        Ok(Self { process, port: port.to_string(), id: id as u32 })
+    }
+}

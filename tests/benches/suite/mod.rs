@@ -1,0 +1,138 @@
+//! The comparison: every row with every server in turns, round after round.
+
+pub(crate) mod chart;
+pub(crate) mod check;
+mod effort;
+mod machine;
+mod measures;
+mod record;
+mod report;
+mod rows;
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::Args;
+use crate::servers::go;
+use effort::Effort;
+use record::Record;
+use rows::{ROWS, Row};
+
+/// One server's turn in one row.
+struct Turn {
+    round: usize,
+    row: &'static Row,
+    server: &'static str,
+}
+
+/// Measures, prints the tables, and leaves the numbers and the charts in a folder.
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let effort = Effort::of(args);
+    let mut notes = Vec::new();
+    let turns = turns(&effort, &mut notes);
+    let mut record = Record::new(machine::describe());
+    let failures = measure(&turns, &effort, &mut record);
+    for note in notes.iter().chain(&failures) {
+        println!("{note}\n");
+    }
+    report::print(&record);
+    let folder = folder(args);
+    match save(&record, &folder) {
+        Ok(()) => println!("The numbers and the charts are in {}.", folder.display()),
+        Err(error) => println!("{}: {error}", folder.display()),
+    }
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// All turns in their order. What cannot be had is left out, and noted.
+fn turns(effort: &Effort, notes: &mut Vec<String>) -> Vec<Turn> {
+    let mut missing = Vec::new();
+    if effort.wants_server(go::NAME)
+        && let Err(reason) = go::build()
+    {
+        notes.push(format!("Without Go: {reason}."));
+        missing.push(go::NAME);
+    }
+    let mut rows = Vec::new();
+    for row in ROWS.iter().filter(|row| effort.wants_row(row)) {
+        match row.obstacle() {
+            Some(reason) => notes.push(format!("Without the row {}: {reason}.", row.name)),
+            None => rows.push(row),
+        }
+    }
+    let mut turns = Vec::new();
+    for round in 0..effort.rounds {
+        for row in rows.iter().filter(|row| round < row.rounds(effort)) {
+            let mut servers = row.servers(effort);
+            servers.retain(|server| !missing.contains(server));
+            // Another one begins in each round: nobody is always the one after the same.
+            let first = round % servers.len().max(1);
+            servers.rotate_left(first);
+            turns.extend(servers.into_iter().map(|server| Turn { round, row, server }));
+        }
+    }
+    turns
+}
+
+/// Takes all turns, and says what has failed.
+fn measure(turns: &[Turn], effort: &Effort, record: &mut Record) -> Vec<String> {
+    let bar = progress(turns.len());
+    let mut failures = Vec::new();
+    for (number, Turn { round, row, server }) in turns.iter().enumerate() {
+        bar.set_message(format!("{}: {server}", row.name));
+        let begins = number == 0 || turns[number - 1].row.name != row.name;
+        if begins && !io::stderr().is_terminal() {
+            eprintln!("{number}/{} round {}, {}", turns.len(), round + 1, row.name);
+        }
+        match row.measure(server, effort) {
+            Ok(values) => record.add(row.name, server, *round, values),
+            Err(error) => failures.push(format!("FAILED: {}, {server}: {error}", row.name)),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    failures
+}
+
+/// Where nobody looks, it draws nothing.
+fn progress(turns: usize) -> ProgressBar {
+    let bar = ProgressBar::new(turns as u64);
+    let template = "[{bar:24}] {pos}/{len} {msg} ({eta} left)";
+    bar.set_style(
+        ProgressStyle::with_template(template).expect("it is right").progress_chars("#>."),
+    );
+    bar
+}
+
+/// Beside the sources for the record, and with what is built otherwise.
+fn folder(args: &Args) -> PathBuf {
+    if let Some(folder) = args.word("--to") {
+        return folder.into();
+    }
+    if args.what() == Some("full") {
+        return Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/charts");
+    }
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("charts")
+}
+
+fn save(record: &Record, folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("peers.tsv"), record.to_string())?;
+    chart::draw_all(record, folder)
+}
+
+/// Draws the charts again, beside the file that has the numbers, and prints the tables.
+pub(crate) fn redraw(args: &Args) -> ExitCode {
+    let file = Path::new(args.operand());
+    let text =
+        fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let record = Record::parse(&text).expect("a file that this program has written");
+    report::print(&record);
+    let folder = file.parent().expect("it is a file");
+    chart::draw_all(&record, folder).expect("the folder can be written to");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,144 @@
+//! The tables.
+
+use super::measures::{alone, calls, served};
+use super::record::Record;
+use super::rows::{ROWS, Row, What, title_of};
+use crate::measure::stats::Sample;
+use crate::measure::table::Table;
+
+/// How a number is to be written.
+type Write = fn(f64) -> String;
+
+pub(super) fn print(record: &Record) {
+    println!("## The machine\n");
+    let mut machine = Table::new(&["", "facts"]);
+    for (name, fact) in &record.machine {
+        machine.row(vec![name.clone(), fact.clone()]);
+    }
+    machine.print();
+    print_multiples(record);
+    print_others(record);
+    for row in ROWS.iter().filter(|row| matches!(row.what, What::Served(_))) {
+        print_details(record, row);
+    }
+    for row in ROWS.iter().filter(|row| matches!(row.what, What::Calls(_))) {
+        print_calls(record, row);
+    }
+}
+
+/// The main figure of a row for a server: a multiple, a difference or a number of its own.
+pub(super) fn figure(record: &Record, row: &Row, server: &str) -> Option<Sample> {
+    match row.what {
+        What::Served(_) => record.compared(row, server, served::SERVER, |own, base| own / base),
+        What::Memory => record.compared(row, server, alone::BYTES, |own, base| own - base),
+        What::DeadlineCost => record.sample(row.name, server, alone::NANOS),
+        What::Calls(_) => record.sample(row.name, server, calls::CALLS),
+    }
+}
+
+/// All servers that are in these rows.
+fn columns<'a>(record: &'a Record, rows: &[&Row]) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    for row in ROWS.iter().filter(|row| rows.iter().any(|wanted| wanted.name == row.name)) {
+        let measured = record.servers(row.name);
+        for name in row.names().iter().filter_map(|name| measured.iter().find(|m| *m == name)) {
+            if !all.contains(name) {
+                all.push(*name);
+            }
+        }
+    }
+    all
+}
+
+fn print_multiples(record: &Record) {
+    let served: Vec<&Row> = ROWS.iter().filter(|row| matches!(row.what, What::Served(_))).collect();
+    println!("## Processor time of the server for a request\n");
+    println!(
+        "As a multiple of the bare loop's (for hyper, of tokio's) in the same round: the median of \
+         the rounds, and their middle half.\n"
+    );
+    print_rows(record, &served, |value| format!("{value:.2}"));
+}
+
+fn print_others(record: &Record) {
+    let others = ROWS.iter().filter(|row| !matches!(row.what, What::Served(_)));
+    println!("## The rest\n\nThe median of the rounds, and their middle half.\n");
+    print_rows(record, &others.collect::<Vec<_>>(), |value| match value.abs() {
+        size if size < 100.0 => format!("{value:.2}"),
+        _ => format!("{value:.0}"),
+    });
+}
+
+fn print_rows(record: &Record, rows: &[&Row], write: Write) {
+    let servers = columns(record, rows);
+    let mut head = vec![""];
+    head.extend(servers.iter().map(|server| title_of(server)));
+    let mut table = Table::new(&head);
+    for row in rows.iter().filter(|row| !record.servers(row.name).is_empty()) {
+        let mut cells = vec![row.title.to_owned()];
+        cells.extend(servers.iter().map(|server| cell(figure(record, row, server), write)));
+        table.row(cells);
+    }
+    table.print();
+}
+
+/// The median, and the middle half where there is one.
+fn cell(sample: Option<Sample>, write: Write) -> String {
+    let Some(sample) = sample else { return "-".to_owned() };
+    let quantiles = [0.5, 0.25, 0.75].map(|share| write(sample.quantile(share)));
+    let [median, low, high] = quantiles;
+    if low == high { median } else { format!("{median} ({low} to {high})") }
+}
+
+fn print_details(record: &Record, row: &Row) {
+    let servers = columns(record, &[row]);
+    if servers.is_empty() {
+        return;
+    }
+    println!("### {}\n", row.title);
+    let mut table = Table::new(&[
+        "server",
+        "us each",
+        "p50, us",
+        "p99, us",
+        "switches each",
+        "requests/s",
+        "the load's own us each",
+    ]);
+    for server in servers {
+        let median = |measure| record.sample(row.name, server, measure).map(|s| s.median());
+        let text = |measure, scale: f64, decimals| {
+            median(measure).map_or("-".to_owned(), |value| format!("{:.decimals$}", value * scale))
+        };
+        table.row(vec![
+            title_of(server).to_owned(),
+            text(served::SERVER, 1e-3, 2),
+            text(served::P50, 1.0, 1),
+            text(served::P99, 1.0, 1),
+            text(served::SWITCHES, 1.0, 3),
+            text(served::RATE, 1.0, 0),
+            text(served::LOAD, 1e-3, 2),
+        ]);
+    }
+    table.print();
+}
+
+/// Which calls they are.
+fn print_calls(record: &Record, row: &Row) {
+    let servers = columns(record, &[row]);
+    if servers.is_empty() {
+        return;
+    }
+    println!("### {}\n", row.title);
+    let mut table = Table::new(&["server", "calls"]);
+    for server in servers {
+        let prefix = format!("{}:", calls::CALLS);
+        let names = record.measures(row.name, server, &prefix).into_iter();
+        let calls = names.filter_map(|name| {
+            let each = record.sample(row.name, server, name)?.median();
+            Some(format!("{} {each:.2}", &name[prefix.len()..]))
+        });
+        table.row(vec![title_of(server).to_owned(), calls.collect::<Vec<_>>().join(", ")]);
+    }
+    table.print();
+}

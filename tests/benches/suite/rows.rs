@@ -1,0 +1,154 @@
+//! What is compared: one row of the table each.
+
+use std::thread;
+
+use super::effort::Effort;
+use super::measures::calls::{self, Pace};
+use super::measures::served::{self, Processors, Scenario};
+use super::measures::{Values, alone};
+use crate::load::Exchange;
+use crate::servers::{Server, echo, hello};
+use crate::single::memory;
+
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) what: What,
+}
+
+/// How a row is measured.
+pub(super) enum What {
+    /// What a server spends on its clients.
+    Served(Scenario),
+    /// What an idle connection takes.
+    Memory,
+    /// What it takes to move a deadline.
+    DeadlineCost,
+    /// The system calls of an echo.
+    Calls(Pace),
+}
+
+const ONE_PROCESSOR: Scenario = Scenario {
+    exchange: Exchange::Echo,
+    connections: 64,
+    processors: Processors::One,
+    deadlines: false,
+    rate: None,
+    churn: false,
+};
+
+const TWO_PROCESSORS: Scenario = Scenario { processors: Processors::Two, ..ONE_PROCESSOR };
+
+pub(super) const ROWS: [Row; 12] = [
+    served("one", "1 connection, one cpu", Scenario { connections: 1, ..ONE_PROCESSOR }),
+    served("many", "64 connections, one cpu", ONE_PROCESSOR),
+    served(
+        "deadlines",
+        "64, two deadlines per echo",
+        Scenario { deadlines: true, ..ONE_PROCESSOR },
+    ),
+    served("apart", "64, clients on another cpu", TWO_PROCESSORS),
+    served(
+        "thousand",
+        "1,000, clients on another cpu",
+        Scenario { connections: 1000, ..TWO_PROCESSORS },
+    ),
+    served("paced", "64, 20,000 echoes/s", Scenario { rate: Some(20_000), ..TWO_PROCESSORS }),
+    served(
+        "churn",
+        "connect, echo, close; 32 at once",
+        Scenario { connections: 32, churn: true, ..ONE_PROCESSOR },
+    ),
+    served("http", "hyper, 64, one cpu", Scenario { exchange: Exchange::Http, ..ONE_PROCESSOR }),
+    Row { name: "memory", title: "idle connection, bytes beyond bare", what: What::Memory },
+    Row { name: "deadline-cost", title: "moving a deadline, ns", what: What::DeadlineCost },
+    Row {
+        name: "calls-paced",
+        title: "system calls per echo, paced",
+        what: What::Calls(Pace::Paced),
+    },
+    Row {
+        name: "calls-loaded",
+        title: "system calls per echo, loaded",
+        what: What::Calls(Pace::Loaded),
+    },
+];
+
+const fn served(name: &'static str, title: &'static str, scenario: Scenario) -> Row {
+    Row { name, title, what: What::Served(scenario) }
+}
+
+impl Row {
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        ROWS.iter().find(|row| row.name == name)
+    }
+
+    /// Why it cannot be measured here.
+    pub(super) fn obstacle(&self) -> Option<&'static str> {
+        match &self.what {
+            What::Served(scenario) => {
+                let needs_two = matches!(scenario.processors, Processors::Two);
+                (needs_two && processors() < 2).then_some("it takes two processors")
+            }
+            What::Calls(_) => calls::obstacle(),
+            What::Memory | What::DeadlineCost => None,
+        }
+    }
+
+    /// In how many rounds it is.
+    pub(super) fn rounds(&self, effort: &Effort) -> usize {
+        match self.what {
+            What::Served(_) => effort.rounds,
+            What::Memory | What::DeadlineCost | What::Calls(_) => effort.few_rounds,
+        }
+    }
+
+    /// Who is in it, and wanted. What the others are compared with always is.
+    pub(super) fn servers(&self, effort: &Effort) -> Vec<&'static str> {
+        let baseline = self.baseline();
+        let mut names = self.names();
+        names.retain(|name| Some(*name) == baseline || effort.wants_server(name));
+        names
+    }
+
+    /// Who can be in it, in the order of the tables.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        let names = |servers: &'static [Server]| servers.iter().map(|server| server.name).collect();
+        match &self.what {
+            What::Served(Scenario { exchange: Exchange::Http, .. }) => names(&hello::SERVERS),
+            What::Served(_) | What::Calls(_) => names(&echo::SERVERS),
+            What::Memory => memory::HOLDERS.iter().map(|holder| holder.server).collect(),
+            What::DeadlineCost => alone::DEADLINES.iter().map(|(server, _)| *server).collect(),
+        }
+    }
+
+    /// Whom the others are compared with.
+    pub(super) fn baseline(&self) -> Option<&'static str> {
+        match &self.what {
+            What::Served(Scenario { exchange: Exchange::Http, .. }) => Some(hello::SERVERS[0].name),
+            What::Served(_) | What::Memory => Some(echo::SERVERS[0].name),
+            What::DeadlineCost | What::Calls(_) => None,
+        }
+    }
+
+    /// One turn of one server.
+    pub(super) fn measure(&self, server: &str, effort: &Effort) -> Result<Values, String> {
+        match &self.what {
+            What::Served(scenario) => served::measure(server, scenario, effort),
+            What::Memory => Ok(alone::memory(server, effort)),
+            What::DeadlineCost => Ok(alone::deadline_cost(server)),
+            What::Calls(pace) => calls::measure(server, *pace),
+        }
+    }
+}
+
+/// The title of a server of any row.
+pub(super) fn title_of(server: &str) -> &str {
+    let known = echo::SERVERS.iter().chain(&hello::SERVERS).map(|known| (known.name, known.title));
+    let mut known = known.chain(memory::HOLDERS.iter().map(|holder| (holder.server, holder.title)));
+    known.find(|(name, _)| *name == server).map_or(server, |(_, title)| title)
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, Into::into)
+}
