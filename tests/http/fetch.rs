@@ -110,6 +110,22 @@ fn what_is_not_there_and_what_is_no_request() {
     });
 }
 
+/// There is no deadline that would end it.
+#[test]
+fn who_ends_before_the_version_is_told_is_not_waited_for() {
+    run(|executor| async move {
+        for start in [b"P".as_slice(), b"PRI * HTTP/2.0\r\n"] {
+            let site = Site::open(&executor, Deadlines::none()).await?;
+            let stream = netpoll_futures::TcpStream::connect(site.address).await?;
+            stream.write_all(start).await?;
+            stream.shutdown(std::net::Shutdown::Write)?;
+            crate::client::read_to_the_end(&stream).await;
+            crate::stage::until(|| site.ended(|end| matches!(end, End::Failed(_))) == 1).await;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn one_version_only() {
     run(|executor| async move {

@@ -20,12 +20,24 @@ pub enum Version {
 #[cfg(all(feature = "http1", feature = "http2"))]
 pub(super) async fn told_by<S: StreamSocket>(stream: &Stream<S>) -> io::Result<Version> {
     let mut heard = [0; PREFACE.len()];
-    let listen = |socket: &S| {
-        let count = netpoll::socket::peek(socket.as_fd(), &mut heard)?;
-        // What may be either has the caller wait for the event of the next bytes.
-        version(&heard[..count]).ok_or_else(|| io::ErrorKind::WouldBlock.into())
-    };
-    stream.io(netpoll::Direction::Read, listen).await
+    loop {
+        let readiness = stream.registration().readable().await?;
+        let peek = |socket: &S| netpoll::socket::peek(socket.as_fd(), &mut heard);
+        let count = match stream.registration().while_open(peek) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            heard => Some(heard?),
+        };
+        // Of who says no more, this is all: a preface that is cut short is for HTTP/1 to refuse.
+        let is_all = readiness.ready().intersects(netpoll::Ready::READ_HANGUP);
+        let told = count.and_then(|count| {
+            version(&heard[..count]).or_else(|| is_all.then_some(Version::Http1))
+        });
+        match told {
+            Some(version) => return Ok(version),
+            // What may be either is waited with, for the event of the next bytes, or of their end.
+            None => stream.registration().clear_ready(readiness),
+        }
+    }
 }
 
 /// There is only one.
