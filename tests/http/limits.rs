@@ -1,13 +1,15 @@
 //! How many connections there may be: by the server's limit, and by the system's.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use futures::executor::{ThreadPool, block_on};
+use hyper::Response;
 use hyper::service::service_fn;
 use netpoll::Reactor;
-use netpoll_futures::TcpStream;
+use netpoll_futures::{TcpListener, TcpStream};
 use netpoll_hyper::{Deadlines, End, Version};
 use netpoll_tests::watched;
 
@@ -46,6 +48,36 @@ fn no_more_are_accepted_than_there_may_be() {
             assert!(read_to_the_end(stream).await.starts_with(b"HTTP/1.1 200 OK"));
         }
         until(|| site.ended(|end| matches!(end, End::Finished)) == 12).await;
+        Ok(())
+    });
+}
+
+/// Both listeners find room at first, and wait; there is room for one.
+#[test]
+fn the_limit_is_for_all_listeners_together() {
+    run(|executor| async move {
+        let site = Site::with(&executor, |server| server.max_connections(1)).await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let server = site.server.clone();
+        executor.spawn(async move {
+            let page = |_: &_| {
+                service_fn(|_| async { Ok::<_, Infallible>(Response::new("there".to_owned())) })
+            };
+            server.serve(&listener, page).await.expect("it serves");
+        });
+        let mut here = Client::connect(&executor, Version::Http1, site.address).await?;
+        assert_eq!(here.get("/hello").await?, "hello");
+        let there = TcpStream::connect(address).await?;
+        there.write_all(REQUEST).await?;
+        let mut answer = Box::pin(read_to_the_end(&there));
+        for _ in 0..100 {
+            assert!(!has_ended(answer.as_mut()).await);
+            assert_eq!(here.get("/hello").await?, "hello");
+            assert_eq!(site.server.connections(), 1);
+        }
+        drop(here);
+        assert!(answer.await.ends_with(b"there"));
         Ok(())
     });
 }

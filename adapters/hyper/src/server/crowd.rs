@@ -72,13 +72,7 @@ impl Crowd {
     }
 
     pub(super) fn enter(self: &Arc<Self>, role: Role) -> Place {
-        let waker = Arc::new(AtomicWaker::new());
-        let mut places = self.lock();
-        places.last += 1;
-        let number = places.last;
-        places.of(role).insert(number, waker.clone());
-        drop(places);
-        Place { crowd: self.clone(), role, number, waker }
+        self.lock().enter(self, role)
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -91,6 +85,14 @@ impl Crowd {
 }
 
 impl Places {
+    fn enter(&mut self, crowd: &Arc<Crowd>, role: Role) -> Place {
+        let waker = Arc::new(AtomicWaker::new());
+        self.last += 1;
+        let number = self.last;
+        self.of(role).insert(number, waker.clone());
+        Place { crowd: crowd.clone(), role, number, waker }
+    }
+
     fn of(&mut self, role: Role) -> &mut HashMap<u64, Arc<AtomicWaker>> {
         match role {
             Role::Connection => &mut self.connections,
@@ -112,10 +114,24 @@ impl Place {
 
     /// Ready when there are fewer connections than `limit`.
     pub(super) fn poll_fewer_than(&self, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
+        self.poll_below(cx, limit, |_| ())
+    }
+
+    /// A place for one more connection, when there are fewer than `limit`.
+    pub(super) fn poll_one_more(&self, cx: &mut Context<'_>, limit: usize) -> Poll<Place> {
+        self.poll_below(cx, limit, |places| places.enter(&self.crowd, Role::Connection))
+    }
+
+    fn poll_below<T>(
+        &self,
+        cx: &mut Context<'_>,
+        limit: usize,
+        then: impl FnOnce(&mut Places) -> T,
+    ) -> Poll<T> {
         self.waker.register(cx.waker());
         let mut places = self.crowd.lock();
         if places.connections.len() < limit {
-            return Poll::Ready(());
+            return Poll::Ready(then(&mut places));
         }
         places.awaited = true;
         Poll::Pending

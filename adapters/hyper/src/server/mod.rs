@@ -155,7 +155,8 @@ impl Server {
     }
 
     /// Sets how many connections there may be at once, over all listeners. Where there are so many,
-    /// none is accepted until one ends: those who come wait in the system's queue.
+    /// none is accepted until one ends: those who come wait in the system's queue. (Where there are
+    /// several listeners, the first of each may be accepted; it waits all the same.)
     ///
     /// # Panics
     ///
@@ -234,7 +235,10 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     backoff.reset();
-                    self.take_on(stream, service(&peer));
+                    // Another listener may have taken the room that there was.
+                    let one_more = before_leaving(&place, self.one_more(&place)).await;
+                    let Some(taken) = one_more else { break };
+                    self.take_on(taken, stream, service(&peer));
                 }
                 Err(error) => {
                     before_leaving(&place, backoff.pause(error)).await.transpose()?;
@@ -267,7 +271,7 @@ impl Server {
         end
     }
 
-    fn take_on<S, V, B>(&self, stream: Stream<S>, service: V)
+    fn take_on<S, V, B>(&self, place: Place, stream: Stream<S>, service: V)
     where
         S: StreamSocket,
         V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
@@ -275,7 +279,6 @@ impl Server {
         V::Future: Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let place = self.crowd.enter(Role::Connection);
         let settings = self.settings.clone();
         self.executor.spawn(async move {
             let end = connection::serve(&settings, stream, service, &place).await;
@@ -313,6 +316,10 @@ impl Server {
 
     async fn has_room(&self, place: &Place) {
         poll_fn(|cx| place.poll_fewer_than(cx, self.settings.most)).await;
+    }
+
+    async fn one_more(&self, place: &Place) -> Place {
+        poll_fn(|cx| place.poll_one_more(cx, self.settings.most)).await
     }
 
     async fn ended(&self, place: &Place) {
