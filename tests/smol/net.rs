@@ -125,7 +125,28 @@ fn unix_sockets_are_found_by_their_path() {
         let mut said = String::new();
         server.read_to_string(&mut said).await?;
         assert_eq!(said, "hello");
+        std::fs::remove_file(&path)?;
         listener.close().await
+    });
+}
+
+/// A server that takes a path over removes what is there and binds; the one before it ends later. In
+/// smol that leaves the file of the new one alone.
+#[test]
+fn the_file_of_a_unix_listener_is_the_programs_to_remove() {
+    run(|| async {
+        let path = std::env::temp_dir().join(format!("netpoll-smol-over-{}", std::process::id()));
+        let before = UnixListener::bind(&path)?;
+        std::fs::remove_file(&path)?;
+        let after = UnixListener::bind(&path)?;
+        drop(before);
+        let there = path.exists();
+        // Whoever wants it otherwise says so.
+        after.set_unlink_on_close(true);
+        drop(after);
+        assert!(there, "it belongs to the one after");
+        assert!(!path.exists());
+        Ok(())
     });
 }
 

@@ -16,7 +16,8 @@ use super::{Listener, Stream};
 /// A connection over a Unix socket.
 pub type UnixStream = Stream<net::UnixStream>;
 
-/// A Unix socket that accepts connections.
+/// A Unix socket that accepts connections. As in smol, its file stays when it is closed; with
+/// [`set_unlink_on_close`](netpoll_futures::UnixListener::set_unlink_on_close), Go's way, it goes.
 pub type UnixListener = Listener<net::UnixListener>;
 
 impl UnixStream {
@@ -46,6 +47,9 @@ impl UnixListener {
     ///
     /// What binding said, with the path.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        netpoll_futures::UnixListener::bind(path).map(Self::from)
+        let listener = netpoll_futures::UnixListener::bind(path)?;
+        // Programs that are written for smol remove it themselves, and may have others bind there.
+        listener.set_unlink_on_close(false);
+        Ok(listener.into())
     }
 }
