@@ -18,3 +18,4 @@ mod stage;
 mod stall;
 mod timer;
 mod upgrade;
+mod wrk;

@@ -24,17 +24,20 @@ pub(crate) fn run<F>(test: impl Fn(Executor) -> F + Copy + Send + Sync + 'static
 where
     F: Future<Output = Outcome> + Send + 'static,
 {
-    watched(move || {
-        for name in UNDER {
-            let executor = EXECUTORS.iter().find(|executor| executor.name == name);
-            let executor = executor.unwrap_or_else(|| panic!("no executor {name}"));
-            (executor.run)(Box::new(move |spawn, _| {
-                let shown = test(Executor::new(move |task| spawn(task)));
-                async move { shown.await.unwrap_or_else(|error| panic!("{name}: {error:?}")) }
-                    .boxed()
-            }));
-        }
-    });
+    watched(move || UNDER.iter().for_each(|name| under(name, test)));
+}
+
+/// Shows it under one executor.
+pub(crate) fn under<F>(name: &'static str, test: impl FnOnce(Executor) -> F + Send + 'static)
+where
+    F: Future<Output = Outcome> + Send + 'static,
+{
+    let executor = EXECUTORS.iter().find(|executor| executor.name == name);
+    let executor = executor.unwrap_or_else(|| panic!("no executor {name}"));
+    (executor.run)(Box::new(move |spawn, _| {
+        let shown = test(Executor::new(move |task| spawn(task)));
+        async move { shown.await.unwrap_or_else(|error| panic!("{name}: {error:?}")) }.boxed()
+    }));
 }
 
 /// Resolves when so much time has passed: for what must *not* happen by itself, and for pauses that

@@ -5,8 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use crate::cast::Cast;
-
 /// Ports that no client is given, so that they stay free while their server is down.
 const PORTS: u16 = 10_000;
 
@@ -53,3 +51,4 @@ pub(crate) fn nginx(cast: &Cast, address: SocketAddr) -> Option<u32> {
     // Said when it has its sockets.
     cast.start(&mut command, "event method")
 }
+use netpoll_tests::programs::Cast;

@@ -4,10 +4,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use netpoll_tests::programs::with_programs;
 use netpoll_tests::proxy::{Ending, Route};
 
 use crate::own;
-use crate::stage::{LONG, Proxy, assert_was_idle, exchange, with_programs};
+use crate::stage::{LONG, Proxy, assert_was_idle, exchange};
 
 fn failure(proxy: &Proxy) -> String {
     match proxy.next_ending() {

@@ -4,10 +4,11 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 
+use netpoll_tests::programs::with_programs;
 use netpoll_tests::proxy::{Ending, Event};
 
 use crate::own;
-use crate::stage::{LONG, Proxy, with_programs};
+use crate::stage::{LONG, Proxy};
 
 /// More than all buffers on the way hold.
 const MUCH: usize = 32 << 20;

@@ -6,12 +6,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netpoll_tests::programs::{is_installed, with_programs};
 use netpoll_tests::proxy::{Ending, Event};
 
 use crate::backends;
-use crate::cast::is_installed;
 use crate::own;
-use crate::stage::{Proxy, assert_was_idle, exchange, with_programs};
+use crate::stage::{Proxy, assert_was_idle, exchange};
 
 const IDLE: Duration = Duration::from_millis(600);
 /// The pauses of who is not idle.

@@ -10,7 +10,6 @@
 #![cfg(not(netpoll_loom))]
 
 mod backends;
-mod cast;
 mod failures;
 mod half_close;
 mod http;

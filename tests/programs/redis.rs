@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
+use netpoll_tests::programs::{Cast, is_installed, with_programs};
+
 use crate::backends;
-use crate::cast::{Cast, is_installed};
 use crate::own;
-use crate::stage::{LONG, Proxy, with_programs};
+use crate::stage::{LONG, Proxy};
 
 #[test]
 fn redis_benchmark_is_served() {

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 
+use netpoll_tests::programs::{Cast, is_installed, with_programs};
 use netpoll_tests::proxy::Ending;
 
 use crate::backends;
-use crate::cast::{Cast, is_installed};
 use crate::own;
-use crate::stage::{LONG, Proxy, exchange, with_programs};
+use crate::stage::{LONG, Proxy, exchange};
 
 const PING: &[u8] = b"PING \r\n";
 

@@ -1,5 +1,5 @@
-//! Where a test takes place: the proxy on async-executor with two threads, the programs, and the
-//! watchdog. The tests themselves block, as their clients do.
+//! Where a test takes place: the proxy on async-executor with two threads. The tests themselves block,
+//! as their clients do.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,25 +14,9 @@ use futures::channel::oneshot;
 use futures::executor::block_on;
 use netpoll_futures::TcpListener;
 use netpoll_tests::proxy::{Ending, Event, Route, proxy};
-use netpoll_tests::watched;
-
-use crate::cast::Cast;
 
 /// A time that no test waits for.
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
-
-/// Runs a test with programs under the watchdog. They end with it, also if it hangs.
-pub(crate) fn with_programs(test: impl FnOnce(&Cast) + Send + 'static) {
-    struct Curtain(Arc<Cast>);
-    impl Drop for Curtain {
-        fn drop(&mut self) {
-            self.0.end_all();
-        }
-    }
-    let cast = Cast::new();
-    let _curtain = Curtain(cast.clone());
-    watched(move || test(&cast));
-}
 
 /// A proxy that runs until it is dropped.
 pub(crate) struct Proxy {

@@ -1,9 +1,12 @@
 //! What the tests share: a watchdog, a waker that counts, the [`conformance`] suite, the
-//! [`faults`] that tests must notice, and the [`proxy`](mod@proxy) of an example.
+//! [`faults`] that tests must notice, the [`proxy`](mod@proxy) of an example, and the [`programs`] of
+//! others.
 
 #[cfg(not(netpoll_loom))]
 pub mod conformance;
 pub mod faults;
+#[cfg(not(netpoll_loom))]
+pub mod programs;
 #[cfg(not(netpoll_loom))]
 pub mod proxy;
 

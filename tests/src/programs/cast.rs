@@ -1,35 +1,28 @@
-//! Other programs: whether they are there, and until when they run.
+//! The programs of a test, and until when they run.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, fs, process, thread};
 
-/// Whether a program is in `PATH`; if not, that is printed, also where the test harness keeps what
-/// tests print to itself.
-pub(crate) fn is_installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    if !found {
-        let _ = writeln!(
-            std::io::stderr(),
-            "{program} is not installed: one of our own takes its place"
-        );
-    }
-    found
-}
-
 /// The programs of a test, and the directory they may write to. Both go with it.
 #[derive(Debug)]
-pub(crate) struct Cast {
-    pub(crate) folder: PathBuf,
+pub struct Cast {
+    /// Theirs to write to.
+    pub folder: PathBuf,
     children: Mutex<Vec<(u32, Child)>>,
 }
 
 impl Cast {
-    pub(crate) fn new() -> Arc<Self> {
+    /// Nobody yet.
+    ///
+    /// # Panics
+    ///
+    /// If it gets no directory.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let name =
             format!("netpoll-programs-{}-{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
@@ -40,7 +33,11 @@ impl Cast {
 
     /// Starts a server, and returns when it says on stdout or stderr, by a line that contains
     /// `ready`, that it listens. `None` if it ends instead: because its port is taken, most likely.
-    pub(crate) fn start(&self, command: &mut Command, ready: &str) -> Option<u32> {
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn start(&self, command: &mut Command, ready: &str) -> Option<u32> {
         let (output, writer) = std::io::pipe().expect("a pipe");
         let errors = writer.try_clone().expect("a pipe");
         let child = command
@@ -69,8 +66,13 @@ impl Cast {
         Some(id)
     }
 
-    /// Runs a program to its end. What it says on stderr is inherited.
-    pub(crate) fn run(&self, command: &mut Command) -> (ExitStatus, String) {
+    /// Runs a program to its end, and returns what it said on stdout. What it says on stderr is
+    /// inherited.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started, or is ended by somebody else.
+    pub fn run(&self, command: &mut Command) -> (ExitStatus, String) {
         let mut child = command
             .current_dir(&self.folder)
             .stdin(Stdio::null())
@@ -86,7 +88,11 @@ impl Cast {
     }
 
     /// Kills a program and waits until it is gone.
-    pub(crate) fn end(&self, id: u32) {
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be waited for.
+    pub fn end(&self, id: u32) {
         if let Some(mut child) = self.dismiss(id) {
             // It fails if the program has ended by itself.
             let _ = child.kill();
@@ -94,7 +100,8 @@ impl Cast {
         }
     }
 
-    pub(crate) fn end_all(&self) {
+    /// Ends all that run.
+    pub fn end_all(&self) {
         let ids: Vec<u32> = self.children().iter().map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.end(id));
     }
