@@ -3,8 +3,7 @@
 //! # The deadlines
 //!
 //! They are deadlines of the socket, set when something happens, and not timers that somebody must
-//! poll: a connection that hyper is not interested in is cut off like any other. At every moment one
-//! of these holds:
+//! poll: whatever hyper waits for of the socket fails. At every moment one of these holds:
 //!
 //! | the connection | is cut off | and this begins |
 //! | --- | --- | --- |
@@ -16,7 +15,9 @@
 //! - **In flight** is a request from when its head is complete until hyper has taken the last of the
 //!   answer's body, or has dropped it. A body may so take as long as it likes, both ways, slowly or with
 //!   pauses: who wants a limit there has it in the service, which alone knows what to expect. What the
-//!   service reads of a request *after* its answer is complete is read from an idle connection.
+//!   service reads of a request *after* its answer is complete is read from an idle connection. What
+//!   it keeps of a request of HTTP/1 then, and does *not* read, keeps the connection: hyper waits for
+//!   the service and for nothing of the socket, and so is not told of a deadline.
 //! - **Taken** is what the peer's system has acknowledged, or with a Unix socket, what was read. A
 //!   peer that reads slowly is not cut off for it, even where the socket has no room all the while.
 //!   (What it takes comes in segments: a limit below the time for one is too short.)
@@ -25,7 +26,9 @@
 //!   keeps it. A client that opens no window for an answer has the socket take nothing although it has
 //!   room: that is a stall as well, if nothing at all is written.
 //! - **Upgrades**: after a response of 101, or one to CONNECT that is a success, there are no deadlines
-//!   but those that whoever takes the connection over sets ([`ServedIo::into_inner`]).
+//!   but those that whoever takes the connection over sets ([`ServedIo::into_inner`]). With HTTP/2, where
+//!   CONNECT opens a tunnel in one stream, that is so for the whole connection from then on: a service
+//!   that opens no tunnels has to refuse CONNECT, or any peer can be rid of the deadlines.
 //!
 //! While a connection is served, the deadlines of its stream are the server's.
 
