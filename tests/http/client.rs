@@ -10,7 +10,7 @@ use netpoll_futures::{StreamSocket, TcpStream};
 use netpoll_hyper::{Executor, Io, Timer, Version};
 
 use crate::site::{Body, whole};
-use crate::stage::Outcome;
+use crate::stage::{Outcome, until};
 
 /// One connection of hyper's client.
 pub(crate) enum Client {
@@ -56,6 +56,16 @@ impl Client {
                 sender.send_request(request).await?
             }
         })
+    }
+
+    /// Resolves when the connection has ended. (A request that is sent just then may be lost in hyper's
+    /// queue, and never be answered.)
+    pub(crate) async fn is_gone(&self) {
+        until(|| match self {
+            Self::Http1(sender) => sender.is_closed(),
+            Self::Http2(sender) => sender.is_closed(),
+        })
+        .await;
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Outcome<Bytes> {
