@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use netpoll::OpError;
 use netpoll::socket::{self, Origin};
 
-use super::UnixDatagram;
+use super::{UnixDatagram, address};
 use crate::datagram::DatagramSocket;
 
 impl DatagramSocket for net::UnixDatagram {
@@ -38,7 +38,7 @@ impl DatagramSocket for net::UnixDatagram {
     }
 
     fn name(address: &SocketAddr) -> String {
-        format!("{address:?}")
+        address::name(address)
     }
 }
 
