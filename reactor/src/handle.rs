@@ -133,7 +133,8 @@ impl Reactor {
     }
 
     /// Moves the clock of a reactor that was built with [`Builder::manual_clock`], and makes the
-    /// reactor look at its deadlines.
+    /// reactor look at its deadlines. As on any clock, a deadline may fire up to a tick of the wheel
+    /// (65.5 microseconds) after its time: move the clock that much further to be sure.
     ///
     /// # Panics
     ///

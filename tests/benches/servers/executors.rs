@@ -41,11 +41,5 @@ pub(super) fn inline(
     accept: impl AsyncFnOnce(&LocalExecutor<'static>) -> io::Result<()>,
 ) -> io::Result<()> {
     let tasks = LocalExecutor::new();
-    block_on(tasks.run(accept(&tasks)))
-}
-
-/// PLACEHOLDER for `netpoll::block_on`: the reactor's thread still turns the reactor here, and what
-/// is called inline is not.
-fn block_on<F: Future>(future: F) -> F::Output {
-    futures::executor::block_on(future)
+    netpoll::block_on(tasks.run(accept(&tasks)))
 }
