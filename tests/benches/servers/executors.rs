@@ -1,19 +1,26 @@
-//! The executors that servers run on. Each runs what accepts, which spawns a task per connection.
+//! The executors that servers run on.
+//!
+//! What accepts is a task like those that serve a connection each. As the future that an executor is
+//! told to run it would be polled whenever anything happens, and some libraries try a system call
+//! then.
 
 use std::future::Future;
 use std::io;
+use std::rc::Rc;
 
 use futures::executor::{LocalPool, LocalSpawner, ThreadPool};
+use futures::task::LocalSpawnExt;
 use smol::LocalExecutor;
 
 /// The executor of futures on this thread, with the reactor on another.
 pub(super) fn local_pool<F>(accept: impl FnOnce(LocalSpawner) -> F) -> io::Result<()>
 where
-    F: Future<Output = io::Result<()>>,
+    F: Future<Output = io::Result<()>> + 'static,
 {
     let mut pool = LocalPool::new();
     let spawner = pool.spawner();
-    pool.run_until(accept(spawner))
+    let accepting = spawner.spawn_local_with_handle(accept(spawner.clone()));
+    pool.run_until(accepting.expect("the pool lives"))
 }
 
 /// The same with one thread for the tasks, while this one only waits.
@@ -29,17 +36,28 @@ where
 }
 
 /// smol's executor, whose thread turns async-io's reactor when it has nothing else to do.
-pub(super) fn smol(
-    accept: impl AsyncFnOnce(&LocalExecutor<'static>) -> io::Result<()>,
-) -> io::Result<()> {
-    let tasks = LocalExecutor::new();
-    smol::block_on(tasks.run(accept(&tasks)))
+pub(super) fn smol<F>(accept: impl FnOnce(Rc<LocalExecutor<'static>>) -> F) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let tasks = Rc::new(LocalExecutor::new());
+    smol::block_on(tasks.run(tasks.spawn(accept(tasks.clone()))))
 }
 
-/// The same, with netpoll's reactor turned in between.
-pub(super) fn inline(
-    accept: impl AsyncFnOnce(&LocalExecutor<'static>) -> io::Result<()>,
-) -> io::Result<()> {
-    let tasks = LocalExecutor::new();
-    netpoll::block_on(tasks.run(accept(&tasks)))
+/// The same executor, whose thread turns netpoll's reactor.
+pub(super) fn inline<F>(accept: impl FnOnce(Rc<LocalExecutor<'static>>) -> F) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let tasks = Rc::new(LocalExecutor::new());
+    block_on(tasks.run(tasks.spawn(accept(tasks.clone()))))
+}
+
+/// What [`inline`] is called in the tables.
+pub(crate) const INLINE: &str = "netpoll, inline (placeholder)";
+
+/// PLACEHOLDER for `netpoll::block_on`: until that is called here, a thread of its own turns the
+/// reactor, and what is called inline is not.
+fn block_on<F: Future>(future: F) -> F::Output {
+    futures::executor::block_on(future)
 }

@@ -22,7 +22,7 @@ pub(crate) const SERVERS: [Server; 6] = [
     Server { name: "smol", title: "smol, inline", serve: smol },
     Server { name: "async-io-local", title: "async-io, LocalPool", serve: async_io },
     Server { name: "netpoll-local", title: "netpoll, LocalPool", serve: netpoll },
-    Server { name: "netpoll-inline", title: "netpoll, inline", serve: netpoll_inline },
+    Server { name: "netpoll-inline", title: executors::INLINE, serve: netpoll_inline },
     Server { name: "netpoll-server", title: "netpoll-hyper's Server", serve: netpoll_server },
 ];
 
@@ -49,9 +49,9 @@ fn tokio(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
 }
 
 fn smol(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
-    executors::smol(async |tasks| {
-        let serve = |io| tasks.spawn(serve_one(io)).detach();
-        accept_async_io(listener, serve).await
+    executors::smol(|tasks| {
+        let serve = move |io| tasks.spawn(serve_one(io)).detach();
+        accept_async_io(listener, serve)
     })
 }
 
@@ -84,9 +84,9 @@ fn netpoll(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
 }
 
 fn netpoll_inline(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
-    executors::inline(async |tasks| {
-        let serve = |stream| tasks.spawn(serve_one(netpoll_hyper::Io::new(stream))).detach();
-        accept(listener, serve).await
+    executors::inline(|tasks| {
+        let serve = move |stream| tasks.spawn(serve_one(netpoll_hyper::Io::new(stream))).detach();
+        accept(listener, serve)
     })
 }
 

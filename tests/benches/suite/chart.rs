@@ -14,7 +14,7 @@ use plotters::style::{Color, IntoFont, RGBColor, TextStyle};
 use super::measures::served;
 use super::record::Record;
 use super::report;
-use super::rows::{ROWS, Row, What, title_of};
+use super::rows::{ROWS, Row, What, in_order, title_of};
 use crate::measure::stats::Sample;
 
 const COLUMNS: usize = 2;
@@ -87,8 +87,7 @@ pub(super) fn draw_all(record: &Record, folder: &Path) -> io::Result<()> {
 }
 
 fn panel(record: &Record, row: &Row, figure: Figure, one: bool) -> Option<Panel> {
-    let measured = record.servers(row.name);
-    let names = row.names().into_iter().filter(|name| measured.contains(name));
+    let names = in_order(&record.servers(row.name)).into_iter();
     let bar = |server: &str| {
         Some(Bar { server: server.to_owned(), sample: figure(record, row, server)? })
     };

@@ -29,7 +29,7 @@ impl Effort {
             counted: Duration::from_millis(counted as u64),
             idle: if full { 10_000 } else { 2000 },
             rows: match args.what() {
-                Some("http") => Some(vec!["http".to_owned()]),
+                Some("http") => Some(vec!["http".to_owned(), "http-apart".to_owned()]),
                 _ => args.list("--only"),
             },
             servers: args.list("--servers"),

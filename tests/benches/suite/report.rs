@@ -2,7 +2,7 @@
 
 use super::measures::{alone, calls, served};
 use super::record::Record;
-use super::rows::{ROWS, Row, What, title_of};
+use super::rows::{ROWS, Row, What, in_order, title_of};
 use crate::measure::stats::Sample;
 use crate::measure::table::Table;
 
@@ -11,11 +11,10 @@ type Write = fn(f64) -> String;
 
 pub(super) fn print(record: &Record) {
     println!("## The machine\n");
-    let mut machine = Table::new(&["", "facts"]);
     for (name, fact) in &record.machine {
-        machine.row(vec![name.clone(), fact.clone()]);
+        println!("- {name}: {fact}");
     }
-    machine.print();
+    println!();
     print_multiples(record);
     print_others(record);
     for row in ROWS.iter().filter(|row| matches!(row.what, What::Served(_))) {
@@ -37,40 +36,35 @@ pub(super) fn figure(record: &Record, row: &Row, server: &str) -> Option<Sample>
 }
 
 /// All servers that are in these rows.
-fn columns<'a>(record: &'a Record, rows: &[&Row]) -> Vec<&'a str> {
-    let mut all = Vec::new();
-    for row in ROWS.iter().filter(|row| rows.iter().any(|wanted| wanted.name == row.name)) {
-        let measured = record.servers(row.name);
-        for name in row.names().iter().filter_map(|name| measured.iter().find(|m| *m == name)) {
-            if !all.contains(name) {
-                all.push(*name);
-            }
-        }
-    }
-    all
+fn columns(record: &Record, rows: &[&Row]) -> Vec<&'static str> {
+    in_order(&rows.iter().flat_map(|row| record.servers(row.name)).collect::<Vec<_>>())
 }
 
 fn print_multiples(record: &Record) {
     let served: Vec<&Row> = ROWS.iter().filter(|row| matches!(row.what, What::Served(_))).collect();
-    println!("## Processor time of the server for a request\n");
-    println!(
-        "As a multiple of the bare loop's (for hyper, of tokio's) in the same round: the median of \
-         the rounds, and their middle half.\n"
-    );
-    print_rows(record, &served, |value| format!("{value:.2}"));
+    let heading = "## Processor time of the server for a request\n\n\
+                   As a multiple of the bare loop's (for hyper, of tokio's) in the same round: the \
+                   median of the rounds, and their middle half.";
+    print_rows(record, &served, heading, |value| format!("{value:.2}"));
 }
 
 fn print_others(record: &Record) {
-    let others = ROWS.iter().filter(|row| !matches!(row.what, What::Served(_)));
-    println!("## The rest\n\nThe median of the rounds, and their middle half.\n");
-    print_rows(record, &others.collect::<Vec<_>>(), |value| match value.abs() {
+    let others: Vec<&Row> =
+        ROWS.iter().filter(|row| !matches!(row.what, What::Served(_))).collect();
+    let heading = "## The rest\n\nThe median of the rounds, and their middle half.";
+    print_rows(record, &others, heading, |value| match value.abs() {
         size if size < 100.0 => format!("{value:.2}"),
         _ => format!("{value:.0}"),
     });
 }
 
-fn print_rows(record: &Record, rows: &[&Row], write: Write) {
+/// A line for each row, and nothing if none was measured.
+fn print_rows(record: &Record, rows: &[&Row], heading: &str, write: Write) {
     let servers = columns(record, rows);
+    if servers.is_empty() {
+        return;
+    }
+    println!("{heading}\n");
     let mut head = vec![""];
     head.extend(servers.iter().map(|server| title_of(server)));
     let mut table = Table::new(&head);
@@ -129,7 +123,7 @@ fn print_calls(record: &Record, row: &Row) {
     if servers.is_empty() {
         return;
     }
-    println!("### {}\n", row.title);
+    println!("### {}\n\nStopped by strace at each of them, and so much slower.\n", row.title);
     let mut table = Table::new(&["server", "calls"]);
     for server in servers {
         let prefix = format!("{}:", calls::CALLS);

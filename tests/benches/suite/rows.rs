@@ -39,7 +39,7 @@ const ONE_PROCESSOR: Scenario = Scenario {
 
 const TWO_PROCESSORS: Scenario = Scenario { processors: Processors::Two, ..ONE_PROCESSOR };
 
-pub(super) const ROWS: [Row; 12] = [
+pub(super) const ROWS: [Row; 13] = [
     served("one", "1 connection, one cpu", Scenario { connections: 1, ..ONE_PROCESSOR }),
     served("many", "64 connections, one cpu", ONE_PROCESSOR),
     served(
@@ -60,6 +60,11 @@ pub(super) const ROWS: [Row; 12] = [
         Scenario { connections: 32, churn: true, ..ONE_PROCESSOR },
     ),
     served("http", "hyper, 64, one cpu", Scenario { exchange: Exchange::Http, ..ONE_PROCESSOR }),
+    served(
+        "http-apart",
+        "hyper, 64, clients on another cpu",
+        Scenario { exchange: Exchange::Http, ..TWO_PROCESSORS },
+    ),
     Row { name: "memory", title: "idle connection, bytes beyond bare", what: What::Memory },
     Row { name: "deadline-cost", title: "moving a deadline, ns", what: What::DeadlineCost },
     Row {
@@ -111,8 +116,8 @@ impl Row {
         names
     }
 
-    /// Who can be in it, in the order of the tables.
-    pub(super) fn names(&self) -> Vec<&'static str> {
+    /// Who can be in it.
+    fn names(&self) -> Vec<&'static str> {
         let names = |servers: &'static [Server]| servers.iter().map(|server| server.name).collect();
         match &self.what {
             What::Served(Scenario { exchange: Exchange::Http, .. }) => names(&hello::SERVERS),
@@ -142,11 +147,27 @@ impl Row {
     }
 }
 
+/// The names and titles of all servers, in the order of the tables. Some are in it more than once.
+fn all_servers() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let served = echo::SERVERS.iter().chain(&hello::SERVERS);
+    let served = served.map(|server| (server.name, server.title));
+    served.chain(memory::HOLDERS.iter().map(|holder| (holder.server, holder.title)))
+}
+
 /// The title of a server of any row.
 pub(super) fn title_of(server: &str) -> &str {
-    let known = echo::SERVERS.iter().chain(&hello::SERVERS).map(|known| (known.name, known.title));
-    let mut known = known.chain(memory::HOLDERS.iter().map(|holder| (holder.server, holder.title)));
-    known.find(|(name, _)| *name == server).map_or(server, |(_, title)| title)
+    all_servers().find(|(name, _)| *name == server).map_or(server, |(_, title)| title)
+}
+
+/// Those that were measured in one of these rows, in the order of the tables.
+pub(super) fn in_order(measured: &[&str]) -> Vec<&'static str> {
+    let mut ordered = Vec::new();
+    for (name, _) in all_servers().filter(|(name, _)| measured.contains(name)) {
+        if !ordered.contains(&name) {
+            ordered.push(name);
+        }
+    }
+    ordered
 }
 
 fn processors() -> usize {

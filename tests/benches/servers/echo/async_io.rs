@@ -13,12 +13,11 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use super::{BUFFER, Deadlines, PATIENCE, executors};
 
 pub(super) fn smol(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
-    executors::smol(async |tasks| {
-        accept(listener, |stream| match deadlines {
+    executors::smol(|tasks| {
+        accept(listener, move |stream| match deadlines {
             Deadlines::None => tasks.spawn(echo(stream)).detach(),
             Deadlines::Each => tasks.spawn(echo_in_time(stream)).detach(),
         })
-        .await
     })
 }
 

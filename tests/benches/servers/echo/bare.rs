@@ -1,4 +1,7 @@
 //! A loop over epoll, and nothing else: what no library can do without.
+//!
+//! It makes the fewest system calls for what it is told of at once, but it is no lower bound. On one
+//! processor it is woken for every single request; who is woken later finds more of them.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -12,48 +15,56 @@ const LISTENER: usize = usize::MAX;
 
 /// It knows no deadlines.
 pub(super) fn serve(listener: TcpListener, _: Deadlines) -> io::Result<()> {
-    run(&listener, |_| {})
+    Loop::new(listener)?.run(|_| {})
 }
 
 /// Flips a bit of the last byte of every message.
 pub(super) fn lie(listener: TcpListener, _: Deadlines) -> io::Result<()> {
-    run(&listener, |message| {
+    Loop::new(listener)?.run(|message| {
         if let Some(last) = message.last_mut() {
             *last ^= 1;
         }
     })
 }
 
-fn run(listener: &TcpListener, change: impl Fn(&mut [u8])) -> io::Result<()> {
-    let mut epoll = BareEpoll::new()?;
-    epoll.add(listener, LISTENER)?;
-    let mut streams: Vec<Option<TcpStream>> = Vec::new();
-    let mut ready = Vec::new();
-    loop {
-        ready.extend(epoll.wait(-1)?);
-        for name in ready.drain(..) {
-            if name == LISTENER {
-                accept(listener, &epoll, &mut streams)?;
-            } else if !echo(name as i32, &change)? {
-                streams[name] = None;
+struct Loop {
+    listener: TcpListener,
+    epoll: BareEpoll,
+    /// Each at the place of its descriptor.
+    streams: Vec<Option<TcpStream>>,
+}
+
+impl Loop {
+    fn new(listener: TcpListener) -> io::Result<Self> {
+        let epoll = BareEpoll::new()?;
+        epoll.add(&listener, LISTENER)?;
+        Ok(Self { listener, epoll, streams: Vec::new() })
+    }
+
+    fn run(mut self, change: impl Fn(&mut [u8])) -> io::Result<()> {
+        let mut ready = Vec::new();
+        loop {
+            ready.extend(self.epoll.wait(-1)?);
+            for name in ready.drain(..) {
+                if name == LISTENER {
+                    self.accept()?;
+                } else if !echo(name as i32, &change)? {
+                    self.streams[name] = None;
+                }
             }
         }
     }
-}
 
-fn accept(
-    listener: &TcpListener,
-    epoll: &BareEpoll,
-    streams: &mut Vec<Option<TcpStream>>,
-) -> io::Result<()> {
-    while let Some(stream) = epoll::accept(listener)? {
-        stream.set_nodelay(true)?;
-        let name = stream.as_raw_fd() as usize;
-        epoll.add(&stream, name)?;
-        streams.resize_with(streams.len().max(name + 1), || None);
-        streams[name] = Some(stream);
+    fn accept(&mut self) -> io::Result<()> {
+        while let Some(stream) = epoll::accept(&self.listener)? {
+            stream.set_nodelay(true)?;
+            let name = stream.as_raw_fd() as usize;
+            self.epoll.add(&stream, name)?;
+            self.streams.resize_with(self.streams.len().max(name + 1), || None);
+            self.streams[name] = Some(stream);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Echoes what there is; whether there may be more to come.

@@ -11,12 +11,11 @@ use netpoll_futures::{TcpListener, TcpStream};
 use super::{BUFFER, Deadlines, PATIENCE, executors};
 
 pub(super) fn inline(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
-    executors::inline(async |tasks| {
-        accept(listener, |stream| match deadlines {
+    executors::inline(|tasks| {
+        accept(listener, move |stream| match deadlines {
             Deadlines::None => tasks.spawn(echo(stream)).detach(),
             Deadlines::Each => tasks.spawn(echo_in_time(stream)).detach(),
         })
-        .await
     })
 }
 

@@ -2,6 +2,9 @@
 //!
 //! A server makes some calls before its first echo. They are in two runs alike, one of which has
 //! more echoes: the difference is what the additional ones have taken.
+//!
+//! strace stops a server at each call. Under load it is then so slow that there is always a request to
+//! be read: it waits less than it would alone, and a reactor with a thread of its own more often.
 
 use std::collections::BTreeMap;
 use std::env;
