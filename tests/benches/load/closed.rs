@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use super::connection::Connection;
 use super::meter::{Meter, Reading};
+use super::source::Source;
 use super::{Plan, SILENCE};
 use crate::measure::epoll::BareEpoll;
 
 /// All connections are kept.
 pub(super) fn run(plan: &Plan) -> io::Result<Reading> {
     let mut epoll = BareEpoll::new()?;
-    let connect = |number| Connection::new(plan.port, plan.exchange, &epoll, number);
+    let connect = |number| Connection::new(plan, &epoll, number, Source::default());
     let mut connections = (0..plan.connections).map(connect).collect::<io::Result<Vec<_>>>()?;
     let mut meter = Meter::start(plan);
     for connection in &mut connections {
@@ -39,10 +40,12 @@ pub(super) fn run(plan: &Plan) -> io::Result<Reading> {
 /// A connection is made for each request, and closed when it is answered.
 pub(super) fn churn(plan: &Plan) -> io::Result<Reading> {
     let mut epoll = BareEpoll::new()?;
+    let mut sources = Source::all().cycle();
+    let mut next = || sources.next().expect("it goes round");
     let mut places = Vec::new();
     let mut meter = Meter::start(plan);
     for number in 0..plan.connections {
-        places.push(ask_once(plan, &epoll, number)?);
+        places.push(ask_once(plan, &epoll, number, next())?);
     }
     while !meter.is_over(Instant::now())? {
         let numbers: Vec<usize> = epoll.wait(SILENCE)?.collect();
@@ -52,7 +55,7 @@ pub(super) fn churn(plan: &Plan) -> io::Result<Reading> {
             places[number].receive(|at| asked = Some(at))?;
             if let Some(asked) = asked {
                 meter.answered(asked, Instant::now());
-                places[number] = ask_once(plan, &epoll, number)?;
+                places[number] = ask_once(plan, &epoll, number, next())?;
             }
         }
     }
@@ -60,9 +63,14 @@ pub(super) fn churn(plan: &Plan) -> io::Result<Reading> {
 }
 
 /// The time begins before the connection.
-fn ask_once(plan: &Plan, epoll: &BareEpoll, number: usize) -> io::Result<Connection> {
+fn ask_once(
+    plan: &Plan,
+    epoll: &BareEpoll,
+    number: usize,
+    source: Source,
+) -> io::Result<Connection> {
     let began = Instant::now();
-    let mut connection = Connection::new(plan.port, plan.exchange, epoll, number)?;
+    let mut connection = Connection::new(plan, epoll, number, source)?;
     connection.ask(began)?;
     Ok(connection)
 }

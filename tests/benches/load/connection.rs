@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
+use super::Plan;
 use super::exchange::Exchange;
+use super::source::Source;
 use crate::measure::epoll::{self, BareEpoll};
 
 /// Longer than what a server has to say at once: what is not filled says that there is no more.
@@ -27,12 +29,12 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects, and has the events under the connection's number.
     pub(super) fn new(
-        port: u16,
-        exchange: Exchange,
+        plan: &Plan,
         epoll: &BareEpoll,
         number: usize,
+        source: Source,
     ) -> io::Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        let (stream, exchange) = (source.connect(plan.port)?, plan.exchange);
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         epoll.add(&stream, number)?;

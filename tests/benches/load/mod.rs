@@ -8,6 +8,7 @@ mod connection;
 mod exchange;
 mod meter;
 mod paced;
+mod source;
 
 use std::io;
 use std::time::Duration;

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use super::Plan;
 use super::connection::Connection;
 use super::meter::{Meter, Reading};
+use super::source::Source;
 use crate::measure::epoll::BareEpoll;
 
 /// So many requests in a second, of all connections in turn. A latency counts from when the request
 /// was to be sent: one that is sent late is as late for whoever waits for it.
 pub(super) fn run(plan: &Plan, rate: usize) -> io::Result<Reading> {
     let mut epoll = BareEpoll::new()?;
-    let connect = |number| Connection::new(plan.port, plan.exchange, &epoll, number);
+    let connect = |number| Connection::new(plan, &epoll, number, Source::default());
     let mut connections = (0..plan.connections).map(connect).collect::<io::Result<Vec<_>>>()?;
     let interval = Duration::from_secs(1) / rate as u32;
     let mut turns = (0..plan.connections).cycle();

@@ -20,7 +20,7 @@ use crate::measure::stats::Sample;
 const COLUMNS: usize = 2;
 /// The sizes, in pixels.
 const PANEL: i32 = 560;
-const LABELS: i32 = 170;
+const LABELS: i32 = 200;
 const NUMBERS: i32 = 60;
 const BAR: i32 = 18;
 const HEADING: i32 = 46;
@@ -66,7 +66,7 @@ pub(super) fn draw_all(record: &Record, folder: &Path) -> io::Result<()> {
     let charts: [(&str, &str, &[&Row], Figure, bool); 4] = [
         (
             "processor-time.svg",
-            "Processor time of the server for a request, of the baseline's (1.0)",
+            "Processor time of the server for a request, as a multiple of the baseline's",
             &served,
             report::figure,
             true,
@@ -101,7 +101,7 @@ fn draw(file: &Path, title: &str, panels: &[Panel]) -> Result<(), Box<dyn Error>
     let height = heights.iter().sum::<i32>() + HEADING + MARGIN;
     let root = SVGBackend::new(file, (width as u32, height as u32)).into_drawing_area();
     root.fill(&RGBColor(255, 255, 255))?;
-    write(&root, title, (MARGIN, MARGIN), HPos::Left, 18, INK)?;
+    write(&root, title, (MARGIN, MARGIN), HPos::Left, 22, INK)?;
     let mut top = HEADING;
     for (panels, height) in panels.chunks(COLUMNS).zip(heights) {
         for (column, panel) in panels.iter().enumerate() {
@@ -124,14 +124,14 @@ fn draw_panel(root: &Area, panel: &Panel, left: i32, top: i32) -> Result<(), Box
     let start = left + LABELS;
     let place =
         |value: f64| start + (value.max(0.0) / largest.max(f64::MIN_POSITIVE) * room) as i32;
-    write(root, panel.title, (left, top + BAR), HPos::Left, 14, INK)?;
+    write(root, panel.title, (left, top + BAR), HPos::Left, 18, INK)?;
     let first = top + HEADING;
-    for (number, bar) in panel.bars.iter().enumerate() {
-        draw_bar(root, bar, left, first + number as i32 * BAR, place)?;
-    }
     if panel.one {
         let (x, bottom) = (place(1.0), first + panel.bars.len() as i32 * BAR);
         root.draw(&PathElement::new(vec![(x, first - 4), (x, bottom + 2)], FAINT))?;
+    }
+    for (number, bar) in panel.bars.iter().enumerate() {
+        draw_bar(root, bar, left, first + number as i32 * BAR, place)?;
     }
     Ok(())
 }
@@ -145,13 +145,13 @@ fn draw_bar(
 ) -> Result<(), Box<dyn Error>> {
     let [low, median, high] = [0.25, 0.5, 0.75].map(|share| bar.sample.quantile(share));
     let middle = top + BAR / 2;
-    write(root, title_of(&bar.server), (left + LABELS - 6, middle), HPos::Right, 12, INK)?;
+    write(root, title_of(&bar.server), (left + LABELS - 6, middle), HPos::Right, 15, INK)?;
     let corners = [(place(0.0), top + 2), (place(median), top + BAR - 2)];
     root.draw(&Rectangle::new(corners, colour_of(&bar.server).filled()))?;
     // The middle half of the rounds.
     root.draw(&PathElement::new(vec![(place(low), middle), (place(high), middle)], INK))?;
     let number = if median.abs() < 100.0 { format!("{median:.2}") } else { format!("{median:.0}") };
-    write(root, &number, (place(high.max(median)) + 6, middle), HPos::Left, 12, INK)
+    write(root, &number, (place(high.max(median)) + 6, middle), HPos::Left, 15, INK)
 }
 
 fn write(
