@@ -42,12 +42,13 @@ impl Connection {
         Ok(Self { stream, exchange, number, sent: 0, unanswered, received })
     }
 
-    /// Sends the next request; its latency will count from `at`.
+    /// Sends the next request; its latency will count from `at`. If it fails, nothing was sent.
     pub(super) fn ask(&mut self, at: Instant) -> io::Result<()> {
         let (bytes, len) = self.exchange.request(self.sent, self.number);
+        epoll::send(self.stream.as_raw_fd(), &bytes[..len])?;
         self.sent += 1;
         self.unanswered.push_back(at);
-        epoll::send(self.stream.as_raw_fd(), &bytes[..len])
+        Ok(())
     }
 
     /// Receives what there is, and tells of every request that was answered when it was sent.

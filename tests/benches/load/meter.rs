@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::Plan;
+use super::{Plan, SILENCE};
 use crate::measure::{procfs, sys};
 
 /// What was measured.
@@ -78,26 +78,31 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Begins and ends when it is time; whether this is the end.
+    /// Begins and ends when it is time; whether this is the end. Something must have been answered,
+    /// however slow the machine is.
     pub(super) fn is_over(&mut self, now: Instant) -> io::Result<bool> {
-        match &self.began {
-            None if now >= self.warm_at => self.began = Some(Snapshot::take(self.plan.server)?),
-            None => {}
-            Some(began) => {
-                let enough = self.latencies.len() >= self.plan.requests;
-                return Ok(enough || now.duration_since(began.at) >= self.plan.counted);
+        let Some(began) = &self.began else {
+            if now >= self.warm_at {
+                self.began = Some(Snapshot::take(self.plan.server)?);
             }
+            return Ok(false);
+        };
+        let elapsed = now.saturating_duration_since(began.at);
+        let silence = Duration::from_millis(SILENCE as u64);
+        match self.latencies.len() {
+            0 if elapsed > self.plan.counted + silence => {
+                Err(io::Error::other("nothing is answered"))
+            }
+            0 => Ok(false),
+            answered => Ok(answered >= self.plan.requests || elapsed >= self.plan.counted),
         }
-        Ok(false)
     }
 
     pub(super) fn read(mut self) -> io::Result<Reading> {
         let end = Snapshot::take(self.plan.server)?;
         let began = self.began.expect("it is not over before it has begun");
         self.latencies.sort_unstable();
-        let Some(last) = self.latencies.len().checked_sub(1) else {
-            return Err(io::Error::other("nothing was answered"));
-        };
+        let last = self.latencies.len() - 1;
         let quantile = |share: f64| self.latencies[(share * last as f64).round() as usize].into();
         Ok(Reading {
             requests: self.latencies.len() as u64,

@@ -19,7 +19,7 @@ pub(super) fn run(plan: &Plan, rate: usize) -> io::Result<Reading> {
     let connect = |number| Connection::new(plan, &epoll, number, Source::default());
     let mut connections = (0..plan.connections).map(connect).collect::<io::Result<Vec<_>>>()?;
     let interval = Duration::from_secs(1) / rate as u32;
-    let mut turns = (0..plan.connections).cycle();
+    let mut turn = 0;
     let mut next = Instant::now();
     let mut meter = Meter::start(plan);
     loop {
@@ -27,13 +27,20 @@ pub(super) fn run(plan: &Plan, rate: usize) -> io::Result<Reading> {
         if meter.is_over(now)? {
             return meter.read();
         }
-        while next <= now {
-            let turn = turns.next().expect("there are connections");
-            connections[turn].ask(next)?;
+        while next <= now && ask(&mut connections[turn], next)? {
+            turn = (turn + 1) % connections.len();
             next += interval;
         }
         for number in epoll.wait(0)? {
             connections[number].receive(|asked| meter.answered(asked, Instant::now()))?;
         }
+    }
+}
+
+/// Whether it was sent. If the server takes no more, it is sent later, and counts from its time.
+fn ask(connection: &mut Connection, at: Instant) -> io::Result<bool> {
+    match connection.ask(at) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        sent => sent.map(|()| true),
     }
 }

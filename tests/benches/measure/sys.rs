@@ -20,15 +20,26 @@ pub(crate) fn processor_time(process: u32) -> io::Result<Duration> {
     Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// Keeps this thread, and those that it starts, on one processor.
-pub(crate) fn pin(processor: usize) -> io::Result<()> {
-    // SAFETY: a set of processors is an array of bits, and may be empty.
-    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
-    assert!(processor < libc::CPU_SETSIZE as usize, "no processor {processor}");
-    // SAFETY: the number is one that a set has a bit for.
-    unsafe { libc::CPU_SET(processor, &mut set) };
+/// Keeps this thread, and those that it starts, on one of the processors that it may use, of which
+/// the first is 0.
+pub(crate) fn pin(number: usize) -> io::Result<()> {
+    let mut allowed = no_processors();
     // SAFETY: the set outlives the call, and is as long as is said.
-    check(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) })
+    check(unsafe { libc::sched_getaffinity(0, size_of_val(&allowed), &raw mut allowed) })?;
+    // SAFETY: these are the numbers that a set has bits for.
+    let is_allowed = |number: &usize| unsafe { libc::CPU_ISSET(*number, &allowed) };
+    let processor = (0..libc::CPU_SETSIZE as usize).filter(is_allowed).nth(number);
+    let mut one = no_processors();
+    let processor = processor.ok_or(io::ErrorKind::NotFound)?;
+    // SAFETY: the same.
+    unsafe { libc::CPU_SET(processor, &mut one) };
+    // SAFETY: the set outlives the call, and is as long as is said.
+    check(unsafe { libc::sched_setaffinity(0, size_of_val(&one), &raw const one) })
+}
+
+fn no_processors() -> libc::cpu_set_t {
+    // SAFETY: it is an array of bits, and may be empty.
+    unsafe { mem::zeroed() }
 }
 
 /// Lets the kernel end this process when the thread that has started it is gone.
