@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rows::Row;
+use super::rows::{self, Row};
 use crate::args::Args;
 
 pub(super) struct Effort {
@@ -34,6 +34,13 @@ impl Effort {
             },
             servers: args.list("--servers"),
         }
+    }
+
+    /// The first name that is of no row or no server.
+    pub(super) fn unknown(&self) -> Option<&str> {
+        let mut rows = self.rows.iter().flatten().filter(|name| Row::named(name).is_none());
+        let mut servers = self.servers.iter().flatten().filter(|name| !rows::is_server(name));
+        rows.next().or_else(|| servers.next()).map(String::as_str)
     }
 
     /// As little as shows that it works.

@@ -32,6 +32,10 @@ struct Turn {
 /// Measures, prints the tables, and leaves the numbers and the charts in a folder.
 pub(crate) fn run(args: &Args) -> ExitCode {
     let effort = Effort::of(args);
+    if let Some(name) = effort.unknown() {
+        eprintln!("{name} is neither a row nor a server, see --help");
+        return ExitCode::FAILURE;
+    }
     let mut notes = Vec::new();
     let turns = turns(&effort, &mut notes);
     let mut record = Record::new(machine::describe());

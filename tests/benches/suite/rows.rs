@@ -154,6 +154,10 @@ fn all_servers() -> impl Iterator<Item = (&'static str, &'static str)> {
     served.chain(memory::HOLDERS.iter().map(|holder| (holder.server, holder.title)))
 }
 
+pub(super) fn is_server(name: &str) -> bool {
+    all_servers().any(|(known, _)| known == name)
+}
+
 /// The title of a server of any row.
 pub(super) fn title_of(server: &str) -> &str {
     all_servers().find(|(name, _)| *name == server).map_or(server, |(_, title)| title)
