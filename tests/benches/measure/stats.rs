@@ -10,10 +10,11 @@ impl Sample {
         Self(values)
     }
 
-    /// The value below which this share of all values lies.
+    /// The value below which this share of all values lies, in between two of them if need be.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
-        let last = self.0.len() - 1;
-        self.0[(share * last as f64).round() as usize]
+        let place = share * (self.0.len() - 1) as f64;
+        let (below, above) = (self.0[place.floor() as usize], self.0[place.ceil() as usize]);
+        below + (above - below) * place.fract()
     }
 
     pub(crate) fn median(&self) -> f64 {

@@ -19,6 +19,7 @@ pub(crate) fn run() -> ! {
     let mut trials = vec![
         trial("a_wrong_byte_is_noticed", a_wrong_byte_is_noticed),
         trial("a_ratio_is_of_the_same_round", a_ratio_is_of_the_same_round),
+        trial("three_rounds_have_a_middle_half", three_rounds_have_a_middle_half),
         trial("a_record_is_read_as_it_was_written", a_record_is_read_as_it_was_written),
         trial("a_chart_has_a_bar_for_each_server", a_chart_has_a_bar_for_each_server),
         trial("a_summary_of_strace_is_understood", a_summary_of_strace_is_understood),
@@ -83,6 +84,12 @@ fn three_rounds() -> Record {
 fn a_ratio_is_of_the_same_round() {
     let sample = report::figure(&three_rounds(), row("many"), "tokio").expect("it was measured");
     assert_eq!([0.0, 0.5, 1.0].map(|share| sample.quantile(share)), [1.5; 3]);
+}
+
+fn three_rounds_have_a_middle_half() {
+    let sample = three_rounds().sample("many", "bare", served::SERVER).expect("it was measured");
+    let quantiles = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| sample.quantile(share));
+    assert_eq!(quantiles, [1000.0, 1500.0, 2000.0, 2500.0, 3000.0]);
 }
 
 fn a_record_is_read_as_it_was_written() {

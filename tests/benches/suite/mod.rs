@@ -132,11 +132,17 @@ fn save(record: &Record, folder: &Path) -> io::Result<()> {
 /// Draws the charts again, beside the file that has the numbers, and prints the tables.
 pub(crate) fn redraw(args: &Args) -> ExitCode {
     let file = Path::new(args.operand());
-    let text =
-        fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let record = Record::parse(&text).expect("a file that this program has written");
+    match redraw_from(file) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn redraw_from(file: &Path) -> io::Result<()> {
+    let record = Record::parse(&fs::read_to_string(file)?).ok_or(io::ErrorKind::InvalidData)?;
     report::print(&record);
-    let folder = file.parent().expect("it is a file");
-    chart::draw_all(&record, folder).expect("the folder can be written to");
-    ExitCode::SUCCESS
+    chart::draw_all(&record, file.parent().unwrap_or(Path::new("")))
 }
