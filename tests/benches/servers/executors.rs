@@ -50,14 +50,5 @@ where
     F: Future<Output = io::Result<()>> + 'static,
 {
     let tasks = Rc::new(LocalExecutor::new());
-    block_on(tasks.run(tasks.spawn(accept(tasks.clone()))))
-}
-
-/// What [`inline`] is called in the tables.
-pub(crate) const INLINE: &str = "netpoll, inline (placeholder)";
-
-/// PLACEHOLDER for `netpoll::block_on`: until that is called here, a thread of its own turns the
-/// reactor, and what is called inline is not.
-fn block_on<F: Future>(future: F) -> F::Output {
-    futures::executor::block_on(future)
+    netpoll::block_on(tasks.run(tasks.spawn(accept(tasks.clone()))))
 }

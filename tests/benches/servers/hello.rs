@@ -22,7 +22,7 @@ pub(crate) const SERVERS: [Server; 6] = [
     Server { name: "smol", title: "smol, inline", serve: smol },
     Server { name: "async-io-local", title: "async-io, LocalPool", serve: async_io },
     Server { name: "netpoll-local", title: "netpoll, LocalPool", serve: netpoll },
-    Server { name: "netpoll-inline", title: executors::INLINE, serve: netpoll_inline },
+    Server { name: "netpoll-inline", title: "netpoll, inline", serve: netpoll_inline },
     Server { name: "netpoll-server", title: "netpoll-hyper's Server", serve: netpoll_server },
 ];
 

@@ -45,7 +45,7 @@ pub(crate) const HOLDERS: [Holder; 7] = [
     Holder { server: "smol", title: "async-net, LocalExecutor", hold: smol },
     Holder { server: "async-io-local", title: "async-net, LocalPool", hold: async_net },
     Holder { server: "netpoll-local", title: "netpoll, LocalPool", hold: netpoll },
-    Holder { server: "netpoll-inline", title: "netpoll, LocalExecutor", hold: netpoll_on_smol },
+    Holder { server: "netpoll-inline", title: "netpoll, inline", hold: netpoll_inline },
     Holder { server: "netpoll-tokio", title: "netpoll, tokio LocalSet", hold: netpoll_on_tokio },
 ];
 
@@ -211,12 +211,12 @@ fn async_net(listener: &TcpListener, connections: usize) -> io::Result<()> {
     pool.run_until(hold(connections, accept, wait_async_net, spawn))
 }
 
-fn netpoll_on_smol(listener: &TcpListener, connections: usize) -> io::Result<()> {
+fn netpoll_inline(listener: &TcpListener, connections: usize) -> io::Result<()> {
     let listener = netpoll_futures::TcpListener::try_from(listener.try_clone()?)?;
     let accept = async || listener.accept().await.map(|(stream, _)| stream);
     let tasks = LocalExecutor::new();
     let spawn = |task| tasks.spawn(task).detach();
-    smol::block_on(tasks.run(hold(connections, accept, wait_netpoll, spawn)))
+    netpoll::block_on(tasks.run(hold(connections, accept, wait_netpoll, spawn)))
 }
 
 fn smol(listener: &TcpListener, connections: usize) -> io::Result<()> {

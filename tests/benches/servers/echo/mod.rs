@@ -24,7 +24,7 @@ pub(crate) const SERVERS: [Server; 10] = [
     Server { name: "async-io-pool", title: "async-io, ThreadPool(1)", serve: async_io::pool },
     Server { name: "netpoll-local", title: "netpoll, LocalPool", serve: netpoll::local },
     Server { name: "netpoll-pool", title: "netpoll, ThreadPool(1)", serve: netpoll::pool },
-    Server { name: "netpoll-inline", title: executors::INLINE, serve: netpoll::inline },
+    Server { name: "netpoll-inline", title: "netpoll, inline", serve: netpoll::inline },
     Server { name: go::NAME, title: "Go, GOMAXPROCS=1", serve: |_, _| unreachable!("see go.rs") },
 ];
 
