@@ -26,6 +26,8 @@ mod error;
 mod gate;
 #[path = "../../reactor/src/lease/mod.rs"]
 mod lease;
+#[path = "../../adapters/futures/src/order.rs"]
+mod order;
 #[path = "../../reactor/src/parker.rs"]
 mod parker;
 #[path = "../../reactor/src/ready.rs"]
@@ -44,6 +46,9 @@ mod time {
     pub(crate) mod deadline;
 }
 
+// Where `order` finds it in its own crate.
+pub(crate) use error::Closed;
+
 /// The models, by what they are about.
 #[path = "."]
 mod models {
@@ -52,6 +57,7 @@ mod models {
     mod gate;
     mod kit;
     mod lease;
+    mod order;
     mod reuse;
     mod sleep;
     mod slot;

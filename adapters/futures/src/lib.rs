@@ -80,6 +80,7 @@ mod order;
 mod partial;
 mod socket_file;
 mod stream;
+mod sync;
 mod tcp;
 mod timer;
 mod udp;

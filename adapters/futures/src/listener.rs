@@ -181,7 +181,7 @@ impl<L: ListenerSocket> Listener<L> {
     }
 
     pub(crate) fn with_file(registration: Registration<L>, file: SocketFile) -> Self {
-        Self { shared: Arc::new(Shared { file, registration, accepts: Order::default() }) }
+        Self { shared: Arc::new(Shared { file, registration, accepts: Order::new() }) }
     }
 
     fn accepted(&self, accepted: io::Result<(OwnedFd, L::Address)>) -> io::Result<Accepted<L>> {

@@ -5,22 +5,39 @@
 //! the one before it, and passes it on when it is dropped. A `poll_*` call cannot keep a place in the
 //! queue between polls: it is woken when the turn passes on, and asks again.
 //!
-//! Everything that decides is under the lock. `taken` is changed there and nowhere else, and may be
-//! read without it by who is content with a hint: an operation that comes while another does has no
-//! claim to be first.
+//! # The handshake
+//!
+//! One word says whether the turn is taken, and whether anybody queues for it. Mostly nobody queues,
+//! and then taking it and passing it on are one exchange each.
+//!
+//! - **Who has to queue** does so under the lock: it sets `QUEUED`, or takes the turn if it is free at
+//!   that moment, in one step.
+//! - **Who passes the turn on** gives it back in one step if `QUEUED` is not set. If it is, it looks for
+//!   the next under the lock, and hands the turn over, or gives it back with the flag.
+//!
+//! Both steps are exchanges of one word: if the first comes before, the second fails and takes the
+//! lock, under which it finds the place; if after, the first takes the turn. (Models:
+//! `tests/loom/order.rs`.)
+//!
+//! The word may be read alone by who is content with a hint: an operation that comes while another
+//! does has no claim to be first.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use netpoll::Closed;
+use crate::Closed;
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, lock};
 
-#[derive(Debug, Default)]
+const FREE: u32 = 0;
+const TAKEN: u32 = 1;
+/// Taken, and somebody may be in the queue.
+const QUEUED: u32 = 2;
+
+#[derive(Debug)]
 pub(crate) struct Order {
-    taken: AtomicBool,
+    word: AtomicU32,
     waiting: Mutex<Waiting>,
 }
 
@@ -52,15 +69,18 @@ struct Waiter {
 pub(crate) struct Turn<'a>(&'a Order);
 
 impl Order {
+    pub(crate) fn new() -> Self {
+        Self { word: AtomicU32::new(FREE), waiting: Mutex::new(Waiting::default()) }
+    }
+
     /// Whether nobody has the turn, so that nobody waits for it: a hint.
     pub(crate) fn is_free(&self) -> bool {
-        !self.taken.load(Ordering::Relaxed)
+        self.word.load(Ordering::Relaxed) == FREE
     }
 
     /// The turn, if nobody has it.
     pub(crate) fn try_take(&self) -> Option<Turn<'_>> {
-        let _waiting = self.lock();
-        self.take_locked()
+        self.exchange(FREE, TAKEN).then(|| Turn(self))
     }
 
     /// The turn, when it comes. Dropped, it gives up its place.
@@ -81,7 +101,7 @@ impl Order {
         }
         let waker = cx.waker().clone();
         let mut waiting = self.lock();
-        if let Some(turn) = self.take_locked() {
+        if let Some(turn) = self.take_or_queue() {
             drop(waiting);
             return Poll::Ready(Ok(turn));
         }
@@ -104,15 +124,24 @@ impl Order {
         waiters.into_iter().flatten().for_each(|waiter| waiter.waker.wake());
     }
 
-    /// Under the lock. Not a turn made ahead of the question: dropping it would pass on what is
-    /// another's.
-    fn take_locked(&self) -> Option<Turn<'_>> {
-        let taken = self.taken.swap(true, Ordering::Relaxed);
-        if taken { None } else { Some(Turn(self)) }
+    /// Under the lock: the turn, if it is free; else it is known that somebody queues.
+    fn take_or_queue(&self) -> Option<Turn<'_>> {
+        // Nobody but the holder of the lock sets or clears `QUEUED`, so this ends.
+        loop {
+            if let Some(turn) = self.try_take() {
+                return Some(turn);
+            }
+            if self.exchange(TAKEN, QUEUED) || self.word.load(Ordering::Relaxed) == QUEUED {
+                return None;
+            }
+        }
     }
 
     /// Passes the turn on: to the first future that waits, waking every poller before it.
     fn pass_on(&self) {
+        if self.exchange(TAKEN, FREE) {
+            return;
+        }
         let mut woken = Vec::new();
         let mut waiting = self.lock();
         let mut handed = false;
@@ -125,13 +154,20 @@ impl Order {
                 }
             }
         }
-        self.taken.store(handed, Ordering::Relaxed);
+        if !handed {
+            self.word.store(FREE, Ordering::Release);
+        }
         drop(waiting);
         woken.into_iter().for_each(Waker::wake);
     }
 
+    /// Acquire and release: what was done in one turn was done before the next.
+    fn exchange(&self, from: u32, to: u32) -> bool {
+        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 
@@ -159,7 +195,7 @@ impl<'a> Place<'a> {
             return Poll::Ready(Ok(Turn(self.order)));
         }
         if self.number.is_none()
-            && let Some(turn) = self.order.take_locked()
+            && let Some(turn) = self.order.take_or_queue()
         {
             drop(waiting);
             return Poll::Ready(Ok(turn));

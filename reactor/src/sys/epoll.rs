@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::{check, owned};
+use super::{check, owned, uncancelled};
 use crate::ready::{Direction, Interest, Ready};
 use crate::sync::{AtomicBool, Ordering};
 
@@ -110,7 +110,7 @@ impl Epoll {
         let capacity = events.buffer.capacity() as libc::c_int;
         let buffer = events.buffer.as_mut_ptr();
         // SAFETY: `buffer` has room for `capacity` events.
-        check(unsafe { libc::epoll_wait(self.fd.as_raw_fd(), buffer, capacity, timeout) })
+        check(unsafe { uncancelled::epoll_wait(self.fd.as_raw_fd(), buffer, capacity, timeout) })
     }
 
     /// `epoll_pwait2(2)`, by number: glibc has had a wrapper only since 2.35.

@@ -18,6 +18,7 @@ mod eventfd;
 mod options;
 mod process;
 pub mod socket;
+mod uncancelled;
 mod unix;
 
 pub(crate) use epoll::{Epoll, Events};

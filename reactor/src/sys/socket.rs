@@ -27,7 +27,7 @@ pub use super::datagram::{
     Origin, datagram, peek_from, recv_from, recv_from_spare, recv_from_uninit, recv_measured,
     recv_spare,
 };
-use super::{check, check_len, owned, retry};
+use super::{check, check_len, owned, retry, uncancelled};
 
 pub use super::control::{recv_with_fds, send_with_fds};
 pub use super::options::*;
@@ -150,7 +150,7 @@ pub fn recv_uninit<'a>(
 ) -> io::Result<&'a mut [u8]> {
     let pointer = buffer.as_mut_ptr();
     // SAFETY: the kernel writes at most `buffer.len()` bytes to `pointer`.
-    let recv = || unsafe { libc::recv(fd.as_raw_fd(), pointer.cast(), buffer.len(), 0) };
+    let recv = || unsafe { uncancelled::recv(fd.as_raw_fd(), pointer.cast(), buffer.len(), 0) };
     let len = retry(|| check_len(recv()))?;
     let filled = &mut buffer[..len];
     // SAFETY: the kernel wrote these `len` bytes; a byte has the layout of its `MaybeUninit`.
@@ -170,14 +170,15 @@ pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 fn recv_flags(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
     let (pointer, len) = (buffer.as_mut_ptr().cast(), buffer.len());
     // SAFETY: the kernel writes at most `len` bytes to `pointer`.
-    retry(|| check_len(unsafe { libc::recv(fd.as_raw_fd(), pointer, len, flags) }))
+    retry(|| check_len(unsafe { uncancelled::recv(fd.as_raw_fd(), pointer, len, flags) }))
 }
 
 /// `send(2)`
 pub fn send(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
     let (pointer, len) = (buffer.as_ptr().cast(), buffer.len());
+    let (fd, flags) = (fd.as_raw_fd(), libc::MSG_NOSIGNAL);
     // SAFETY: the kernel reads `len` bytes from `pointer`.
-    retry(|| check_len(unsafe { libc::send(fd.as_raw_fd(), pointer, len, libc::MSG_NOSIGNAL) }))
+    retry(|| check_len(unsafe { uncancelled::send(fd, pointer, len, flags) }))
 }
 
 /// Which of several buffers one vectored call takes, and how much that is: at most 1,024, from the

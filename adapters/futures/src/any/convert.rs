@@ -14,7 +14,7 @@ use crate::order::Order;
 /// owner's choice. It must be non-blocking.
 impl<T: AsFd> From<Registration<T>> for Async<T> {
     fn from(registration: Registration<T>) -> Self {
-        Self { registration, reads: Order::default(), writes: Order::default() }
+        Self { registration, reads: Order::new(), writes: Order::new() }
     }
 }
 

@@ -350,7 +350,7 @@ fn measured<S: DatagramSocket>(socket: &S, buffer: &mut [u8]) -> io::Result<Mess
 /// registered with [`Interest::WriteOnDemand`].
 impl<S: DatagramSocket> From<Registration<S>> for Datagram<S> {
     fn from(registration: Registration<S>) -> Self {
-        Self { shared: Arc::new(Shared { registration, receives: Order::default() }) }
+        Self { shared: Arc::new(Shared { registration, receives: Order::new() }) }
     }
 }
 

@@ -315,11 +315,7 @@ impl<S: StreamSocket> Stream<S> {
 
     pub(crate) fn from_registration(registration: Registration<S>) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                registration,
-                reads: Order::default(),
-                writes: Order::default(),
-            }),
+            shared: Arc::new(Shared { registration, reads: Order::new(), writes: Order::new() }),
         }
     }
 

@@ -1,0 +1,10 @@
+//! The atomics and locks that take part in a handshake. The models of `tests/loom` mount the modules
+//! that use them over loom's.
+
+pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
+pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks, and goes on after a panic elsewhere: no code of a stranger runs under these locks.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
