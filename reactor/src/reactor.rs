@@ -96,6 +96,7 @@ impl Shared {
             self.dispatch(&turner.events, &mut turned);
         }
         self.look_at_due(&mut turner.wheel, &mut turned);
+        // Under the lock: nobody else counts.
         self.counters.add(&turned);
         waited.map(|()| turned)
     }
