@@ -62,7 +62,11 @@
 //! - Between the ready descriptor and the woken task there is no lock and no allocation, and on the
 //!   path of an operation that need not wait there is one load, the gate, and the system call.
 //!   (Only where two wait in one direction there is a list, with a lock of its own.)
-//! - A reactor without events and without deadlines that are due makes no turn.
+//! - A reactor without events and without deadlines that are due makes no turn, and its thread does
+//!   not tick.
+//! - A task that keeps its thread, while that thread is the one that turns, keeps nobody else from
+//!   their events for more than 12 ms (see [`block_on`]); a reactor without a thread has nobody who
+//!   could take over.
 //! - No waker runs under a lock that any of these functions takes. One that panics is caught.
 //!
 //! Not guaranteed:
@@ -114,6 +118,9 @@
 //!   never fire.
 //! - The wheel ticks at 65.5 microseconds and not at a millisecond: a deadline of 100 microseconds
 //!   would otherwise be ten times late.
+//! - The lease is not a handle that one holds while running tasks, but the turn itself: who goes off
+//!   to run tasks leaves it, wakes nobody, and finds it again or not. The thread that watches does so
+//!   every 4 ms and not every 10: it takes two looks to know that nobody has come.
 //! - A fork is found out by a fork handler and not by the process id, which is a system call.
 //!
 //! # Invariants

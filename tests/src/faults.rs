@@ -24,9 +24,12 @@ const STREAM: &str = "adapters/futures/src/stream/mod.rs";
 const LISTENER: &str = "adapters/futures/src/listener.rs";
 const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
 const ORDER: &str = "adapters/futures/src/order.rs";
+const LEASE: &str = "reactor/src/lease/mod.rs";
+const PARKER: &str = "reactor/src/parker.rs";
+const SLEEP: &str = "reactor/src/sleep.rs";
 
-/// All of them: the slot's, the deadlines', those of closing, of the order, of accepting and of
-/// connecting.
+/// All of them: the slot's, the deadlines', those of closing, of the order, of accepting, of
+/// connecting, and of who turns.
 pub const FAULTS: &[Fault] = &[
     Fault {
         what: "slot: an event reaches the next tenant",
@@ -263,5 +266,59 @@ pub const FAULTS: &[Fault] = &[
         file: CONNECT,
         right: "if is_connected(registration.get_ref())? {",
         wrong: "if is_connected(registration.get_ref()).is_ok() || true {",
+    },
+    Fault {
+        what: "order: who queues does not say so",
+        file: ORDER,
+        right: "if self.exchange(TAKEN, QUEUED) ||",
+        wrong: "if self.is_free() ||",
+    },
+    Fault {
+        what: "lease: who leaves lets the thread sleep",
+        file: LEASE,
+        right: "        if left.is_asleep() {\n            self.wake_thread();",
+        wrong: "        if left.is_asleep() {",
+    },
+    Fault {
+        what: "lease: who leaves a reactor without a thread calls nobody",
+        file: LEASE,
+        right: "        } else if self.thread.is_none() {",
+        wrong: "        } else if false {",
+    },
+    Fault {
+        what: "lease: who joins the sleepers does not try again",
+        file: LEASE,
+        right: "let taken = self.come(wants);",
+        wrong: "let taken = wants && false;",
+    },
+    Fault {
+        what: "lease: the thread never takes over",
+        file: LEASE,
+        right: "Holder::Nobody if stands => self.take_over(),",
+        wrong: "Holder::Nobody if stands => Duty::Tick,",
+    },
+    Fault {
+        what: "lease: the thread never hands over",
+        file: LEASE,
+        right: "let wanted = self.state().is_wanted();",
+        wrong: "let wanted = false;",
+    },
+    Fault {
+        what: "parker: a driver that is woken sleeps in the reactor",
+        file: PARKER,
+        right: "self.word.load(Ordering::Acquire) == NOTIFIED",
+        wrong: "false",
+    },
+    Fault {
+        what: "parker: who wakes signals without the lock",
+        file: PARKER,
+        right: "        drop(lock(&self.lock));\n",
+        wrong: "",
+    },
+    Fault {
+        what: "sleep: who wakes a driver only reads",
+        file: SLEEP,
+        right: "self.until.fetch_or(0, Ordering::AcqRel) > NOTIFIED",
+        wrong: "self.until.load(Ordering::Acquire) > NOTIFIED",
     },
 ];

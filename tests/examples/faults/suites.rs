@@ -15,6 +15,7 @@ pub(crate) struct Suite {
 pub(crate) const SUITES: &[Suite] = &[
     suite("conformance", &["-p", "netpoll-tests", "--test", "conformance", "--", "tcp_v4"]),
     suite("tcp", &["-p", "netpoll-tests", "--test", "tcp"]),
+    suite("driver", &["-p", "netpoll-tests", "--test", "driver"]),
     suite("regressions", &["-p", "netpoll-tests", "--test", "regressions"]),
     suite("unit", &["-p", "netpoll", "-p", "netpoll-futures", "--lib"]),
     Suite {
