@@ -30,19 +30,20 @@ mod suite;
 use std::process::ExitCode;
 
 use args::Args;
-use single::{clients, deadline_cost, idle, memory, overshoot, ping_pong};
+use single::{clients, deadline_cost, idle, memory, overshoot, ping_pong, scale};
 
 const HELP: &str = include_str!("help.txt");
 
 type Subcommand = fn(&Args);
 
 /// What there is to run, beside the comparison.
-const SUBCOMMANDS: [(&str, Subcommand); 5] = [
+const SUBCOMMANDS: [(&str, Subcommand); 6] = [
     ("ping-pong", ping_pong::run),
     ("memory", memory::run),
     ("deadline-cost", deadline_cost::run),
     ("idle", idle::run),
     ("overshoot", overshoot::run),
+    ("scale", scale::run),
 ];
 
 /// The child processes that those start.

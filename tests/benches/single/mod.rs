@@ -6,3 +6,4 @@ pub(crate) mod idle;
 pub(crate) mod memory;
 pub(crate) mod overshoot;
 pub(crate) mod ping_pong;
+pub(crate) mod scale;
