@@ -40,8 +40,7 @@ pub use relay::Relay;
 /// let timer = Timer::at(reactor, Instant::now() + Duration::from_millis(5))?;
 /// let finish = done.clone();
 /// let task = async move { finish.set(timer.await.is_ok()) };
-/// // The pool keeps its waker to itself. A task that other threads wake as well (by a channel,
-/// // say) wakes the driver with it.
+/// // The pool keeps its waker to itself, so each of its tasks wakes the driver along with itself.
 /// pool.spawner().spawn_local(driver.relay(task)).unwrap();
 ///
 /// loop {
@@ -90,9 +89,12 @@ impl Driver {
     /// Waits until the [`waker`](Self::waker) is woken, and turns the reactor meanwhile, if no other
     /// thread does.
     ///
-    /// It also returns when it has woken any task of the reactor's, which may be one of this thread's,
-    /// or for no reason at all: call it in a loop, whenever there is nothing to run. After a shutdown
-    /// of the reactor, or in a forked child, it only waits.
+    /// It also returns after a turn that woke anybody, or for no reason at all: call it in a loop,
+    /// whenever there is nothing to run. After a shutdown of the reactor, or in a forked child, it only
+    /// waits.
+    ///
+    /// Every task of this thread must wake the driver, by its own waker or by [`relay`](Self::relay):
+    /// what wakes the task may be another thread, and the reactor's is one.
     pub fn park(&mut self) {
         self.wait(Turning::Stop);
     }
@@ -110,10 +112,8 @@ impl Driver {
         }
     }
 
-    /// A future that wakes this driver whenever it wakes its task.
-    ///
-    /// For tasks of executors that do not let the driver's waker be theirs, if they are woken by
-    /// something else than the reactor.
+    /// A future that wakes this driver whenever its task is woken: for the tasks of executors that do
+    /// not let the driver's waker be theirs.
     pub fn relay<F: Future>(&self, future: F) -> Relay<F> {
         Relay::new(future, self.waker())
     }
