@@ -9,8 +9,9 @@
 
 use libtest_mimic::{Arguments, Trial};
 use netpoll_tests::conformance::{
-    Behaviour, EXECUTORS, SmolTcp, SmolUnixPair, TcpV4, TcpV6, TokioTcp, TokioUnixPair,
-    UnixAbstract, UnixPair, UnixPath, of_listeners, of_streams, show,
+    Behaviour, EXECUTORS, HyperTcp, HyperUnixPair, SmolTcp, SmolUnixPair, TcpV4, TcpV6, TokioTcp,
+    TokioUnixPair, UnixAbstract, UnixPair, UnixPath, of_listeners, of_polled_streams, of_streams,
+    show,
 };
 
 /// The transports. A new one is a line here.
@@ -25,6 +26,8 @@ fn transports() -> Vec<(&'static str, Vec<Behaviour>)> {
         ("smol_unix_pair", of_streams::<SmolUnixPair>()),
         ("tokio_tcp", [of_streams::<TokioTcp>(), of_listeners::<TokioTcp>()].concat()),
         ("tokio_unix_pair", of_streams::<TokioUnixPair>()),
+        ("hyper_tcp", of_polled_streams::<HyperTcp>()),
+        ("hyper_unix_pair", of_polled_streams::<HyperUnixPair>()),
     ]
 }
 
