@@ -33,6 +33,7 @@ impl Gate {
     }
 
     /// An operation goes in; [`leave`](Self::leave) must follow. False if the gate is shut.
+    #[inline]
     #[must_use]
     pub(crate) fn enter(&self) -> bool {
         let mut seen = self.word.load(Ordering::Relaxed);
@@ -51,6 +52,7 @@ impl Gate {
     }
 
     /// An operation is out again.
+    #[inline]
     pub(crate) fn leave(&self) -> Last {
         let before = self.word.fetch_sub(1, Ordering::AcqRel);
         if before == SHUT | 1 { Last::Yes } else { Last::No }

@@ -71,7 +71,7 @@ impl<T: AsFd> InOrder<'_, T> {
 
     /// What comes of it if it need not wait.
     fn at_once<R>(&self, now: impl FnOnce(&Self) -> io::Result<R>) -> Option<io::Result<R>> {
-        if !self.order.is_free() {
+        if !self.order.is_free() || self.registration.must_wait(self.direction) {
             return None;
         }
         match now(self) {

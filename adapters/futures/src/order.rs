@@ -79,6 +79,7 @@ impl Order {
     }
 
     /// The turn, if nobody has it.
+    #[inline]
     pub(crate) fn try_take(&self) -> Option<Turn<'_>> {
         self.exchange(FREE, TAKEN).then(|| Turn(self))
     }
@@ -138,10 +139,14 @@ impl Order {
     }
 
     /// Passes the turn on: to the first future that waits, waking every poller before it.
+    #[inline]
     fn pass_on(&self) {
-        if self.exchange(TAKEN, FREE) {
-            return;
+        if !self.exchange(TAKEN, FREE) {
+            self.pass_on_to_next();
         }
+    }
+
+    fn pass_on_to_next(&self) {
         let mut woken = Vec::new();
         let mut waiting = self.lock();
         let mut handed = false;
@@ -162,6 +167,7 @@ impl Order {
     }
 
     /// Acquire and release: what was done in one turn was done before the next.
+    #[inline]
     fn exchange(&self, from: u32, to: u32) -> bool {
         self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }

@@ -73,10 +73,12 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// Leaves the gate; the last one out after it was shut ends the descriptor.
+    #[inline]
     fn leave(&self) -> io::Result<()> {
-        if self.gate.leave() == Last::No {
-            return Ok(());
-        }
+        if self.gate.leave() == Last::No { Ok(()) } else { self.end() }
+    }
+
+    fn end(&self) -> io::Result<()> {
         let ended = self.reactor.shared().end(self.as_fd());
         self.gate.done();
         ended
@@ -94,12 +96,14 @@ pub struct Closing {
 pub(super) struct Inside<'a, T: AsFd>(&'a Registration<T>);
 
 impl<'a, T: AsFd> Inside<'a, T> {
+    #[inline]
     pub(super) fn enter(registration: &'a Registration<T>) -> io::Result<Self> {
         if registration.gate.enter() { Ok(Self(registration)) } else { Err(Closed.into()) }
     }
 }
 
 impl<T: AsFd> Drop for Inside<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         // The closer is told that it is done, not how: there is nothing to be done about it here.
         let _ = self.0.leave();

@@ -78,6 +78,14 @@ impl<T: AsFd> Registration<T> {
         poll_fn(|cx| self.waited(direction, waiting.poll(cx))).await
     }
 
+    /// Whether an operation of this direction would have to wait: it is neither ready nor bound to
+    /// fail. A hint; another thread may change it meanwhile.
+    #[inline]
+    #[must_use]
+    pub fn must_wait(&self, direction: Direction) -> bool {
+        self.slot.status(direction) == Status::Pending
+    }
+
     /// Makes an operation if the direction is ready, now or not at all.
     ///
     /// `operation` must return `WouldBlock` if and only if the descriptor did: that is how the
@@ -185,6 +193,7 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// The outcome of a wait, which may have just begun.
+    #[inline]
     pub(super) fn waited(
         &self,
         direction: Direction,
@@ -204,16 +213,25 @@ impl<T: AsFd> Registration<T> {
         }
     }
 
+    #[inline]
     fn outcome(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
         match status {
+            Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
+            other => self.not_ready(direction, other),
+        }
+    }
+
+    fn not_ready(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
+        match status {
+            Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
             Status::Pending if self.interest.includes(direction) => Poll::Pending,
             Status::Pending => Poll::Ready(Err(never_ready(direction))),
-            Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
             Status::Expired => Poll::Ready(Err(DeadlineExceeded.into())),
             Status::Closed => Poll::Ready(Err(closed(&self.reactor))),
         }
     }
 
+    #[inline]
     fn poll_attempts<R>(
         &self,
         mut ready: impl FnMut() -> Poll<io::Result<Readiness>>,
@@ -229,6 +247,7 @@ impl<T: AsFd> Registration<T> {
         }
     }
 
+    #[inline]
     pub(super) fn attempt<R>(
         &self,
         Readiness { direction, state }: Readiness,
@@ -268,6 +287,7 @@ impl<'a> Waiting<'a> {
         Self { slot, direction, ticket: None }
     }
 
+    #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Status {
         let status = self.slot.status(self.direction);
         if status != Status::Pending {
@@ -279,6 +299,7 @@ impl<'a> Waiting<'a> {
 }
 
 impl Drop for Waiting<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.slot.leave(self.direction, ticket);

@@ -155,10 +155,14 @@ impl Slot {
     }
 
     /// The waiter with this ticket waits no more.
+    #[inline]
     pub(crate) fn leave(&self, direction: Direction, ticket: Ticket) {
-        if !self.state().has_waiter(direction) {
-            return;
+        if self.state().has_waiter(direction) {
+            self.unseat(direction, ticket);
         }
+    }
+
+    fn unseat(&self, direction: Direction, ticket: Ticket) {
         let mut seated = None;
         if self.enter(direction) {
             let mut inside = self.side(direction).cell.enter();
@@ -233,10 +237,7 @@ impl Slot {
     pub(crate) fn look(&self, now_ns: u64) -> Looked {
         let write = self.write.deadline.look(now_ns);
         let read = self.read.deadline.look(now_ns);
-        let again = [read, write].into_iter().filter_map(|look| match look {
-            Look::Again(at_ns) => Some(at_ns),
-            Look::Idle | Look::Expired => None,
-        });
+        let again = [read, write].into_iter().filter_map(Look::again_ns);
         let (read, write) = (read == Look::Expired, write == Look::Expired);
         Looked {
             again_ns: again.min(),
@@ -332,12 +333,17 @@ impl Slot {
     }
 
     fn wake_all(&self, direction: Direction) -> u64 {
-        let owed = self.update_with(|state| state.claim_waiters(direction));
-        self.settle(direction, owed)
+        self.settle(direction, self.update_with(|state| state.claim_waiters(direction)))
     }
 
-    /// Wakes whom a transition gave us to wake: the cell's first, as it came first.
+    /// Wakes whom a transition gave us to wake.
+    #[inline]
     fn settle(&self, direction: Direction, owed: Owed) -> u64 {
+        if owed == Owed::NOBODY { 0 } else { self.wake_owed(direction, owed) }
+    }
+
+    /// The cell's first, as it came first.
+    fn wake_owed(&self, direction: Direction, owed: Owed) -> u64 {
         let mut woken = 0;
         if owed.cell {
             let waiter = self.side(direction).cell.enter().take();

@@ -34,11 +34,13 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// The same for a call that counts bytes.
+#[inline]
 fn check_len(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
 /// Repeats a call that a signal interrupted.
+#[inline]
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

@@ -59,6 +59,12 @@ pub(crate) enum Look {
     Expired,
 }
 
+impl Look {
+    pub(crate) fn again_ns(self) -> Option<u64> {
+        if let Look::Again(at_ns) = self { Some(at_ns) } else { None }
+    }
+}
+
 impl Word {
     pub(crate) const NONE: Word = Word(0);
     pub(crate) const EXPIRED: Word = Word(u64::MAX);
