@@ -4,12 +4,14 @@
 //! told to run it would be polled whenever anything happens, and some libraries try a system call
 //! then.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
 
 use futures::executor::{LocalPool, LocalSpawner, ThreadPool};
 use futures::task::LocalSpawnExt;
+use netpoll::{Driver, Reactor};
 use smol::LocalExecutor;
 
 /// The executor of futures on this thread, with the reactor on another.
@@ -51,4 +53,38 @@ where
 {
     let tasks = Rc::new(LocalExecutor::new());
     netpoll::block_on(tasks.run(tasks.spawn(accept(tasks.clone()))))
+}
+
+/// The executor of futures, whose thread turns netpoll's reactor while it has nothing to run.
+pub(super) fn driven_pool<F>(accept: impl FnOnce(Driven) -> F) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let mut pool = LocalPool::new();
+    let driver = Rc::new(RefCell::new(Reactor::global()?.driver()));
+    let tasks = Driven { spawner: pool.spawner(), driver: driver.clone() };
+    let ended = Rc::new(RefCell::new(None));
+    let (accepting, end) = (accept(tasks.clone()), ended.clone());
+    tasks.spawn(async move { *end.borrow_mut() = Some(accepting.await) });
+    loop {
+        pool.run_until_stalled();
+        if let Some(ended) = ended.borrow_mut().take() {
+            return ended;
+        }
+        driver.borrow_mut().park();
+    }
+}
+
+/// Spawns tasks that wake the driver of their thread along with themselves.
+#[derive(Clone)]
+pub(super) struct Driven {
+    spawner: LocalSpawner,
+    driver: Rc<RefCell<Driver>>,
+}
+
+impl Driven {
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let task = self.driver.borrow().relay(task);
+        self.spawner.spawn_local(task).expect("the pool lives");
+    }
 }

@@ -15,7 +15,7 @@ const BUFFER: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first is what the others are compared with.
-pub(crate) const SERVERS: [Server; 10] = [
+pub(crate) const SERVERS: [Server; 11] = [
     Server { name: "bare", title: "bare epoll", serve: bare::serve },
     Server { name: "mio", title: "mio", serve: mio::serve },
     Server { name: "tokio", title: "tokio, current_thread", serve: tokio::serve },
@@ -24,6 +24,7 @@ pub(crate) const SERVERS: [Server; 10] = [
     Server { name: "async-io-pool", title: "async-io, ThreadPool(1)", serve: async_io::pool },
     Server { name: "netpoll-local", title: "netpoll, LocalPool", serve: netpoll::local },
     Server { name: "netpoll-pool", title: "netpoll, ThreadPool(1)", serve: netpoll::pool },
+    Server { name: "netpoll-driven", title: "netpoll, LocalPool inline", serve: netpoll::driven },
     Server { name: "netpoll-inline", title: "netpoll, inline", serve: netpoll::inline },
     Server { name: go::NAME, title: "Go, GOMAXPROCS=1", serve: |_, _| unreachable!("see go.rs") },
 ];

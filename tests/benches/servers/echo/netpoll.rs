@@ -1,4 +1,4 @@
-//! netpoll: with its thread under two executors of futures, and inline.
+//! netpoll: with its thread under two executors of futures, and inline under two.
 
 use std::future::Future;
 use std::io;
@@ -27,6 +27,15 @@ pub(super) fn local(listener: net::TcpListener, deadlines: Deadlines) -> io::Res
                 Deadlines::Each => tasks.spawn_local(end(echo_in_time(stream))),
             };
             spawned.expect("the pool lives");
+        })
+    })
+}
+
+pub(super) fn driven(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    executors::driven_pool(|tasks| {
+        accept(listener, move |stream| match deadlines {
+            Deadlines::None => tasks.spawn(end(echo(stream))),
+            Deadlines::Each => tasks.spawn(end(echo_in_time(stream))),
         })
     })
 }
