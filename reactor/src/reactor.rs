@@ -20,14 +20,14 @@ use crate::slot::Slot;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 use crate::sys::{self, Epoll, EventFd, Events};
 use crate::time::clock::Clock;
-use crate::time::wheel::Wheel;
+use crate::time::wheel::{Step, Wheel};
 use crate::token::Token;
 
 /// How many events one wait takes from the kernel; the others wait there for the next.
 const EVENTS_PER_TURN: usize = 256;
 
-/// How many slots one turn looks at for their deadlines before it polls for events again.
-const LOOKS_PER_TURN: usize = 1024;
+/// How many steps of the wheel one turn makes before it polls for events again.
+const STEPS_PER_TURN: usize = 1024;
 
 /// What all handles, all registrations and the thread share.
 #[derive(Debug)]
@@ -130,10 +130,15 @@ impl Shared {
             return;
         }
         let now_ns = self.clock.now_ns();
-        for _ in 0..LOOKS_PER_TURN {
-            let Some(index) = wheel.pop_due(now_ns) else { return };
-            let slot = self.arena.slot(index).expect("only slots that exist are filed");
-            look(index, slot, now_ns, wheel, turned);
+        for _ in 0..STEPS_PER_TURN {
+            match wheel.step(now_ns) {
+                Step::Due(index) => {
+                    let slot = self.arena.slot(index).expect("only slots that exist are filed");
+                    look(index, slot, now_ns, wheel, turned);
+                }
+                Step::Moved => {}
+                Step::Done => return,
+            }
         }
     }
 

@@ -179,6 +179,34 @@ fn thousands_in_one_tick() {
     });
 }
 
+/// The same where they are not due yet, but move down a level of the wheel together, as the deadlines of
+/// connections do that were all quiet for as long: that is work, and a turn has its share of it.
+#[test]
+fn thousands_move_down_together() {
+    watched(|| {
+        const TIMERS: u64 = 5000;
+        let reactor = by_hand_with_clock();
+        let (near, far) = settled(&reactor);
+        let reader = CountingWaker::new();
+        assert!(poll_ready(&near, Direction::Read, &reader).is_pending());
+        let at = reactor.now() + 3600 * 1000 * MS;
+        let _timers: Vec<_> =
+            (0..TIMERS).map(|_| Timer::at(&reactor, at).expect("a timer")).collect();
+        reactor.turn(LOOK).expect("a turn");
+        reactor.advance(3601 * 1000 * MS);
+        reactor.turn(LOOK).expect("a turn");
+        assert_eq!(reactor.metrics().expiries, 0, "a thousand have moved, and none twice");
+        send(&reactor, &far, b"x");
+        assert_eq!(reader.wakes(), 1, "an event in between");
+        let before = reactor.metrics().turns;
+        while reactor.metrics().expiries < TIMERS {
+            reactor.turn(None).expect("a turn");
+        }
+        // Each has moved down once at least, and has then been taken out.
+        assert!(reactor.metrics().turns - before >= 2 * TIMERS / 1024 - 2);
+    });
+}
+
 /// tokio#6504 is the price of a timer that is dropped before it fires, as timeouts are. What it
 /// leaves in the wheel fires for nobody.
 #[test]

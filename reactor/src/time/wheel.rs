@@ -11,6 +11,9 @@
 //! is due, and not until a bucket must be moved down: a thousand deadlines an hour away cost no
 //! wake-up in between.
 //!
+//! A step deals with one key, so that whoever turns decides how many are enough for now: a million
+//! deadlines of one bucket move down a level in a million steps, with events in between.
+//!
 //! Keys are slot indices. The wheel is a plain data structure that belongs to whoever turns the
 //! reactor; it knows neither slots nor a clock.
 
@@ -37,9 +40,23 @@ pub(crate) struct Wheel {
     /// Every tick up to this one has been dealt with.
     tick: u64,
     levels: [Level; LEVELS],
+    /// The bucket in whose first tick the wheel stands, while its keys are being moved down.
+    moving: Option<(usize, usize)>,
     /// By key; it grows to the highest key ever filed.
     nodes: Vec<Node>,
     filed: usize,
+}
+
+/// What a step of the wheel came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Step {
+    /// This key is due, and no longer filed.
+    Due(u32),
+    /// Something was done, and there may be more to do.
+    Moved,
+    /// Nothing is due.
+    Done,
 }
 
 #[derive(Debug)]
@@ -69,7 +86,13 @@ impl Wheel {
     pub(crate) fn new() -> Self {
         let empty = Bucket { first: END, earliest: NOT_FILED };
         let level = || Level { occupied: 0, buckets: [empty; BUCKETS] };
-        Self { tick: 0, levels: std::array::from_fn(|_| level()), nodes: Vec::new(), filed: 0 }
+        Self {
+            tick: 0,
+            levels: std::array::from_fn(|_| level()),
+            moving: None,
+            nodes: Vec::new(),
+            filed: 0,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -89,8 +112,11 @@ impl Wheel {
         self.link(key, tick);
     }
 
-    /// When the next key is due, in nanoseconds; early at worst.
+    /// When there is something to do next, in nanoseconds: a key that is due, at the latest.
     pub(crate) fn next_ns(&self) -> Option<u64> {
+        if self.moving.is_some() {
+            return Some(self.tick << TICK_SHIFT);
+        }
         let earliest = self.levels.iter().enumerate().filter_map(|(level, ring)| {
             let bucket = self.next_bucket(level)?;
             Some(ring.buckets[bucket].earliest)
@@ -98,35 +124,40 @@ impl Wheel {
         earliest.min().map(|tick| tick << TICK_SHIFT)
     }
 
-    /// Takes one key that is due at `now_ns`. Call until there is none.
-    pub(crate) fn pop_due(&mut self, now_ns: u64) -> Option<u32> {
-        let now = now_ns >> TICK_SHIFT;
-        loop {
-            let Some((level, bucket, start)) = self.first_bucket().filter(|found| found.2 <= now)
-            else {
-                self.tick = self.tick.max(now);
-                return None;
-            };
-            self.tick = self.tick.max(start);
-            if level == 0 {
-                let key = self.levels[level].buckets[bucket].first;
-                self.unlink(key);
-                return Some(key);
-            }
+    /// Deals with one key. Step until it is [`Step::Done`]; who stops before that is told by
+    /// [`next_ns`](Self::next_ns) that there is more to do.
+    pub(crate) fn step(&mut self, now_ns: u64) -> Step {
+        if let Some((level, bucket)) = self.moving {
             self.move_down(level, bucket);
+            return Step::Moved;
         }
+        let now = now_ns >> TICK_SHIFT;
+        let Some((level, bucket, start)) = self.first_bucket().filter(|found| found.2 <= now)
+        else {
+            self.tick = self.tick.max(now);
+            return Step::Done;
+        };
+        self.tick = self.tick.max(start);
+        if level > 0 {
+            self.moving = Some((level, bucket));
+            return Step::Moved;
+        }
+        let key = self.levels[level].buckets[bucket].first;
+        self.unlink(key);
+        Step::Due(key)
     }
 
     /// The wheel stands at the start of a bucket: its keys belong to lower levels now, all of them.
+    /// None is looked for and no time passes before the last has moved, as those that are left behind
+    /// would be found after later ones.
     fn move_down(&mut self, level: usize, bucket: usize) {
-        loop {
-            let key = self.levels[level].buckets[bucket].first;
-            if key == END {
-                return;
+        match self.levels[level].buckets[bucket].first {
+            END => self.moving = None,
+            key => {
+                let tick = self.nodes[key as usize].tick;
+                self.unlink(key);
+                self.link(key, tick);
             }
-            let tick = self.nodes[key as usize].tick;
-            self.unlink(key);
-            self.link(key, tick);
         }
     }
 

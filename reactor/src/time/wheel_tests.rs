@@ -15,6 +15,19 @@ impl Random {
     }
 }
 
+impl Wheel {
+    /// One key that is due, after as many steps as it takes.
+    fn pop_due(&mut self, now_ns: u64) -> Option<u32> {
+        loop {
+            match self.step(now_ns) {
+                Step::Due(key) => return Some(key),
+                Step::Moved => {}
+                Step::Done => return None,
+            }
+        }
+    }
+}
+
 /// A time some way ahead, short ones and long ones alike.
 fn some_time_after(now: u64, random: &mut Random) -> u64 {
     let magnitude = random.below(58);
@@ -99,4 +112,30 @@ fn beyond_the_horizon_means_to_be_looked_at_again() {
     wheel.file(1, u64::MAX >> 3);
     assert_eq!(wheel.pop_due(1 << 50), None);
     assert_eq!(wheel.pop_due((HORIZON + 1) << TICK_SHIFT), Some(1));
+}
+
+#[test]
+fn who_stops_midway_is_told_that_there_is_more_to_do() {
+    let mut wheel = Wheel::new();
+    let at = |ticks: u64| ticks << TICK_SHIFT;
+    let (bucket, keys) = (BUCKETS as u64 * 5, 1000);
+    for key in 0..keys {
+        wheel.file(key, at(bucket + u64::from(key) % 3));
+    }
+    let mut due = Vec::new();
+    // One step at a time, while time passes, and others come and go.
+    for now in bucket - 10..bucket + 3 * u64::from(keys) {
+        match wheel.step(at(now)) {
+            Step::Due(key) => due.push(key),
+            Step::Moved => assert!(wheel.next_ns().unwrap() <= at(now), "it would sleep"),
+            Step::Done => assert!(now < bucket || wheel.is_empty()),
+        }
+        if now == bucket + 100 {
+            wheel.file(keys, at(now - 50));
+            wheel.file(0, at(now - 60));
+        }
+    }
+    assert!(wheel.is_empty());
+    due.sort_unstable();
+    assert!(due.into_iter().eq(0..=keys), "each once");
 }
