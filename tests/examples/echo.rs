@@ -6,27 +6,29 @@
 //! sockets. Any other does as well: those of `netpoll_futures` need nothing of it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures::executor::{LocalPool, LocalSpawner};
 use futures::task::LocalSpawnExt;
-use netpoll_futures::{Backoff, TcpListener, TcpStream, is_deadline_exceeded};
+use netpoll_futures::{Backoff, Limit, TcpListener, TimeoutStream, Timeouts, is_deadline_exceeded};
 
 const USAGE: &str = "\
 Sends back what it receives.
 
-Usage: echo [--idle SECONDS] ADDRESS
+Usage: echo [--idle SECONDS] [--most NUMBER] ADDRESS
 
   ADDRESS           where to listen, as 127.0.0.1:7000, [::1]:7000 or localhost:7000
   --idle SECONDS    close a connection on which nothing has moved for so long (30)
+  --most NUMBER     how many connections there may be at once; others wait (10000)
   -h, --help        this
 ";
 
 struct Options {
     address: String,
     idle: Duration,
+    most: usize,
 }
 
 fn main() -> ExitCode {
@@ -54,13 +56,18 @@ fn main() -> ExitCode {
 }
 
 fn parse(arguments: Vec<String>) -> Result<Options, String> {
-    let (mut address, mut idle) = (None, Duration::from_secs(30));
+    let (mut address, mut idle, mut most) = (None, Duration::from_secs(30), 10_000);
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--idle" => {
                 let seconds = arguments.next().ok_or("--idle needs a number of seconds")?;
                 idle = parse_idle(&seconds)?;
+            }
+            "--most" => {
+                let number = arguments.next().ok_or("--most needs a number of connections")?;
+                let number = number.parse().ok().filter(|number| *number > 0);
+                most = number.ok_or("--most takes a number of connections above zero")?;
             }
             option if option.starts_with('-') => {
                 return Err(format!("there is no option {option}"));
@@ -69,7 +76,7 @@ fn parse(arguments: Vec<String>) -> Result<Options, String> {
             _ => address = Some(argument),
         }
     }
-    Ok(Options { address: address.ok_or("an address to listen on is missing")?, idle })
+    Ok(Options { address: address.ok_or("an address to listen on is missing")?, idle, most })
 }
 
 fn parse_idle(seconds: &str) -> Result<Duration, String> {
@@ -83,12 +90,15 @@ fn parse_idle(seconds: &str) -> Result<Duration, String> {
 async fn serve(options: &Options, tasks: &LocalSpawner) -> io::Result<()> {
     let listener = TcpListener::bind(&options.address).await?;
     println!("listening on {}", listener.local_addr()?);
-    let mut backoff = Backoff::new();
+    listener.set_limit(Some(&Limit::new(options.most)))?;
+    let (idle, mut backoff) = (options.idle, Backoff::new());
+    // A peer that does not read what it is sent is idle as well.
+    let timeouts = Timeouts { idle: Some(idle), write_stall: Some(idle) };
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 backoff.reset();
-                let connection = attend(stream, peer, options.idle);
+                let connection = attend(TimeoutStream::new(stream, timeouts), peer, idle);
                 tasks.spawn_local(connection).map_err(io::Error::other)?;
             }
             Err(error) => {
@@ -102,20 +112,18 @@ async fn serve(options: &Options, tasks: &LocalSpawner) -> io::Result<()> {
 }
 
 /// A connection, from its beginning to its end.
-async fn attend(stream: TcpStream, peer: SocketAddr, idle: Duration) {
+async fn attend(stream: TimeoutStream<TcpStream>, peer: SocketAddr, idle: Duration) {
     println!("{peer} opened");
-    let ended = echo(&stream, idle).await;
+    let ended = echo(&stream).await;
     // The descriptor is closed before anybody reads that it is.
     drop(stream);
     println!("{peer} closed: {}", ending(ended, idle));
 }
 
 /// Sends back what comes, until the peer has sent its last. Returns how many bytes that were.
-async fn echo(stream: &TcpStream, idle: Duration) -> io::Result<u64> {
+async fn echo(stream: &TimeoutStream<TcpStream>) -> io::Result<u64> {
     let (mut buffer, mut total) = ([0; 4096], 0);
     loop {
-        // For reading and writing: a peer that does not read what it is sent is idle as well.
-        stream.set_deadline(Some(Instant::now() + idle))?;
         let len = stream.read(&mut buffer).await?;
         if len == 0 {
             return Ok(total);

@@ -26,6 +26,8 @@ mod error;
 mod gate;
 #[path = "../../reactor/src/lease/mod.rs"]
 mod lease;
+#[path = "../../adapters/futures/src/limit.rs"]
+mod limit;
 #[path = "../../adapters/futures/src/order.rs"]
 mod order;
 #[path = "../../reactor/src/parker.rs"]
@@ -57,6 +59,7 @@ mod models {
     mod gate;
     mod kit;
     mod lease;
+    mod limit;
     mod order;
     mod reuse;
     mod sleep;

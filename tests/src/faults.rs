@@ -23,13 +23,15 @@ const OPERATION: &str = "reactor/src/registration/operation.rs";
 const STREAM: &str = "adapters/futures/src/stream/mod.rs";
 const LISTENER: &str = "adapters/futures/src/listener.rs";
 const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
+const LIMIT: &str = "adapters/futures/src/limit.rs";
+const WATCH: &str = "adapters/futures/src/timeout/watch.rs";
 const ORDER: &str = "adapters/futures/src/order.rs";
 const LEASE: &str = "reactor/src/lease/mod.rs";
 const PARKER: &str = "reactor/src/parker.rs";
 const SLEEP: &str = "reactor/src/sleep.rs";
 
 /// All of them: the slot's, the deadlines', those of closing, of the order, of accepting, of
-/// connecting, and of who turns.
+/// connecting, of who turns, and of the limits of a server.
 pub const FAULTS: &[Fault] = &[
     Fault {
         what: "slot: an event reaches the next tenant",
@@ -320,5 +322,41 @@ pub const FAULTS: &[Fault] = &[
         file: SLEEP,
         right: "self.until.fetch_or(0, Ordering::AcqRel) > NOTIFIED",
         wrong: "self.until.load(Ordering::Acquire) > NOTIFIED",
+    },
+    Fault {
+        what: "limit: who finds no place leaves no word",
+        file: LIMIT,
+        right: "state.refuse(who());",
+        wrong: "drop(who());",
+    },
+    Fault {
+        what: "limit: a place that was given back is given back again",
+        file: LIMIT,
+        right: "if self.held.swap(0, Ordering::Relaxed) == 0 {",
+        wrong: "if self.held.swap(0, Ordering::Relaxed) == 2 {",
+    },
+    Fault {
+        what: "limit: a stream that is closed keeps its place",
+        file: STREAM,
+        right: "self.place.iter().for_each(Place::give_back);",
+        wrong: "",
+    },
+    Fault {
+        what: "timeout: who asks again waits anew",
+        file: WATCH,
+        right: "if !state.reads {",
+        wrong: "if !state.reads || true {",
+    },
+    Fault {
+        what: "timeout: who takes a little is stalled",
+        file: WATCH,
+        right: "let got_on = not_taken(stream) < before;",
+        wrong: "let got_on = before == usize::MAX;",
+    },
+    Fault {
+        what: "timeout: what has come in time is not read",
+        file: WATCH,
+        right: "let has_come = state.reads && has_come(stream);",
+        wrong: "let has_come = state.reads && has_come(stream) && false;",
     },
 ];

@@ -13,6 +13,7 @@ mod convert;
 mod deadline;
 mod deadline_threads;
 mod io_traits;
+mod limit;
 mod listener;
 mod order;
 mod os;

@@ -15,4 +15,5 @@ mod listener;
 mod os;
 mod queue;
 mod support;
+mod timeout;
 mod unlink;

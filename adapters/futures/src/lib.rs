@@ -46,6 +46,10 @@
 //! | [`UdpSocket`], [`UnixDatagram`] | `recv`, `recv_from`, `recv_msg`, `peek`, `send`, `send_to`, `connect`, `try_*`, `poll_*`, `readable`, `writable` | | three | the same |
 //! | [`Async<T>`](Async): any descriptor | `read_with`, `write_with`, `try_io`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` where std has `Read`, `Write` for `T`, `&T` | three | `TryFrom` std and `OwnedFd`; `From<Registration<T>>`; `AsFd` |
 //! | [`Timer`] | | `Future`, `Stream` of `Instant` | | |
+//! | [`TimeoutStream`]: a stream for servers | `read`, `write`, `write_all`, vectored, `poll_*` | `AsyncRead`, `AsyncWrite` | its own | [`into_inner`](TimeoutStream::into_inner) |
+//!
+//! What else a server needs: [`Limit`], how many connections there may be, and [`Backoff`], the pauses of
+//! an accept loop that has run out of descriptors. [`TimeoutStream`] shows the three together.
 //!
 //! # Errors
 //!
@@ -74,6 +78,7 @@ mod any;
 mod backoff;
 mod datagram;
 mod in_order;
+mod limit;
 mod listener;
 mod off_thread;
 mod order;
@@ -82,6 +87,7 @@ mod socket_file;
 mod stream;
 mod sync;
 mod tcp;
+mod timeout;
 mod timer;
 mod udp;
 mod unix;
@@ -90,6 +96,7 @@ pub use address::{Addresses, ToSocketAddrs, resolve};
 pub use any::Async;
 pub use backoff::Backoff;
 pub use datagram::{Datagram, DatagramSocket, Message};
+pub use limit::Limit;
 pub use listener::{Incoming, Listener, ListenerSocket};
 pub use netpoll::socket::{Credentials, KeepAlive};
 pub use netpoll::{
@@ -99,6 +106,7 @@ pub use netpoll::{
 pub use partial::{PartialWrite, bytes_written};
 pub use stream::{Stream, StreamSocket};
 pub use tcp::{TcpListener, TcpStream};
+pub use timeout::{TimeoutStream, Timeouts};
 pub use timer::Timer;
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};

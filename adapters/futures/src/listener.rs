@@ -5,16 +5,18 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use netpoll::{Direction, OpError, Registration};
 
 use crate::in_order::InOrder;
+use crate::limit::{Limit, Place, Refused};
 use crate::order::Order;
 use crate::socket_file::SocketFile;
 use crate::stream::{Stream, StreamSocket};
+use crate::sync::{Mutex, lock};
 
 /// A socket that accepts connections: a [`TcpListener`](crate::TcpListener) or a
 /// [`UnixListener`](crate::UnixListener).
@@ -43,6 +45,14 @@ pub(crate) struct Shared<L: ListenerSocket> {
     pub(crate) file: SocketFile,
     pub(crate) registration: Registration<L>,
     accepts: Order,
+    limit: Mutex<Option<Limit>>,
+}
+
+impl<L: ListenerSocket> Refused for Shared<L> {
+    /// As an event would: whoever accepts looks for a place once more.
+    fn ask_again(&self) {
+        self.registration.assume_ready(Direction::Read);
+    }
 }
 
 /// What a [`Listener`] is made of: a listener of the standard library. It is implemented here, and
@@ -79,6 +89,9 @@ impl<L: ListenerSocket> Clone for Listener<L> {
 
 type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
 
+/// What the system gave us, and the place that it takes if there is a limit.
+type Taken<L> = (OwnedFd, <L as ListenerSocket>::Address, Option<Place>);
+
 impl<L: ListenerSocket> Listener<L> {
     /// Waits for a connection. Any number of tasks may wait at once.
     ///
@@ -95,19 +108,20 @@ impl<L: ListenerSocket> Listener<L> {
     ///
     /// Dropped, it has accepted nothing.
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
-        let accepted = self.accepting().io(L::accept_one).await;
+        let accepted = self.accepting().io(|socket| self.accept_one(socket)).await;
         self.accepted(accepted)
     }
 
     /// [`accept`](Self::accept) for those who poll.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
-        let accepted = self.accepting().poll_io(cx, L::accept_one);
+        let accepted = self.accepting().poll_io(cx, |socket| self.accept_one(socket));
         accepted.map(|accepted| self.accepted(accepted))
     }
 
-    /// Accepts a connection that is there, or fails with `WouldBlock`.
+    /// Accepts a connection that is there and for which there is a place, or fails with `WouldBlock`.
     pub fn try_accept(&self) -> io::Result<Accepted<L>> {
-        self.accepted(self.registration().try_io(Direction::Read, L::accept_one))
+        let accept = |socket: &L| self.accept_one(socket);
+        self.accepted(self.registration().try_io(Direction::Read, accept))
     }
 
     /// The connections, as a stream that ends only with an error after [`close`](Self::close).
@@ -141,6 +155,21 @@ impl<L: ListenerSocket> Listener<L> {
     /// [`Closed`](crate::Closed).
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.registration().set_write_deadline(deadline)
+    }
+
+    /// Sets or clears how many connections it accepts, of all clones; those that it has accepted keep
+    /// the places that they have. Deadlines and [`close`](Self::close) end an accept that waits for a
+    /// place as one that waits for a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn set_limit(&self, limit: Option<&Limit>) -> io::Result<()> {
+        self.registration().while_open(|_| Ok(()))?;
+        let before = std::mem::replace(&mut *lock(&self.shared.limit), limit.cloned());
+        drop(before);
+        self.shared.ask_again();
+        Ok(())
     }
 
     /// Stops listening: pending accepts fail with [`Closed`](crate::Closed), and when it resolves
@@ -181,12 +210,28 @@ impl<L: ListenerSocket> Listener<L> {
     }
 
     pub(crate) fn with_file(registration: Registration<L>, file: SocketFile) -> Self {
-        Self { shared: Arc::new(Shared { file, registration, accepts: Order::new() }) }
+        let (accepts, limit) = (Order::new(), Mutex::new(None));
+        Self { shared: Arc::new(Shared { file, registration, accepts, limit }) }
     }
 
-    fn accepted(&self, accepted: io::Result<(OwnedFd, L::Address)>) -> io::Result<Accepted<L>> {
-        let (socket, peer) = accepted.map_err(|error| self.explain(error))?;
-        Ok((Stream::accepted(self.registration().reactor(), socket)?, peer))
+    /// Takes a place before it accepts, and gives it back if it does not.
+    fn accept_one(&self, socket: &L) -> io::Result<Taken<L>> {
+        let limit = lock(&self.shared.limit).clone();
+        let place = limit.map(|limit| self.take_place(&limit)).transpose()?;
+        let (socket, peer) = socket.accept_one()?;
+        Ok((socket, peer, place))
+    }
+
+    /// Where there is no place there is no connection: that is true until one is given back, which
+    /// makes the socket ready once more.
+    fn take_place(&self, limit: &Limit) -> io::Result<Place> {
+        let who = || -> Weak<dyn Refused> { Arc::<Shared<L>>::downgrade(&self.shared) };
+        limit.take(who).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    fn accepted(&self, accepted: io::Result<Taken<L>>) -> io::Result<Accepted<L>> {
+        let (socket, peer, place) = accepted.map_err(|error| self.explain(error))?;
+        Ok((Stream::accepted(self.registration().reactor(), socket, place)?, peer))
     }
 
     /// The system's errors get the address; ours say what they are. Only the former may look at the

@@ -35,7 +35,7 @@
 //! | here | comes from |
 //! | --- | --- |
 //! | [`block_on`], [`spawn`] | here: their threads turn the reactor while they have nothing else to do |
-//! | [`net`], [`Async`], [`Timer`] | `netpoll-futures` |
+//! | [`net`], [`Async`], [`Timer`]; for servers [`Limit`], [`Backoff`], [`TimeoutStream`] | `netpoll-futures` |
 //! | [`Executor`], [`LocalExecutor`], [`Task`] | async-executor |
 //! | [`channel`], [`lock`], [`fs`], [`unblock`], [`Unblock`] | async-channel, async-lock, async-fs, blocking |
 //! | [`future`], [`io`], [`stream`], [`prelude`], [`pin!`], [`ready!`] | futures-lite |
@@ -68,5 +68,6 @@ pub use {
 };
 
 pub use netpoll_futures::{
-    Async, Closed, DeadlineExceeded, Timer, is_closed, is_deadline_exceeded,
+    Async, Backoff, Closed, DeadlineExceeded, Limit, TimeoutStream, Timeouts, Timer, is_closed,
+    is_deadline_exceeded,
 };

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use netpoll::socket;
-use netpoll::{Direction, Reactor, Registration};
+use netpoll::{Closing, Direction, Reactor, Registration};
 
 use crate::in_order::InOrder;
+use crate::limit::Place;
 use crate::off_thread;
 use crate::order::{Order, Turn};
 use crate::partial;
@@ -36,6 +37,20 @@ pub(crate) struct Shared<S: StreamSocket> {
     pub(crate) registration: Registration<S>,
     pub(crate) reads: Order,
     pub(crate) writes: Order,
+    /// Among the connections of a limit. After the registration: dropped, it goes last.
+    place: Option<Place>,
+}
+
+impl<S: StreamSocket> Shared<S> {
+    fn new(registration: Registration<S>, place: Option<Place>) -> Arc<Self> {
+        Arc::new(Self { registration, reads: Order::new(), writes: Order::new(), place })
+    }
+
+    async fn finish_close(&self, closing: Closing) -> io::Result<()> {
+        let closed = self.registration.finish_close(closing).await;
+        self.place.iter().for_each(Place::give_back);
+        closed
+    }
 }
 
 /// A clone is the same socket.
@@ -132,7 +147,7 @@ impl<S: StreamSocket> Stream<S> {
         }
     }
 
-    async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
+    pub(crate) async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return self.nothing_to_write();
         }
@@ -268,11 +283,11 @@ impl<S: StreamSocket> Stream<S> {
         self.shared.reads.end();
         self.shared.writes.end();
         if !lingers {
-            return self.registration().finish_close(closing).await;
+            return self.shared.finish_close(closing).await;
         }
         let shared = self.shared.clone();
         off_thread::run("netpoll-linger", move || {
-            off_thread::block_on(shared.registration.finish_close(closing))
+            off_thread::block_on(shared.finish_close(closing))
         })
         .await
     }
@@ -314,18 +329,20 @@ impl<S: StreamSocket> Stream<S> {
     }
 
     pub(crate) fn from_registration(registration: Registration<S>) -> Self {
-        Self {
-            shared: Arc::new(Shared { registration, reads: Order::new(), writes: Order::new() }),
-        }
+        Self { shared: Shared::new(registration, None) }
     }
 
     /// A connection that a listener accepted: there is room to write, and most likely something to
     /// read.
-    pub(crate) fn accepted(reactor: &Reactor, socket: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn accepted(
+        reactor: &Reactor,
+        socket: OwnedFd,
+        place: Option<Place>,
+    ) -> io::Result<Self> {
         let registration = Registration::with(reactor, S::from(socket), S::INTEREST)?;
         registration.assume_ready(Direction::Read);
         registration.assume_ready(Direction::Write);
-        Ok(Self::from_registration(registration))
+        Ok(Self { shared: Shared::new(registration, place) })
     }
 
     pub(crate) fn check_open(&self) -> io::Result<()> {

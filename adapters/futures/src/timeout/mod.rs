@@ -1,0 +1,258 @@
+//! A stream that waits for its peer no longer than it was told.
+
+mod io_traits;
+mod watch;
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::partial;
+use crate::stream::{Stream, StreamSocket};
+use watch::Watch;
+
+/// How long a [`TimeoutStream`] waits: `None` for ever. A limit that no clock can tell is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For something to move, by whoever reads: 75 seconds unless told otherwise. It begins when
+    /// reading has to wait, and anew whenever a byte was read or written; while writing waits for
+    /// room, it rests.
+    pub idle: Option<Duration>,
+    /// For the peer to take something of what is written to it, by whoever writes: 60 seconds unless
+    /// told otherwise. It begins when writing finds no room, and once it has passed, anew if the peer
+    /// has taken anything meanwhile: a slow peer is not stalled, and one that takes nothing any more
+    /// is found out before twice the time.
+    pub write_stall: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let (idle, write_stall) = (Duration::from_secs(75), Duration::from_secs(60));
+        Self { idle: Some(idle), write_stall: Some(write_stall) }
+    }
+}
+
+impl Timeouts {
+    /// No limits at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { idle: None, write_stall: None }
+    }
+}
+
+/// A stream whose peer must not keep it waiting: reading fails when the connection is idle, and
+/// writing when the peer takes nothing, both with [`DeadlineExceeded`](crate::DeadlineExceeded).
+///
+/// A server with all the limits that it needs: so many connections at once, a pause where there are
+/// no descriptors, and an end for whoever says nothing or takes nothing.
+///
+/// ```no_run
+/// use netpoll_futures::{Backoff, Limit, TcpListener, TimeoutStream, Timeouts};
+/// # async fn attend(_: TimeoutStream<std::net::TcpStream>) {}
+///
+/// # fn main() -> std::io::Result<()> {
+/// smol::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:7000").await?;
+///     listener.set_limit(Some(&Limit::new(10_000)))?;
+///     let mut backoff = Backoff::new();
+///     loop {
+///         match listener.accept().await {
+///             Ok((stream, _)) => {
+///                 backoff.reset();
+///                 smol::spawn(attend(TimeoutStream::new(stream, Timeouts::default()))).detach();
+///             }
+///             Err(error) => backoff.pause(error).await?,
+///         }
+///     }
+/// })
+/// # }
+/// ```
+///
+/// The timeouts are the deadlines of the socket. They are set when something has to wait and cleared
+/// when it has got on, for a few nanoseconds each; what need not wait sets none. So the stream's own
+/// deadlines are not the caller's to set while it is one of these: a limit for a whole request, say, is
+/// a timer beside it, or [`set_timeouts`](Self::set_timeouts) for each of its phases.
+///
+/// Once the connection was idle for too long, reading fails until something comes or is written; once
+/// its peer has stalled, writing fails until it takes something; and either until the timeouts are set
+/// anew. Clones are the same stream.
+#[derive(Debug)]
+pub struct TimeoutStream<S: StreamSocket> {
+    stream: Stream<S>,
+    watch: Arc<Watch>,
+}
+
+impl<S: StreamSocket> Clone for TimeoutStream<S> {
+    fn clone(&self) -> Self {
+        Self { stream: self.stream.clone(), watch: self.watch.clone() }
+    }
+}
+
+impl<S: StreamSocket> TimeoutStream<S> {
+    /// The stream, with these timeouts from the next wait on.
+    #[must_use]
+    pub fn new(stream: Stream<S>, timeouts: Timeouts) -> Self {
+        Self { stream, watch: Arc::new(Watch::new(timeouts)) }
+    }
+
+    /// The stream, for all that is neither reading nor writing: what is read or written there is not
+    /// noticed here.
+    #[must_use]
+    pub fn get_ref(&self) -> &Stream<S> {
+        &self.stream
+    }
+
+    /// The stream, with no deadlines.
+    #[must_use]
+    pub fn into_inner(self) -> Stream<S> {
+        self.set_timeouts(Timeouts::none());
+        self.stream
+    }
+
+    /// What is waited for at most.
+    #[must_use]
+    pub fn timeouts(&self) -> Timeouts {
+        self.watch.timeouts()
+    }
+
+    /// Sets the timeouts anew: what waits has its whole time again, and what has timed out may go on.
+    pub fn set_timeouts(&self, timeouts: Timeouts) {
+        self.watch.set_timeouts(&self.stream, timeouts);
+    }
+
+    /// [`Stream::read`], which fails when the connection is idle.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has read nothing. Begun again, it has what was left of its time.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.reading(self.stream.read(buffer)).await;
+            if !self.watch.reads_on(&self.stream, &read) {
+                return read;
+            }
+        }
+    }
+
+    /// As [`read`](Self::read), into several buffers.
+    pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        loop {
+            let read = self.reading(self.stream.read_vectored(buffers)).await;
+            if !self.watch.reads_on(&self.stream, &read) {
+                return read;
+            }
+        }
+    }
+
+    /// [`Stream::write`], which fails when the peer takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has written nothing. Begun again, it has what was left of its time.
+    pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        let _turn = self.stream.shared.writes.take().await?;
+        self.write_some(buffer).await
+    }
+
+    /// [`Stream::write_all`], which fails when the peer takes nothing, and not for its length.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, part of it may have been written.
+    pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
+        let _turn = self.stream.shared.writes.take().await?;
+        let mut written = 0;
+        loop {
+            let more = self.write_some(&buffer[written..]).await;
+            written += more.map_err(|error| partial::after(written, error))?;
+            if written == buffer.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// [`Stream::close`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn close(&self) -> io::Result<()> {
+        self.stream.close().await
+    }
+
+    /// [`read`](Self::read) for those who poll.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_reading(|| self.stream.poll_read(cx, buffer))
+    }
+
+    /// [`read_vectored`](Self::read_vectored) for those who poll.
+    pub fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_reading(|| self.stream.poll_read_vectored(cx, buffers))
+    }
+
+    /// [`write`](Self::write) for those who poll.
+    pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.watch.write(&self.stream, || self.stream.poll_write(cx, buffer))
+    }
+
+    /// [`poll_write`](Self::poll_write) from several buffers.
+    pub fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.watch.write(&self.stream, || self.stream.poll_write_vectored(cx, buffers))
+    }
+
+    fn poll_reading(
+        &self,
+        mut poll: impl FnMut() -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let read = ready!(self.watch.read(&self.stream, poll()));
+            if !self.watch.reads_on(&self.stream, &read) {
+                return Poll::Ready(read);
+            }
+        }
+    }
+
+    async fn reading(&self, read: impl Future<Output = io::Result<usize>>) -> io::Result<usize> {
+        let mut read = pin!(read);
+        poll_fn(|cx| self.watch.read(&self.stream, read.as_mut().poll(cx))).await
+    }
+
+    /// In its turn. A future of the stream's that has failed is at its end: if its deadline was none,
+    /// the next goes on.
+    async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
+        let mut write = pin!(self.stream.write_some(buffer));
+        poll_fn(|cx| {
+            self.watch.write(&self.stream, || {
+                let written = write.as_mut().poll(cx);
+                if matches!(written, Poll::Ready(Err(_))) {
+                    write.set(self.stream.write_some(buffer));
+                }
+                written
+            })
+        })
+        .await
+    }
+}

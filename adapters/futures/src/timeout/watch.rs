@@ -1,0 +1,228 @@
+//! Who waits for the peer, and until when.
+//!
+//! A direction begins to wait when it is first seen to be pending, and waits until something moves: a
+//! future that is dropped and begun again has no more time for it. The deadline is set *after* the
+//! operation is pending, which is soon enough: a deadline wakes who waits, also if it has passed by then.
+//!
+//! Setting a deadline wakes nobody but tasks, and never waits, so it is done under the lock: of two
+//! events at once, the deadline of the later one stands.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use netpoll::{is_deadline_exceeded, socket};
+
+use super::Timeouts;
+use crate::stream::{Stream, StreamSocket};
+use crate::sync::{AtomicU32, Ordering, lock};
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    state: Mutex<State>,
+    /// Whether anything in the state may wait, so that there is something to end. A hint: who moves a
+    /// byte at the very moment at which another begins to wait may come before or after it.
+    waits: AtomicU32,
+}
+
+#[derive(Debug)]
+struct State {
+    timeouts: Timeouts,
+    reads: bool,
+    /// A write waits for room. What the peer had not taken when it began to.
+    blocked: Option<usize>,
+    write_until: Option<Instant>,
+}
+
+impl Watch {
+    pub(super) fn new(timeouts: Timeouts) -> Self {
+        let state = State { timeouts, reads: false, blocked: None, write_until: None };
+        Self { state: Mutex::new(state), waits: AtomicU32::new(0) }
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.lock().timeouts
+    }
+
+    /// What waits begins to wait now.
+    pub(super) fn set_timeouts<S: StreamSocket>(&self, stream: &Stream<S>, timeouts: Timeouts) {
+        let mut state = self.lock();
+        state.timeouts = timeouts;
+        state.renew_read(stream);
+        if state.blocked.is_some() {
+            state.renew_write(stream);
+        }
+    }
+
+    /// What became of a read.
+    pub(super) fn read<S: StreamSocket>(
+        &self,
+        stream: &Stream<S>,
+        read: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match read {
+            Poll::Pending => self.waits_to_read(stream),
+            Poll::Ready(Ok(_)) => self.has_read(stream),
+            Poll::Ready(Err(_)) => {}
+        }
+        read
+    }
+
+    /// Whether a read failed for a deadline that is not to count, and is to be tried again: something
+    /// has come meanwhile (nobody may have asked for it in time), or it is the writer who waits.
+    pub(super) fn reads_on<S: StreamSocket>(
+        &self,
+        stream: &Stream<S>,
+        read: &io::Result<usize>,
+    ) -> bool {
+        if !read.as_ref().is_err_and(is_deadline_exceeded) {
+            return false;
+        }
+        let mut state = self.lock();
+        let has_come = state.reads && has_come(stream);
+        if has_come {
+            state.reads = false;
+            self.tell(&state);
+        }
+        let goes_on = has_come || state.reads && state.blocked.is_some();
+        if goes_on {
+            state.renew_read(stream);
+        }
+        goes_on
+    }
+
+    /// What becomes of a write, which is tried again if it failed for a deadline that is not to count.
+    pub(super) fn write<S: StreamSocket>(
+        &self,
+        stream: &Stream<S>,
+        mut write: impl FnMut() -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let written = write();
+            match &written {
+                Poll::Pending => self.waits_to_write(stream),
+                Poll::Ready(Ok(1..)) => self.has_written(stream),
+                Poll::Ready(Err(error)) if self.writes_on(stream, error) => continue,
+                Poll::Ready(_) => {}
+            }
+            return written;
+        }
+    }
+
+    fn waits_to_read<S: StreamSocket>(&self, stream: &Stream<S>) {
+        let mut state = self.lock();
+        if !state.reads {
+            state.reads = true;
+            state.renew_read(stream);
+            self.tell(&state);
+        }
+    }
+
+    fn has_read<S: StreamSocket>(&self, stream: &Stream<S>) {
+        if !self.may_wait() {
+            return;
+        }
+        let mut state = self.lock();
+        if state.reads {
+            state.reads = false;
+            state.renew_read(stream);
+            self.tell(&state);
+        }
+    }
+
+    fn waits_to_write<S: StreamSocket>(&self, stream: &Stream<S>) {
+        let mut state = self.lock();
+        if state.blocked.is_none() {
+            state.renew_write(stream);
+            state.renew_read(stream);
+            self.tell(&state);
+        }
+    }
+
+    fn has_written<S: StreamSocket>(&self, stream: &Stream<S>) {
+        if !self.may_wait() {
+            return;
+        }
+        let mut state = self.lock();
+        if state.blocked.take().is_some() {
+            state.set_write(stream, None);
+        }
+        if state.reads {
+            state.renew_read(stream);
+        }
+        self.tell(&state);
+    }
+
+    /// Whether a write failed for a deadline that is not to count: it was moved meanwhile, or the peer
+    /// has taken something, which the socket does not tell until there is room for much more.
+    fn writes_on<S: StreamSocket>(&self, stream: &Stream<S>, error: &io::Error) -> bool {
+        if !is_deadline_exceeded(error) {
+            return false;
+        }
+        let mut state = self.lock();
+        match (state.write_until, state.blocked) {
+            (Some(until), Some(before)) if until <= stream.reactor().now() => {
+                let got_on = not_taken(stream) < before;
+                if got_on {
+                    state.renew_write(stream);
+                }
+                got_on
+            }
+            (Some(until), Some(_)) => {
+                state.set_write(stream, Some(until));
+                true
+            }
+            // It is none of ours.
+            _ => false,
+        }
+    }
+
+    fn may_wait(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) != 0
+    }
+
+    fn tell(&self, state: &State) {
+        let waits = u32::from(state.reads || state.blocked.is_some());
+        self.waits.store(waits, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// Errors are those of a closed socket, which needs no deadline.
+impl State {
+    /// While a write waits for room, it is that which must get on.
+    fn renew_read<S: StreamSocket>(&mut self, stream: &Stream<S>) {
+        let idle = self.timeouts.idle.filter(|_| self.reads && self.blocked.is_none());
+        let _ = stream.set_read_deadline(after(stream, idle));
+    }
+
+    /// The peer has so long to take something of what it has not taken yet.
+    fn renew_write<S: StreamSocket>(&mut self, stream: &Stream<S>) {
+        self.blocked = Some(not_taken(stream));
+        self.set_write(stream, after(stream, self.timeouts.write_stall));
+    }
+
+    fn set_write<S: StreamSocket>(&mut self, stream: &Stream<S>, until: Option<Instant>) {
+        self.write_until = until;
+        let _ = stream.set_write_deadline(until);
+    }
+}
+
+fn after<S: StreamSocket>(stream: &Stream<S>, limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| stream.reactor().now().checked_add(limit))
+}
+
+/// Something to read, the end included, whatever the deadline.
+fn has_come<S: StreamSocket>(stream: &Stream<S>) -> bool {
+    let peek = stream.registration().while_open(|socket| socket::peek(socket.as_fd(), &mut [0]));
+    !peek.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn not_taken<S: StreamSocket>(stream: &Stream<S>) -> usize {
+    let asked = |socket: &S| socket::not_taken(socket.as_fd());
+    stream.registration().while_open(asked).unwrap_or(0)
+}

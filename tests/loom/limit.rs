@@ -1,0 +1,117 @@
+//! A limit of connections: who finds no place, against who gives one back.
+
+use std::sync::{Arc, Weak};
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+use super::kit::{Task, explore, explore_up_to};
+use crate::limit::{Limit, Place, Refused};
+use crate::ready::{Direction, Ready};
+use crate::slot::{Slot, Status};
+
+const READ: Direction = Direction::Read;
+
+/// A listener, with connections waiting: what is left of accepting is the place.
+#[derive(Debug)]
+struct Listener {
+    slot: Slot,
+}
+
+impl Refused for Listener {
+    fn ask_again(&self) {
+        let _ = self.slot.deliver(self.slot.generation(), Ready::READABLE);
+    }
+}
+
+impl Listener {
+    fn new() -> Arc<Self> {
+        let listener = Arc::new(Self { slot: Slot::new() });
+        listener.ask_again();
+        listener
+    }
+
+    /// As `Registration::poll_io` does it: waits until it is ready, and takes a place; without one, it
+    /// is not ready any more, and waits again.
+    fn poll_accept(self: &Arc<Self>, limit: &Limit, task: &mut Task) -> Option<Place> {
+        while let Status::Ready(before) = task.wait(&self.slot, READ) {
+            let who = || -> Weak<dyn Refused> { Arc::<Self>::downgrade(self) };
+            match limit.take(who) {
+                Some(place) => return Some(place),
+                None => self.slot.drained(READ, before),
+            }
+        }
+        None
+    }
+}
+
+/// A place is given back while somebody looks for one: he has it, or is woken and finds it then.
+#[test]
+fn limit_and_one_who_waits() {
+    explore(|| {
+        let (limit, listener) = (Limit::new(1), Listener::new());
+        let place = limit.take(|| unreachable!("it is free")).expect("it is free");
+        let accepting = {
+            let (limit, listener) = (limit.clone(), listener.clone());
+            thread::spawn(move || {
+                let mut task = Task::polling();
+                let place = listener.poll_accept(&limit, &mut task);
+                (task, place)
+            })
+        };
+        drop(place);
+        let (mut task, place) = accepting.join().unwrap();
+        assert!(place.is_some() || task.was_woken());
+        let place = place.or_else(|| listener.poll_accept(&limit, &mut task));
+        assert!(place.is_some() && limit.taken() == 1);
+        drop(place);
+        assert_eq!(limit.taken(), 0);
+    });
+}
+
+/// Two listeners want the only place, and each gives it back at once: both have had it in the end, or
+/// are woken for it, and never both at a time.
+#[test]
+fn limit_of_two_listeners() {
+    explore_up_to(3, || {
+        let (limit, inside) = (Limit::new(1), Arc::new(AtomicUsize::new(0)));
+        let accept = |limit: &Limit, inside: &AtomicUsize| {
+            let (listener, mut task) = (Listener::new(), Task::polling());
+            let place = listener.poll_accept(limit, &mut task);
+            if let Some(place) = &place {
+                assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0, "one has it at a time");
+                inside.fetch_sub(1, Ordering::Relaxed);
+                place.give_back();
+            }
+            (listener, task, place.is_some())
+        };
+        let other = {
+            let (limit, inside) = (limit.clone(), inside.clone());
+            thread::spawn(move || accept(&limit, &inside))
+        };
+        let ends = [accept(&limit, &inside), other.join().unwrap()];
+        for (listener, mut task, had_it) in ends {
+            assert!(had_it || task.was_woken());
+            assert!(had_it || listener.poll_accept(&limit, &mut task).is_some());
+        }
+        assert_eq!(limit.taken(), 0);
+    });
+}
+
+/// A place is given back twice at once, as by `close` and by the last clone: it counts once.
+#[test]
+fn limit_given_back_twice() {
+    explore(|| {
+        let limit = Limit::new(2);
+        let take = || Arc::new(limit.take(|| unreachable!("it is free")).expect("it is free"));
+        let (_stays, place) = (take(), take());
+        let closing = {
+            let place = place.clone();
+            thread::spawn(move || place.give_back())
+        };
+        place.give_back();
+        closing.join().unwrap();
+        drop(place);
+        assert_eq!(limit.taken(), 1);
+    });
+}

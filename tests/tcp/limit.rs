@@ -1,0 +1,253 @@
+//! How many connections there may be at once.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use futures::executor::{ThreadPool, block_on};
+use futures::future::join_all;
+use futures::task::SpawnExt;
+use netpoll_futures::{Limit, TcpListener, TcpStream};
+use netpoll_tests::{CountingWaker, watched};
+
+use crate::support::*;
+
+async fn limited(limit: &Limit) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(LOOPBACK).await?;
+    listener.set_limit(Some(limit))?;
+    Ok(listener)
+}
+
+/// Connections that wait to be accepted.
+async fn connect(listener: &TcpListener, count: usize) -> io::Result<Vec<TcpStream>> {
+    let address = listener.local_addr()?;
+    join_all((0..count).map(|_| TcpStream::connect(address))).await.into_iter().collect()
+}
+
+async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    listener.accept().await.map(|(stream, _)| stream)
+}
+
+#[test]
+fn a_place_is_kept_until_the_stream_is_dropped_or_closed() {
+    run(|| async {
+        let limit = Limit::new(2);
+        let listener = limited(&limit).await?;
+        let _peers = connect(&listener, 4).await?;
+        let (first, second) = (accept(&listener).await?, accept(&listener).await?);
+        assert_eq!((limit.taken(), limit.most()), (2, 2));
+        let wakes = CountingWaker::new();
+        let mut third = Box::pin(accept(&listener));
+        assert!(wakes.poll(third.as_mut()).is_pending(), "though there is a connection");
+        assert_kind(listener.try_accept(), io::ErrorKind::WouldBlock);
+
+        let clone = first.clone();
+        drop(first);
+        assert!(wakes.poll(third.as_mut()).is_pending(), "it has a clone");
+        assert_eq!(wakes.wakes(), 0);
+        drop(clone);
+        assert_eq!(wakes.wakes(), 1);
+        let third = third.await?;
+        assert_eq!(limit.taken(), 2);
+
+        second.close().await?;
+        assert_eq!(limit.taken(), 1, "closed, though it is not dropped");
+        let fourth = accept(&listener).await?;
+        drop(second);
+        assert_eq!(limit.taken(), 2, "it has given it back before");
+        drop((third, fourth));
+        assert_eq!(limit.taken(), 0);
+        Ok(())
+    });
+}
+
+/// What is left of an accept that finds nobody, fails, or is dropped.
+#[test]
+fn an_accept_that_accepts_nobody_keeps_no_place() {
+    run(|| async {
+        let limit = Limit::new(1);
+        let listener = limited(&limit).await?;
+        assert_kind(listener.try_accept(), io::ErrorKind::WouldBlock);
+        assert!(poll_once(pin!(listener.accept())).is_pending());
+        assert_eq!(limit.taken(), 0);
+        let _peer = connect(&listener, 1).await?;
+        assert!(accept(&listener).await.is_ok());
+        Ok(())
+    });
+}
+
+#[test]
+fn deadlines_and_close_end_the_wait_for_a_place() {
+    run(|| async {
+        let limit = Limit::new(1);
+        let listener = limited(&limit).await?;
+        let _peers = connect(&listener, 2).await?;
+        let _first = accept(&listener).await?;
+        let wakes = CountingWaker::new();
+        let mut second = Box::pin(listener.accept());
+        assert!(wakes.poll(second.as_mut()).is_pending());
+        listener.set_deadline(past())?;
+        assert_eq!(wakes.wakes(), 1);
+        assert_late(second.await.map(drop));
+
+        listener.set_deadline(soon(20))?;
+        assert_late(listener.accept().await.map(drop));
+
+        listener.set_deadline(None)?;
+        let mut third = Box::pin(listener.accept());
+        assert!(wakes.poll(third.as_mut()).is_pending());
+        listener.close().await?;
+        assert_closed(third.await.map(drop));
+        assert_closed(listener.set_limit(None));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_limit_is_shared_by_listeners() {
+    run(|| async {
+        let limit = Limit::new(1);
+        let listeners = [limited(&limit).await?, limited(&limit).await?];
+        let _peers = [connect(&listeners[0], 2).await?, connect(&listeners[1], 1).await?];
+        let here = accept(&listeners[0]).await?;
+        let mut there = Box::pin(accept(&listeners[1]));
+        assert!(poll_once(there.as_mut()).is_pending());
+        drop(here);
+        let there = there.await?;
+        let mut here = Box::pin(accept(&listeners[0]));
+        assert!(poll_once(here.as_mut()).is_pending());
+        drop(there);
+        here.await.map(drop)
+    });
+}
+
+/// One listener waits for a place, and nobody accepts there any more; the other is served.
+#[test]
+fn a_place_does_not_go_to_who_has_left() {
+    run(|| async {
+        let limit = Limit::new(1);
+        let (gone, idle) = (limited(&limit).await?, limited(&limit).await?);
+        let listener = limited(&limit).await?;
+        let _peers =
+            [connect(&gone, 1).await?, connect(&idle, 1).await?, connect(&listener, 2).await?];
+        let first = accept(&listener).await?;
+        for listener in [&gone, &idle] {
+            assert!(poll_once(pin!(listener.accept())).is_pending());
+        }
+        let wakes = CountingWaker::new();
+        let mut second = Box::pin(accept(&listener));
+        assert!(wakes.poll(second.as_mut()).is_pending());
+        drop(gone);
+        drop(first);
+        assert_eq!(wakes.wakes(), 1);
+        second.await.map(drop)
+    });
+}
+
+/// Set while somebody waits, it holds for who waits; taken away, nobody waits for it any more.
+#[test]
+fn a_limit_may_be_changed_at_any_time() {
+    run(|| async {
+        let (one, two) = (Limit::new(1), Limit::new(1));
+        let listener = limited(&one).await?;
+        let _peers = connect(&listener, 4).await?;
+        let _first = accept(&listener).await?;
+        let wakes = CountingWaker::new();
+        let mut second = Box::pin(accept(&listener));
+        assert!(wakes.poll(second.as_mut()).is_pending());
+        listener.set_limit(Some(&two))?;
+        assert_eq!(wakes.wakes(), 1);
+        let _second = second.await?;
+        assert_eq!((one.taken(), two.taken()), (1, 1));
+        let mut third = Box::pin(accept(&listener));
+        assert!(wakes.poll(third.as_mut()).is_pending());
+        listener.set_limit(None)?;
+        let _third = third.await?;
+        assert_eq!((one.taken(), two.taken()), (1, 1));
+        Ok(())
+    });
+}
+
+#[test]
+fn other_sockets_have_no_place() {
+    run(|| async {
+        let limit = Limit::new(1);
+        let listener = limited(&limit).await?;
+        let _peer = connect(&listener, 1).await?;
+        let stream = accept(&listener).await?;
+        let socket = std::net::TcpStream::try_from(stream).map_err(io::Error::other)?;
+        assert_eq!(limit.taken(), 0);
+        drop(TcpStream::try_from(socket)?);
+        assert_eq!(limit.taken(), 0);
+        Ok(())
+    });
+}
+
+#[test]
+#[should_panic(expected = "a limit of no connections lets nobody in")]
+fn a_limit_of_none_is_refused() {
+    let _ = Limit::new(0);
+}
+
+/// Never more than there may be, nobody forgotten: two listeners, two tasks that accept on each, and
+/// connections that end as soon as they have been counted.
+#[test]
+fn nobody_is_forgotten_and_none_is_too_many() {
+    const EACH: usize = 500;
+    watched(|| {
+        let pool = ThreadPool::builder().pool_size(3).create().expect("threads");
+        let (limit, served) = (Limit::new(3), Arc::new(AtomicUsize::new(0)));
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            let listener = block_on(limited(&limit)).expect("it listens");
+            let address = listener.local_addr().expect("an address");
+            for _ in 0..2 {
+                let (listener, limit, served) = (listener.clone(), limit.clone(), served.clone());
+                let accepting = async move {
+                    while let Ok(stream) = accept(&listener).await {
+                        assert!(limit.taken() <= 3);
+                        stream.write_all(b"x").await.expect("the peer is there");
+                        served.fetch_add(1, Ordering::Relaxed);
+                    }
+                };
+                pool.spawn(accepting).expect("a task");
+            }
+            let client = async move {
+                for _ in 0..EACH {
+                    let stream = TcpStream::connect(address).await.expect("it listens");
+                    assert_eq!(stream.read(&mut [0; 2]).await.expect("a byte"), 1);
+                }
+                listener.close().await.expect("it was open");
+            };
+            clients.push(pool.spawn_with_handle(client).expect("a task"));
+        }
+        block_on(join_all(clients));
+        assert_eq!(served.load(Ordering::Relaxed), 2 * EACH);
+    });
+}
+
+/// Words that are left each time it is refused are one word: asked again, it is woken once.
+#[test]
+fn who_is_refused_again_and_again_is_asked_once() {
+    run(|| async {
+        let limit = Limit::new(1);
+        let listener = limited(&limit).await?;
+        let _peers = connect(&listener, 2).await?;
+        let first = accept(&listener).await?;
+        for _ in 0..1000 {
+            assert_kind(listener.try_accept(), io::ErrorKind::WouldBlock);
+            listener.registration().assume_ready(netpoll::Direction::Read);
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(listener.poll_accept(&mut cx).is_pending());
+        let wakes = CountingWaker::new();
+        let mut second: Pin<Box<_>> = Box::pin(listener.accept());
+        assert!(wakes.poll(second.as_mut()).is_pending());
+        drop(first);
+        assert_eq!(wakes.wakes(), 1);
+        assert!(matches!(wakes.poll(second.as_mut()), Poll::Ready(Ok(_))));
+        Ok(())
+    });
+}
