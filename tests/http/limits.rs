@@ -52,7 +52,7 @@ fn no_more_are_accepted_than_there_may_be() {
     });
 }
 
-/// Both listeners find room at first, and wait; there is room for one.
+/// Both listeners wait at first; there is room for one connection.
 #[test]
 fn the_limit_is_for_all_listeners_together() {
     run(|executor| async move {
@@ -83,7 +83,7 @@ fn the_limit_is_for_all_listeners_together() {
 }
 
 #[test]
-#[should_panic(expected = "a server without connections serves nobody")]
+#[should_panic(expected = "a limit of no connections lets nobody in")]
 fn a_limit_of_none_is_refused() {
     let executor = netpoll_hyper::Executor::new(|_| {});
     let _ = netpoll_hyper::Server::new(executor).expect("a reactor").max_connections(0);

@@ -33,7 +33,7 @@ struct Places {
     connections: HashMap<u64, Arc<AtomicWaker>>,
     /// Those who accept, or wait for the end.
     watchers: HashMap<u64, Arc<AtomicWaker>>,
-    /// A watcher waits for a connection to leave.
+    /// A watcher waits for the last connection to leave.
     awaited: bool,
 }
 
@@ -72,7 +72,9 @@ impl Crowd {
     }
 
     pub(super) fn enter(self: &Arc<Self>, role: Role) -> Place {
-        self.lock().enter(self, role)
+        let waker = Arc::new(AtomicWaker::new());
+        let number = self.lock().enter(role, waker.clone());
+        Place { crowd: self.clone(), role, number, waker }
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -85,12 +87,11 @@ impl Crowd {
 }
 
 impl Places {
-    fn enter(&mut self, crowd: &Arc<Crowd>, role: Role) -> Place {
-        let waker = Arc::new(AtomicWaker::new());
+    fn enter(&mut self, role: Role, waker: Arc<AtomicWaker>) -> u64 {
         self.last += 1;
         let number = self.last;
-        self.of(role).insert(number, waker.clone());
-        Place { crowd: crowd.clone(), role, number, waker }
+        self.of(role).insert(number, waker);
+        number
     }
 
     fn of(&mut self, role: Role) -> &mut HashMap<u64, Arc<AtomicWaker>> {
@@ -112,26 +113,12 @@ impl Place {
         self.crowd.stage()
     }
 
-    /// Ready when there are fewer connections than `limit`.
-    pub(super) fn poll_fewer_than(&self, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
-        self.poll_below(cx, limit, |_| ())
-    }
-
-    /// A place for one more connection, when there are fewer than `limit`.
-    pub(super) fn poll_one_more(&self, cx: &mut Context<'_>, limit: usize) -> Poll<Place> {
-        self.poll_below(cx, limit, |places| places.enter(&self.crowd, Role::Connection))
-    }
-
-    fn poll_below<T>(
-        &self,
-        cx: &mut Context<'_>,
-        limit: usize,
-        then: impl FnOnce(&mut Places) -> T,
-    ) -> Poll<T> {
+    /// Ready when there are no connections.
+    pub(super) fn poll_alone(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
         let mut places = self.crowd.lock();
-        if places.connections.len() < limit {
-            return Poll::Ready(then(&mut places));
+        if places.connections.is_empty() {
+            return Poll::Ready(());
         }
         places.awaited = true;
         Poll::Pending
@@ -142,7 +129,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut places = self.crowd.lock();
         places.of(self.role).remove(&self.number);
-        if self.role == Role::Watcher || !std::mem::take(&mut places.awaited) {
+        let is_last = self.role == Role::Connection && places.connections.is_empty();
+        if !is_last || !std::mem::take(&mut places.awaited) {
             return;
         }
         let watchers: Vec<_> = places.watchers.values().cloned().collect();

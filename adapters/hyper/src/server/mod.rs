@@ -42,7 +42,7 @@ mod watch;
 
 use std::error::Error;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::Result;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ use hyper::server::conn::http1;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use netpoll_futures::{Backoff, Listener, ListenerSocket, Stream, StreamSocket};
+use netpoll_futures::{Backoff, Limit, Listener, ListenerSocket, Stream, StreamSocket};
 
 use crate::{Executor, Timer};
 use connection::before_leaving;
@@ -118,7 +118,7 @@ pub struct Server {
 #[derive(Clone)]
 struct Settings {
     deadlines: Deadlines,
-    most: usize,
+    limit: Option<Limit>,
     /// `None` to be told by the peer.
     version: Option<Version>,
     #[cfg(feature = "http1")]
@@ -139,7 +139,7 @@ impl Server {
         let timer = Timer::new()?;
         let settings = Settings {
             deadlines: Deadlines::default(),
-            most: usize::MAX,
+            limit: None,
             version: None,
             #[cfg(feature = "http1")]
             http1: http1_options(timer.clone()),
@@ -157,17 +157,17 @@ impl Server {
         self
     }
 
-    /// Sets how many connections there may be at once, over all listeners. Where there are so many,
-    /// none is accepted until one ends: those who come wait in the system's queue. (Where there are
-    /// several listeners, the first of each may be accepted; it waits all the same.)
+    /// Sets how many connections there may be at once, over all listeners that it [serves](Self::serve).
+    /// Where there are so many, none is accepted until one ends: those who come wait in the system's
+    /// queue. It is a [`Limit`] of the listeners, which keep it; so it counts an upgraded connection
+    /// for as long as that is open, and none that an accept loop of one's own has accepted.
     ///
     /// # Panics
     ///
     /// If it is zero.
     #[must_use]
     pub fn max_connections(mut self, most: usize) -> Self {
-        assert!(most > 0, "max_connections: a server without connections serves nobody");
-        self.set().most = most;
+        self.set().limit = Some(Limit::new(most));
         self
     }
 
@@ -232,16 +232,15 @@ impl Server {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let place = self.crowd.enter(Role::Watcher);
+        if self.settings.limit.is_some() {
+            listener.set_limit(self.settings.limit.as_ref())?;
+        }
         let mut backoff = Backoff::new();
-        while before_leaving(&place, self.has_room(&place)).await.is_some() {
-            let Some(accepted) = before_leaving(&place, listener.accept()).await else { break };
+        while let Some(accepted) = before_leaving(&place, listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => {
                     backoff.reset();
-                    // Another listener may have taken the room that there was.
-                    let one_more = before_leaving(&place, self.one_more(&place)).await;
-                    let Some(taken) = one_more else { break };
-                    self.take_on(taken, stream, service(&peer));
+                    self.take_on(stream, service(&peer));
                 }
                 Err(error) => {
                     before_leaving(&place, backoff.pause(error)).await.transpose()?;
@@ -274,7 +273,7 @@ impl Server {
         end
     }
 
-    fn take_on<S, V, B>(&self, place: Place, stream: Stream<S>, service: V)
+    fn take_on<S, V, B>(&self, stream: Stream<S>, service: V)
     where
         S: StreamSocket,
         V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
@@ -283,6 +282,7 @@ impl Server {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let settings = self.settings.clone();
+        let place = self.crowd.enter(Role::Connection);
         self.executor.spawn(async move {
             let end = connection::serve(&settings, stream, service, &place).await;
             (settings.on_end)(&end);
@@ -307,7 +307,7 @@ impl Server {
     /// Resolves when the server is shut down and its last connection has ended.
     pub async fn finished(&self) {
         let place = self.crowd.enter(Role::Watcher);
-        while before_leaving(&place, std::future::pending::<()>()).await.is_some() {}
+        while before_leaving(&place, pending::<()>()).await.is_some() {}
         self.ended(&place).await;
     }
 
@@ -317,16 +317,8 @@ impl Server {
         self.crowd.connections()
     }
 
-    async fn has_room(&self, place: &Place) {
-        poll_fn(|cx| place.poll_fewer_than(cx, self.settings.most)).await;
-    }
-
-    async fn one_more(&self, place: &Place) -> Place {
-        poll_fn(|cx| place.poll_one_more(cx, self.settings.most)).await
-    }
-
     async fn ended(&self, place: &Place) {
-        poll_fn(|cx| place.poll_fewer_than(cx, 1)).await;
+        poll_fn(|cx| place.poll_alone(cx)).await;
     }
 }
 
@@ -349,7 +341,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("deadlines", &self.deadlines)
-            .field("most", &self.most)
+            .field("limit", &self.limit)
             .field("version", &self.version)
             .finish_non_exhaustive()
     }
