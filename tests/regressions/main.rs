@@ -14,6 +14,7 @@ mod errors;
 mod fork;
 mod half_close;
 mod level;
+mod liars;
 mod linux;
 mod notifies;
 mod os;

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use super::Registration;
 use crate::error::Closed;
-use crate::gate::Last;
+use crate::gate::{Gate, Last};
 
 impl<T: AsFd> Registration<T> {
     /// Closes it, as Go's `Close` does: pending operations fail with [`Closed`](crate::Closed), and so do all later
@@ -17,6 +17,8 @@ impl<T: AsFd> Registration<T> {
     /// nothing, so that whoever has borrowed it never reaches another's.
     ///
     /// Closing takes place on the thread that polls: a socket that lingers blocks it.
+    ///
+    /// What ends is what was registered: with a registration of a reference, its owner's descriptor.
     ///
     /// # Errors
     ///
@@ -41,7 +43,7 @@ impl<T: AsFd> Registration<T> {
             return Err(Closed.into());
         }
         self.slot.close();
-        self.reactor.shared().deregister(self.as_fd());
+        self.deregister(self.get_ref());
         Ok(Closing { index: self.slot.index() })
     }
 
@@ -49,7 +51,8 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// What `dup3(2)` says of the descriptor.
+    /// What `dup3(2)` says of the descriptor; [`InvalidInput`](io::ErrorKind::InvalidInput) if the object
+    /// no longer stands for the one that was registered, which is then left as it is.
     ///
     /// # Panics
     ///
@@ -79,10 +82,26 @@ impl<T: AsFd> Registration<T> {
     }
 
     fn end(&self) -> io::Result<()> {
-        let ended = self.reactor.shared().end(self.as_fd());
-        self.gate.done();
-        ended
+        let _done = Done(&self.gate);
+        let fd = self.registered(self.get_ref()).ok_or_else(changed)?;
+        self.reactor.shared().end(fd)
     }
+}
+
+/// Whoever waits for the end is told when this is dropped: also where asking for the descriptor
+/// panics.
+struct Done<'a>(&'a Gate);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.done();
+    }
+}
+
+#[cold]
+fn changed() -> io::Error {
+    let message = "close: the object is another descriptor than the one that was registered";
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 /// A descriptor that is being closed. See [`Registration::begin_close`].

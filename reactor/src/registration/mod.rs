@@ -9,7 +9,8 @@ mod level;
 mod operation;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::arena::OwnedSlot;
 use crate::demand::Demand;
@@ -57,6 +58,8 @@ pub use operation::Readiness;
 pub struct Registration<T: AsFd> {
     /// `None` only after `into_inner`.
     io: Option<T>,
+    /// What it said when it was registered.
+    number: RawFd,
     interest: Interest,
     slot: OwnedSlot,
     gate: Gate,
@@ -93,12 +96,14 @@ impl<T: AsFd> Registration<T> {
     /// As for [`with`](Self::with).
     pub fn try_with(reactor: &Reactor, io: T, interest: Interest) -> Result<Self, (T, io::Error)> {
         let reactor = reactor.assign();
-        let slot = match enter(&reactor, io.as_fd(), interest) {
+        let fd = io.as_fd();
+        let number = fd.as_raw_fd();
+        let slot = match enter(&reactor, fd, interest) {
             Ok(slot) => slot,
             Err(error) => return Err((io, error)),
         };
         let (gate, demand) = (Gate::new(), Demand::new());
-        let registration = Self { io: Some(io), interest, slot, gate, demand, reactor };
+        let registration = Self { io: Some(io), number, interest, slot, gate, demand, reactor };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);
         }
@@ -146,8 +151,22 @@ impl<T: AsFd> Registration<T> {
         if !self.gate.enter() {
             return Err(Closed.into());
         }
-        self.reactor.shared().deregister(self.as_fd());
-        Ok(self.io.take().expect("only into_inner takes it"))
+        // First: if it panics when it is asked, nobody asks it again.
+        let io = self.io.take().expect("only into_inner takes it");
+        self.deregister(&io);
+        Ok(io)
+    }
+
+    fn deregister(&self, io: &T) {
+        if let Some(fd) = self.registered(io) {
+            self.reactor.shared().deregister(fd);
+        }
+    }
+
+    /// The descriptor that was registered. `AsFd` may be anybody's code, and what it says now is nobody's
+    /// to end, and not ours to change in epoll, if it is not what it said then.
+    fn registered<'a>(&self, io: &'a T) -> Option<BorrowedFd<'a>> {
+        Some(io.as_fd()).filter(|fd| fd.as_raw_fd() == self.number)
     }
 
     #[inline]
@@ -166,8 +185,11 @@ impl<T: AsFd> Drop for Registration<T> {
     fn drop(&mut self) {
         self.reactor.shared().leave();
         // Closed or given back: it has left epoll.
-        if let Some(io) = self.io.as_ref().filter(|_| self.gate.enter()) {
-            self.reactor.shared().deregister(io.as_fd());
+        if let Some(io) = self.io.as_ref().filter(|_| self.gate.enter())
+            // A second panic would be the end of the process.
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.deregister(io)))
+        {
+            std::mem::forget(panic);
         }
     }
 }

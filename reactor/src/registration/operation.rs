@@ -182,7 +182,9 @@ impl<T: AsFd> Registration<T> {
     }
 
     fn ask_for(&self, interest: Interest) {
-        self.reactor.shared().modify(self.as_fd(), self.slot.token(), interest);
+        if let Some(fd) = self.registered(self.get_ref()) {
+            self.reactor.shared().modify(fd, self.slot.token(), interest);
+        }
     }
 
     pub(super) fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
