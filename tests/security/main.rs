@@ -1,0 +1,5 @@
+//! What a descriptor of ours must never become: another program's, or another socket's.
+#![cfg(not(netpoll_loom))]
+
+mod close_on_exec;
+mod numbers;
