@@ -207,8 +207,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "close: the descriptor stays open until the drop",
         file: CLOSE,
-        right: "let ended = self.reactor.shared().end(self.as_fd());",
-        wrong: "let ended = Ok(());",
+        right: "self.reactor.shared().end(fd)",
+        wrong: "Ok(drop(fd))",
     },
     Fault {
         what: "close: a second one succeeds",
@@ -322,6 +322,12 @@ pub const FAULTS: &[Fault] = &[
         file: SLEEP,
         right: "self.until.fetch_or(0, Ordering::AcqRel) > NOTIFIED",
         wrong: "self.until.load(Ordering::Acquire) > NOTIFIED",
+    },
+    Fault {
+        what: "close: what the object says now is ended, whatever it is",
+        file: "reactor/src/registration/mod.rs",
+        right: ".filter(|fd| fd.as_raw_fd() == self.number)",
+        wrong: ".filter(|fd| fd.as_raw_fd() == self.number || true)",
     },
     Fault {
         what: "limit: who finds no place leaves no word",
