@@ -214,3 +214,8 @@ mod tests {
         drop(slot);
     }
 }
+
+#[cfg(test)]
+#[cfg(not(netpoll_loom))]
+#[path = "arena_tests.rs"]
+mod walk_tests;

@@ -397,3 +397,7 @@ impl Slot {
 }
 
 const _: () = assert!(cfg!(netpoll_loom) || size_of::<Slot>() <= 128);
+
+#[cfg(test)]
+#[cfg(not(netpoll_loom))]
+mod walk_tests;

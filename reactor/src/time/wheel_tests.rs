@@ -3,17 +3,9 @@
 use super::*;
 use std::collections::BTreeMap;
 
-/// A small generator with a fixed seed: the failing case is the same every time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
+#[path = "../random_tests.rs"]
+mod random;
+use random::{Random, walks};
 
 impl Wheel {
     /// One key that is due, after as many steps as it takes.
@@ -36,20 +28,23 @@ fn some_time_after(now: u64, random: &mut Random) -> u64 {
 
 #[test]
 fn agrees_with_a_sorted_map() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    walks(10, |random| compare(random, 2000));
+}
+
+fn compare(random: &mut Random, steps: usize) {
     let mut wheel = Wheel::new();
     let mut model: BTreeMap<u32, u64> = BTreeMap::new();
     let mut now = 0;
-    for _ in 0..20_000 {
+    for _ in 0..steps {
         match random.below(4) {
             0 | 1 => {
                 let key = random.below(500) as u32;
-                let at = some_time_after(now, &mut random);
+                let at = some_time_after(now, random);
                 wheel.file(key, at);
                 let filed = model.entry(key).or_insert(at);
                 *filed = (*filed).min(at);
             }
-            2 if now < 1 << 60 => now = some_time_after(now, &mut random),
+            2 if now < 1 << 60 => now = some_time_after(now, random),
             _ => now += random.below(1 << TICK_SHIFT),
         }
         let next = wheel.next_ns();

@@ -1,0 +1,48 @@
+//! Random walks that can be taken again: what the tests of single modules share.
+
+/// How much longer than usual, as a number of times: `NETPOLL_WALKS=1000`.
+const LONGER: &str = "NETPOLL_WALKS";
+/// One walk and no other: `NETPOLL_SEED=123`.
+const SEED: &str = "NETPOLL_SEED";
+
+/// A small generator. A walk that fails says its seed.
+#[derive(Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+
+    #[allow(dead_code)] // Some walks only count.
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// Takes so many walks, each with a seed of its own.
+pub(super) fn walks(count: u64, walk: impl Fn(&mut Random)) {
+    let told = |name| std::env::var(name).ok().and_then(|told: String| told.parse::<u64>().ok());
+    let seeds = match told(SEED) {
+        Some(seed) => seed..seed + 1,
+        None => 1..1 + count * told(LONGER).unwrap_or(1),
+    };
+    for seed in seeds {
+        let _walk = Walk(seed);
+        // Neighbouring seeds begin far from each other, and none at zero.
+        walk(&mut Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
+    }
+}
+
+struct Walk(u64);
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("again with {SEED}={}", self.0);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A slot against a plain model of it: tasks that wait and leave, events, deadlines, ends, tenants that
+//! change, in any order.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::task::{Wake, Waker};
+
+use super::*;
+
+#[path = "../random_tests.rs"]
+mod random;
+use random::{Random, walks};
+
+const TASKS: usize = 5;
+
+/// A task that waits; the last two as the `poll_*` calls do, by their wakers.
+struct Task {
+    wakes: Arc<Wakes>,
+    waker: Waker,
+    ticket: Ticket,
+    /// The wakes before it began to wait, if it waits.
+    waits: [Option<usize>; 2],
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Task {
+    fn new(ticket: Ticket) -> Self {
+        let wakes = Arc::<Wakes>::default();
+        Self { waker: Waker::from(wakes.clone()), wakes, ticket, waits: [None; 2] }
+    }
+
+    fn wakes(&self) -> usize {
+        self.wakes.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Time {
+    None,
+    At(u64),
+    Expired,
+}
+
+/// What one direction is, plainly.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    time: Time,
+    events: u64,
+    /// An operation that has begun: the state, the tenant and the events by then.
+    began: Option<(State, u64, u64)>,
+}
+
+struct Scene {
+    slot: Slot,
+    tasks: Vec<Task>,
+    sides: [Plain; 2],
+    ready: Ready,
+    closed: bool,
+    tenant: u64,
+    now: u64,
+    /// When the reactor looks at the slot, as it was asked and as it has promised.
+    look_at: Option<u64>,
+}
+
+fn own(direction: Direction) -> Ready {
+    [Ready::READABLE, Ready::WRITABLE][direction as usize]
+}
+
+impl Scene {
+    fn new() -> Self {
+        let slot = Slot::new();
+        let ticket = |task| if task < TASKS - 2 { slot.draw_ticket() } else { Ticket::POLL };
+        let tasks = (0..TASKS).map(|task| Task::new(ticket(task))).collect();
+        let sides = [Plain { time: Time::None, events: 0, began: None }; 2];
+        let (ready, closed) = (Ready::EMPTY, false);
+        Self { slot, tasks, sides, ready, closed, tenant: 0, now: 1, look_at: None }
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Plain {
+        &mut self.sides[direction as usize]
+    }
+
+    /// The slot says what the model says, and whoever waits for something that is there was woken.
+    fn check(&self) {
+        for direction in Direction::BOTH {
+            let status = self.slot.status(direction);
+            let expired = self.sides[direction as usize].time == Time::Expired;
+            let ready = self.ready.contains(own(direction));
+            let is_as_it_should = match status {
+                Status::Closed => self.closed,
+                Status::Expired => expired && !self.closed,
+                Status::Ready(state) => {
+                    ready && state.ready() == self.ready && !expired && !self.closed
+                }
+                Status::Pending => !ready && !expired && !self.closed,
+            };
+            assert!(is_as_it_should, "{direction:?}: {status:?}");
+            for (number, task) in self.tasks.iter().enumerate() {
+                let forgotten = task.waits[direction as usize]
+                    .is_some_and(|before| status != Status::Pending && task.wakes() == before);
+                assert!(!forgotten, "task {number} waits {direction:?} for {status:?}");
+            }
+        }
+    }
+
+    fn wait(&mut self, random: &mut Random, direction: Direction) {
+        let task = random.below(TASKS as u64) as usize;
+        let before = self.tasks[task].wakes();
+        let status = self.slot.wait(direction, self.tasks[task].ticket, &self.tasks[task].waker);
+        let waits = (status == Status::Pending).then_some(before);
+        self.tasks[task].waits[direction as usize] = waits;
+    }
+
+    fn leave(&mut self, random: &mut Random, direction: Direction) {
+        let task = random.below(TASKS as u64 - 2) as usize;
+        self.slot.leave(direction, self.tasks[task].ticket);
+        self.tasks[task].waits[direction as usize] = None;
+    }
+
+    fn deliver(&mut self, random: &mut Random) {
+        let seen = Ready::from_bits(random.below(1 << 6) as u8);
+        if random.below(4) == 0 {
+            let other = Generation::from_bits(self.tenant + 1 + random.below(1000));
+            assert_eq!(self.slot.deliver(other, seen), None);
+            return;
+        }
+        assert!(self.slot.deliver(self.slot.generation(), seen).is_some());
+        self.ready = self.ready.union(seen);
+        for direction in Direction::BOTH {
+            if seen.contains(own(direction)) {
+                self.side(direction).events += 1;
+            }
+        }
+    }
+
+    fn begin(&mut self, direction: Direction) {
+        let (state, tenant) = (self.slot.state(), self.tenant);
+        let side = self.side(direction);
+        side.began = Some((state, tenant, side.events));
+    }
+
+    /// An operation ends, that has found nothing or not all of what it wanted.
+    fn end(&mut self, random: &mut Random, direction: Direction) {
+        let Some((state, tenant, events)) = self.side(direction).began.take() else { return };
+        let short = random.below(2) == 0;
+        if short {
+            self.slot.short(direction, state);
+        } else {
+            self.slot.drained(direction, state);
+        }
+        let doubts = match direction {
+            Direction::Read => 1 << 2 | 1 << 4 | 1 << 5,
+            Direction::Write => 1 << 3 | 1 << 4,
+        };
+        let doubtful = short && self.ready.bits() & doubts != 0;
+        if tenant == self.tenant && events == self.side(direction).events && !doubtful {
+            let cleared = match direction {
+                Direction::Read => 1 | 1 << 5,
+                Direction::Write => 1 << 1,
+            };
+            self.ready = Ready::from_bits(self.ready.bits() & !cleared);
+        }
+    }
+
+    /// As a registration does it.
+    fn set(&mut self, random: &mut Random, direction: Direction) {
+        let at = (self.now + random.below(200)).saturating_sub(50).max(1);
+        self.side(direction).time = Time::At(at);
+        if self.slot.set_deadline(direction, at) == SetAction::Nothing {
+            let promised = self.look_at.is_some_and(|look| look <= at);
+            assert!(promised, "nobody looks at {at}, but at {:?}", self.look_at);
+        } else if at <= self.now {
+            self.slot.expire(&[direction], at);
+            self.side(direction).time = Time::Expired;
+        } else {
+            self.look_at = Some(self.look_at.map_or(at, |look| look.min(at)));
+            self.slot.promise_look(direction, at);
+        }
+    }
+
+    fn clear(&mut self, direction: Direction) {
+        self.slot.clear_deadline(direction);
+        self.side(direction).time = Time::None;
+    }
+
+    /// Time goes on, and the reactor looks when it has promised to, or before.
+    fn pass(&mut self, random: &mut Random) {
+        self.now += random.below(60);
+        let is_due = self.look_at.is_some_and(|look| look <= self.now);
+        if !is_due && random.below(8) > 0 {
+            return;
+        }
+        let due = |side: &Plain| matches!(side.time, Time::At(at) if at <= self.now);
+        let (due, now) = ([due(&self.sides[0]), due(&self.sides[1])], self.now);
+        let looked = self.slot.look(now);
+        assert_eq!(looked.expired, due.iter().filter(|due| **due).count() as u64);
+        for (side, due) in self.sides.iter_mut().zip(due) {
+            if due {
+                side.time = Time::Expired;
+            }
+        }
+        let pending = self.sides.iter().filter_map(|side| match side.time {
+            Time::At(at) => Some(at),
+            Time::None | Time::Expired => None,
+        });
+        assert_eq!(looked.again_ns, pending.min());
+        self.look_at = looked.again_ns;
+    }
+
+    fn close(&mut self) {
+        assert_eq!(self.slot.close(), !self.closed);
+        self.closed = true;
+    }
+
+    /// Everybody who waits is woken a last time, and may come again for the next tenant.
+    fn vacate(&mut self) {
+        self.slot.vacate();
+        for task in &mut self.tasks {
+            for waits in &mut task.waits {
+                let woken =
+                    waits.take().is_none_or(|before| task.wakes.0.load(Ordering::Relaxed) > before);
+                assert!(woken, "it waits for a tenant that is gone");
+            }
+        }
+        (self.ready, self.closed, self.tenant) = (Ready::EMPTY, false, self.tenant + 1);
+        for side in &mut self.sides {
+            side.time = Time::None;
+        }
+    }
+
+    fn step(&mut self, random: &mut Random) {
+        let direction = random.pick(&Direction::BOTH);
+        match random.below(100) {
+            0..25 => self.wait(random, direction),
+            25..35 => self.leave(random, direction),
+            35..50 => self.deliver(random),
+            50..60 => self.begin(direction),
+            60..72 => self.end(random, direction),
+            72..82 => self.set(random, direction),
+            82..86 => self.clear(direction),
+            86..97 => self.pass(random),
+            97 => self.close(),
+            _ => self.vacate(),
+        }
+        self.check();
+    }
+}
+
+#[test]
+fn agrees_with_a_plain_model() {
+    walks(300, |random| {
+        let mut scene = Scene::new();
+        for _ in 0..1000 {
+            scene.step(random);
+        }
+        scene.vacate();
+        let wakers = scene.tasks.iter().map(|task| Arc::strong_count(&task.wakes));
+        assert!(wakers.max() == Some(2), "a waker was kept");
+    });
+}
