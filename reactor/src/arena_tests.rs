@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::random_tests::walks;
 use crate::ready::Ready;
 use crate::token::{GENERATION_BITS, Generation};
-
-#[path = "random_tests.rs"]
-mod random;
-use random::walks;
 
 /// Tenants come and go; a token finds its own tenant and no other, by the 64 bits of an event.
 #[test]

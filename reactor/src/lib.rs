@@ -165,3 +165,6 @@ pub use ready::{Direction, Interest, Ready};
 pub use registration::{Closing, Readiness, Registration};
 pub use sys::{descriptor, socket};
 pub use timer::Timer;
+
+#[cfg(test)]
+mod random_tests;

@@ -7,24 +7,23 @@ const SEED: &str = "NETPOLL_SEED";
 
 /// A small generator. A walk that fails says its seed.
 #[derive(Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % bound
     }
 
-    #[allow(dead_code)] // Some walks only count.
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 }
 
 /// Takes so many walks, each with a seed of its own.
-pub(super) fn walks(count: u64, walk: impl Fn(&mut Random)) {
+pub(crate) fn walks(count: u64, walk: impl Fn(&mut Random)) {
     let told = |name| std::env::var(name).ok().and_then(|told: String| told.parse::<u64>().ok());
     let seeds = match told(SEED) {
         Some(seed) => seed..seed + 1,

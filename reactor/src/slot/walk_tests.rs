@@ -6,10 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Wake, Waker};
 
 use super::*;
-
-#[path = "../random_tests.rs"]
-mod random;
-use random::{Random, walks};
+use crate::random_tests::{Random, walks};
 
 const TASKS: usize = 5;
 

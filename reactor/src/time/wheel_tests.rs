@@ -1,11 +1,9 @@
 //! The wheel against a map that does the same slowly.
 
-use super::*;
 use std::collections::BTreeMap;
 
-#[path = "../random_tests.rs"]
-mod random;
-use random::{Random, walks};
+use super::*;
+use crate::random_tests::{Random, walks};
 
 impl Wheel {
     /// One key that is due, after as many steps as it takes.
