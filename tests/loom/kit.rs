@@ -19,13 +19,16 @@ pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
 
 /// Explores what of a model can be reached with so many preemptions: with three threads, the whole
 /// is too much. A thread that blocks or ends is not preempted, so each still runs to its end.
+///
+/// `LOOM_MAX_PREEMPTIONS` may say more (and `LOOM_MAX_DURATION` for how many seconds of each model).
 pub(crate) fn explore_up_to(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     search(Some(preemptions), model);
 }
 
 fn search(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
-    builder.preemption_bound = preemptions;
+    let more = builder.preemption_bound.unwrap_or(0);
+    builder.preemption_bound = preemptions.map(|least| least.max(more));
     builder.check(model);
 }
 

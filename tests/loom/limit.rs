@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::kit::{Task, explore, explore_up_to};
+use super::kit::{Task, explore};
 use crate::limit::{Limit, Place, Refused};
 use crate::ready::{Direction, Ready};
 use crate::slot::{Slot, Status};
@@ -73,7 +73,7 @@ fn limit_and_one_who_waits() {
 /// are woken for it, and never both at a time.
 #[test]
 fn limit_of_two_listeners() {
-    explore_up_to(3, || {
+    explore(|| {
         let (limit, inside) = (Limit::new(1), Arc::new(AtomicUsize::new(0)));
         let accept = |limit: &Limit, inside: &AtomicUsize| {
             let (listener, mut task) = (Listener::new(), Task::polling());
