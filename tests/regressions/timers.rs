@@ -84,8 +84,11 @@ fn set_by_its_own_waker() {
         let reactor = by_hand_with_clock();
         let timer = Arc::new(Timer::at(&reactor, reactor.now() + MS).expect("a timer"));
         let itself = Arc::new(OnceLock::<Waker>::new());
-        let (again, same, clock) = (timer.clone(), itself.clone(), reactor.clone());
+        // Weak, so that nothing keeps itself.
+        let (again, same) = (Arc::downgrade(&timer), Arc::downgrade(&itself));
+        let clock = reactor.clone();
         let waker = on_wake(move || {
+            let (again, same) = (again.upgrade().expect("held"), same.upgrade().expect("held"));
             again.set(Some(clock.now() + MS));
             let cx = &mut Context::from_waker(same.get().expect("set before it is woken"));
             assert!(again.poll_fired(cx).is_pending());

@@ -15,7 +15,7 @@ use netpoll_tests::{CountingWaker, watched};
 
 use crate::os;
 use crate::stage::{
-    LOOK, assert_quiet, by_hand, by_hand_with_clock, on_wake, panicking_waker, poll_ready,
+    LOOK, assert_quiet, by_hand, by_hand_with_clock, on_wake, panicking_waker, poll_ready, read,
     registered, send, settled, take_events, wait_to_read,
 };
 
@@ -257,9 +257,12 @@ fn a_waker_that_waits_again_at_once() {
         let near = Arc::new(near);
         let woken = Arc::new(AtomicU64::new(0));
         let itself = Arc::new(OnceLock::<Waker>::new());
-        let (counted, again, same) = (woken.clone(), near.clone(), itself.clone());
+        // Weak, so that nothing keeps itself.
+        let (counted, again, same) =
+            (woken.clone(), Arc::downgrade(&near), Arc::downgrade(&itself));
         let waker = on_wake(move || {
             counted.fetch_add(1, Ordering::SeqCst);
+            let (again, same) = (again.upgrade().expect("held"), same.upgrade().expect("held"));
             let cx = &mut Context::from_waker(same.get().expect("set before it is woken"));
             while let Poll::Ready(ready) = again.poll_ready(cx, Direction::Read) {
                 again.clear_ready(ready.expect("readiness"));
@@ -272,5 +275,23 @@ fn a_waker_that_waits_again_at_once() {
             assert_eq!(woken.load(Ordering::SeqCst), edge);
         }
         assert_quiet(&reactor);
+    });
+}
+
+/// What a waker panics with may be anything, and is not kept.
+#[test]
+fn what_it_panicked_with_is_dropped() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        let thrown = Arc::new(());
+        for round in 0..3 {
+            let throws = thrown.clone();
+            wait_to_read(&near, &on_wake(move || panic_any(throws.clone())));
+            send(&reactor, &far, b"x");
+            assert_eq!(read(&near, 2).expect("a byte").len(), 1);
+            // The waker has gone with what it held, and so has what it threw.
+            assert_eq!(Arc::strong_count(&thrown), 1, "after {} panics", round + 1);
+        }
     });
 }

@@ -10,7 +10,6 @@ mod operation;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::arena::OwnedSlot;
 use crate::demand::Demand;
@@ -18,6 +17,7 @@ use crate::error::{Closed, OpError, ReactorGone};
 use crate::gate::Gate;
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
+use crate::slot::waiters::survive;
 
 pub use close::Closing;
 pub(crate) use deadline::set_slot_deadline;
@@ -185,11 +185,9 @@ impl<T: AsFd> Drop for Registration<T> {
     fn drop(&mut self) {
         self.reactor.shared().leave();
         // Closed or given back: it has left epoll.
-        if let Some(io) = self.io.as_ref().filter(|_| self.gate.enter())
+        if let Some(io) = self.io.as_ref().filter(|_| self.gate.enter()) {
             // A second panic would be the end of the process.
-            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.deregister(io)))
-        {
-            std::mem::forget(panic);
+            survive(|| self.deregister(io));
         }
     }
 }

@@ -49,9 +49,15 @@ impl Waiter {
 /// Wakes, and survives it. A waker is a stranger's code: if it panics, the others of the same event
 /// still get theirs and the reactor goes on; the panic hook has reported it by then.
 pub(crate) fn wake(waker: Waker) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        // Dropping what it panicked with is a stranger's code once more.
-        std::mem::forget(panic);
+    survive(|| waker.wake());
+}
+
+/// Runs a stranger's code, and goes on if it panics.
+pub(crate) fn survive(stranger: impl FnOnce()) {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(stranger)) else { return };
+    // Dropping what it panicked with is a stranger's code once more, and the last that we run.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
     }
 }
 

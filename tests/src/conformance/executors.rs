@@ -1,7 +1,7 @@
 //! The executors: each runs a body to its end, with its own way to take tasks on.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use async_task::Runnable;
@@ -129,8 +129,9 @@ fn tokio_runtime(builder: &mut tokio::runtime::Builder, body: Body) {
 fn turned_by_hand(body: Body) {
     let reactor = Reactor::builder().thread(false).build().expect("a reactor");
     let (send, runnables) = mpsc::channel::<Runnable>();
+    let tasks = Arc::new(Mutex::new(Vec::new()));
     let spawn: Spawn = {
-        let reactor = reactor.clone();
+        let (reactor, tasks) = (reactor.clone(), tasks.clone());
         Arc::new(move |task| {
             let (send, reactor) = (send.clone(), reactor.clone());
             let schedule = move |runnable| {
@@ -139,7 +140,7 @@ fn turned_by_hand(body: Body) {
                 reactor.notify();
             };
             let (runnable, task) = async_task::spawn(task, schedule);
-            task.detach();
+            tasks.lock().expect("no panic").push(task);
             runnable.schedule();
         })
     };
@@ -155,5 +156,11 @@ fn turned_by_hand(body: Body) {
             Err(_) => reactor.turn(None).expect("a turn"),
         }
     };
+    // Cancelled, a task is run a last time, to go: what still waits would keep itself by its waker.
+    let left = std::mem::take(&mut *tasks.lock().expect("no panic"));
+    drop(left);
+    while let Ok(runnable) = runnables.try_recv() {
+        runnable.run();
+    }
     end.unwrap_or_else(|panic| resume_unwind(panic));
 }
