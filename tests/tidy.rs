@@ -107,20 +107,21 @@ fn slots_and_time_make_no_system_call_and_know_no_descriptor() {
 }
 
 /// Each module with those it may use. Lower ones come first.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("sync", &[]),
     ("error", &[]),
     ("ready", &[]),
     ("token", &[]),
     ("sys", &["ready", "sync"]),
-    ("gate", &["sync"]),
+    ("wake", &[]),
+    ("gate", &["sync", "wake"]),
     ("demand", &["sync"]),
     ("sleep", &["sync"]),
     ("metrics", &["sync"]),
     ("parker", &["sync"]),
     ("lease", &["parker", "sync"]),
     ("time", &["sync"]),
-    ("slot", &["ready", "sync", "time", "token"]),
+    ("slot", &["ready", "sync", "time", "token", "wake"]),
     ("arm", &["slot", "sync"]),
     ("arena", &["error", "slot", "sync", "token"]),
     (

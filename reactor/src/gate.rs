@@ -7,6 +7,7 @@
 use std::task::{Context, Poll};
 
 use crate::sync::{AtomicUsize, AtomicWaker, Ordering};
+use crate::wake::wake;
 
 /// The gate is shut: the count can only fall.
 const SHUT: usize = 1 << (usize::BITS - 1);
@@ -76,7 +77,9 @@ impl Gate {
     /// The descriptor is gone: whoever waits for that may go on.
     pub(crate) fn done(&self) {
         self.word.fetch_or(DONE, Ordering::AcqRel);
-        self.closer.wake();
+        if let Some(closer) = self.closer.take() {
+            wake(closer);
+        }
     }
 
     /// Ready when the descriptor is gone.

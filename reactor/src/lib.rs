@@ -99,7 +99,7 @@
 //!      |
 //!     time                             deadline word, wheel, clock
 //!      |
-//! token, ready, error, sync            words and types
+//! token, ready, error, sync, wake      words and types
 //! ```
 //!
 //! Dependencies point down. What is absent on purpose: `slot` and `time` make no system call and know
@@ -154,6 +154,7 @@ mod thread;
 mod time;
 mod timer;
 mod token;
+mod wake;
 
 pub use driver::{Driver, Relay};
 pub use error::{
@@ -165,6 +166,7 @@ pub use ready::{Direction, Interest, Ready};
 pub use registration::{Closing, Readiness, Registration};
 pub use sys::{descriptor, socket};
 pub use timer::Timer;
+pub use wake::wake;
 
 #[cfg(test)]
 mod random_tests;

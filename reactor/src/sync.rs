@@ -50,11 +50,8 @@ mod imp {
             drop(older);
         }
 
-        pub(crate) fn wake(&self) {
-            let waker = super::lock(&self.0).take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        pub(crate) fn take(&self) -> Option<Waker> {
+            super::lock(&self.0).take()
         }
     }
 }

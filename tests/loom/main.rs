@@ -42,14 +42,17 @@ mod slot;
 mod sync;
 #[path = "../../reactor/src/token.rs"]
 mod token;
+#[path = "../../reactor/src/wake.rs"]
+mod wake;
 
 #[path = "../../reactor/src/time"]
 mod time {
     pub(crate) mod deadline;
 }
 
-// Where `order` finds it in its own crate.
+// Where `order` finds them in its own crate.
 pub(crate) use error::Closed;
+pub(crate) use wake::wake;
 
 /// The models, by what they are about.
 #[path = "."]

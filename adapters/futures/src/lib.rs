@@ -92,6 +92,8 @@ mod timer;
 mod udp;
 mod unix;
 
+use netpoll::wake;
+
 pub use address::{Addresses, ToSocketAddrs, resolve};
 pub use any::Async;
 pub use backoff::Backoff;

@@ -29,6 +29,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::Closed;
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, lock};
+use crate::wake;
 
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;
@@ -122,7 +123,7 @@ impl Order {
         waiting.over = true;
         let waiters = waiting.queue.as_mut().map(|queue| std::mem::take(&mut queue.waiters));
         drop(waiting);
-        waiters.into_iter().flatten().for_each(|waiter| waiter.waker.wake());
+        waiters.into_iter().flatten().for_each(|waiter| wake(waiter.waker));
     }
 
     /// Under the lock: the turn, if it is free; else it is known that somebody queues.
@@ -163,7 +164,7 @@ impl Order {
             self.word.store(FREE, Ordering::Release);
         }
         drop(waiting);
-        woken.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(wake);
     }
 
     /// Acquire and release: what was done in one turn was done before the next.

@@ -17,7 +17,7 @@ use crate::error::{Closed, OpError, ReactorGone};
 use crate::gate::Gate;
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
-use crate::slot::waiters::survive;
+use crate::wake::survive;
 
 pub use close::Closing;
 pub(crate) use deadline::set_slot_deadline;

@@ -44,8 +44,9 @@ use crate::ready::{Direction, Ready};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::time::deadline::{Deadline, Look, SetAction};
 use crate::token::Generation;
+use crate::wake::wake;
 use state::{Closing, Delivery, Entry, Owed, State};
-use waiters::{Cell, Joined, List, Placed, Ticket, Waiter, wake};
+use waiters::{Cell, Joined, List, Placed, Ticket, Waiter};
 
 /// Two cache lines: a task that reads and one that writes touch one each, and the word.
 #[derive(Debug)]

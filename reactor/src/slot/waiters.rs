@@ -10,7 +10,6 @@
 #![allow(unsafe_code)] // The cell: its argument is the paragraph above, checked by loom.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use crate::ready::Direction;
@@ -43,21 +42,6 @@ impl Waiter {
     fn is(&self, other: &Waiter) -> bool {
         self.ticket == other.ticket
             && (self.ticket != Ticket::POLL || self.waker.will_wake(&other.waker))
-    }
-}
-
-/// Wakes, and survives it. A waker is a stranger's code: if it panics, the others of the same event
-/// still get theirs and the reactor goes on; the panic hook has reported it by then.
-pub(crate) fn wake(waker: Waker) {
-    survive(|| waker.wake());
-}
-
-/// Runs a stranger's code, and goes on if it panics.
-pub(crate) fn survive(stranger: impl FnOnce()) {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(stranger)) else { return };
-    // Dropping what it panicked with is a stranger's code once more, and the last that we run.
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(again);
     }
 }
 

@@ -68,7 +68,7 @@ impl Crowd {
         let wakers: Vec<_> =
             places.connections.values().chain(places.watchers.values()).cloned().collect();
         drop(places);
-        wakers.iter().for_each(|waker| waker.wake());
+        wake_all(&wakers);
     }
 
     pub(super) fn enter(self: &Arc<Self>, role: Role) -> Place {
@@ -135,6 +135,11 @@ impl Drop for Place {
         }
         let watchers: Vec<_> = places.watchers.values().cloned().collect();
         drop(places);
-        watchers.iter().for_each(|waker| waker.wake());
+        wake_all(&watchers);
     }
+}
+
+/// All of them, also where one panics: they are different tasks'.
+fn wake_all(wakers: &[Arc<AtomicWaker>]) {
+    wakers.iter().filter_map(|waker| waker.take()).for_each(netpoll::wake);
 }
