@@ -107,13 +107,14 @@ fn slots_and_time_make_no_system_call_and_know_no_descriptor() {
 }
 
 /// Each module with those it may use. Lower ones come first.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("sync", &[]),
     ("error", &[]),
     ("ready", &[]),
     ("token", &[]),
     ("sys", &["ready", "sync"]),
     ("wake", &[]),
+    ("budget", &["ready"]),
     ("gate", &["sync", "wake"]),
     ("demand", &["sync"]),
     ("sleep", &["sync"]),
@@ -131,13 +132,13 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "sync", "sys", "time", "token",
         ],
     ),
-    ("driver", &["lease", "parker", "reactor", "sync"]),
+    ("driver", &["budget", "lease", "parker", "reactor", "sync"]),
     ("thread", &["lease", "parker", "reactor", "sync", "sys"]),
     ("shards", &["reactor", "sync", "thread", "time"]),
-    ("handle", &["driver", "metrics", "reactor", "shards", "sync", "time"]),
+    ("handle", &["budget", "driver", "metrics", "reactor", "shards", "sync", "time"]),
     (
         "registration",
-        &["arena", "demand", "error", "gate", "handle", "ready", "slot", "sys", "time"],
+        &["arena", "budget", "demand", "error", "gate", "handle", "ready", "slot", "sys", "time"],
     ),
     ("timer", &["arena", "handle", "ready", "registration", "slot"]),
 ];

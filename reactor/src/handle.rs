@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
+use crate::budget;
 use crate::driver::Driver;
 use crate::metrics::Metrics;
 use crate::reactor::Shared;
@@ -86,6 +87,7 @@ impl Reactor {
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<()> {
         // Before the lease: in a forked child, nobody is there to give it back.
         self.shared().check_usable()?;
+        budget::refill();
         let message = "reactor: another thread is turning it";
         let mut turned = Err(io::Error::new(io::ErrorKind::WouldBlock, message));
         self.shared().lease.look(|| turned = self.shared().turn(timeout, None).map(drop));

@@ -67,6 +67,7 @@
 //! - A task that keeps its thread, while that thread is the one that turns, keeps nobody else from
 //!   their events for more than 12 ms (see [`block_on`]); a reactor without a thread has nobody who
 //!   could take over.
+//! - A task that never has to wait lets the others of its thread run after 128 operations ([`budget`]).
 //! - No waker runs under a lock that any of these functions takes. One that panics is caught.
 //!
 //! Not guaranteed:
@@ -99,7 +100,8 @@
 //!      |
 //!     time                             deadline word, wheel, clock
 //!      |
-//! token, ready, error, sync, wake      words and types
+//! token, ready, error, sync, wake,     words and types
+//! budget
 //! ```
 //!
 //! Dependencies point down. What is absent on purpose: `slot` and `time` make no system call and know
@@ -134,6 +136,7 @@
 
 mod arena;
 mod arm;
+pub mod budget;
 mod demand;
 mod driver;
 mod error;

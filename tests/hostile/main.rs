@@ -5,5 +5,6 @@
 //! What the reactor alone owes to wakers is in `tests/regressions/wakers.rs`; here are the sockets.
 #![cfg(not(netpoll_loom))]
 
+mod starving;
 mod support;
 mod wakers;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 
 use futures::executor::block_on;
 use netpoll_futures::{TcpListener, TcpStream};
@@ -44,4 +44,17 @@ pub(crate) fn on_wake(act: impl Fn() + Send + Sync + 'static) -> Waker {
 /// A waker that panics.
 pub(crate) fn panicking_waker() -> Waker {
     on_wake(|| panic!("a waker that panics, as its test wants it"))
+}
+
+/// Lets the other tasks of the executor run.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -29,10 +29,29 @@ const ORDER: &str = "adapters/futures/src/order.rs";
 const LEASE: &str = "reactor/src/lease/mod.rs";
 const PARKER: &str = "reactor/src/parker.rs";
 const SLEEP: &str = "reactor/src/sleep.rs";
+const BUDGET: &str = "reactor/src/budget.rs";
 
 /// All of them: the slot's, the deadlines', those of closing, of the order, of accepting, of
 /// connecting, of who turns, and of the limits of a server.
 pub const FAULTS: &[Fault] = &[
+    Fault {
+        what: "budget: there is none",
+        file: BUDGET,
+        right: "left => LEFT.set(left - 1),",
+        wrong: "_ => {}",
+    },
+    Fault {
+        what: "budget: whoever comes after a busy task is put off",
+        file: BUDGET,
+        right: "if other == task && first != key && siblings < SIBLINGS",
+        wrong: "if first != key && siblings < SIBLINGS",
+    },
+    Fault {
+        what: "order: a waker that panics keeps the turn",
+        file: ORDER,
+        right: "woken.into_iter().for_each(wake);",
+        wrong: "woken.into_iter().for_each(Waker::wake);",
+    },
     Fault {
         what: "slot: an event reaches the next tenant",
         file: STATE,
@@ -246,10 +265,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "accept: one connection counts as all there are",
         file: OPERATION,
-        right: "            let ready = || self.waited(direction, waiting.poll(cx));
-            self.poll_attempts(ready, &mut operation, |_| false)",
-        wrong: "            let ready = || self.waited(direction, waiting.poll(cx));
-            self.poll_attempts(ready, &mut operation, |_| true)",
+        right: "            self.poll_attempts(cx, direction, ready, &mut operation, |_| false)",
+        wrong: "            self.poll_attempts(cx, direction, ready, &mut operation, |_| true)",
     },
     Fault {
         what: "accept: its deadline is that of writing",

@@ -277,19 +277,36 @@ fn waiting_takes_nothing() {
     });
 }
 
-/// Outside of a runtime there is no end to it.
+/// How many of the reads yield, of a thread whose own budget is full.
+async fn yields_of_reads() -> io::Result<usize> {
+    let (near, _far) = full().await?;
+    netpoll::budget::refill();
+    let mut yields = 0;
+    for _ in 0..OPERATIONS {
+        let mut byte = [0];
+        let mut read = std::pin::pin!(near.read(&mut byte));
+        if poll_once(read.as_mut()).is_pending() {
+            yields += 1;
+            assert!(poll_once(read.as_mut()).is_ready(), "once is enough");
+        }
+    }
+    Ok(yields)
+}
+
+/// Outside of a runtime it is netpoll's own budget that holds.
 #[test]
-fn without_a_runtime_nothing_yields() {
+fn without_a_runtime_the_reactors_own_holds() {
     netpoll_tests::watched(|| {
-        let read = async {
-            let (near, _far) = full().await?;
-            for _ in 0..OPERATIONS {
-                let mut byte = [0];
-                let mut read = std::pin::pin!(near.read(&mut byte));
-                assert!(poll_once(read.as_mut()).is_ready(), "it yields to nobody");
-            }
-            io::Result::Ok(())
-        };
-        futures::executor::block_on(read).unwrap();
+        let yields = futures::executor::block_on(yields_of_reads()).unwrap();
+        assert_eq!(yields, (OPERATIONS - 1) / netpoll::budget::OPERATIONS as usize);
+    });
+}
+
+/// Inside of one, that does not come on top of tokio's.
+#[test]
+fn inside_a_runtime_the_reactors_own_does_not() {
+    on_one_thread(|| async {
+        assert_eq!(unconstrained(yields_of_reads()).await?, 0);
+        Ok(())
     });
 }

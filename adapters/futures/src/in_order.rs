@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
-use netpoll::{Direction, Registration};
+use netpoll::{Direction, Registration, budget};
 
 use crate::order::Order;
 
@@ -69,14 +69,18 @@ impl<T: AsFd> InOrder<'_, T> {
         self.registration.poll_transfer(cx, self.direction, len, operation)
     }
 
-    /// What comes of it if it need not wait.
+    /// What comes of it if it need not wait, neither for the socket nor for others to run.
     fn at_once<R>(&self, now: impl FnOnce(&Self) -> io::Result<R>) -> Option<io::Result<R>> {
-        if !self.order.is_free() || self.registration.must_wait(self.direction) {
+        let (waits, taken) = (self.registration.must_wait(self.direction), !self.order.is_free());
+        if waits || taken || budget::is_spent() {
             return None;
         }
         match now(self) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            done => Some(done),
+            done => {
+                budget::spend();
+                Some(done)
+            }
         }
     }
 

@@ -83,6 +83,7 @@ mod listener;
 mod off_thread;
 mod order;
 mod partial;
+mod readiness;
 mod socket_file;
 mod stream;
 mod sync;

@@ -1,12 +1,18 @@
 //! tokio's cooperative budget: a task that always finds something to do yields now and then.
 //!
 //! Each call that is polled, or awaited, takes one unit if it comes to its end, as tokio's own do.
-//! Outside of tokio's tasks the budget has no end.
+//! Outside of tokio's runtimes it has no end, and netpoll's own holds ([`netpoll::budget`]); inside, that
+//! one would only come on top.
 
 use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
+use netpoll::budget::Key;
+use netpoll::{Direction, Readiness, Registration};
+use tokio::runtime::Handle;
 use tokio::task::coop::poll_proceed;
 
 /// Polls, if the task has not used its budget up.
@@ -14,6 +20,10 @@ pub(crate) fn poll<R>(
     cx: &mut Context<'_>,
     operation: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
+    // Asking for the runtime costs more than all the rest, and so comes second.
+    if netpoll::budget::is_spent() && Handle::try_current().is_ok() {
+        netpoll::budget::refill();
+    }
     let unit = ready!(poll_proceed(cx));
     let done = ready!(operation(cx));
     unit.made_progress();
@@ -24,4 +34,17 @@ pub(crate) fn poll<R>(
 pub(crate) async fn spend<F: Future>(operation: F) -> F::Output {
     let mut operation = pin!(operation);
     poll_fn(|cx| poll(cx, |cx| operation.as_mut().poll(cx))).await
+}
+
+/// [`Registration::poll_ready`] within both budgets.
+pub(crate) fn poll_ready<T: AsFd>(
+    cx: &mut Context<'_>,
+    registration: &Registration<T>,
+    direction: Direction,
+) -> Poll<io::Result<Readiness>> {
+    poll(cx, |cx| {
+        let readiness = ready!(registration.poll_ready(cx, direction))?;
+        ready!(netpoll::budget::poll_spend(cx, Key::of(registration, direction)));
+        Poll::Ready(Ok(readiness))
+    })
 }

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use netpoll::budget::{Key, spend_in_turn};
 use netpoll::{Direction, Readiness, Registration};
 
 use crate::budget;
@@ -47,10 +48,16 @@ pub(crate) async fn ready<T: AsFd>(
         let found = Found { read: now(read.as_mut(), cx)?, write: now(write.as_mut(), cx)? };
         match found {
             Found { read: None, write: None } => Poll::Pending,
-            some => Poll::Ready(Ok(some)),
+            some => Poll::Ready(io::Result::Ok(some)),
         }
     });
-    budget::spend(any).await
+    let key = Key::of(registration, Direction::Read);
+    budget::spend(async {
+        let found = any.await?;
+        spend_in_turn(key).await;
+        Ok(found)
+    })
+    .await
 }
 
 fn now<F>(waiting: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> io::Result<Option<Readiness>>

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use crate::budget;
 use crate::lease::Turning;
 use crate::parker::{Parker, Woken};
 use crate::reactor::Shared;
@@ -142,6 +143,7 @@ impl Driver {
     /// Waits to be woken, or to have woken somebody if that is to stop it. True if it was woken; false
     /// for that or no reason.
     fn wait(&mut self, after_wakes: Turning) -> bool {
+        budget::refill();
         let wants = replace(&mut self.waited, true);
         let parker = &self.thread.parker;
         let Some(reactor) = self.thread.usable_reactor() else {

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use super::Registration;
 use super::operation::{Readiness, Waiting};
+use crate::budget::{self, Key};
 use crate::ready::{Direction, Ready};
 use crate::sys::descriptor;
 
@@ -92,6 +93,7 @@ impl<T: AsFd> Registration<T> {
     ) -> Poll<io::Result<R>> {
         loop {
             let readiness = ready!(self.poll_ready(cx, direction))?;
+            ready!(budget::poll_spend(cx, Key::of(self, direction)));
             let done = operation(self.get_mut());
             match self.attempt(readiness, |_| done, |_| false) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

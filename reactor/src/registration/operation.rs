@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::close::Inside;
 use super::{Registration, closed};
+use crate::budget::{self, Key};
 use crate::error::DeadlineExceeded;
 use crate::ready::{Direction, Interest, Ready};
 use crate::slot::state::State;
@@ -119,8 +120,8 @@ impl<T: AsFd> Registration<T> {
         // Not an `async fn`: that keeps its arguments twice, for as long as it waits.
         let mut waiting = Waiting::new(&self.slot, direction);
         poll_fn(move |cx| {
-            let ready = || self.waited(direction, waiting.poll(cx));
-            self.poll_attempts(ready, &mut operation, |_| false)
+            let ready = |cx: &mut Context<'_>| self.waited(direction, waiting.poll(cx));
+            self.poll_attempts(cx, direction, ready, &mut operation, |_| false)
         })
     }
 
@@ -131,7 +132,8 @@ impl<T: AsFd> Registration<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_attempts(|| self.poll_ready(cx, direction), operation, |_| false)
+        let ready = |cx: &mut Context<'_>| self.poll_ready(cx, direction);
+        self.poll_attempts(cx, direction, ready, operation, |_| false)
     }
 
     /// As [`try_io`](Self::try_io), for a stream: `operation` moves up to `len` bytes, and moving
@@ -154,8 +156,8 @@ impl<T: AsFd> Registration<T> {
     ) -> impl Future<Output = io::Result<usize>> {
         let mut waiting = Waiting::new(&self.slot, direction);
         poll_fn(move |cx| {
-            let ready = || self.waited(direction, waiting.poll(cx));
-            self.poll_attempts(ready, &mut operation, |moved| is_short(*moved, len))
+            let ready = |cx: &mut Context<'_>| self.waited(direction, waiting.poll(cx));
+            self.poll_attempts(cx, direction, ready, &mut operation, |moved| is_short(*moved, len))
         })
     }
 
@@ -167,8 +169,8 @@ impl<T: AsFd> Registration<T> {
         len: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let ready = || self.poll_ready(cx, direction);
-        self.poll_attempts(ready, operation, |moved| is_short(*moved, len))
+        let ready = |cx: &mut Context<'_>| self.poll_ready(cx, direction);
+        self.poll_attempts(cx, direction, ready, operation, |moved| is_short(*moved, len))
     }
 
     /// Forgets that the direction was ready, unless an event has come since `readiness`. For
@@ -236,12 +238,15 @@ impl<T: AsFd> Registration<T> {
     #[inline]
     fn poll_attempts<R>(
         &self,
-        mut ready: impl FnMut() -> Poll<io::Result<Readiness>>,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        mut ready: impl FnMut(&mut Context<'_>) -> Poll<io::Result<Readiness>>,
         mut operation: impl FnMut(&T) -> io::Result<R>,
         short: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         loop {
-            let readiness = ready!(ready())?;
+            let readiness = ready!(ready(cx))?;
+            ready!(budget::poll_spend(cx, Key::of(self, direction)));
             match self.attempt(readiness, &mut operation, &short) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),

@@ -16,6 +16,7 @@ use netpoll::{Direction, OpError, Reactor, Registration, descriptor};
 
 use crate::in_order::InOrder;
 use crate::order::Order;
+use crate::readiness;
 
 /// Any descriptor that epoll takes: a pipe, an eventfd, a timerfd, an inotify instance, a child's
 /// standard streams, a TUN device, a socket of any kind. In the shape of async-io's type of this name.
@@ -158,12 +159,12 @@ impl<T: AsFd> Async<T> {
     ///
     /// Dropped, it has changed nothing.
     pub async fn readable(&self) -> io::Result<()> {
-        self.registration.level(Direction::Read).await
+        readiness::level(&self.registration, Direction::Read).await
     }
 
     /// Waits until writing would not block, be it to fail. See [`readable`](Self::readable).
     pub async fn writable(&self) -> io::Result<()> {
-        self.registration.level(Direction::Write).await
+        readiness::level(&self.registration, Direction::Write).await
     }
 
     /// [`readable`](Self::readable), as a future that borrows nothing.
@@ -179,12 +180,12 @@ impl<T: AsFd> Async<T> {
     /// [`readable`](Self::readable) for those who poll: any number of tasks, and each that gets
     /// `Pending` is woken.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration.poll_level(cx, Direction::Read)
+        readiness::poll_level(&self.registration, cx, Direction::Read)
     }
 
     /// [`writable`](Self::writable) for those who poll.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration.poll_level(cx, Direction::Write)
+        readiness::poll_level(&self.registration, cx, Direction::Write)
     }
 
     /// Makes an operation that reads as soon as there is something to read, and again until it does

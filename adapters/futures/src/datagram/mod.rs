@@ -15,6 +15,7 @@ use netpoll::{Direction, Interest, OpError, Reactor, Registration};
 
 use crate::in_order::InOrder;
 use crate::order::Order;
+use crate::readiness;
 
 /// A socket for datagrams: a [`UdpSocket`](crate::UdpSocket) or a
 /// [`UnixDatagram`](crate::UnixDatagram).
@@ -189,7 +190,7 @@ impl<S: DatagramSocket> Datagram<S> {
     ///
     /// [`Closed`](crate::Closed) or [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub async fn readable(&self) -> io::Result<()> {
-        self.registration().readable().await.map(drop)
+        readiness::ready(self.registration(), Direction::Read).await
     }
 
     /// Waits until there is room to send. That is taken for granted until a send has blocked.
@@ -198,7 +199,7 @@ impl<S: DatagramSocket> Datagram<S> {
     ///
     /// [`Closed`](crate::Closed) or [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub async fn writable(&self) -> io::Result<()> {
-        self.registration().writable().await.map(drop)
+        readiness::ready(self.registration(), Direction::Write).await
     }
 
     /// Any operation on the socket, as soon as the direction is ready. See [`Registration::io`].

@@ -5,6 +5,8 @@ use std::task::{Context, Poll};
 
 use netpoll::{Direction, socket};
 
+use crate::readiness;
+
 use super::{Datagram, DatagramSocket, Message, measured, with_sender};
 
 /// Any number of tasks may poll; each that gets `Pending` is woken. They keep no place among those
@@ -70,12 +72,12 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// [`readable`](Self::readable) for those who poll.
     pub fn poll_recv_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration().poll_ready(cx, Direction::Read).map_ok(drop)
+        readiness::poll_ready(self.registration(), cx, Direction::Read)
     }
 
     /// [`writable`](Self::writable) for those who poll.
     pub fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration().poll_ready(cx, Direction::Write).map_ok(drop)
+        readiness::poll_ready(self.registration(), cx, Direction::Write)
     }
 
     pub(super) fn poll_receive<R>(

@@ -19,6 +19,7 @@ use crate::limit::Place;
 use crate::off_thread;
 use crate::order::{Order, Turn};
 use crate::partial;
+use crate::readiness;
 
 pub use kinds::StreamSocket;
 
@@ -161,7 +162,7 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// [`Closed`](crate::Closed) or [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub async fn readable(&self) -> io::Result<()> {
-        self.registration().readable().await.map(drop)
+        readiness::ready(self.registration(), Direction::Read).await
     }
 
     /// Waits until there is room to write, or writing must fail.
@@ -170,7 +171,7 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// [`Closed`](crate::Closed) or [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub async fn writable(&self) -> io::Result<()> {
-        self.registration().writable().await.map(drop)
+        readiness::ready(self.registration(), Direction::Write).await
     }
 
     /// [`read`](Self::read) now, or `WouldBlock`.

@@ -3,10 +3,10 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll, ready};
 
-use netpoll::Direction;
-use netpoll::socket;
+use netpoll::{Direction, socket};
 
 use super::{Stream, StreamSocket};
+use crate::readiness;
 
 /// Any number of tasks may poll; each that gets `Pending` is woken.
 impl<S: StreamSocket> Stream<S> {
@@ -70,11 +70,11 @@ impl<S: StreamSocket> Stream<S> {
 
     /// [`readable`](Self::readable) for those who poll.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration().poll_ready(cx, Direction::Read).map_ok(drop)
+        readiness::poll_ready(self.registration(), cx, Direction::Read)
     }
 
     /// [`writable`](Self::writable) for those who poll.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration().poll_ready(cx, Direction::Write).map_ok(drop)
+        readiness::poll_ready(self.registration(), cx, Direction::Write)
     }
 }

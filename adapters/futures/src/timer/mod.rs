@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use netpoll::Reactor;
+use netpoll::budget::{self, Key};
+use netpoll::{Direction, Reactor};
 
 use alarm::Alarm;
 
@@ -162,6 +163,7 @@ impl Future for Timer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Instant> {
         let came = ready!(self.alarm.poll_rung(cx));
+        ready!(budget::poll_spend(cx, Key::of(&*self, Direction::Read)));
         let next = self.period.and_then(|period| came.checked_add(period));
         self.alarm.set(next);
         Poll::Ready(came)

@@ -43,8 +43,7 @@ impl<T: AsFd> AsyncFd<T> {
         &'a mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyMutGuard<'a, T>>> {
-        let read =
-            ready!(budget::poll(cx, |cx| self.registration.poll_ready(cx, Direction::Read)))?;
+        let read = ready!(budget::poll_ready(cx, &self.registration, Direction::Read))?;
         let found = Found { read: Some(read), write: None };
         Poll::Ready(Ok(AsyncFdReadyMutGuard { async_fd: self, found }))
     }
@@ -54,8 +53,7 @@ impl<T: AsFd> AsyncFd<T> {
         &'a mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyMutGuard<'a, T>>> {
-        let write =
-            ready!(budget::poll(cx, |cx| self.registration.poll_ready(cx, Direction::Write)))?;
+        let write = ready!(budget::poll_ready(cx, &self.registration, Direction::Write))?;
         let found = Found { read: None, write: Some(write) };
         Poll::Ready(Ok(AsyncFdReadyMutGuard { async_fd: self, found }))
     }

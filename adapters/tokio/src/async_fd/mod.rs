@@ -173,7 +173,7 @@ impl<T: AsFd> AsyncFd<T> {
         &'a self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
-        budget::poll(cx, |cx| self.registration.poll_ready(cx, netpoll::Direction::Read))
+        budget::poll_ready(cx, &self.registration, netpoll::Direction::Read)
             .map_ok(|read| self.guard(Found { read: Some(read), write: None }))
     }
 
@@ -182,7 +182,7 @@ impl<T: AsFd> AsyncFd<T> {
         &'a self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
-        budget::poll(cx, |cx| self.registration.poll_ready(cx, netpoll::Direction::Write))
+        budget::poll_ready(cx, &self.registration, netpoll::Direction::Write)
             .map_ok(|write| self.guard(Found { read: None, write: Some(write) }))
     }
 

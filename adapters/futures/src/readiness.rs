@@ -1,0 +1,49 @@
+//! Waiting for readiness, within the budget of the thread: who waits, tries and waits again is as busy as
+//! who reads.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+
+use netpoll::budget::{Key, poll_spend, spend_in_turn};
+use netpoll::{Direction, Registration};
+
+/// [`Registration::ready`].
+pub(crate) async fn ready<T: AsFd>(
+    registration: &Registration<T>,
+    direction: Direction,
+) -> io::Result<()> {
+    registration.ready(direction).await?;
+    spend_in_turn(Key::of(registration, direction)).await;
+    Ok(())
+}
+
+/// [`Registration::poll_ready`].
+pub(crate) fn poll_ready<T: AsFd>(
+    registration: &Registration<T>,
+    cx: &mut Context<'_>,
+    direction: Direction,
+) -> Poll<io::Result<()>> {
+    ready!(registration.poll_ready(cx, direction))?;
+    poll_spend(cx, Key::of(registration, direction)).map(Ok)
+}
+
+/// [`Registration::level`].
+pub(crate) async fn level<T: AsFd>(
+    registration: &Registration<T>,
+    direction: Direction,
+) -> io::Result<()> {
+    registration.level(direction).await?;
+    spend_in_turn(Key::of(registration, direction)).await;
+    Ok(())
+}
+
+/// [`Registration::poll_level`].
+pub(crate) fn poll_level<T: AsFd>(
+    registration: &Registration<T>,
+    cx: &mut Context<'_>,
+    direction: Direction,
+) -> Poll<io::Result<()>> {
+    ready!(registration.poll_level(cx, direction))?;
+    poll_spend(cx, Key::of(registration, direction)).map(Ok)
+}

@@ -1,0 +1,14 @@
+//! What happens to a process: it forks, executes another program, is interrupted by signals, loses a
+//! thread, and ends, with work pending.
+//!
+//! Each test has a process of its own, by this very program called again for the one test.
+#![cfg(not(netpoll_loom))]
+
+mod exec;
+mod exit;
+mod fork;
+mod os;
+mod shutdown;
+mod signals;
+mod support;
+mod threads;
