@@ -4,7 +4,7 @@
 //! deadlines that are due. Wakers run in between, outside of every lock but the one that makes turns
 //! exclusive, which no operation of a socket ever takes.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -86,6 +86,7 @@ impl Shared {
         parker: Option<&Parker>,
     ) -> io::Result<Turned> {
         self.check_usable()?;
+        let end = EndUnlessForgotten(self);
         let mut turner = lock(&self.turner);
         let mut turned = Turned::default();
         self.file_armed(&mut turner.wheel, &mut turned);
@@ -98,6 +99,7 @@ impl Shared {
         self.look_at_due(&mut turner.wheel, &mut turned);
         // Under the lock: nobody else counts.
         self.counters.add(&turned);
+        std::mem::forget(end);
         waited.map(|()| turned)
     }
 
@@ -109,8 +111,9 @@ impl Shared {
     ) -> Option<Turned> {
         let turned = self.turn(timeout, parker);
         if let (Err(error), Ok(())) = (&turned, self.check_usable()) {
-            eprintln!("netpoll: the reactor stops, waiting failed: {error}");
             self.evict_all();
+            // Where nobody reads it, `eprintln` panics.
+            let _ = writeln!(io::stderr(), "netpoll: the reactor stops, waiting failed: {error}");
         }
         turned.ok()
     }
@@ -319,6 +322,16 @@ impl Shared {
     }
 }
 
+/// Ends the reactor if a turn panics. No turn does, as the wakers are caught; if one did, whoever turns next
+/// would go on with half of a wheel, or nobody would, and everybody wait for ever.
+struct EndUnlessForgotten<'a>(&'a Shared);
+
+impl Drop for EndUnlessForgotten<'_> {
+    fn drop(&mut self) {
+        self.0.evict_all();
+    }
+}
+
 fn look(index: u32, slot: &Slot, now_ns: u64, wheel: &mut Wheel, turned: &mut Turned) {
     let looked = slot.look(now_ns);
     if let Some(at_ns) = looked.again_ns {
@@ -326,4 +339,29 @@ fn look(index: u32, slot: &Slot, now_ns: u64, wheel: &mut Wheel, turned: &mut Tu
     }
     turned.expiries += looked.expired;
     turned.wakes += looked.woken;
+}
+
+#[cfg(test)]
+#[cfg(not(netpoll_loom))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::task::Waker;
+
+    use super::*;
+    use crate::ready::Direction;
+    use crate::slot::Status;
+    use crate::slot::waiters::Ticket;
+
+    /// The slot that is armed does not exist: there is no other way to make a turn panic.
+    #[test]
+    fn a_turn_that_panics_is_the_last() {
+        let shared = Shared::new(Clock::by_hand(), false).unwrap();
+        let slot = shared.allocate().unwrap();
+        assert_eq!(slot.wait(Direction::Read, Ticket::POLL, Waker::noop()), Status::Pending);
+        shared.arm(&Slot::new(), u32::MAX - 1, 0);
+        let turn = || shared.turn(Some(Duration::ZERO), None);
+        assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
+        assert_eq!(slot.status(Direction::Read), Status::Closed);
+        assert!(shared.turn(Some(Duration::ZERO), None).is_err());
+    }
 }
