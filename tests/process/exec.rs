@@ -6,8 +6,10 @@ use std::process::Command;
 
 use futures::executor::block_on;
 use netpoll::{Direction, Reactor};
-use netpoll_futures::{Async, Timer, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener};
 use netpoll_futures::UnixStream;
+use netpoll_futures::{
+    Async, TcpListener, TcpStream, Timer, UdpSocket, UnixDatagram, UnixListener,
+};
 
 use crate::support::{LOOPBACK, alone, pair};
 
@@ -44,9 +46,8 @@ fn nothing_is_inherited() {
     alone("exec::nothing_is_inherited", || {
         let (before, count, own) = (inherited(), descriptors_of_a_child(), open());
         block_on(async {
-            let reactors = [true, false].map(|thread| {
-                Reactor::builder().thread(thread).build().expect("a reactor")
-            });
+            let reactors = [true, false]
+                .map(|thread| Reactor::builder().thread(thread).build().expect("a reactor"));
             let several = Reactor::builder().reactors(3).build()?;
             let connections = [pair().await?, pair().await?];
             let listener = TcpListener::bind(LOOPBACK).await?;
@@ -59,12 +60,14 @@ fn nothing_is_inherited() {
             let (reader, writer) = std::io::pipe()?;
             let (reader, writer) = (Async::new(reader)?, Async::new(writer)?);
             let timer = Timer::after(std::time::Duration::from_secs(3600));
-            client.send_with_descriptors(b"x", &[udp.as_fd(), listener.as_fd()]).await?;
-            let (_, passed) = server.recv_with_descriptors(&mut [0; 8], 8).await?;
+            client.send_with_fds(b"x", &[udp.as_fd(), listener.as_fd()]).await?;
+            let mut passed = Vec::new();
+            server.recv_with_fds(&mut [0; 8], &mut passed).await?;
             assert_eq!(passed.len(), 2);
             let closed = pair().await?;
             closed.0.close().await?;
-            let given = std::net::TcpStream::try_from(TcpStream::connect(listener.local_addr()?).await?)?;
+            let given = TcpStream::connect(listener.local_addr()?).await?;
+            let given = std::net::TcpStream::try_from(given)?;
             let failed = TcpStream::connect("127.0.0.1:1").await;
             assert!(failed.is_err(), "nobody listens there");
             assert!(connections[0].0.try_io(Direction::Write, |_| Ok(())).is_ok());

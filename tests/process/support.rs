@@ -38,7 +38,8 @@ pub(crate) fn alone(name: &'static str, body: impl FnOnce() + Send + 'static) {
         let complained = String::from_utf8_lossy(&run.stderr);
         assert!(run.status.success(), "{name}, alone: {}\n{said}\n{complained}", run.status);
         assert!(said.contains("1 passed"), "no test is called {name}");
-        print!("{}", said.lines().filter(|line| line.contains("shown:")).collect::<String>());
+        let shown = said.split("shown: ").skip(1).filter_map(|line| line.lines().next());
+        shown.for_each(|shown| println!("{name}: {shown}"));
     });
 }
 
