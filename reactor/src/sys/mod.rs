@@ -60,8 +60,8 @@ fn owned(fd: RawFd) -> OwnedFd {
 /// A descriptor that stands for nothing: every operation on it fails with `EBADF`.
 pub(crate) fn nothing() -> io::Result<OwnedFd> {
     // SAFETY: a literal C string and flags.
-    let fd = unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
-    check(fd).map(owned)
+    let open = || check(unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) });
+    retry(open).map(owned)
 }
 
 /// Ends what `fd` stands for, and leaves the number to its owner, standing for nothing.

@@ -31,7 +31,7 @@ use super::{check, check_len, owned, retry, uncancelled};
 
 pub use super::control::{recv_with_fds, send_with_fds};
 pub use super::options::*;
-pub use super::unix::{Credentials, connect_unix, peer_cred, unix_stream};
+pub use super::unix::{Credentials, bind_unix, connect_unix, peer_cred, unix_stream};
 
 /// The most buffers that one vectored call takes (`IOV_MAX`).
 const MOST_BUFFERS: usize = 1024;
@@ -84,7 +84,7 @@ pub fn listen_with_backlog(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
 }
 
 /// `connect(2)`. `WouldBlock` means that it has begun: wait until the socket is writable, then ask
-/// for its error.
+/// for its error. With an errno inside, it has not: that is `EAGAIN`, a lack of routes.
 pub fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     let address = Address::from(*address);
     let (pointer, len) = address.as_ptr();
@@ -104,30 +104,34 @@ pub fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
 
 /// `accept4(2)`. A connection that was gone before we came to it (`ECONNABORTED`) is passed over.
 pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-    loop {
+    let (socket, peer) = next_connection(|| {
         let mut peer = Address::empty();
         let (pointer, len) = peer.as_mut_ptrs();
-        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         // SAFETY: `pointer` is to room for any address, and `len` says how much.
-        let accepted = check(unsafe { libc::accept4(fd.as_raw_fd(), pointer, len, flags) });
-        match accepted.map(owned) {
-            Ok(socket) => return Ok((socket, peer.to_std()?)),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EINTR | libc::ECONNABORTED) => {}
-                _ => return Err(error),
-            },
+        let accepted = unsafe { libc::accept4(fd.as_raw_fd(), pointer, len, ACCEPTED) };
+        check(accepted).map(|socket| (owned(socket), peer))
+    })?;
+    Ok((socket, peer.to_std()?))
+}
+
+/// What an accepted socket is from its creation.
+const ACCEPTED: libc::c_int = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+
+fn next_connection<T>(mut accept: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match retry(&mut accept) {
+            Err(error) if error.raw_os_error() == Some(libc::ECONNABORTED) => {}
+            done => return done,
         }
     }
 }
 
 /// `accept4(2)` on a Unix socket, whose peer most often has no name.
 pub fn accept_unix(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, unix::SocketAddr)> {
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    let nowhere = std::ptr::null_mut();
+    let (fd, nowhere, no_len) = (fd.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: without room for an address, the kernel writes none.
-    let accept =
-        || check(unsafe { libc::accept4(fd.as_raw_fd(), nowhere, std::ptr::null_mut(), flags) });
-    let socket = unix::UnixStream::from(owned(retry(accept)?));
+    let accept = || check(unsafe { libc::accept4(fd, nowhere, no_len, ACCEPTED) });
+    let socket = unix::UnixStream::from(owned(next_connection(accept)?));
     let peer = socket.peer_addr()?;
     Ok((socket.into(), peer))
 }

@@ -29,6 +29,14 @@ pub fn unix_stream() -> io::Result<OwnedFd> {
     check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }).map(owned)
 }
 
+/// `bind(2)` on a Unix socket. A path makes a file.
+pub fn bind_unix(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
+    let (address, len) = in_the_kernels_form(address);
+    let pointer = (&raw const address).cast();
+    // SAFETY: `pointer` is to `len` bytes of an address, which outlives the call.
+    check(unsafe { libc::bind(fd.as_raw_fd(), pointer, len) }).map(drop)
+}
+
 /// `connect(2)` on a Unix socket: done at once, or not at all. `WouldBlock` means that the listener's
 /// queue is full. Nothing tells when there is room: it has to be called again.
 pub fn connect_unix(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {

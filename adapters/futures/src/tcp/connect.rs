@@ -146,9 +146,14 @@ fn begin_with(socket: net::TcpStream, address: &SocketAddr) -> io::Result<net::T
 
 fn connect_or_begin(socket: net::TcpStream, address: &SocketAddr) -> io::Result<net::TcpStream> {
     match socket::connect(socket.as_fd(), address) {
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        Err(error) if !has_begun(&error) => Err(error),
         _ => Ok(socket),
     }
+}
+
+/// `EAGAIN` is no beginning: who waited for its end would wait for ever.
+fn has_begun(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock && error.raw_os_error().is_none()
 }
 
 /// Whether it is done: readiness alone is a hint, and has been wrong (golang/go#14548).

@@ -80,10 +80,11 @@ impl UnixListener {
 }
 
 fn bind(address: &SocketAddr) -> io::Result<UnixListener> {
-    let listener = net::UnixListener::bind_addr(address)?;
+    let socket = socket::unix_stream()?;
+    socket::bind_unix(socket.as_fd(), address)?;
     // From here on the file is ours to remove, also if the rest fails.
-    let file = SocketFile::of(listener.path());
+    let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
     file.set_removed_on_close(true);
-    listener.set_nonblocking(true)?;
-    UnixListener::listening(listener, file)
+    socket::listen(socket.as_fd())?;
+    UnixListener::listening(socket.into(), file)
 }
