@@ -22,7 +22,7 @@ where
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let _turn = ready!(self.reads.poll_take(cx))?;
-        self.registration.poll_io(cx, Direction::Read, |mut io| io.read(buffer))
+        self.registration.poll_io(cx, Direction::Read, |mut io| uninterrupted(|| io.read(buffer)))
     }
 
     fn poll_read_vectored(
@@ -31,7 +31,8 @@ where
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         let _turn = ready!(self.reads.poll_take(cx))?;
-        self.registration.poll_io(cx, Direction::Read, |mut io| io.read_vectored(buffers))
+        self.registration
+            .poll_io(cx, Direction::Read, |mut io| uninterrupted(|| io.read_vectored(buffers)))
     }
 }
 
@@ -45,7 +46,7 @@ where
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
         let _turn = ready!(self.writes.poll_take(cx))?;
-        self.registration.poll_io(cx, Direction::Write, |mut io| io.write(buffer))
+        self.registration.poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write(buffer)))
     }
 
     fn poll_write_vectored(
@@ -54,15 +55,17 @@ where
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let _turn = ready!(self.writes.poll_take(cx))?;
-        self.registration.poll_io(cx, Direction::Write, |mut io| io.write_vectored(buffers))
+        self.registration
+            .poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write_vectored(buffers)))
     }
 
     /// What `T` does, waiting only if that would block.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_open()?;
-        match self.get_ref().flush() {
+        match uninterrupted(|| self.get_ref().flush()) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.registration.poll_io(cx, Direction::Write, |mut io| io.flush())
+                self.registration
+                    .poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.flush()))
             }
             done => Poll::Ready(done),
         }
@@ -81,7 +84,7 @@ impl<T: AsFd + Read> AsyncRead for Async<T> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.registration.poll_io_mut(cx, Direction::Read, |io| io.read(buffer))
+        self.registration.poll_io_mut(cx, Direction::Read, |io| uninterrupted(|| io.read(buffer)))
     }
 
     fn poll_read_vectored(
@@ -89,7 +92,8 @@ impl<T: AsFd + Read> AsyncRead for Async<T> {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.registration.poll_io_mut(cx, Direction::Read, |io| io.read_vectored(buffers))
+        self.registration
+            .poll_io_mut(cx, Direction::Read, |io| uninterrupted(|| io.read_vectored(buffers)))
     }
 }
 
@@ -99,7 +103,7 @@ impl<T: AsFd + Write> AsyncWrite for Async<T> {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.registration.poll_io_mut(cx, Direction::Write, |io| io.write(buffer))
+        self.registration.poll_io_mut(cx, Direction::Write, |io| uninterrupted(|| io.write(buffer)))
     }
 
     fn poll_write_vectored(
@@ -107,15 +111,17 @@ impl<T: AsFd + Write> AsyncWrite for Async<T> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.registration.poll_io_mut(cx, Direction::Write, |io| io.write_vectored(buffers))
+        self.registration
+            .poll_io_mut(cx, Direction::Write, |io| uninterrupted(|| io.write_vectored(buffers)))
     }
 
     /// What `T` does, waiting only if that would block.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_open()?;
-        match self.registration.get_mut().flush() {
+        match uninterrupted(|| self.registration.get_mut().flush()) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.registration.poll_io_mut(cx, Direction::Write, Write::flush)
+                self.registration
+                    .poll_io_mut(cx, Direction::Write, |io| uninterrupted(|| io.flush()))
             }
             done => Poll::Ready(done),
         }
@@ -137,6 +143,16 @@ impl<T: AsFd> Async<T> {
         }
         self.check_open()?;
         Poll::Ready(descriptor::end_writing(self.as_fd()))
+    }
+}
+
+/// The traits of the standard library tell of signals; those of futures must not.
+fn uninterrupted<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 
