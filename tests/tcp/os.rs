@@ -10,6 +10,18 @@ pub(crate) use libc::{
     ETIMEDOUT,
 };
 
+/// What `accept(2)` tells of a connection that is not there any more.
+pub(crate) const OF_ONE_CONNECTION: [i32; 8] = [
+    libc::ENETDOWN,
+    libc::EPROTO,
+    libc::ENOPROTOOPT,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::EHOSTUNREACH,
+    libc::ENETUNREACH,
+    libc::ETIMEDOUT,
+];
+
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

@@ -1,4 +1,5 @@
-//! What to do when accepting fails for want of descriptors or memory: wait a little.
+//! What to do when accepting fails for want of descriptors or memory, or for what is wrong with one
+//! connection only: wait a little.
 
 use std::io;
 use std::time::Duration;
@@ -12,8 +13,15 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// every Linux architecture they are the same.
 const OUT_OF_RESOURCES: [i32; 5] = [23, 24, 12, 105, 28];
 
+/// `ENONET`, `EPROTO`, `ENOPROTOOPT`, `ENETDOWN`, `ENETUNREACH`, `ETIMEDOUT`, `EHOSTDOWN` and
+/// `EHOSTUNREACH`: errors of the connection that was to be accepted. "Treat them like `EAGAIN` by
+/// retrying" (`accept(2)`).
+const OF_ONE_CONNECTION: [i32; 8] = [64, 71, 92, 100, 101, 110, 112, 113];
+
 /// The pauses of an accept loop that has run out of descriptors: 5 ms, doubling up to a second, as
-/// Go's `net/http` makes them. Without them the loop spins: the connection is still there.
+/// Go's `net/http` makes them. Without them the loop spins: the connection is still there. It pauses as
+/// well for what `accept(2)` tells of a connection that failed before it was accepted, which is no
+/// reason to stop.
 ///
 /// ```no_run
 /// # async fn serve(listener: netpoll_futures::TcpListener) -> std::io::Result<()> {
@@ -47,15 +55,17 @@ impl Backoff {
         self.next = FIRST;
     }
 
-    /// Waits, if `error` says that a resource is exhausted.
+    /// Waits, if `error` says that a resource is exhausted, or that a connection could not be accepted
+    /// for reasons of its own.
     ///
     /// # Errors
     ///
     /// `error`, if it says anything else.
     pub async fn pause(&mut self, error: io::Error) -> io::Result<()> {
         let code = raw_os_error(&error);
-        let exhausted = code.is_some_and(|code| OUT_OF_RESOURCES.contains(&code));
-        if !exhausted && error.kind() != io::ErrorKind::OutOfMemory {
+        let passes = [&OUT_OF_RESOURCES[..], &OF_ONE_CONNECTION].concat();
+        let passes = code.is_some_and(|code| passes.contains(&code));
+        if !passes && error.kind() != io::ErrorKind::OutOfMemory {
             return Err(error);
         }
         let reactor = Reactor::global()?;
