@@ -134,7 +134,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ),
     ("driver", &["budget", "lease", "parker", "reactor", "sync"]),
     ("thread", &["lease", "parker", "reactor", "sync", "sys"]),
-    ("shards", &["reactor", "sync", "thread", "time"]),
+    ("shards", &["error", "reactor", "sync", "thread", "time"]),
     ("handle", &["budget", "driver", "metrics", "reactor", "shards", "sync", "time"]),
     (
         "registration",

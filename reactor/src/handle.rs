@@ -58,7 +58,7 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// No descriptors or no thread to be had; the next call tries again. In a forked child, the
+    /// An [`OpError`](crate::OpError): no descriptors or no thread to be had; the next call tries again. In a forked child, the
     /// handle is the parent's: what is done with it fails with [`ReactorGone`](crate::ReactorGone).
     pub fn global() -> io::Result<&'static Reactor> {
         GLOBAL.get_or_try_init(|| {
@@ -188,7 +188,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// No descriptors (each needs three) or no thread to be had.
+    /// An [`OpError`](crate::OpError): no descriptors (each needs three) or no thread to be had.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for several without threads: who would turn them?
     pub fn build(self) -> io::Result<Reactor> {
         let clock = if self.manual_clock { Clock::by_hand() } else { Clock::monotonic() };

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::io;
 use std::thread::{self, JoinHandle};
 
+use crate::error::OpError;
 use crate::reactor::Shared;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
 use crate::thread::spawn;
@@ -38,8 +39,11 @@ impl Shards {
         // Those that there are end with it, if the next is not to be had.
         let mut shards = Self { shards: Box::default(), next: AtomicUsize::new(0) };
         for _ in 0..count {
-            let shared = Arc::new(Shared::new(clock.twin(), has_thread)?);
-            let thread = has_thread.then(|| spawn(shared.clone())).transpose()?;
+            let failed = |part| move |error| OpError::wrap("start", part, error);
+            let shared = Shared::new(clock.twin(), has_thread).map_err(failed("a reactor"))?;
+            let shared = Arc::new(shared);
+            let thread = has_thread.then(|| spawn(shared.clone())).transpose();
+            let thread = thread.map_err(failed("a reactor's thread"))?;
             let shard = Shard { shared, thread: Mutex::new(thread) };
             let before = std::mem::take(&mut shards.shards).into_vec();
             shards.shards = before.into_iter().chain([shard]).collect();
