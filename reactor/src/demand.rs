@@ -23,12 +23,15 @@ impl Demand {
         Self(Mutex::new(false))
     }
 
-    /// Somebody has sat down to wait.
-    pub(crate) fn rises(&self, ask: impl FnOnce()) {
+    /// Somebody has sat down to wait. If asking fails, epoll is not asked, and who sat down is to be
+    /// told: nobody would wake it.
+    pub(crate) fn rises<E>(&self, ask: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut asked = lock(&self.0);
-        if !std::mem::replace(&mut *asked, true) {
-            ask();
+        if !*asked {
+            ask()?;
+            *asked = true;
         }
+        Ok(())
     }
 
     /// Somebody has written, and may have been the last to need it.

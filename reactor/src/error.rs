@@ -22,7 +22,8 @@ pub struct DeadlineExceeded;
 #[non_exhaustive]
 pub struct Closed;
 
-/// The reactor that served the socket was shut down, or belongs to the parent of this process.
+/// The reactor that served the socket was shut down, could not wait any more, or belongs to the parent
+/// of this process.
 /// Kind: [`ErrorKind::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -137,7 +138,7 @@ impl fmt::Display for Closed {
 
 impl fmt::Display for ReactorGone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the reactor was shut down, or belongs to the process that forked this one")
+        f.write_str("the reactor was shut down or has failed, or is that of the process that forked this one")
     }
 }
 

@@ -68,6 +68,10 @@
 //!   their events for more than 12 ms (see [`block_on`]); a reactor without a thread has nobody who
 //!   could take over.
 //! - A task that never has to wait lets the others of its thread run after 128 operations ([`budget`]).
+//! - A reactor ends by itself only when the system lets it wait no more: its epoll instance was closed
+//!   behind its back, or it can neither write its eventfd nor ask epoll for it. One wait that fails is
+//!   made again; after eight in a row, everybody who waits is told
+//!   ([`ReactorGone`]), and standard error why.
 //! - No waker runs under a lock that any of these functions takes. One that panics is caught.
 //!
 //! Not guaranteed:

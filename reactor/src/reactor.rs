@@ -29,6 +29,10 @@ const EVENTS_PER_TURN: usize = 256;
 /// How many steps of the wheel one turn makes before it polls for events again.
 const STEPS_PER_TURN: usize = 1024;
 
+/// How many waits in a row may fail before the reactor ends. Linux has no reason to let any fail but
+/// an epoll instance that was closed behind our back.
+const FAILED_WAITS: u32 = 8;
+
 /// What all handles, all registrations and the thread share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -54,6 +58,8 @@ pub(crate) struct Shared {
 pub(crate) struct Turner {
     events: Events,
     wheel: Wheel,
+    /// How many waits in a row have failed.
+    failed_waits: u32,
 }
 
 impl Shared {
@@ -71,7 +77,7 @@ impl Shared {
             sleep: Sleep::new(),
             clock,
             lease: Lease::new(has_thread),
-            turner: Mutex::new(Turner { events, wheel: Wheel::new() }),
+            turner: Mutex::new(Turner { events, wheel: Wheel::new(), failed_waits: 0 }),
             counters: Counters::default(),
             gone: AtomicBool::new(false),
             forks: sys::forks(),
@@ -96,6 +102,7 @@ impl Shared {
         if waited.is_ok() {
             self.dispatch(&turner.events, &mut turned);
         }
+        turner.failed_waits = if waited.is_ok() { 0 } else { turner.failed_waits + 1 };
         self.look_at_due(&mut turner.wheel, &mut turned);
         // Under the lock: nobody else counts.
         self.counters.add(&turned);
@@ -103,19 +110,23 @@ impl Shared {
         waited.map(|()| turned)
     }
 
-    /// The same, but a reactor that cannot wait any more is ended. `None` if it is, now or before.
+    /// The same, but a reactor that cannot wait any more, however often it tries, is ended. `None` if
+    /// it is, now or before.
     pub(crate) fn turn_or_end(
         &self,
         timeout: Option<Duration>,
         parker: Option<&Parker>,
     ) -> Option<Turned> {
-        let turned = self.turn(timeout, parker);
-        if let (Err(error), Ok(())) = (&turned, self.check_usable()) {
-            self.evict_all();
-            // Where nobody reads it, `eprintln` panics.
-            let _ = writeln!(io::stderr(), "netpoll: the reactor stops, waiting failed: {error}");
+        let error = match self.turn(timeout, parker) {
+            Ok(turned) => return Some(turned),
+            Err(error) => error,
+        };
+        self.check_usable().ok()?;
+        if lock(&self.turner).failed_waits < FAILED_WAITS {
+            return Some(Turned::default());
         }
-        turned.ok()
+        self.give_up("waiting", &error);
+        None
     }
 
     /// Looks at the slots whose deadlines were moved to an earlier time.
@@ -213,12 +224,13 @@ impl Shared {
     }
 
     /// Changes what epoll is asked for, unless we are in a child of its process.
-    ///
-    /// It fails only where there is nothing to change: the descriptor has just been closed.
-    pub(crate) fn modify(&self, fd: BorrowedFd<'_>, token: Token, interest: Interest) {
-        if self.is_ours() {
-            let _ = self.epoll.modify(fd, token.encode(), interest);
-        }
+    pub(crate) fn modify(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        if self.is_ours() { self.epoll.modify(fd, token.encode(), interest) } else { Ok(()) }
     }
 
     /// Takes a descriptor out of epoll, unless we are in a child of its process.
@@ -270,7 +282,21 @@ impl Shared {
             return;
         }
         self.counters.notifies.fetch_add(1, Ordering::Relaxed);
-        self.wake_up.signal().expect("an eventfd of ours takes a signal");
+        // Asking for its writability is an edge as well: there is always room in it.
+        let ask = |_| self.epoll.modify(self.wake_up.as_fd(), Token::WAKE_UP, Interest::Both);
+        if let Err(error) = self.wake_up.signal().or_else(ask) {
+            self.give_up("waking it", &error);
+        }
+    }
+
+    /// A reactor that has failed for good: nobody may wait for it.
+    #[cold]
+    fn give_up(&self, what: &str, error: &io::Error) {
+        if !self.is_gone() {
+            self.evict_all();
+            // Where nobody reads it, `eprintln` panics.
+            let _ = writeln!(io::stderr(), "netpoll: the reactor stops, {what} failed: {error}");
+        }
     }
 
     /// Ends every operation of every registration, now and later.

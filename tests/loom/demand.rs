@@ -24,7 +24,11 @@ impl Socket {
     }
 
     fn is_awaited(&self) {
-        self.demand.rises(|| self.asked.store(true, Ordering::Relaxed));
+        let ask = || {
+            self.asked.store(true, Ordering::Relaxed);
+            Ok::<(), ()>(())
+        };
+        self.demand.rises(ask).unwrap();
     }
 }
 

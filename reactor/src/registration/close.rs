@@ -83,7 +83,7 @@ impl<T: AsFd> Registration<T> {
 
     fn end(&self) -> io::Result<()> {
         let _done = Done(&self.gate);
-        let fd = self.registered(self.get_ref()).ok_or_else(changed)?;
+        let fd = self.registered(self.get_ref()).ok_or_else(|| changed("close"))?;
         self.reactor.shared().end(fd)
     }
 }
@@ -99,8 +99,9 @@ impl Drop for Done<'_> {
 }
 
 #[cold]
-fn changed() -> io::Error {
-    let message = "close: the object is another descriptor than the one that was registered";
+pub(super) fn changed(operation: &str) -> io::Error {
+    let message =
+        format!("{operation}: the object is another descriptor than the one that was registered");
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 

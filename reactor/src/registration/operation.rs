@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
-use super::close::Inside;
+use super::close::{Inside, changed};
 use super::{Registration, closed};
 use crate::budget::{self, Key};
 use crate::error::DeadlineExceeded;
@@ -183,10 +183,9 @@ impl<T: AsFd> Registration<T> {
         self.interest == Interest::WriteOnDemand && direction == Direction::Write
     }
 
-    fn ask_for(&self, interest: Interest) {
-        if let Some(fd) = self.registered(self.get_ref()) {
-            self.reactor.shared().modify(fd, self.slot.token(), interest);
-        }
+    fn ask_for(&self, interest: Interest) -> io::Result<()> {
+        let fd = self.registered(self.get_ref()).ok_or_else(|| changed("wait"))?;
+        self.reactor.shared().modify(fd, self.slot.token(), interest)
     }
 
     pub(super) fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
@@ -204,16 +203,32 @@ impl<T: AsFd> Registration<T> {
         status: Status,
     ) -> Poll<io::Result<Readiness>> {
         if status == Status::Pending && self.is_on_demand(direction) {
-            self.demand.rises(|| self.ask_for(Interest::Both));
+            let asked = self.demand.rises(|| self.ask_for(Interest::Both));
+            return asked.map_or_else(
+                |error| self.not_asked(direction, error),
+                |()| self.outcome(direction, status),
+            );
         }
         self.outcome(direction, status)
+    }
+
+    /// Nobody would be told of room: the wait fails, unless it is over. A registration that is being
+    /// closed has left epoll.
+    #[cold]
+    fn not_asked(&self, direction: Direction, error: io::Error) -> Poll<io::Result<Readiness>> {
+        match self.outcome(direction, self.slot.status(direction)) {
+            Poll::Pending => Poll::Ready(Err(error)),
+            over => over,
+        }
     }
 
     /// An operation did not block.
     pub(super) fn has_moved(&self, direction: Direction) {
         if self.is_on_demand(direction) {
             let somebody_waits = || self.slot.state().has_waiter(direction);
-            self.demand.may_fall(somebody_waits, || self.ask_for(self.interest));
+            // If it goes on reporting room, that is no harm.
+            let ask_no_more = || drop(self.ask_for(self.interest));
+            self.demand.may_fall(somebody_waits, ask_no_more);
         }
     }
 
