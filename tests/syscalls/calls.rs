@@ -1,0 +1,247 @@
+//! The calls that the crates make, themselves and by the standard library, and what is to become of
+//! each error: the rules that the sweep holds them to.
+
+use libc::{c_int, c_long};
+
+use crate::session::Session;
+
+/// What a call is given.
+pub(crate) type Arguments = [u64; 6];
+
+/// A kind of call: some numbers stand for several, told apart by an argument.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// `epoll_ctl:ADD`, for instance. Before the colon it is the row of `errors.md`.
+    pub(crate) name: &'static str,
+    pub(crate) number: c_long,
+    pub(crate) is: fn(&Arguments) -> bool,
+    pub(crate) rule: fn(c_int, Session) -> Rule,
+}
+
+/// What is to become of an error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    /// If the call fails once.
+    pub(crate) once: Outcome,
+    /// If it fails from then on. `None` where that is another kernel than Linux: an interrupted call
+    /// succeeds in the end.
+    pub(crate) for_ever: Option<Outcome>,
+    /// The call has been made, whatever it says.
+    pub(crate) made: bool,
+}
+
+/// What becomes of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// One operation fails with this very error. The next try succeeds, if the call does.
+    Fails,
+    /// No operation fails: the call is made again, or done without.
+    Survives,
+    /// One or the other: the arguments do not tell what the call is for.
+    Either,
+    /// The kernel has said that there is nothing to be had now. An operation waits for its word that
+    /// there is, and if that does not come, for its deadline.
+    Waits,
+    /// The reactor ends, and everybody who waits is told, the bystander too.
+    Ends,
+}
+
+use Outcome::{Either, Ends, Fails, Survives, Waits};
+
+const fn rule(once: Outcome, for_ever: Option<Outcome>) -> Rule {
+    Rule { once, for_ever, made: false }
+}
+
+const fn always(outcome: Outcome) -> Rule {
+    rule(outcome, Some(outcome))
+}
+
+/// Made again and again until it says something else.
+const AGAIN: Rule = rule(Survives, None);
+
+const fn made(outcome: Outcome) -> Rule {
+    Rule { made: true, ..always(outcome) }
+}
+
+fn fails(_: c_int, _: Session) -> Rule {
+    always(Fails)
+}
+
+fn survives(_: c_int, _: Session) -> Rule {
+    always(Survives)
+}
+
+fn either(_: c_int, _: Session) -> Rule {
+    always(Either)
+}
+
+/// Bytes come or go.
+fn transfers(errno: c_int, _: Session) -> Rule {
+    match errno {
+        libc::EINTR => AGAIN,
+        libc::EAGAIN => always(Waits),
+        _ => always(Fails),
+    }
+}
+
+fn accepts(errno: c_int, session: Session) -> Rule {
+    match errno {
+        libc::ECONNABORTED => AGAIN,
+        _ => transfers(errno, session),
+    }
+}
+
+fn connects(errno: c_int, session: Session) -> Rule {
+    match (errno, session) {
+        (libc::EINTR, Session::Unix | Session::Datagram) => AGAIN,
+        (_, Session::Datagram) => always(Fails),
+        // The listener's queue is full, for a while.
+        (libc::EAGAIN, Session::Unix) => rule(Survives, Some(Waits)),
+        (_, Session::Unix) => always(Fails),
+        // It has begun, or is done.
+        (libc::EINTR | libc::EINPROGRESS | libc::EALREADY | libc::EISCONN, _) => made(Survives),
+        // Twice more, as Go does.
+        (libc::EADDRNOTAVAIL, _) => rule(Survives, Some(Fails)),
+        _ => always(Fails),
+    }
+}
+
+/// Of who has connected: is it connected, is it connected to itself? Of who has accepted: a Unix
+/// socket's name.
+fn names_the_peer(errno: c_int, session: Session) -> Rule {
+    match (errno, session) {
+        // "Not yet": it is waited for.
+        (libc::ENOTCONN, Session::Tcp | Session::Driven) => rule(Waits, Some(Waits)),
+        (_, Session::Unix) => always(Fails),
+        _ => always(Either),
+    }
+}
+
+/// The reactor waits. Who turns it by hand is told when that fails.
+fn waits(errno: c_int, session: Session) -> Rule {
+    match errno {
+        libc::EINTR => AGAIN,
+        _ if session == Session::Reactor => rule(Either, Some(Ends)),
+        _ => rule(Survives, Some(Ends)),
+    }
+}
+
+/// The reactor waits to the nanosecond, or, where there is no such call, to the millisecond.
+fn waits_exactly(errno: c_int, session: Session) -> Rule {
+    match errno {
+        libc::ENOSYS | libc::EPERM => always(Survives),
+        _ => waits(errno, session),
+    }
+}
+
+fn interrupted_or(errno: c_int, otherwise: Rule) -> Rule {
+    if errno == libc::EINTR { AGAIN } else { otherwise }
+}
+
+/// The descriptor of a closed socket is made to stand for nothing.
+fn replaces(errno: c_int, _: Session) -> Rule {
+    if errno == libc::EBUSY { AGAIN } else { interrupted_or(errno, always(Fails)) }
+}
+
+/// A thread is started. The C library has an older call where there is no newer one.
+fn starts(errno: c_int, _: Session) -> Rule {
+    always(if errno == libc::ENOSYS { Survives } else { Fails })
+}
+
+fn any(_: &Arguments) -> bool {
+    true
+}
+
+fn controls(arguments: &Arguments, operation: c_int) -> bool {
+    arguments[1] as c_int == operation
+}
+
+fn asks_for(arguments: &Arguments, level: c_int, option: c_int) -> bool {
+    (arguments[1] as c_int, arguments[2] as c_int) == (level, option)
+}
+
+/// Where a number is not the same everywhere.
+#[cfg(target_arch = "x86_64")]
+const POLL_AND_UNLINK: (c_long, c_long) = (libc::SYS_poll, libc::SYS_unlink);
+#[cfg(not(target_arch = "x86_64"))]
+const POLL_AND_UNLINK: (c_long, c_long) = (libc::SYS_ppoll, libc::SYS_unlinkat);
+
+const fn call(
+    name: &'static str,
+    number: c_long,
+    is: fn(&Arguments) -> bool,
+    rule: fn(c_int, Session) -> Rule,
+) -> Call {
+    Call { name, number, is, rule }
+}
+
+/// All of them. Of those that have a number in common, the first that fits.
+#[rustfmt::skip]
+pub(crate) static CALLS: [Call; 38] = [
+    call("socket", libc::SYS_socket, any, fails),
+    call("socketpair", libc::SYS_socketpair, any, fails),
+    call("bind", libc::SYS_bind, any, fails),
+    call("listen", libc::SYS_listen, any, fails),
+    call("connect", libc::SYS_connect, any, connects),
+    call("accept4", libc::SYS_accept4, any, accepts),
+    call("getsockopt:ERROR", libc::SYS_getsockopt, |a| asks_for(a, libc::SOL_SOCKET, libc::SO_ERROR), fails),
+    call("getsockopt:LINGER", libc::SYS_getsockopt, |a| asks_for(a, libc::SOL_SOCKET, libc::SO_LINGER), survives),
+    call("getsockopt:PROTOCOL", libc::SYS_getsockopt, |a| asks_for(a, libc::SOL_SOCKET, libc::SO_PROTOCOL), survives),
+    call("getsockopt", libc::SYS_getsockopt, any, fails),
+    call("setsockopt", libc::SYS_setsockopt, any, fails),
+    call("getsockname", libc::SYS_getsockname, any, either),
+    call("getpeername", libc::SYS_getpeername, any, names_the_peer),
+    call("shutdown", libc::SYS_shutdown, any, fails),
+    call("recvfrom", libc::SYS_recvfrom, any, transfers),
+    call("recvmsg", libc::SYS_recvmsg, any, transfers),
+    call("sendto", libc::SYS_sendto, any, transfers),
+    call("sendmsg", libc::SYS_sendmsg, any, transfers),
+    // Linux has closed it by then, whatever it says.
+    call("close", libc::SYS_close, any, |_, _| made(Survives)),
+    call("dup3", libc::SYS_dup3, any, replaces),
+    call("fcntl:GETFL", libc::SYS_fcntl, |a| controls(a, libc::F_GETFL), survives),
+    call("ioctl:FIONBIO", libc::SYS_ioctl, |a| a[1] == libc::FIONBIO, fails),
+    call("open:PATH", libc::SYS_openat, |a| a[2] as c_int & libc::O_PATH != 0, |errno, _| interrupted_or(errno, always(Fails))),
+    call("unlink", POLL_AND_UNLINK.1, any, survives),
+    call("epoll_create1", libc::SYS_epoll_create1, any, fails),
+    call("epoll_ctl:ADD", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_ADD), fails),
+    // Asked to report room, or to report it no more.
+    call("epoll_ctl:MOD", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_MOD), either),
+    call("epoll_ctl:DEL", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_DEL), survives),
+    call("epoll_pwait", libc::SYS_epoll_pwait, any, waits),
+    call("epoll_pwait2", libc::SYS_epoll_pwait2, any, waits_exactly),
+    call("eventfd2", libc::SYS_eventfd2, any, fails),
+    call("write:8", libc::SYS_write, |a| a[2] == 8, |errno, _| interrupted_or(errno, always(Survives))),
+    call("poll", POLL_AND_UNLINK.0, any, |errno, _| interrupted_or(errno, always(Survives))),
+    // Of a thread, and not for the end of another one, which glibc takes for fatal.
+    call("futex:WAIT", libc::SYS_futex, |a| a[1] as c_int & !libc::FUTEX_CLOCK_REALTIME == libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG, |_, _| AGAIN),
+    call("clone3", libc::SYS_clone3, any, starts),
+    call("sched_setscheduler", libc::SYS_sched_setscheduler, any, survives),
+    call("sched_getaffinity", libc::SYS_sched_getaffinity, any, survives),
+    call("prctl:TIMERSLACK", libc::SYS_prctl, |a| a[0] as c_int == libc::PR_SET_TIMERSLACK, survives),
+];
+
+impl Call {
+    pub(crate) fn named(name: &str) -> Option<&'static Call> {
+        CALLS.iter().find(|call| call.name == name)
+    }
+
+    /// Whether it may not be made that often: who waits may find that it need not, and what came in
+    /// two parts may come in one.
+    pub(crate) fn is_up_to_chance(&self, time: u64) -> bool {
+        let waits = ["epoll_pwait", "epoll_pwait2", "futex:WAIT", "write:8", "poll"];
+        let transfers = ["recvfrom", "sendto", "epoll_ctl:MOD"];
+        waits.contains(&self.name) || (time > 1 && transfers.contains(&self.name))
+    }
+
+    /// Whether it is made only where a reactor is, so that one session is as good as another.
+    pub(crate) fn is_of_the_start(&self) -> bool {
+        let calls = ["open:PATH", "epoll_create1", "eventfd2", "clone3", "sched_setscheduler"];
+        calls.contains(&self.name) || ["sched_getaffinity", "prctl:TIMERSLACK"].contains(&self.name)
+    }
+
+    /// Its row of `errors.md`.
+    pub(crate) fn row(&self) -> &'static str {
+        self.name.split(':').next().unwrap_or(self.name)
+    }
+}

@@ -1,0 +1,129 @@
+//! The supervisor: a thread outside of the filter that answers the calls of those inside. It counts
+//! them, has the kernel go on with them, and answers the chosen ones with an error.
+//!
+//! It shares descriptors and memory with those whose calls it answers. So where an error is told of a
+//! call that has been made all the same (an interrupted `connect(2)`, every `close(2)`), it makes that
+//! call itself, and then tells the error.
+#![allow(unsafe_code)] // Foreign calls.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use libc::{c_int, c_long};
+
+use crate::calls::{Arguments, CALLS, Call};
+
+/// Which calls fail, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) call: &'static Call,
+    pub(crate) errno: c_int,
+    /// The first of them that fails.
+    pub(crate) from: u64,
+    /// And all that follow.
+    pub(crate) for_ever: bool,
+    /// The call is made all the same.
+    pub(crate) made: bool,
+}
+
+/// What the supervisor has seen since it was told to begin.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    is_counting: AtomicBool,
+    calls: [AtomicU64; CALLS.len()],
+    failed: AtomicU64,
+}
+
+impl Seen {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            is_counting: AtomicBool::new(false),
+            calls: [const { AtomicU64::new(0) }; CALLS.len()],
+            failed: AtomicU64::new(0),
+        })
+    }
+
+    /// From now on calls are counted, and fail.
+    pub(crate) fn begin(&self) {
+        self.is_counting.store(true, Ordering::SeqCst);
+    }
+
+    /// How often each has been called so far.
+    pub(crate) fn calls(&self) -> Vec<u64> {
+        self.calls.iter().map(|count| count.load(Ordering::SeqCst)).collect()
+    }
+
+    /// How many calls were answered with an error.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// What is to be answered to a call, if it is not to go on.
+    fn answer(&self, number: c_long, arguments: &Arguments, fault: Option<&Fault>) -> Option<bool> {
+        if !self.is_counting.load(Ordering::SeqCst) {
+            return None;
+        }
+        let at = CALLS.iter().position(|call| call.number == number && (call.is)(arguments))?;
+        let count = 1 + self.calls[at].fetch_add(1, Ordering::SeqCst);
+        let fault = fault.filter(|fault| std::ptr::eq(fault.call, &CALLS[at]))?;
+        if count == fault.from || (fault.for_ever && count > fault.from) {
+            self.failed.fetch_add(1, Ordering::SeqCst);
+            return Some(fault.made);
+        }
+        None
+    }
+}
+
+/// Answers for as long as somebody is there to ask.
+pub(crate) fn supervise(listener: OwnedFd, fault: Option<Fault>, seen: Arc<Seen>) {
+    let body = move || while answer_one(&listener, fault.as_ref(), &seen).is_ok() {};
+    thread::Builder::new().name("supervisor".into()).spawn(body).expect("a thread");
+}
+
+/// Neither allocates nor takes a lock: who asks may hold either.
+fn answer_one(listener: &OwnedFd, fault: Option<&Fault>, seen: &Seen) -> io::Result<()> {
+    // SAFETY: integers only.
+    let mut asked: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one notification to `asked`.
+    let got = unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV as _, &raw mut asked)
+    };
+    if got < 0 {
+        return or_gone();
+    }
+    let (number, arguments) = (c_long::from(asked.data.nr), &asked.data.args);
+    let mut answer = libc::seccomp_notif_resp { id: asked.id, val: 0, error: 0, flags: 0 };
+    match seen.answer(number, arguments, fault) {
+        None => answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        Some(made) => {
+            if made {
+                make(number, arguments);
+            }
+            answer.error = -fault.map_or(0, |fault| fault.errno);
+        }
+    }
+    // SAFETY: the kernel reads one answer.
+    let sent = unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw mut answer)
+    };
+    if sent < 0 { or_gone() } else { Ok(()) }
+}
+
+/// Who asked may be gone by now, which is no reason to stop.
+fn or_gone() -> io::Result<()> {
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EINTR | libc::ENOENT) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// Makes a call in place of who asked, who waits for the answer meanwhile.
+fn make(number: c_long, [a, b, c, d, e, f]: &Arguments) {
+    // SAFETY: the call is one that another thread of this process was about to make with these very
+    // arguments, which stay as they are while it waits.
+    unsafe { libc::syscall(number, *a, *b, *c, *d, *e, *f) };
+}
