@@ -84,6 +84,23 @@ fn transfers(errno: c_int, _: Session) -> Rule {
     }
 }
 
+fn reads(errno: c_int, session: Session) -> Rule {
+    match (errno, session) {
+        (libc::EINTR, _) => AGAIN,
+        (libc::EAGAIN, Session::Any) => always(Waits),
+        (_, Session::Any) => always(Either),
+        _ => always(Survives),
+    }
+}
+
+/// Ending what a descriptor writes is done, for one that is no socket or not connected.
+fn shuts_down(errno: c_int, session: Session) -> Rule {
+    match (errno, session) {
+        (libc::ENOTSOCK | libc::ENOTCONN, Session::Any) => always(Survives),
+        _ => always(Fails),
+    }
+}
+
 fn accepts(errno: c_int, session: Session) -> Rule {
     match errno {
         libc::ECONNABORTED => AGAIN,
@@ -177,7 +194,7 @@ const fn call(
 
 /// All of them. Of those that have a number in common, the first that fits.
 #[rustfmt::skip]
-pub(crate) static CALLS: [Call; 38] = [
+pub(crate) static CALLS: [Call; 40] = [
     call("socket", libc::SYS_socket, any, fails),
     call("socketpair", libc::SYS_socketpair, any, fails),
     call("bind", libc::SYS_bind, any, fails),
@@ -191,7 +208,7 @@ pub(crate) static CALLS: [Call; 38] = [
     call("setsockopt", libc::SYS_setsockopt, any, fails),
     call("getsockname", libc::SYS_getsockname, any, either),
     call("getpeername", libc::SYS_getpeername, any, names_the_peer),
-    call("shutdown", libc::SYS_shutdown, any, fails),
+    call("shutdown", libc::SYS_shutdown, any, shuts_down),
     call("recvfrom", libc::SYS_recvfrom, any, transfers),
     call("recvmsg", libc::SYS_recvmsg, any, transfers),
     call("sendto", libc::SYS_sendto, any, transfers),
@@ -212,6 +229,9 @@ pub(crate) static CALLS: [Call; 38] = [
     call("epoll_pwait2", libc::SYS_epoll_pwait2, any, waits_exactly),
     call("eventfd2", libc::SYS_eventfd2, any, fails),
     call("write:8", libc::SYS_write, |a| a[2] == 8, |errno, _| interrupted_or(errno, always(Survives))),
+    // Of a pipe; the other sessions have the standard library read files, and do without.
+    call("write", libc::SYS_write, any, transfers),
+    call("read", libc::SYS_read, any, reads),
     call("poll", POLL_AND_UNLINK.0, any, |errno, _| interrupted_or(errno, always(Survives))),
     // Of a thread, and not for the end of another one, which glibc takes for fatal.
     call("futex:WAIT", libc::SYS_futex, |a| a[1] as c_int & !libc::FUTEX_CLOCK_REALTIME == libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG, |_, _| AGAIN),
@@ -234,10 +254,18 @@ impl Call {
         waits.contains(&self.name) || (time > 1 && transfers.contains(&self.name))
     }
 
-    /// Whether it is made only where a reactor is, so that one session is as good as another.
-    pub(crate) fn is_of_the_start(&self) -> bool {
-        let calls = ["open:PATH", "epoll_create1", "eventfd2", "clone3", "sched_setscheduler"];
-        calls.contains(&self.name) || ["sched_getaffinity", "prctl:TIMERSLACK"].contains(&self.name)
+    /// Whether it is swept in a session. What is made only where a reactor is started is made in all of
+    /// them, and alike; most reads are the standard library's, which counts processors.
+    pub(crate) fn is_swept_in(&self, session: Session) -> bool {
+        let of_the_start = ["open:PATH", "epoll_create1", "eventfd2", "clone3"];
+        let also = ["sched_setscheduler", "sched_getaffinity", "prctl:TIMERSLACK"];
+        match self.name {
+            "read" => session == Session::Any,
+            name if of_the_start.contains(&name) || also.contains(&name) => {
+                matches!(session, Session::Tcp | Session::Reactor)
+            }
+            _ => true,
+        }
     }
 
     /// Its row of `errors.md`.

@@ -194,10 +194,11 @@ fn reactors() -> usize {
 
 /// The threads that are no part of the harness. One that has just ended may still be among them.
 fn threads() -> Vec<String> {
-    let own = ["supervisor", "syscalls", "watched"];
+    let this = fs::read_to_string("/proc/self/comm").expect("the name of this process");
+    let own = ["supervisor", this.trim()];
     let tasks = fs::read_dir("/proc/self/task").expect("the threads of this process");
     let names =
         tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
     let names = names.map(|name| name.trim().to_owned());
-    names.filter(|name| !own.iter().any(|own| name.starts_with(own))).collect()
+    names.filter(|name| !own.contains(&name.as_str())).collect()
 }

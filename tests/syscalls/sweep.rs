@@ -67,14 +67,11 @@ fn say(arguments: &[&str], patience: Option<u32>) -> String {
 }
 
 /// The cases of a session, of which `every` says which of so many calls are to fail.
-///
-/// A reactor is started in all of them, and that fails only where connections and reactors are.
 pub(crate) fn cases_of(session: Session, every: fn(u64) -> Vec<u64>) -> Vec<Case> {
     let counts = counts(session);
-    let is_for_starts = matches!(session, Session::Tcp | Session::Reactor);
     let mut cases = Vec::new();
     let calls = CALLS.iter().zip(counts);
-    for (call, count) in calls.filter(|(call, _)| is_for_starts || !call.is_of_the_start()) {
+    for (call, count) in calls.filter(|(call, _)| call.is_swept_in(session)) {
         for errno in table::errors_of(call) {
             for from in every(count) {
                 cases.extend(Case::new(session, call, errno, from, false));

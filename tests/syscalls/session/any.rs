@@ -1,8 +1,8 @@
 //! Descriptors of any kind: pipes, and a socket of the standard library.
 
-use std::io;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
+use std::{fs, io};
 
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use netpoll_futures::Async;
@@ -12,7 +12,11 @@ use super::{During, Played, SOON, Script, ends_late};
 pub(super) async fn play(script: &Script<'_>) -> Played {
     script.start()?;
     pipe(script).await?;
-    socket(script).await
+    socket(script).await?;
+    drop(Async::<UnixListener>::bind(script.path()).during("bind")?);
+    // Nobody else removes it.
+    let _ = fs::remove_file(script.path());
+    Ok(())
 }
 
 async fn pipe(script: &Script<'_>) -> Played {
@@ -23,6 +27,7 @@ async fn pipe(script: &Script<'_>) -> Played {
     reader.set_read_deadline(Some(soon)).during("set_read_deadline")?;
     ends_late((&reader).read(&mut [0]), "read", soon).await?;
     reader.set_read_deadline(script.deadline()).during("set_read_deadline")?;
+    writer.set_write_deadline(script.deadline()).during("set_write_deadline")?;
     for _ in 0..3 {
         (&writer).write_all(b"ping").await.during("write_all")?;
         reader.readable().await.during("readable")?;
@@ -46,6 +51,7 @@ async fn socket(script: &Script<'_>) -> Played {
     (&far).read_exact(&mut bytes).await.during("read_exact")?;
     let far = far.into_inner().during("into_inner")?;
     drop(far);
+    AsyncWriteExt::close(&mut &near).await.during("end_writing")?;
     assert_eq!((&near).read(&mut bytes).await.during("read")?, 0, "the end");
     near.close().await.during("close")
 }

@@ -1,5 +1,6 @@
 //! Datagrams, over UDP and between Unix sockets.
 
+use std::fs;
 use std::time::Instant;
 
 use futures::future::try_join;
@@ -59,5 +60,9 @@ async fn unix(script: &Script<'_>) -> Played {
         Ok(())
     };
     try_join(sends, receives).await?;
-    far.close().await.during("close")
+    far.close().await.during("close")?;
+    drop(UnixDatagram::bind(script.path()).during("bind")?);
+    // Nobody else removes it.
+    let _ = fs::remove_file(script.path());
+    Ok(())
 }

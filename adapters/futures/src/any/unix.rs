@@ -8,6 +8,7 @@ use netpoll::{Direction, OpError};
 
 use super::Async;
 use crate::off_thread;
+use crate::unix::listen_at;
 
 impl Async<UnixListener> {
     /// Binds to a path, which must not exist, and listens.
@@ -17,7 +18,12 @@ impl Async<UnixListener> {
     /// An [`OpError`] with the path.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         let path = path.as_ref();
-        Self::new(UnixListener::bind(path).map_err(|error| explain("bind", path, error))?)
+        let bound = SocketAddr::from_pathname(path).and_then(|address| listen_at(&address));
+        let (listener, file) = bound.map_err(|error| explain("bind", path, error))?;
+        let listener = Self::new_nonblocking(listener)?;
+        // It stays, as the standard library's does, but not of a binding that has failed.
+        file.set_removed_on_close(false);
+        Ok(listener)
     }
 }
 

@@ -13,6 +13,7 @@ use netpoll::socket::{self, Origin};
 
 use super::{UnixDatagram, address};
 use crate::datagram::DatagramSocket;
+use crate::socket_file::SocketFile;
 
 impl DatagramSocket for net::UnixDatagram {
     type Address = SocketAddr;
@@ -61,8 +62,14 @@ impl UnixDatagram {
     ///
     /// An [`OpError`] with the address.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        let bound = net::UnixDatagram::bind_addr(address);
-        Self::adopt(bound.map_err(|error| failed("bind", address, error))?)
+        let failed = |error| failed("bind", address, error);
+        let bound = net::UnixDatagram::bind_addr(address).map_err(failed)?;
+        let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
+        file.set_removed_on_close(true);
+        let socket = Self::adopt(bound).map_err(failed)?;
+        // Of a binding that has failed, it goes.
+        file.set_removed_on_close(false);
+        Ok(socket)
     }
 
     /// One without a name: it can send, and receive from whom it is connected to if that is so

@@ -80,11 +80,17 @@ impl UnixListener {
 }
 
 fn bind(address: &SocketAddr) -> io::Result<UnixListener> {
+    let (listener, file) = listen_at(address)?;
+    UnixListener::listening(listener, file)
+}
+
+/// A listener, non-blocking, and the file that it has made, which goes when that is dropped.
+pub(crate) fn listen_at(address: &SocketAddr) -> io::Result<(net::UnixListener, SocketFile)> {
     let socket = socket::unix_stream()?;
     socket::bind_unix(socket.as_fd(), address)?;
     // From here on the file is ours to remove, also if the rest fails.
     let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
     file.set_removed_on_close(true);
     socket::listen(socket.as_fd())?;
-    UnixListener::listening(socket.into(), file)
+    Ok((socket.into(), file))
 }

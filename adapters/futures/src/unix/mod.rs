@@ -14,6 +14,8 @@ use crate::datagram::Datagram;
 use crate::listener::Listener;
 use crate::stream::Stream;
 
+pub(crate) use listen::listen_at;
+
 /// A connection over a Unix socket: [`connect`](UnixStream::connect), [`pair`](UnixStream::pair). What
 /// it can do with its bytes is in [`Stream`].
 ///
