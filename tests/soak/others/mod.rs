@@ -1,0 +1,6 @@
+//! What is no connection: listeners, datagrams, timers, pipes.
+
+pub(crate) mod alarm;
+pub(crate) mod door;
+pub(crate) mod pipe;
+pub(crate) mod post;

@@ -1,0 +1,11 @@
+//! Streams: what is done with them, and what must come of it.
+
+mod connect;
+mod ends;
+mod model;
+mod pair;
+mod socket;
+mod steps;
+
+pub(crate) use pair::Pair;
+pub(crate) use socket::Socket;
