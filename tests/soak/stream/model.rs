@@ -72,6 +72,8 @@ pub(crate) struct Link {
     pub(crate) cut: bool,
     /// A `write_all` was given up midway: how much was written will never be known.
     pub(crate) vague: bool,
+    /// It was more than there may have been room for: some may wait at the sender.
+    pub(crate) crowded: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +94,8 @@ pub(crate) struct Asked {
     pub(crate) base: u64,
     /// A deadline that was moved meanwhile may have passed before.
     pub(crate) late: bool,
-    /// Polled by another, it may have written since, and succeeded before what happened then.
+    /// Polled by another, it may have met its like at the other end, and succeeded before what has
+    /// happened since.
     pub(crate) freed: bool,
 }
 
@@ -125,7 +128,7 @@ impl Side {
 
 impl Link {
     pub(crate) fn new(salt: u64) -> Self {
-        Self { salt, least: 0, most: 0, read: 0, finished: false, cut: false, vague: false }
+        Self { salt, least: 0, most: 0, read: 0, finished: false, cut: false, vague: false, crowded: false }
     }
 
     /// A write from `base` on has ended after so many bytes.
@@ -278,7 +281,8 @@ impl Model {
         let (tcp, side, link) = (self.tcp, &self.sides[end], &mut self.links[1 - end]);
         let is_owed = !tcp && side.reset == Reset::Owed;
         let at_end = link.finished && link.may_be_empty() && !is_owed;
-        if !at_end && !side.shut[0] && side.reset != Reset::Reported {
+        let is_dead = side.reset == Reset::Reported && link.may_be_empty();
+        if !at_end && !side.shut[0] && !is_dead {
             return Err("this is not the end".into());
         }
         if at_end {
@@ -304,6 +308,10 @@ impl Model {
             return Err("it cannot have written that".into());
         }
         self.links[end].wrote(asked.base, len)?;
+        if self.tcp && self.sides[1 - end].shut == [true, true] {
+            self.resets_both();
+            return Ok("to who listens no more");
+        }
         if self.sides[1 - end].has_descriptor() {
             return Ok(if len < asked.len { "part" } else { "all" });
         }
@@ -315,6 +323,14 @@ impl Model {
         let reset = &mut self.sides[end].reset;
         *reset = if *reset == Reset::No { Reset::Perhaps } else { *reset };
         Ok("to nobody")
+    }
+
+    /// Who has shut down both directions, and then gets something, answers with a reset.
+    fn resets_both(&mut self) {
+        for (side, link) in self.sides.iter_mut().zip(&mut self.links) {
+            link.cut = true;
+            side.reset = if side.reset == Reset::No { Reset::Perhaps } else { side.reset };
+        }
     }
 
     fn write_reset(&mut self, end: usize, asked: &Asked, done: &Done) -> Verdict {
@@ -334,7 +350,9 @@ impl Model {
     /// The kernel has closed an end, and perhaps was told to reset the connection.
     pub(crate) fn departs(&mut self, end: usize, abortive: bool) {
         let unread = &self.links[1 - end];
-        let (surely, perhaps) = (unread.least > unread.read, unread.most > unread.read);
+        let arrived = !self.tcp || !unread.crowded && !self.sides[end].shut[0];
+        let (surely, perhaps) =
+            (arrived && unread.least > unread.read, unread.most > unread.read);
         let link = &mut self.links[end];
         let peer = &mut self.sides[1 - end];
         let resets = surely || abortive && self.tcp;

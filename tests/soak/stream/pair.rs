@@ -13,6 +13,9 @@ use crate::stage::Stage;
 use crate::stage::host::Host;
 use crate::stage::job::{Done, Job};
 
+/// For so much there is room on the side of the reader.
+const UNCROWDED: u64 = 2048;
+
 pub(crate) struct Pair {
     pub(super) sockets: [Option<Socket>; 2],
     pub(super) model: Model,
@@ -80,6 +83,7 @@ impl Pair {
             let link = &mut self.model.links[end];
             let bytes = pattern::bytes(link.salt, base, len);
             link.most += if call.only_waits() { 0 } else { len as u64 };
+            link.crowded |= link.most - link.read > UNCROWDED;
             self.socket(end).writing(call, face, bytes)
         };
         let mut job = Job::start(&stage.hosts, host, operation);
@@ -89,8 +93,24 @@ impl Pair {
         let is_done = job.is_done();
         let orderly = is_orderly(call, face);
         self.pending[end][direction].push_back(Pending { job, asked, orderly });
-        if is_done && self.pending[end][direction].len() == 1 {
+        if is_done && self.pending[end][direction].len() == 2 {
+            // It had its turn, so the one before it is over as well.
+            self.wait_for_first(stage, end, direction);
+        }
+        if is_done {
             self.finish(stage, end, direction, "at once");
+        }
+        self.may_have_met();
+    }
+
+    /// While a write is under way, a read that another polls may have found some of it.
+    fn may_have_met(&mut self) {
+        for end in 0..2 {
+            let link = &self.model.links[1 - end];
+            let under_way = link.most > link.least;
+            for waiting in &mut self.pending[end][0] {
+                waiting.asked.freed |= under_way && waiting.asked.host != Host::Walk;
+            }
         }
     }
 
@@ -237,7 +257,9 @@ impl Pair {
     /// Shuts down an end, which may be too late.
     pub(super) fn shut(&mut self, stage: &mut Stage, end: usize, how: Shutdown) {
         let peer_is_gone = !self.model.sides[1 - end].has_descriptor();
-        let broken = peer_is_gone || self.model.sides[end].reset != Reset::No;
+        let both_are_shut = self.model.links.iter().all(|link| link.finished);
+        let reset = self.model.sides[end].reset != Reset::No;
+        let broken = peer_is_gone || both_are_shut || reset;
         let shut = self.socket(end).shutdown(how);
         let about = match (&shut, broken) {
             (Ok(()), _) => "done",

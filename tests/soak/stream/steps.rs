@@ -234,7 +234,9 @@ impl Pair {
             .front()
             .is_some_and(|first| !first.asked.call.only_waits() && self.sockets[1 - end].is_some());
         let open = self.model.sides[end].state == State::Open && !link.cut;
-        open && (link.least > link.read || writes && !link.finished)
+        // After the end of its own making it reads nothing, whatever is on its way.
+        let listens = !self.model.sides[end].shut[0];
+        open && listens && (link.least > link.read || writes && !link.finished)
     }
 
     /// The read at an end, or the peer's write, whichever is over first.
