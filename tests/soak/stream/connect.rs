@@ -9,7 +9,7 @@ use crate::stage::home::Home;
 
 use netpoll_futures::UnixStream;
 
-/// Small buffers are full soon.
+/// A small buffer is full soon.
 const BUFFER: u32 = 8 * 1024;
 
 impl Pair {
@@ -21,7 +21,7 @@ impl Pair {
         };
         if stage.chance(80) {
             for socket in [&near, &far] {
-                socket.set_buffers(BUFFER).expect("buffers");
+                socket.set_buffer(BUFFER).expect("a buffer");
             }
         }
         let model = Model {

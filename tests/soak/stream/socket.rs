@@ -146,9 +146,10 @@ impl Socket {
         socket::set_linger(self.as_fd(), Some(Duration::ZERO))
     }
 
-    pub(crate) fn set_buffers(&self, bytes: u32) -> io::Result<()> {
-        socket::set_send_buffer_size(self.as_fd(), bytes)?;
-        socket::set_recv_buffer_size(self.as_fd(), bytes)
+    /// How much waits to be sent at most. What waits to be read stays as it is: where that is little,
+    /// the kernel drops what comes, and sends it again only much later.
+    pub(crate) fn set_buffer(&self, bytes: u32) -> io::Result<()> {
+        socket::set_send_buffer_size(self.as_fd(), bytes)
     }
 
     /// Another descriptor of the same socket, in the care of the global reactor.
