@@ -25,7 +25,6 @@ impl Pair {
         if stage.chance(50) {
             return self.close_as(stage, end, true);
         }
-        self.cancel(stage, end);
         self.leaves(stage, end, true);
     }
 
@@ -62,12 +61,13 @@ impl Pair {
     /// Drops all that there is of an end.
     pub(super) fn drop_end(&mut self, stage: &mut Stage, end: usize) {
         stage.does("drop", self.model.sides[end].state.name(), 0);
-        self.cancel(stage, end);
         self.leaves(stage, end, false);
     }
 
     fn leaves(&mut self, stage: &mut Stage, end: usize, abortive: bool) {
         self.cancel(stage, end);
+        // What was given up may have ended the writing: who sees that is to see it now.
+        self.settle(stage);
         self.sockets[end] = None;
         if self.model.sides[end].has_descriptor() {
             self.model.departs(end, abortive);

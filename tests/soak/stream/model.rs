@@ -237,7 +237,8 @@ impl Model {
         if !noticed && !asked.late {
             return Err(format!("no deadline has passed, it is {now:?}"));
         }
-        if noticed && !asked.late {
+        // Of one that is closed, the next may have seen it just as well.
+        if noticed && !asked.late && side.state == State::Open {
             side.deadlines[direction] = Deadline::Passed;
         }
         self.failed(end, asked, done).map(|()| "DeadlineExceeded")
@@ -334,9 +335,11 @@ impl Model {
     }
 
     fn write_reset(&mut self, end: usize, asked: &Asked, done: &Done) -> Verdict {
-        let peer_is_gone = !self.sides[1 - end].has_descriptor();
+        let peer = &self.sides[1 - end];
+        let (peer_is_gone, deaf) = (!peer.has_descriptor(), peer.shut == [true, true]);
         let side = &mut self.sides[end];
-        let broken = side.shut[1] || peer_is_gone || side.reset != Reset::No;
+        let answered = self.tcp && (peer_is_gone || deaf);
+        let broken = side.shut[1] || peer_is_gone || answered || side.reset != Reset::No;
         if !broken || side.state != State::Open {
             return Err("nothing has broken it".into());
         }
@@ -344,7 +347,12 @@ impl Model {
         if self.tcp && side.reset != Reset::No {
             side.reset = Reset::Reported;
         }
-        self.failed(end, asked, done).map(|()| "broken")
+        let wrote = self.failed(end, asked, done);
+        if answered {
+            // Of a part that was written before, it may be.
+            self.resets_both();
+        }
+        wrote.map(|()| "broken")
     }
 
     /// The kernel has closed an end, and perhaps was told to reset the connection.
