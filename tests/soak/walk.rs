@@ -81,7 +81,10 @@ impl Walk {
         let mut resident_then = Vec::new();
         for number in 1..=steps {
             self.stage.step(number);
-            self.step();
+            // What chance has chosen may not be possible just now: then something else is chosen.
+            while !self.stage.has_acted() {
+                self.step();
+            }
             if number % part == 0 || number == steps {
                 self.clear();
                 assert_eq!(Census::take(), before, "something was left behind");

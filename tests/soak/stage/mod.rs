@@ -26,6 +26,8 @@ pub(crate) struct Stage {
     seed: u64,
     random: SmallRng,
     place: (&'static str, usize),
+    /// Whether the step has done anything so far.
+    acted: bool,
 }
 
 impl Stage {
@@ -38,14 +40,20 @@ impl Stage {
             seed,
             random: SmallRng::seed_from_u64(seed),
             place: ("", 0),
+            acted: false,
         }
     }
 
     /// The next step. Its choices depend on its number, and not on how many were made before.
     pub(crate) fn step(&mut self, number: u64) {
         self.trail.step(number);
+        self.acted = false;
         self.random =
             SmallRng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
+
+    pub(crate) fn has_acted(&self) -> bool {
+        self.acted
     }
 
     /// What the step is about.
@@ -74,12 +82,13 @@ impl Stage {
 
     /// Remembers what is done, and counts it.
     pub(crate) fn does(&mut self, what: &'static str, about: &'static str, amount: u64) {
-        self.trail.note(self.place, what, about, amount);
+        self.notes(what, about, amount);
         self.tally.count(what, about);
     }
 
     /// Remembers something that is not worth counting.
-    pub(crate) fn notes(&self, what: &'static str, about: &'static str, amount: u64) {
+    pub(crate) fn notes(&mut self, what: &'static str, about: &'static str, amount: u64) {
+        self.acted = true;
         self.trail.note(self.place, what, about, amount);
     }
 

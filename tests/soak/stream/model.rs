@@ -128,7 +128,16 @@ impl Side {
 
 impl Link {
     pub(crate) fn new(salt: u64) -> Self {
-        Self { salt, least: 0, most: 0, read: 0, finished: false, cut: false, vague: false, crowded: false }
+        Self {
+            salt,
+            least: 0,
+            most: 0,
+            read: 0,
+            finished: false,
+            cut: false,
+            vague: false,
+            crowded: false,
+        }
     }
 
     /// A write from `base` on has ended after so many bytes.
@@ -170,7 +179,7 @@ impl Model {
         side.state != State::Open
             || side.has_passed(side.deadlines[direction])
             || side.shut[direction]
-            || side.reset != Reset::No
+            || side.reset != Reset::No && !self.is_deaf()
             || if direction == 0 { self.is_readable(end) } else { self.is_writable(end, asked) }
     }
 
@@ -269,9 +278,11 @@ impl Model {
     }
 
     fn read_reset(&mut self, end: usize) -> Verdict {
+        let deaf = self.is_deaf();
         let side = &mut self.sides[end];
-        let owed = matches!(side.reset, Reset::Owed | Reset::Perhaps);
-        if !owed || side.state != State::Open || !self.links[1 - end].may_be_empty() {
+        let owed = deaf || matches!(side.reset, Reset::Owed | Reset::Perhaps);
+        let may_be_empty = deaf || self.links[1 - end].may_be_empty();
+        if !owed || side.state != State::Open || !may_be_empty {
             return Err("nobody has reset it".into());
         }
         side.reset = Reset::Reported;
@@ -279,9 +290,10 @@ impl Model {
     }
 
     fn read_end(&mut self, end: usize) -> Verdict {
+        let deaf = self.is_deaf();
         let (tcp, side, link) = (self.tcp, &self.sides[end], &mut self.links[1 - end]);
         let is_owed = !tcp && side.reset == Reset::Owed;
-        let at_end = link.finished && link.may_be_empty() && !is_owed;
+        let at_end = link.finished && (deaf || link.may_be_empty()) && !is_owed;
         let is_dead = side.reset == Reset::Reported && link.may_be_empty();
         if !at_end && !side.shut[0] && !is_dead {
             return Err("this is not the end".into());
@@ -309,7 +321,7 @@ impl Model {
             return Err("it cannot have written that".into());
         }
         self.links[end].wrote(asked.base, len)?;
-        if self.tcp && self.sides[1 - end].shut == [true, true] {
+        if self.is_deaf() {
             self.resets_both();
             return Ok("to who listens no more");
         }
@@ -334,13 +346,18 @@ impl Model {
         }
     }
 
+    /// Whether an end has shut down both directions: what comes then, it answers with a reset, and
+    /// nobody knows when something comes.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.tcp && self.sides.iter().any(|side| side.shut == [true, true])
+    }
+
     fn write_reset(&mut self, end: usize, asked: &Asked, done: &Done) -> Verdict {
-        let peer = &self.sides[1 - end];
-        let (peer_is_gone, deaf) = (!peer.has_descriptor(), peer.shut == [true, true]);
+        let answered = self.tcp && !self.sides[1 - end].has_descriptor() || self.is_deaf();
+        let peer_is_gone = !self.sides[1 - end].has_descriptor();
         let side = &mut self.sides[end];
-        let answered = self.tcp && (peer_is_gone || deaf);
         let broken = side.shut[1] || peer_is_gone || answered || side.reset != Reset::No;
-        if !broken || side.state != State::Open {
+        if !broken || side.state != State::Open && !asked.freed {
             return Err("nothing has broken it".into());
         }
         // Of a Unix socket only reading takes the error.
@@ -359,12 +376,13 @@ impl Model {
     pub(crate) fn departs(&mut self, end: usize, abortive: bool) {
         let unread = &self.links[1 - end];
         let arrived = !self.tcp || !unread.crowded && !self.sides[end].shut[0];
-        let (surely, perhaps) =
-            (arrived && unread.least > unread.read, unread.most > unread.read);
+        let (surely, perhaps) = (arrived && unread.least > unread.read, unread.most > unread.read);
+        let deaf = self.is_deaf();
         let link = &mut self.links[end];
         let peer = &mut self.sides[1 - end];
         let resets = surely || abortive && self.tcp;
         let reset = match (resets, perhaps) {
+            _ if deaf => Reset::Perhaps,
             (true, _) if link.finished && self.tcp => Reset::Perhaps,
             (true, _) => Reset::Owed,
             (false, true) => Reset::Perhaps,

@@ -227,12 +227,15 @@ impl Pair {
     /// Gives up all that is under way at an end.
     pub(super) fn cancel(&mut self, stage: &mut Stage, end: usize) {
         for direction in 0..2 {
+            let mut line = std::mem::take(&mut self.pending[end][direction]);
             // The last to come first: the turn is to pass to nobody.
-            while let Some(mut last) = self.pending[end][direction].pop_back() {
-                stage.wait(last.job.cancel());
-                match last.job.take() {
-                    Some(done) => self.judge(stage, end, &last.asked, &done, "given up"),
-                    None => self.given_up(stage, end, &last.asked),
+            for waiting in line.iter_mut().rev() {
+                stage.wait(waiting.job.cancel());
+            }
+            for mut waiting in line {
+                match waiting.job.take() {
+                    Some(done) => self.judge(stage, end, &waiting.asked, &done, "given up"),
+                    None => self.given_up(stage, end, &waiting.asked),
                 }
             }
         }
@@ -259,7 +262,7 @@ impl Pair {
         let peer_is_gone = !self.model.sides[1 - end].has_descriptor();
         let both_are_shut = self.model.links.iter().all(|link| link.finished);
         let reset = self.model.sides[end].reset != Reset::No;
-        let broken = peer_is_gone || both_are_shut || reset;
+        let broken = peer_is_gone || both_are_shut || reset || self.model.is_deaf();
         let shut = self.socket(end).shutdown(how);
         let about = match (&shut, broken) {
             (Ok(()), _) => "done",
