@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
 
 use netpoll::OpError;
+use netpoll::descriptor::uninterrupted;
 use netpoll::socket::{self, Origin};
 
 use crate::address::ToSocketAddrs;
@@ -34,7 +35,7 @@ impl DatagramSocket for net::UdpSocket {
     }
 
     fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
-        self.send_to(datagram, to)
+        uninterrupted(|| self.send_to(datagram, to))
     }
 
     fn own_address(&self) -> io::Result<SocketAddr> {

@@ -7,6 +7,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{check, retry, socket};
 use crate::ready::{Direction, Interest};
 
+/// Repeats a call for as long as signals interrupt it: for those of the standard library, which tells
+/// of them.
+pub fn uninterrupted<T>(call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    retry(call)
+}
+
 /// `O_NONBLOCK`, on or off. It belongs to the open file description: duplicates, and whoever else has
 /// inherited it, share it. `ioctl(2)`, `FIONBIO`
 ///

@@ -29,6 +29,9 @@ async fn udp(script: &Script<'_>) -> Played {
     for end in [&near, &far] {
         end.set_deadline(script.deadline()).during("set_deadline")?;
     }
+    let back = near.local_addr().during("local_addr")?;
+    far.send_to(b"first", back).await.during("send_to")?;
+    assert_eq!(near.recv(&mut [0; 8]).await.during("recv")?, 5);
     for _ in 0..3 {
         near.send(b"ping").await.during("send")?;
         let mut bytes = [0; 8];

@@ -1,5 +1,6 @@
 //! futures-io, by way of the traits of the standard library: for who has the descriptor to himself,
-//! and for a reference to it, of which several tasks may each have one.
+//! and for a reference to it, of which several tasks may each have one. Of signals, those of the
+//! standard library tell, and those of futures must not.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::AsFd;
@@ -7,7 +8,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
-use netpoll::{Direction, Interest, descriptor};
+use netpoll::descriptor::{self, uninterrupted};
+use netpoll::{Direction, Interest};
 
 use super::Async;
 use crate::is_closed;
@@ -143,16 +145,6 @@ impl<T: AsFd> Async<T> {
         }
         self.check_open()?;
         Poll::Ready(descriptor::end_writing(self.as_fd()))
-    }
-}
-
-/// The traits of the standard library tell of signals; those of futures must not.
-fn uninterrupted<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            done => return done,
-        }
     }
 }
 

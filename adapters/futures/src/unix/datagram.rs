@@ -9,6 +9,7 @@ use std::path::Path;
 use std::task::{Context, Poll};
 
 use netpoll::OpError;
+use netpoll::descriptor::uninterrupted;
 use netpoll::socket::{self, Origin};
 
 use super::{UnixDatagram, address};
@@ -23,7 +24,7 @@ impl DatagramSocket for net::UnixDatagram {
     }
 
     fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
-        self.send_to_addr(datagram, to)
+        uninterrupted(|| self.send_to_addr(datagram, to))
     }
 
     fn own_address(&self) -> io::Result<SocketAddr> {
