@@ -5,6 +5,7 @@
 //! What the reactor alone owes to wakers is in `tests/regressions/wakers.rs`; here are the sockets.
 #![cfg(not(netpoll_loom))]
 
+mod churn;
 mod os;
 mod peers;
 mod starving;

@@ -1,7 +1,9 @@
-//! What the tests share: a watchdog, a waker that counts, the [`conformance`] suite, the
+//! What the tests share: a watchdog, a waker that counts, the [`conformance`] suite, the [`churn`], the
 //! [`faults`] that tests must notice, the [`proxy`](mod@proxy) of an example, and the [`programs`] of
 //! others.
 
+#[cfg(not(netpoll_loom))]
+pub mod churn;
 #[cfg(not(netpoll_loom))]
 pub mod conformance;
 pub mod faults;

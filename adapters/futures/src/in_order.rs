@@ -70,6 +70,9 @@ impl<T: AsFd> InOrder<'_, T> {
     }
 
     /// What comes of it if it need not wait, neither for the socket nor for others to run.
+    ///
+    /// Inline: a call would hand its result through memory, at 24 instructions a read.
+    #[inline(always)]
     fn at_once<R>(&self, now: impl FnOnce(&Self) -> io::Result<R>) -> Option<io::Result<R>> {
         let (waits, taken) = (self.registration.must_wait(self.direction), !self.order.is_free());
         if waits || taken || budget::is_spent() {
