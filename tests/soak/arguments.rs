@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Without being told: what an unoptimised build does in a few seconds.
-const STEPS: u64 = 50_000;
+/// Without being told: what an unoptimised build does in some ten seconds.
+const STEPS: u64 = 150_000;
 
 pub(crate) struct Arguments {
     pub(crate) seed: u64,

@@ -1,13 +1,15 @@
 //! How an end comes to its end, or goes on elsewhere.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
 
 use netpoll_futures::is_closed;
 
 use super::model::State;
-use super::pair::Pair;
+use super::pair::{Pair, Pending};
 use crate::stage::Stage;
 use crate::stage::home::{Home, Kind};
+use crate::stage::host::Host;
 
 impl Pair {
     pub(super) fn close(&mut self, stage: &mut Stage, end: usize) {
@@ -32,9 +34,19 @@ impl Pair {
         stage.does("close", if abortive { "abortive" } else { "as usual" }, 0);
         let socket = self.socket(end).clone();
         stage.wait(socket.close()).expect("it is open");
-        self.model.departs(end, abortive);
+        self.departs(end, abortive);
         self.model.sides[end].state = State::Closed;
         self.settle_end(stage, end);
+    }
+
+    fn departs(&mut self, end: usize, abortive: bool) {
+        self.model.departs(end, abortive);
+        let by_others =
+            |line: &VecDeque<Pending>| line.iter().any(|waiting| waiting.asked.host != Host::Walk);
+        // Of a read and a write that others poll, either may be told of the reset.
+        if self.model.tcp && self.pending[1 - end].iter().all(by_others) {
+            self.model.tells_either(end);
+        }
     }
 
     fn count_pending(&self, stage: &mut Stage, end: usize, what: &'static str) {
@@ -70,7 +82,7 @@ impl Pair {
         self.settle(stage);
         self.sockets[end] = None;
         if self.model.sides[end].has_descriptor() {
-            self.model.departs(end, abortive);
+            self.departs(end, abortive);
         }
         self.model.sides[end].state = State::Dropped;
     }

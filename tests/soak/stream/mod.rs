@@ -6,6 +6,7 @@ mod model;
 mod pair;
 mod socket;
 mod steps;
+mod verdict;
 
 pub(crate) use pair::Pair;
 pub(crate) use socket::Socket;

@@ -112,7 +112,7 @@ impl Pair {
         let mut buffer = vec![0; 4 * SMALL];
         let result = self.socket(end).try_read(&mut buffer);
         buffer.truncate(*result.as_ref().unwrap_or(&0));
-        self.tried(stage, end, Call::Read, 4 * SMALL, Done::new(result, buffer));
+        self.tried(stage, end, Call::Read, 4 * SMALL, &Done::new(result, buffer));
     }
 
     fn try_write(&mut self, stage: &mut Stage, end: usize) {
@@ -124,11 +124,11 @@ impl Pair {
         let bytes = pattern::bytes(link.salt, link.most, len);
         link.most += len as u64;
         let result = self.socket(end).try_write(bytes);
-        self.tried(stage, end, Call::Write, len, Done::new(result, Vec::new()));
+        self.tried(stage, end, Call::Write, len, &Done::new(result, Vec::new()));
     }
 
     /// Now, or not at all: what is ready may not be known yet.
-    fn tried(&mut self, stage: &mut Stage, end: usize, call: Call, len: usize, done: Done) {
+    fn tried(&mut self, stage: &mut Stage, end: usize, call: Call, len: usize, done: &Done) {
         let link = &mut self.model.links[end];
         let writes = call.direction() == Direction::Write;
         let base = link.most - if writes { len as u64 } else { 0 };
@@ -141,7 +141,7 @@ impl Pair {
                 link.most = if writes { base } else { link.most };
                 stage.does("try", "WouldBlock", 0);
             }
-            _ => self.judge(stage, end, &asked, &done, "tried"),
+            _ => self.judge(stage, end, &asked, done, "tried"),
         }
     }
 

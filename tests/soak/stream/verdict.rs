@@ -1,0 +1,188 @@
+//! What may come of an operation, and what is known after it.
+
+use std::error::Error;
+
+use netpoll::Direction;
+use netpoll_futures::{ReactorGone, bytes_written, is_closed, is_deadline_exceeded, raw_os_error};
+
+use super::model::{Asked, Deadline, Model, Reset, State, index};
+use super::socket::Call;
+use crate::stage::host::Host;
+use crate::stage::job::Done;
+
+pub(super) type Verdict = Result<&'static str, String>;
+
+impl Model {
+    /// Whether this may have come of it; then it is so.
+    pub(crate) fn judge(&mut self, end: usize, asked: &Asked, done: &Done) -> Verdict {
+        match (&done.result, asked.call.direction()) {
+            (Err(error), _) if is_deadline_exceeded(error) => self.late(end, asked, done),
+            (Err(error), _) if is_closed(error) => {
+                self.ended(end, asked, done, State::Closed, "Closed")
+            }
+            (Err(error), _) if is_gone(error) => {
+                self.ended(end, asked, done, State::Gone, "ReactorGone")
+            }
+            (Err(error), direction) => match (raw_os_error(error), direction) {
+                (Some(libc::ECONNRESET | libc::EPIPE), Direction::Read) => self.read_reset(end),
+                (Some(libc::ECONNRESET | libc::EPIPE), Direction::Write) => {
+                    self.write_reset(end, asked, done)
+                }
+                _ => Err("no such error was to be expected".into()),
+            },
+            (Ok(_), _) if !self.may_succeed(end, asked) => Err("it was to fail".into()),
+            (Ok(_), _) if asked.call.only_waits() => Ok("ready"),
+            (Ok(0), Direction::Read) => self.read_end(end),
+            (Ok(_), Direction::Read) => self.read_data(end, asked, done),
+            (Ok(len), Direction::Write) => self.wrote(end, asked, *len),
+        }
+    }
+
+    fn may_succeed(&self, end: usize, asked: &Asked) -> bool {
+        let side = &self.sides[end];
+        let deadline = side.deadlines[index(asked.call.direction())];
+        asked.freed || side.state == State::Open && deadline != Deadline::Passed
+    }
+
+    fn late(&mut self, end: usize, asked: &Asked, done: &Done) -> Verdict {
+        let direction = index(asked.call.direction());
+        let side = &mut self.sides[end];
+        let now = if side.home.has_clock() { done.at } else { side.home.now() };
+        // Who is polled by the walk asks the present, and of that first whether it is closed.
+        let may_be_before = side.state == State::Open || asked.host != Host::Walk;
+        let noticed = match side.deadlines[direction] {
+            Deadline::Passed => side.state == State::Open,
+            Deadline::Soon(at) => at <= now && may_be_before,
+            Deadline::None | Deadline::Far => false,
+        };
+        if !noticed && !asked.late {
+            return Err(format!("no deadline has passed, it is {now:?}"));
+        }
+        // Of one that is closed, the next may have seen it just as well.
+        if noticed && !asked.late && side.state == State::Open {
+            side.deadlines[direction] = Deadline::Passed;
+        }
+        self.failed(end, asked, done).map(|()| "DeadlineExceeded")
+    }
+
+    fn ended(
+        &mut self,
+        end: usize,
+        asked: &Asked,
+        done: &Done,
+        state: State,
+        name: &'static str,
+    ) -> Verdict {
+        if self.sides[end].state != state {
+            return Err(format!("it is not {state:?}"));
+        }
+        self.failed(end, asked, done).map(|()| name)
+    }
+
+    /// A write that failed may have written something before.
+    fn failed(&mut self, end: usize, asked: &Asked, done: &Done) -> Result<(), String> {
+        match &done.result {
+            Err(error) if asked.call.direction() == Direction::Write => {
+                self.links[end].wrote(asked.base, bytes_written(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn read_reset(&mut self, end: usize) -> Verdict {
+        let deaf = self.is_deaf();
+        let side = &mut self.sides[end];
+        let owed = deaf || matches!(side.reset, Reset::Owed | Reset::Perhaps);
+        let may_be_empty = deaf || self.links[1 - end].may_be_empty();
+        if !owed || side.state != State::Open || !may_be_empty {
+            return Err("nobody has reset it".into());
+        }
+        side.reset = Reset::Reported;
+        Ok("reset")
+    }
+
+    fn read_end(&mut self, end: usize) -> Verdict {
+        let deaf = self.is_deaf();
+        let (tcp, side, link) = (self.tcp, &self.sides[end], &mut self.links[1 - end]);
+        let is_owed = !tcp && side.reset == Reset::Owed;
+        let at_end = link.finished && (deaf || link.may_be_empty()) && !is_owed;
+        let is_dead = side.reset == Reset::Reported && link.may_be_empty();
+        if !at_end && !side.shut[0] && !is_dead {
+            return Err("this is not the end".into());
+        }
+        if at_end {
+            (link.least, link.most) = (link.read, link.read);
+        }
+        Ok("end")
+    }
+
+    fn read_data(&mut self, end: usize, asked: &Asked, done: &Done) -> Verdict {
+        let link = &mut self.links[1 - end];
+        link.is_data(asked, &done.bytes)?;
+        if asked.call != Call::Peek {
+            link.read += done.bytes.len() as u64;
+            link.least = link.least.max(link.read);
+        }
+        Ok("data")
+    }
+
+    fn wrote(&mut self, end: usize, asked: &Asked, len: usize) -> Verdict {
+        let all = asked.call != Call::WriteAll || len == asked.len;
+        let shut = self.sides[end].shut[1] && !asked.freed;
+        if len == 0 || len > asked.len || !all || shut {
+            return Err("it cannot have written that".into());
+        }
+        self.links[end].wrote(asked.base, len)?;
+        if self.is_deaf() {
+            self.resets_both();
+            return Ok("to who listens no more");
+        }
+        if self.sides[1 - end].has_descriptor() {
+            return Ok(if len < asked.len { "part" } else { "all" });
+        }
+        if !self.tcp && !asked.freed {
+            return Err("nobody is there to read it".into());
+        }
+        // The peer answers with a reset.
+        self.links[1 - end].cut = true;
+        let reset = &mut self.sides[end].reset;
+        *reset = if *reset == Reset::No { Reset::Perhaps } else { *reset };
+        Ok("to nobody")
+    }
+
+    /// Who has shut down both directions, and then gets something, answers with a reset.
+    fn resets_both(&mut self) {
+        for (side, link) in self.sides.iter_mut().zip(&mut self.links) {
+            link.cut = true;
+            side.reset = if side.reset == Reset::No { Reset::Perhaps } else { side.reset };
+        }
+    }
+
+    fn write_reset(&mut self, end: usize, asked: &Asked, done: &Done) -> Verdict {
+        let answered = self.tcp && !self.sides[1 - end].has_descriptor() || self.is_deaf();
+        let peer_is_gone = !self.sides[1 - end].has_descriptor();
+        let side = &mut self.sides[end];
+        let broken = side.shut[1] || peer_is_gone || answered || side.reset != Reset::No;
+        if !broken || side.state != State::Open && !asked.freed {
+            return Err("nothing has broken it".into());
+        }
+        // Of a Unix socket only reading takes the error.
+        if self.tcp && side.reset != Reset::No {
+            side.reset = Reset::Reported;
+        }
+        let wrote = self.failed(end, asked, done);
+        if answered {
+            // Of a part that was written before, it may be.
+            self.resets_both();
+        }
+        wrote.map(|()| "broken")
+    }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<ReactorGone>)
+        || error.get_ref().and_then(|payload| payload.source()).is_some_and(|source| {
+            source.is::<ReactorGone>()
+                || source.downcast_ref::<std::io::Error>().is_some_and(is_gone)
+        })
+}
