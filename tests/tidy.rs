@@ -138,7 +138,10 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("handle", &["budget", "driver", "metrics", "reactor", "shards", "sync", "time"]),
     (
         "registration",
-        &["arena", "budget", "demand", "error", "gate", "handle", "ready", "slot", "sys", "time"],
+        &[
+            "arena", "budget", "demand", "error", "gate", "handle", "ready", "slot", "sys", "time",
+            "wake",
+        ],
     ),
     ("timer", &["arena", "handle", "ready", "registration", "slot"]),
 ];

@@ -253,14 +253,10 @@ impl Slot {
             Closing::Already => (state, Closing::Already),
             closed @ Closing::Closed { next, .. } => (next, closed),
         });
-        match closing {
-            Closing::Already => false,
-            Closing::Closed { read, write, .. } => {
-                self.settle(Direction::Read, read);
-                self.settle(Direction::Write, write);
-                true
-            }
-        }
+        let Closing::Closed { read, write, .. } = closing else { return false };
+        self.settle(Direction::Read, read);
+        self.settle(Direction::Write, write);
+        true
     }
 
     /// The tenant goes. Wakers that were left behind by `poll_*` calls are woken a last time.
