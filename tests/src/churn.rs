@@ -162,7 +162,7 @@ async fn replace(
     // Another may be replacing it just now.
     let gone = held.borrow_mut()[place].take();
     if let Some(gone) = gone {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             gone.set_linger(Some(Duration::ZERO))?;
         }
         gone.close().await?;

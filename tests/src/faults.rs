@@ -212,10 +212,10 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "close: who waits to write is not woken",
         file: SLOT,
-        right: "                self.settle(Direction::Write, write);
-                true",
-        wrong: "                let _ = write;
-                true",
+        right: "        self.settle(Direction::Write, write);
+        true",
+        wrong: "        let _ = write;
+        true",
     },
     Fault {
         what: "close: it resolves while an operation is inside the descriptor",
