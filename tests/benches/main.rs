@@ -37,13 +37,15 @@ const HELP: &str = include_str!("help.txt");
 type Subcommand = fn(&Args);
 
 /// What there is to run, beside the comparison.
-const SUBCOMMANDS: [(&str, Subcommand); 6] = [
+const SUBCOMMANDS: [(&str, Subcommand); 8] = [
     ("ping-pong", ping_pong::run),
     ("memory", memory::run),
     ("deadline-cost", deadline_cost::run),
     ("idle", idle::run),
     ("overshoot", overshoot::run),
     ("scale", scale::run),
+    ("growth", suite::series::growth),
+    ("threads", suite::series::threads),
 ];
 
 /// The child processes that those start.

@@ -5,14 +5,16 @@
 //! then.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
 
 use futures::executor::{LocalPool, LocalSpawner, ThreadPool};
 use futures::task::LocalSpawnExt;
 use netpoll::{Driver, Reactor};
-use smol::LocalExecutor;
+use smol::{Executor, LocalExecutor};
 
 /// The executor of futures on this thread, with the reactor on another.
 pub(super) fn local_pool<F>(accept: impl FnOnce(LocalSpawner) -> F) -> io::Result<()>
@@ -53,6 +55,22 @@ where
 {
     let tasks = Rc::new(LocalExecutor::new());
     netpoll::block_on(tasks.run(tasks.spawn(accept(tasks.clone()))))
+}
+
+/// smol's executor on two threads, which turn so many reactors of netpoll's.
+pub(super) fn two_threads<F>(
+    reactors: usize,
+    accept: impl FnOnce(Arc<Executor<'static>>, Reactor) -> F,
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let reactor = Reactor::builder().reactors(reactors).build()?;
+    let tasks = Arc::new(Executor::new());
+    let (other, its_tasks) = (reactor.clone(), tasks.clone());
+    thread::spawn(move || other.block_on(its_tasks.run(pending::<()>())));
+    let accepting = tasks.spawn(accept(tasks.clone(), reactor.clone()));
+    reactor.block_on(tasks.run(accepting))
 }
 
 /// The executor of futures, whose thread turns netpoll's reactor while it has nothing to run.

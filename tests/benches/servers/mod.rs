@@ -32,7 +32,7 @@ fn servers(args: &Args) -> Vec<&'static Server> {
     if args.flag("--http") {
         hello::SERVERS.iter().collect()
     } else {
-        echo::SERVERS.iter().chain(&echo::LIARS).collect()
+        echo::SERVERS.iter().chain(&echo::ON_TWO_THREADS).chain(&echo::LIARS).collect()
     }
 }
 

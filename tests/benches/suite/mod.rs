@@ -8,6 +8,7 @@ mod measures;
 mod record;
 mod report;
 mod rows;
+pub(crate) mod series;
 
 use std::fs;
 use std::io::{self, IsTerminal};

@@ -37,7 +37,7 @@ const ONE_PROCESSOR: Scenario = Scenario {
     churn: false,
 };
 
-const TWO_PROCESSORS: Scenario = Scenario { processors: Processors::Two, ..ONE_PROCESSOR };
+pub(super) const TWO_PROCESSORS: Scenario = Scenario { processors: Processors::Two, ..ONE_PROCESSOR };
 
 pub(super) const ROWS: [Row; 13] = [
     served("one", "1 connection, one cpu", Scenario { connections: 1, ..ONE_PROCESSOR }),
@@ -149,7 +149,7 @@ impl Row {
 
 /// The names and titles of all servers, in the order of the tables. Some are in it more than once.
 fn all_servers() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let served = echo::SERVERS.iter().chain(&hello::SERVERS);
+    let served = echo::SERVERS.iter().chain(&hello::SERVERS).chain(&echo::ON_TWO_THREADS);
     let served = served.map(|server| (server.name, server.title));
     served.chain(memory::HOLDERS.iter().map(|holder| (holder.server, holder.title)))
 }

@@ -29,6 +29,17 @@ pub(crate) const SERVERS: [Server; 11] = [
     Server { name: go::NAME, title: "Go, GOMAXPROCS=1", serve: |_, _| unreachable!("see go.rs") },
 ];
 
+/// Not to be compared with those of one thread.
+pub(crate) const ON_TWO_THREADS: [Server; 3] = [
+    Server { name: "tokio-two", title: "tokio, multi_thread(2)", serve: tokio::on_two_threads },
+    Server { name: "netpoll-two", title: "netpoll, one reactor", serve: netpoll::on_two_threads },
+    Server {
+        name: "netpoll-two-reactors",
+        title: "netpoll, two reactors",
+        serve: netpoll::with_two_reactors,
+    },
+];
+
 /// Not to be compared, but to be noticed.
 pub(super) const LIARS: [Server; 1] =
     [Server { name: "liar", title: "an echo with a wrong byte", serve: bare::lie }];

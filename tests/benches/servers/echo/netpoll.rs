@@ -6,6 +6,7 @@ use std::net;
 use std::time::Instant;
 
 use futures::task::LocalSpawnExt;
+use netpoll::{Interest, Registration};
 use netpoll_futures::{TcpListener, TcpStream};
 
 use super::{BUFFER, Deadlines, PATIENCE, executors};
@@ -49,9 +50,38 @@ pub(super) fn pool(listener: net::TcpListener, deadlines: Deadlines) -> io::Resu
     })
 }
 
+pub(super) fn on_two_threads(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    two_threads(1, listener, deadlines)
+}
+
+pub(super) fn with_two_reactors(
+    listener: net::TcpListener,
+    deadlines: Deadlines,
+) -> io::Result<()> {
+    two_threads(2, listener, deadlines)
+}
+
+fn two_threads(
+    reactors: usize,
+    listener: net::TcpListener,
+    deadlines: Deadlines,
+) -> io::Result<()> {
+    executors::two_threads(reactors, |tasks, reactor| async move {
+        let listener: TcpListener = Registration::with(&reactor, listener, Interest::Readable)?.into();
+        accept_all(listener, move |stream| match deadlines {
+            Deadlines::None => tasks.spawn(echo(stream)).detach(),
+            Deadlines::Each => tasks.spawn(echo_in_time(stream)).detach(),
+        })
+        .await
+    })
+}
+
 /// The connections come with Go's defaults, `TCP_NODELAY` among them.
 async fn accept(listener: net::TcpListener, serve: impl Fn(TcpStream)) -> io::Result<()> {
-    let listener = TcpListener::try_from(listener)?;
+    accept_all(TcpListener::try_from(listener)?, serve).await
+}
+
+async fn accept_all(listener: TcpListener, serve: impl Fn(TcpStream)) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         serve(stream);

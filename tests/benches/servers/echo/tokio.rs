@@ -1,16 +1,25 @@
-//! tokio, on one thread.
+//! tokio, on one thread and on two.
 
 use std::io;
 use std::net;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use super::{BUFFER, Deadlines, PATIENCE};
 
 pub(super) fn serve(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    run(&Builder::new_current_thread().enable_all().build()?, listener, deadlines)
+}
+
+pub(super) fn on_two_threads(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    run(&runtime, listener, deadlines)
+}
+
+fn run(runtime: &Runtime, listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         loop {

@@ -33,6 +33,8 @@ pub(crate) enum Processors {
     One,
     /// Each on its own.
     Two,
+    /// Wherever there is room.
+    Free,
 }
 
 pub(crate) fn measure(
@@ -50,7 +52,10 @@ pub(crate) fn measure(
 }
 
 fn server_words<'a>(server: &'a str, scenario: &Scenario) -> Vec<&'a str> {
-    let mut words = vec!["as-server", server, "--processor", "0"];
+    let mut words = vec!["as-server", server];
+    if !matches!(scenario.processors, Processors::Free) {
+        words.extend(["--processor", "0"]);
+    }
     words.extend(scenario.deadlines.then_some("--deadlines"));
     words.extend((scenario.exchange == Exchange::Http).then_some("--http"));
     words
@@ -58,13 +63,16 @@ fn server_words<'a>(server: &'a str, scenario: &Scenario) -> Vec<&'a str> {
 
 fn load_words(serving: &Serving, scenario: &Scenario, effort: &Effort) -> Vec<String> {
     let processor = match scenario.processors {
-        Processors::One => 0,
-        Processors::Two => 1,
+        Processors::One => Some(0),
+        Processors::Two => Some(1),
+        Processors::Free => None,
     };
     let mut words = vec!["as-load".to_owned(), serving.port.clone()];
     let mut option = |name: &str, value: u128| words.extend([name.to_owned(), value.to_string()]);
     option("--server", serving.id.into());
-    option("--processor", processor);
+    if let Some(processor) = processor {
+        option("--processor", processor);
+    }
     option("--connections", scenario.connections as u128);
     option("--warm-up", effort.warm_up.as_millis());
     option("--for", effort.counted.as_millis());
