@@ -135,7 +135,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("driver", &["budget", "lease", "parker", "reactor", "sync"]),
     ("thread", &["lease", "parker", "reactor", "sync", "sys"]),
     ("shards", &["error", "reactor", "sync", "thread", "time"]),
-    ("handle", &["budget", "driver", "metrics", "reactor", "shards", "sync", "time"]),
+    ("handle", &["budget", "driver", "metrics", "reactor", "shards", "sync", "thread", "time"]),
     (
         "registration",
         &[

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use crate::error::OpError;
 use crate::reactor::Shared;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
-use crate::thread::spawn;
+use crate::thread::{Manner, spawn};
 use crate::time::clock::Clock;
 
 #[derive(Debug)]
@@ -35,14 +35,19 @@ pub(crate) struct Seat {
 }
 
 impl Shards {
-    pub(crate) fn new(count: usize, clock: &Clock, has_thread: bool) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(
+        count: usize,
+        clock: &Clock,
+        thread: Option<Manner>,
+    ) -> io::Result<Arc<Self>> {
         // Those that there are end with it, if the next is not to be had.
         let mut shards = Self { shards: Box::default(), next: AtomicUsize::new(0) };
         for _ in 0..count {
             let failed = |part| move |error| OpError::wrap("start", part, error);
-            let shared = Shared::new(clock.twin(), has_thread).map_err(failed("a reactor"))?;
+            let shared =
+                Shared::new(clock.twin(), thread.is_some()).map_err(failed("a reactor"))?;
             let shared = Arc::new(shared);
-            let thread = has_thread.then(|| spawn(shared.clone())).transpose();
+            let thread = thread.map(|manner| spawn(shared.clone(), manner)).transpose();
             let thread = thread.map_err(failed("a reactor's thread"))?;
             let shard = Shard { shared, thread: Mutex::new(thread) };
             let before = std::mem::take(&mut shards.shards).into_vec();

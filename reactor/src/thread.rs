@@ -11,10 +11,20 @@ use crate::reactor::Shared;
 use crate::sync::{Arc, Ordering};
 use crate::sys;
 
-pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+/// What the thread does to others when it has something to deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It waits until a processor is free: otherwise it interrupts the executor it has just woken,
+    /// after a handful of events.
+    Patient,
+    Preempting,
+}
+
+pub(crate) fn spawn(shared: Arc<Shared>, manner: Manner) -> io::Result<JoinHandle<()>> {
     Builder::new().name("netpoll".into()).spawn(move || {
-        // Otherwise it preempts the executor it has just woken, after a handful of events.
-        sys::batch_scheduling();
+        if manner == Manner::Patient {
+            sys::batch_scheduling();
+        }
         sys::exact_timeouts();
         attend(&shared);
     })

@@ -16,6 +16,7 @@ mod half_close;
 mod level;
 mod liars;
 mod linux;
+mod manner;
 mod notifies;
 mod os;
 mod passing;

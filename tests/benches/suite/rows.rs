@@ -37,7 +37,8 @@ const ONE_PROCESSOR: Scenario = Scenario {
     churn: false,
 };
 
-pub(super) const TWO_PROCESSORS: Scenario = Scenario { processors: Processors::Two, ..ONE_PROCESSOR };
+pub(super) const TWO_PROCESSORS: Scenario =
+    Scenario { processors: Processors::Two, ..ONE_PROCESSOR };
 
 pub(super) const ROWS: [Row; 13] = [
     served("one", "1 connection, one cpu", Scenario { connections: 1, ..ONE_PROCESSOR }),

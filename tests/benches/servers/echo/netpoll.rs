@@ -67,7 +67,8 @@ fn two_threads(
     deadlines: Deadlines,
 ) -> io::Result<()> {
     executors::two_threads(reactors, |tasks, reactor| async move {
-        let listener: TcpListener = Registration::with(&reactor, listener, Interest::Readable)?.into();
+        let listener: TcpListener =
+            Registration::with(&reactor, listener, Interest::Readable)?.into();
         accept_all(listener, move |stream| match deadlines {
             Deadlines::None => tasks.spawn(echo(stream)).detach(),
             Deadlines::Each => tasks.spawn(echo_in_time(stream)).detach(),
