@@ -10,4 +10,5 @@ mod os;
 mod peers;
 mod starving;
 mod support;
+mod tasks;
 mod wakers;

@@ -125,7 +125,7 @@ pub async fn load(port: u16, plan: Plan, quarter: impl Fn()) -> io::Result<Outco
         while let Some(next) = left.get().checked_sub(1) {
             left.set(next);
             replace(&load, &held, next).await?;
-            if next % (plan.churned / 4).max(1) == 0 {
+            if next.is_multiple_of((plan.churned / 4).max(1)) {
                 quarter();
             }
         }
