@@ -19,7 +19,7 @@ pub(crate) fn reset_on_close(stream: &TcpStream) {
 }
 
 /// Gives a listener another length of its queue.
-pub(crate) fn shorten_queue(listener: &impl AsRawFd, len: i32) {
+pub(crate) fn set_queue(listener: &impl AsRawFd, len: i32) {
     // SAFETY: no pointers.
     assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), len) }, 0);
 }

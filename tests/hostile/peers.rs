@@ -141,6 +141,8 @@ fn a_storm_of_resets() {
         let reactor = Reactor::builder().build().expect("a reactor");
         let listener = net::TcpListener::bind(LOOPBACK).expect("a port");
         listener.set_nonblocking(true).expect("an option");
+        // Who overflows the queue tries again only after a second.
+        os::set_queue(&listener, 4096);
         let address = listener.local_addr().expect("bound");
         let interest = netpoll::Interest::Both;
         let listener = netpoll::Registration::with(&reactor, listener, interest).expect("one");
@@ -183,7 +185,7 @@ fn a_flood_of_connections_that_nobody_accepts() {
     const CONNECTIONS: usize = 64;
     run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
-        os::shorten_queue(&listener, QUEUE);
+        os::set_queue(&listener, QUEUE);
         let address = listener.local_addr()?;
         let connect = |_| TcpStream::connect_timeout(address, Duration::from_millis(200));
         let all = futures::future::join_all((0..CONNECTIONS).map(connect)).await;
