@@ -1,8 +1,12 @@
 //! What this process has, to be compared with what it had.
 
-use std::fs;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use netpoll::Reactor;
+
+/// What is left behind after that is left for good.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What must be as before whenever the walk has dropped everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,20 @@ impl Census {
     pub(crate) fn take() -> Self {
         let slots = Reactor::global().expect("a reactor").metrics().registrations;
         Self { descriptors: entries("/proc/self/fd"), threads: entries("/proc/self/task"), slots }
+    }
+
+    /// Fails if it does not. Another thread that has told the walk of an end may be about to drop what
+    /// it told it with, and the reactor that is in there: nothing tells of that.
+    ///
+    /// # Panics
+    ///
+    /// If something was left behind.
+    pub(crate) fn comes_back(self) {
+        let began = Instant::now();
+        while Self::take() != self && began.elapsed() < PATIENCE {
+            thread::yield_now();
+        }
+        assert_eq!(Self::take(), self, "something was left behind");
     }
 }
 

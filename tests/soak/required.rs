@@ -76,6 +76,7 @@ pub(crate) const REQUIRED: &[(&str, &str, u64)] = &[
     ("connect", "TCP over IPv6", 300),
     ("connect", "a Unix socket's name", 200),
     ("connect", "a pair of Unix sockets", 600),
+    ("connect", "under a deadline", 300),
     ("connect", "DeadlineExceeded", 400),
     ("accept", "DeadlineExceeded", 800),
     ("accept", "Closed", 200),

@@ -25,10 +25,13 @@ impl Tally {
         table
     }
 
-    /// Those of the rows that a run of a million steps has `least` times, and that are missing.
+    /// The rows that were met too seldom, of those that chance alone cannot leave out: in less than a
+    /// million steps, of the usual ones only.
     pub(crate) fn missing(&self, steps: u64, required: &[(&str, &str, u64)]) -> Vec<String> {
-        let per_run = |least: u64| (least * steps / 1_000_000).max(u64::from(steps >= 20_000));
-        let missing = required.iter().filter(|(w, a, least)| self.of(w, a) < per_run(*least));
+        let scaled = |least: u64| least.saturating_mul(steps) / 1_000_000;
+        let counts = |least: u64| steps >= 1_000_000 || scaled(least) >= 5;
+        let asked = required.iter().filter(|(_, _, least)| counts(*least));
+        let missing = asked.filter(|(what, about, least)| self.of(what, about) < scaled(*least));
         missing.map(|(w, a, _)| format!("{w}: {a}: {} times", self.of(w, a))).collect()
     }
 }

@@ -48,10 +48,17 @@ impl Door {
     /// A connection through it: who connected, who was accepted, and with which reactor.
     pub(crate) fn connect(&mut self, stage: &mut Stage) -> Option<(Socket, Socket, Home)> {
         let (mut job, slot) = self.accept(stage);
-        let near = stage.wait(self.listener.connect()).expect("a connection");
-        stage.does("connect", self.listener.name(), 0);
+        // In time, mostly: what there is of the deadline afterwards would end what is done later.
+        let deadline = stage.chance(40).then(|| Instant::now() + Duration::from_millis(10));
+        let near = stage.wait(self.listener.connect(deadline));
         let done = stage.finish(&mut job);
         done.result.expect("a connection is there");
+        let near = match near {
+            Err(error) if deadline.is_some() && is_deadline_exceeded(&error) => return None,
+            near => near.expect("a connection"),
+        };
+        let about = if deadline.is_some() { "under a deadline" } else { self.listener.name() };
+        stage.does("connect", about, 0);
         let far = slot.lock().expect("nobody panics").take().expect("it was accepted");
         Some((near, far, self.home.clone()))
     }
@@ -116,7 +123,7 @@ impl Door {
         stage.wait(self.listener.close()).expect("it is open");
         let error = stage.finish(&mut job).result.expect_err("nobody connects");
         assert!(is_closed(&error), "accept: {error}");
-        let refused = stage.wait(self.listener.connect()).expect_err("nobody listens");
+        let refused = stage.wait(self.listener.connect(None)).expect_err("nobody listens");
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         stage.does("accept", "Closed", 0);
         false
@@ -177,10 +184,15 @@ impl Listener {
         .boxed()
     }
 
-    async fn connect(&self) -> io::Result<Socket> {
-        match self {
-            Self::Tcp(_, address) => TcpStream::connect(*address).await.map(Socket::Tcp),
-            Self::Unix(_, address) => UnixStream::connect_addr(address).await.map(Socket::Unix),
+    async fn connect(&self, deadline: Option<Instant>) -> io::Result<Socket> {
+        match (self, deadline) {
+            (Self::Tcp(_, address), None) => TcpStream::connect(*address).await.map(Socket::Tcp),
+            (Self::Tcp(_, address), Some(deadline)) => {
+                TcpStream::connect_deadline(*address, deadline).await.map(Socket::Tcp)
+            }
+            (Self::Unix(_, address), _) => {
+                UnixStream::connect_addr(address).await.map(Socket::Unix)
+            }
         }
     }
 

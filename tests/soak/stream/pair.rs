@@ -16,6 +16,9 @@ use crate::stage::job::{Done, Job};
 /// For so much there is room on the side of the reader.
 const UNCROWDED: u64 = 2048;
 
+/// So many wait in line at most.
+const LINE: usize = 3;
+
 pub(crate) struct Pair {
     pub(super) sockets: [Option<Socket>; 2],
     pub(super) model: Model,
@@ -55,7 +58,7 @@ impl Pair {
         let orderly = call == Call::Read && is_orderly(call, face);
         let Some(first) = line.front() else { return true };
         let may_wait = !self.model.will_end(end, &first.asked);
-        orderly && line.len() == 1 && first.orderly && may_wait
+        orderly && line.len() < LINE && first.orderly && may_wait
     }
 
     /// Begins an operation. What need not wait is over directly.
@@ -93,8 +96,8 @@ impl Pair {
         let is_done = job.is_done();
         let orderly = is_orderly(call, face);
         self.pending[end][direction].push_back(Pending { job, asked, orderly });
-        if is_done && self.pending[end][direction].len() == 2 {
-            // It had its turn, so the one before it is over as well.
+        while is_done && self.pending[end][direction].len() > 1 {
+            // It had its turn, so those before it are over as well.
             self.wait_for_first(stage, end, direction);
         }
         if is_done {
