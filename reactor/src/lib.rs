@@ -83,6 +83,8 @@
 //!   operation that was woken for data tries once more.)
 //! - The number of wake-ups: there may be more than needed, each harmless.
 //!
+//! What is promised where things fail, and how that was tried, is in [`reliability`].
+//!
 //! # Architecture
 //!
 //! ```text
@@ -162,6 +164,10 @@ mod time;
 mod timer;
 mod token;
 mod wake;
+
+#[cfg(doc)]
+#[doc = include_str!("../RELIABILITY.md")]
+pub mod reliability {}
 
 pub use driver::{Driver, Relay};
 pub use error::{
