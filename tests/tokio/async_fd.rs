@@ -14,11 +14,15 @@ use netpoll_tokio::io::{Interest, Ready};
 use crate::os;
 use crate::support::*;
 
-/// A stream that is registered, and its peer.
-fn registered() -> io::Result<(AsyncFd<UnixStream>, UnixStream)> {
+/// A stream that is registered, and its peer. That there is room to write has been told: what is sent
+/// now is an event of its own, and one only. Otherwise both may be told twice, and what an earlier
+/// guard has seen is then not the last of it.
+async fn registered() -> io::Result<(AsyncFd<UnixStream>, UnixStream)> {
     let (near, far) = UnixStream::pair()?;
     near.set_nonblocking(true)?;
-    Ok((AsyncFd::new(near)?, far))
+    let near = AsyncFd::new(near)?;
+    near.writable().await?.retain_ready();
+    Ok((near, far))
 }
 
 fn receive(stream: &AsyncFd<UnixStream>) -> io::Result<usize> {
@@ -28,7 +32,7 @@ fn receive(stream: &AsyncFd<UnixStream>) -> io::Result<usize> {
 #[test]
 fn a_guard_clears_what_is_not_ready() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         far.write_all(b"hello")?;
         let mut guard = near.readable().await?;
         assert!(guard.ready().is_readable() && !guard.ready().is_writable());
@@ -50,7 +54,7 @@ fn a_guard_clears_what_is_not_ready() {
 #[test]
 fn other_errors_are_the_callers() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         far.write_all(b"x")?;
         let mut guard = near.readable().await?;
         let failed = guard.try_io(|_| io::Result::<()>::Err(ErrorKind::InvalidData.into()));
@@ -64,7 +68,7 @@ fn other_errors_are_the_callers() {
 #[test]
 fn readiness_is_kept_unless_it_is_cleared() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         far.write_all(b"x")?;
         for _ in 0..3 {
             near.readable().await?.retain_ready();
@@ -83,7 +87,7 @@ fn readiness_is_kept_unless_it_is_cleared() {
 #[test]
 fn a_guard_clears_only_what_it_has_seen() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         far.write_all(b"x")?;
         let mut guard = near.readable().await?;
         assert_eq!(receive(&near)?, 1);
@@ -106,7 +110,7 @@ fn a_guard_clears_only_what_it_has_seen() {
 #[test]
 fn a_guard_of_both_directions_clears_each() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         far.write_all(b"x")?;
         near.readable().await?.retain_ready();
         near.writable().await?.retain_ready();
@@ -128,7 +132,7 @@ fn a_guard_of_both_directions_clears_each() {
 #[test]
 fn the_end_is_readable() {
     everywhere(|| async {
-        let (near, far) = registered()?;
+        let (near, far) = registered().await?;
         drop(far);
         let mut guard = near.readable().await?;
         while !guard.ready().is_read_closed() {
@@ -143,7 +147,7 @@ fn the_end_is_readable() {
 #[test]
 fn operations_wait_and_try() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         let read = |mut stream: &UnixStream| stream.read(&mut [0; 8]);
         assert_kind(near.try_io(Interest::READABLE, read), ErrorKind::WouldBlock);
         {
@@ -202,7 +206,7 @@ fn what_epoll_refuses_is_given_back() {
 #[test]
 fn a_descriptor_that_is_registered_is_not_registered_again() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         let again = AsyncFd::register_with_interest(near.as_fd(), Interest::READABLE);
         assert_kind(again.map_err(Into::into), ErrorKind::AlreadyExists);
         far.write_all(b"x")?;
@@ -218,7 +222,7 @@ fn a_descriptor_that_is_registered_is_not_registered_again() {
 #[test]
 fn it_has_deadlines() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         near.set_read_deadline(soon(10))?;
         assert_late(near.readable().await);
         assert_late(near.ready(Interest::READABLE | Interest::WRITABLE).await);
@@ -236,7 +240,7 @@ fn it_has_deadlines() {
 #[test]
 fn it_closes() {
     everywhere(|| async {
-        let (near, mut far) = registered()?;
+        let (near, mut far) = registered().await?;
         {
             let mut wait = pin!(near.readable());
             assert!(poll_once(wait.as_mut()).is_pending());
@@ -254,7 +258,7 @@ fn it_closes() {
 #[test]
 fn who_has_it_to_himself_may_change_it() {
     everywhere(|| async {
-        let (mut near, mut far) = registered()?;
+        let (mut near, mut far) = registered().await?;
         far.write_all(b"hello")?;
         let mut guard = near.readable_mut().await?;
         assert!(guard.ready().is_readable());
