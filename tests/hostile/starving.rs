@@ -321,12 +321,12 @@ fn who_is_put_off_loses_nothing() {
 #[test]
 fn who_comes_after_a_busy_task_is_not_put_off() {
     run(|| async {
-        let (near, _far) = full().await?;
-        let (busy, other) = (CountingWaker::new(), CountingWaker::new());
+        let ((one, _far), (another, _other_far)) = (full().await?, full().await?);
+        let (busy, next) = (CountingWaker::new(), CountingWaker::new());
         for _ in 0..10 {
             (0..budget::OPERATIONS).for_each(|_| budget::spend());
-            assert!(busy.poll(pin!(near.read(&mut [0]))).is_pending());
-            assert!(other.poll(pin!(near.read(&mut [0]))).is_ready());
+            assert!(busy.poll(pin!(one.read(&mut [0]))).is_pending());
+            assert!(next.poll(pin!(another.read(&mut [0]))).is_ready());
         }
         Ok(())
     });

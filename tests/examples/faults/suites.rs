@@ -17,6 +17,7 @@ pub(crate) const SUITES: &[Suite] = &[
     suite("tcp", &["-p", "netpoll-tests", "--test", "tcp"]),
     suite("driver", &["-p", "netpoll-tests", "--test", "driver"]),
     suite("regressions", &["-p", "netpoll-tests", "--test", "regressions"]),
+    suite("hostile", &["-p", "netpoll-tests", "--test", "hostile"]),
     suite("unit", &["-p", "netpoll", "-p", "netpoll-futures", "--lib"]),
     Suite {
         name: "loom",
