@@ -93,7 +93,7 @@ const MOST_GROWTH: u64 = 2048;
 
 fn tell_failure(trail: &Trail, seed: u64, how: &str) {
     let step = trail.at();
-    println!("the last steps:\n{}", trail.tell());
+    println!("the last steps:\n{}{}", trail.tell(), trail.tell_wait());
     println!("soak: {how} at step {step}; again: --seed {seed} --steps {step}");
     println!("test soak ... FAILED");
 }

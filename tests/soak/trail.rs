@@ -1,6 +1,8 @@
 //! What was done last, for whoever has to find out what went wrong.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +14,13 @@ const REMEMBERED: u64 = 50;
 pub(crate) struct Trail {
     step: AtomicU64,
     prints: Mutex<VecDeque<Print>>,
+    /// What is known of what the walk waits for.
+    waits_for: Mutex<Option<Box<dyn Debug + Send>>>,
+    waits_at: Mutex<Option<WaitsAt>>,
 }
+
+/// Where in these sources, how, and with which reactor.
+type WaitsAt = (&'static Location<'static>, &'static str, &'static str);
 
 /// Something that was done, or came of it.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +58,26 @@ impl Trail {
             prints.pop_front();
         }
         prints.push_back(print);
+    }
+
+    /// What the walk is about to wait for, or that it has come.
+    pub(crate) fn waits_for(&self, known: Option<Box<dyn Debug + Send>>) {
+        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// Where the walk is about to wait, or that it goes on.
+    pub(crate) fn waits_at(&self, at: Option<WaitsAt>) {
+        *self.waits_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// What it has not come to the end of.
+    pub(crate) fn tell_wait(&self) -> String {
+        let known = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.as_ref().map_or_else(String::new, |known| format!("for {known:#?}\n"));
+        match *self.waits_at.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((place, way, home)) => format!("it waits at {place}, {way}, {home}\n{known}"),
+            None => known,
+        }
     }
 
     /// The last steps, a line each.

@@ -4,7 +4,9 @@ pub(crate) mod home;
 pub(crate) mod host;
 pub(crate) mod job;
 
+use std::fmt::Debug;
 use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::sync::Arc;
 
 use rand::rngs::SmallRng;
@@ -92,6 +94,19 @@ impl Stage {
         self.trail.note(self.place, what, about, amount);
     }
 
+    /// Waits for something of which this is known.
+    #[track_caller]
+    pub(crate) fn wait_knowing<F: Future>(
+        &mut self,
+        known: impl Debug + Send + 'static,
+        future: F,
+    ) -> F::Output {
+        self.trail.waits_for(Some(Box::new(known)));
+        let output = self.wait(future);
+        self.trail.waits_for(None);
+        output
+    }
+
     pub(crate) fn any_home(&mut self) -> Home {
         let chosen = self.roll(self.homes.len());
         self.homes[chosen].clone()
@@ -103,6 +118,7 @@ impl Stage {
     }
 
     /// Begins an operation, on any executor. It has been polled once.
+    #[track_caller]
     pub(crate) fn start(&mut self, operation: Operation) -> Job {
         let host = self.any_host();
         let job = Job::start(&self.hosts, host, operation);
@@ -113,17 +129,22 @@ impl Stage {
     }
 
     /// Waits for what comes of it.
+    #[track_caller]
     pub(crate) fn finish(&mut self, job: &mut Job) -> Done {
         self.wait(poll_fn(|cx| job.poll_done(cx)));
         job.take().expect("it is over")
     }
 
     /// Waits, in one of the ways. What has no thread is turned meanwhile.
+    #[track_caller]
     pub(crate) fn wait<F: Future>(&mut self, future: F) -> F::Output {
         let by_hand = self.homes.iter().find(|home| home.kind == Kind::ByHand).cloned();
         let home = by_hand.unwrap_or_else(|| self.any_home());
         let way = Way::for_home(&home, self.roll(6));
         self.tally.count("wait", way.name());
-        way.run(&home, future)
+        self.trail.waits_at(Some((Location::caller(), way.name(), home.kind.name())));
+        let output = way.run(&home, future);
+        self.trail.waits_at(None);
+        output
     }
 }

@@ -174,7 +174,8 @@ impl Pair {
     pub(super) fn wait_for_first(&mut self, stage: &mut Stage, end: usize, direction: usize) {
         let first = &mut self.pending[end][direction][0];
         stage.notes("waits for", first.asked.call.name(), end as u64);
-        stage.wait(poll_fn(|cx| first.job.poll_done(cx)));
+        let known = (end, first.asked, self.model.clone());
+        stage.wait_knowing(known, poll_fn(|cx| first.job.poll_done(cx)));
         self.finish(stage, end, direction, "pending");
     }
 
