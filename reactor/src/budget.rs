@@ -41,7 +41,8 @@
 //! ```
 
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::task::{Context, Poll};
 
 use crate::ready::Direction;
@@ -93,9 +94,19 @@ pub fn poll_spend(cx: &mut Context<'_>, key: Key) -> Poll<()> {
     Poll::Ready(())
 }
 
-/// Awaits [`poll_spend`].
-pub async fn spend_in_turn(key: Key) {
+/// Awaits what `wait` returns, and pays for the operation that is to follow. Who is put off waits anew: by
+/// then the socket may be closed, its deadline have passed, or another have taken what there was.
+pub async fn wait_and_spend<T, F>(key: Key, mut wait: impl FnMut() -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let ready = wait().await?;
+    if !is_spent() {
+        spend();
+        return Ok(ready);
+    }
     poll_fn(|cx| poll_spend(cx, key)).await;
+    wait().await
 }
 
 /// Whether this thread's next operation would be put off.

@@ -8,6 +8,7 @@
 mod churn;
 mod os;
 mod peers;
+mod put_off;
 mod starving;
 mod support;
 mod tasks;

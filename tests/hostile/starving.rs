@@ -63,7 +63,7 @@ where
 }
 
 /// A stream with something to read for every operation there will be, which it knows.
-async fn full() -> io::Result<(TcpStream, TcpStream)> {
+pub(crate) async fn full() -> io::Result<(TcpStream, TcpStream)> {
     let (near, far) = pair().await?;
     far.write_all(&[b'x'; 2 * OPERATIONS]).await?;
     near.io(Direction::Read, |socket| {
@@ -291,44 +291,6 @@ fn who_reads_in_a_local_pool() {
             turns
         });
         assert!(turns >= TURNS, "{turns} turns");
-    });
-}
-
-/// Who is put off has tried nothing, keeps its place in line, and is woken.
-#[test]
-fn who_is_put_off_loses_nothing() {
-    run(|| async {
-        let (near, far) = pair().await?;
-        far.write_all(b"ab").await?;
-        near.readable().await?;
-        let (waker, mut first, mut second) = (CountingWaker::new(), [0], [0]);
-        budget::refill();
-        (0..budget::OPERATIONS).for_each(|_| budget::spend());
-        let mut read = Box::pin(near.read(&mut first));
-        assert!(waker.poll(read.as_mut()).is_pending());
-        assert_eq!(waker.wakes(), 1);
-        let mut next = Box::pin(near.read(&mut second));
-        assert!(waker.poll(next.as_mut()).is_pending(), "it came later");
-        assert_eq!(read.await?, 1);
-        assert_eq!(next.await?, 1);
-        assert_eq!([first, second].as_flattened(), b"ab");
-        Ok(())
-    });
-}
-
-/// Where a task has used the budget up, and was put off, the next one is not: else whoever comes after a
-/// busy task would be put off each time.
-#[test]
-fn who_comes_after_a_busy_task_is_not_put_off() {
-    run(|| async {
-        let ((one, _far), (another, _other_far)) = (full().await?, full().await?);
-        let (busy, next) = (CountingWaker::new(), CountingWaker::new());
-        for _ in 0..10 {
-            (0..budget::OPERATIONS).for_each(|_| budget::spend());
-            assert!(busy.poll(pin!(one.read(&mut [0]))).is_pending());
-            assert!(next.poll(pin!(another.read(&mut [0]))).is_ready());
-        }
-        Ok(())
     });
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
-use netpoll::budget::{Key, poll_spend, spend_in_turn};
+use netpoll::budget::{Key, poll_spend, wait_and_spend};
 use netpoll::{Direction, Registration};
 
 /// [`Registration::ready`].
@@ -13,9 +13,8 @@ pub(crate) async fn ready<T: AsFd>(
     registration: &Registration<T>,
     direction: Direction,
 ) -> io::Result<()> {
-    registration.ready(direction).await?;
-    spend_in_turn(Key::of(registration, direction)).await;
-    Ok(())
+    let wait = || registration.ready(direction);
+    wait_and_spend(Key::of(registration, direction), wait).await.map(drop)
 }
 
 /// [`Registration::poll_ready`].
@@ -33,9 +32,8 @@ pub(crate) async fn level<T: AsFd>(
     registration: &Registration<T>,
     direction: Direction,
 ) -> io::Result<()> {
-    registration.level(direction).await?;
-    spend_in_turn(Key::of(registration, direction)).await;
-    Ok(())
+    let wait = || registration.level(direction);
+    wait_and_spend(Key::of(registration, direction), wait).await.map(drop)
 }
 
 /// [`Registration::poll_level`].

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use netpoll::budget::{Key, spend_in_turn};
+use netpoll::budget::{Key, wait_and_spend};
 use netpoll::{Direction, Readiness, Registration};
 
 use crate::budget;
@@ -42,20 +42,19 @@ pub(crate) async fn ready<T: AsFd>(
     registration: &Registration<T>,
     interest: Interest,
 ) -> io::Result<Found> {
+    let key = Key::of(registration, Direction::Read);
+    budget::spend(wait_and_spend(key, || either(registration, interest))).await
+}
+
+async fn either<T: AsFd>(registration: &Registration<T>, interest: Interest) -> io::Result<Found> {
     let mut read = pin!(interest.is_readable().then(|| registration.readable()));
     let mut write = pin!(interest.is_writable().then(|| registration.writable()));
-    let any = poll_fn(|cx| {
+    poll_fn(|cx| {
         let found = Found { read: now(read.as_mut(), cx)?, write: now(write.as_mut(), cx)? };
         match found {
             Found { read: None, write: None } => Poll::Pending,
-            some => Poll::Ready(io::Result::Ok(some)),
+            some => Poll::Ready(Ok(some)),
         }
-    });
-    let key = Key::of(registration, Direction::Read);
-    budget::spend(async {
-        let found = any.await?;
-        spend_in_turn(key).await;
-        Ok(found)
     })
     .await
 }
