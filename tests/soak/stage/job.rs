@@ -11,6 +11,7 @@ use std::time::Instant;
 use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture};
 use futures::task::AtomicWaker;
+use netpoll::budget;
 
 use super::host::{Host, Hosts};
 
@@ -165,16 +166,22 @@ impl Job {
     }
 }
 
-/// On another's thread: says when it was polled, and what came of it.
+/// On another's thread: says when it has begun, and what came of it.
 async fn reporting(operation: Operation, shared: Arc<Shared>) {
     let over = Over(shared);
     let shared = &over.0;
     let mut operation = pin!(operation);
+    let mut may_be_put_off = true;
     let done = poll_fn(|cx| {
         let polled = operation.as_mut().poll(cx);
-        // What is over directly says so by being over.
-        if polled.is_pending() && !shared.begun.swap(true, Ordering::AcqRel) {
-            shared.tell();
+        // What is over directly says so by being over. What the budget of its thread has put off has tried
+        // nothing yet, and has not begun: it is polled once more, and then it has.
+        if polled.is_pending() {
+            if budget::is_spent() && std::mem::take(&mut may_be_put_off) {
+                cx.waker().wake_by_ref();
+            } else if !shared.begun.swap(true, Ordering::AcqRel) {
+                shared.tell();
+            }
         }
         polled
     });
