@@ -1,12 +1,11 @@
 //! How an end comes to its end, or goes on elsewhere.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
 
 use netpoll_futures::is_closed;
 
 use super::model::State;
-use super::pair::{Pair, Pending};
+use super::pair::Pair;
 use crate::stage::Stage;
 use crate::stage::home::{Home, Kind};
 use crate::stage::host::Host;
@@ -41,10 +40,10 @@ impl Pair {
 
     fn departs(&mut self, end: usize, abortive: bool) {
         self.model.departs(end, abortive);
-        let by_others =
-            |line: &VecDeque<Pending>| line.iter().any(|waiting| waiting.asked.host != Host::Walk);
-        // Of a read and a write that others poll, either may be told of the reset.
-        if self.model.tcp && self.pending[1 - end].iter().all(by_others) {
+        let both = self.pending[1 - end].iter().all(|line| !line.is_empty());
+        let mut waiting = self.pending[1 - end].iter().flatten();
+        // Of a read and a write of which others poll one, either may be told of the reset.
+        if self.model.tcp && both && waiting.any(|waiting| waiting.asked.host != Host::Walk) {
             self.model.tells_either(end);
         }
     }

@@ -92,8 +92,8 @@ pub(crate) struct Asked {
     pub(crate) base: u64,
     /// A deadline that was moved meanwhile may have passed before.
     pub(crate) late: bool,
-    /// Polled by another, it may have met its like at the other end, and succeeded before what has
-    /// happened since.
+    /// Polled by another, it may have succeeded before what has happened since it began: a write when
+    /// the reactor tells it of room, which nobody here knows of; a read when it has met a write.
     pub(crate) freed: bool,
 }
 
@@ -184,6 +184,14 @@ impl Model {
         let side = &self.sides[end];
         let deadline = side.deadlines[index(asked.call.direction())];
         self.must_end(end, asked) || side.home.has_clock() && matches!(deadline, Deadline::Soon(_))
+    }
+
+    /// Whether a write that begins now may succeed.
+    pub(super) fn lets_write(&self, end: usize) -> bool {
+        let side = &self.sides[end];
+        let open = side.state == State::Open && !side.shut[1];
+        let has_reader = self.tcp || self.sides[1 - end].has_descriptor();
+        open && has_reader && side.deadlines[1] != Deadline::Passed
     }
 
     fn is_readable(&self, end: usize) -> bool {

@@ -75,7 +75,7 @@ impl Pair {
         }
         let direction = index(call.direction());
         let base = self.models_base(end);
-        let freed = self.model.tcp && host != Host::Walk && direction == 1;
+        let freed = host != Host::Walk && direction == 1 && self.model.lets_write(end);
         let asked = Asked { call, len, host, base, late: false, freed };
         stage.does(call.name(), "begun", len as u64);
         stage.tally.count("face", face.name());
@@ -146,9 +146,6 @@ impl Pair {
         let before = self.model.clone();
         match self.model.judge(end, asked, done) {
             Ok(verdict) => {
-                if verdict == "data" {
-                    self.makes_room(end);
-                }
                 stage.does(asked.call.name(), verdict, amount);
                 stage.tally.count(when, verdict);
                 let partly = asked.call == Call::WriteAll && done.result.is_err();
@@ -160,13 +157,6 @@ impl Pair {
                 "end {end}: {asked:?}: {:?}: {why}\nbefore: {before:#?}\nnow: {:#?}",
                 done.result, self.model
             ),
-        }
-    }
-
-    /// Something was read at an end: the peer's write may go on, where another polls it.
-    fn makes_room(&mut self, end: usize) {
-        for waiting in &mut self.pending[1 - end][1] {
-            waiting.asked.freed |= waiting.asked.host != Host::Walk;
         }
     }
 
