@@ -6,6 +6,7 @@
 #![cfg(not(netpoll_loom))]
 
 mod churn;
+mod flood;
 mod os;
 mod peers;
 mod put_off;

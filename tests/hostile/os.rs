@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // Foreign calls. The other modules have none.
 
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Sends one byte of urgent data.
 pub(crate) fn send_urgent(stream: &TcpStream, byte: u8) {
@@ -33,7 +33,14 @@ pub(crate) fn vanish(stream: TcpStream) -> bool {
     silent
 }
 
-fn set<T>(stream: &TcpStream, level: libc::c_int, name: libc::c_int, value: &T) -> bool {
+/// Makes a socket hear nothing that is sent to it, neither an answer nor the end of anything.
+pub(crate) fn deafen(socket: &OwnedFd) {
+    let mut nothing = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 };
+    let program = libc::sock_fprog { len: 1, filter: &raw mut nothing };
+    assert!(set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program));
+}
+
+fn set<T>(stream: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: &T) -> bool {
     let len = size_of::<T>() as libc::socklen_t;
     // SAFETY: `value` is read, and is as long as `len` says.
     let set = unsafe {

@@ -1,0 +1,62 @@
+//! A flood of peers that begin to connect, and never answer.
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use netpoll_futures::{TcpListener, TcpStream};
+
+use crate::os;
+use crate::support::{LOOPBACK, run};
+
+/// More than there is room for, of those who have begun and not ended.
+const BEGUN: usize = 500;
+
+/// Who means to talk, meanwhile.
+const HONEST: usize = 200;
+
+fn has_cookies() -> bool {
+    fs::read_to_string("/proc/sys/net/ipv4/tcp_syncookies").is_ok_and(|told| told.trim() != "0")
+}
+
+/// Nobody of them is accepted, or wakes anybody; whoever answers is, by the kernel's cookies where the room
+/// is taken, and talks as always.
+#[test]
+fn of_connections_that_are_never_completed() {
+    run(|| async {
+        if !has_cookies() {
+            println!("not shown: this kernel has no cookies, and turns everybody away");
+            return Ok(());
+        }
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        os::set_queue(listener.registration().get_ref(), 32);
+        let address = listener.local_addr()?;
+        let mut silent = Vec::new();
+        for _ in 0..BEGUN {
+            let socket = netpoll::socket::stream(&address)?;
+            os::deafen(&socket);
+            let mut connect = Box::pin(TcpStream::connect_with(socket, address));
+            assert!(connect.as_mut().now_or_never().is_none(), "nobody answers");
+            silent.push(connect);
+        }
+        let began = Instant::now();
+        for _ in 0..HONEST {
+            exchange(&listener, address).await?;
+        }
+        println!("{HONEST} exchanges beside {BEGUN} took {:?}", began.elapsed());
+        listener.set_deadline(Some(Instant::now() + Duration::from_millis(20)))?;
+        assert!(listener.accept().await.is_err(), "nobody else is there");
+        assert!(silent.iter_mut().all(|connect| connect.as_mut().now_or_never().is_none()));
+        Ok(())
+    });
+}
+
+async fn exchange(listener: &TcpListener, address: std::net::SocketAddr) -> io::Result<()> {
+    let (connected, accepted) = futures::join!(TcpStream::connect(address), listener.accept());
+    let (near, (far, peer)) = (connected?, accepted?);
+    assert_eq!(peer, near.local_addr()?);
+    near.write_all(b"hello").await?;
+    assert_eq!(far.read(&mut [0; 8]).await?, 5);
+    Ok(())
+}
