@@ -12,6 +12,9 @@ use crate::pattern;
 use crate::stage::home::{Home, TICK};
 use crate::stage::host::Host;
 
+/// For so much there is room on the side of the reader.
+const UNCROWDED: u64 = 2048;
+
 /// What is known of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deadline {
@@ -192,6 +195,16 @@ impl Model {
         let open = side.state == State::Open && !side.shut[1];
         let has_reader = self.tcp || self.sides[1 - end].has_descriptor();
         open && has_reader && side.deadlines[1] != Deadline::Passed
+    }
+
+    pub(super) fn write_begins(&mut self, end: usize, len: usize) {
+        if self.lets_write(end) && !self.sides[1 - end].has_descriptor() {
+            // Perhaps before all of it is written.
+            self.is_answered(end);
+        }
+        let link = &mut self.links[end];
+        link.most += len as u64;
+        link.crowded |= link.most - link.read > UNCROWDED;
     }
 
     fn is_readable(&self, end: usize) -> bool {

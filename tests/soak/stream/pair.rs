@@ -13,9 +13,6 @@ use crate::stage::Stage;
 use crate::stage::host::Host;
 use crate::stage::job::{Done, Job};
 
-/// For so much there is room on the side of the reader.
-const UNCROWDED: u64 = 2048;
-
 /// So many wait in line at most.
 const LINE: usize = 3;
 
@@ -83,10 +80,10 @@ impl Pair {
         let operation = if direction == 0 {
             self.socket(end).reading(call, face, len)
         } else {
-            let link = &mut self.model.links[end];
-            let bytes = pattern::bytes(link.salt, base, len);
-            link.most += if call.only_waits() { 0 } else { len as u64 };
-            link.crowded |= link.most - link.read > UNCROWDED;
+            let bytes = pattern::bytes(self.model.links[end].salt, base, len);
+            if !call.only_waits() {
+                self.model.write_begins(end, len);
+            }
             self.socket(end).writing(call, face, bytes)
         };
         let mut job = Job::start(&stage.hosts, host, operation);

@@ -144,11 +144,15 @@ impl Model {
         if !self.tcp && !asked.freed {
             return Err("nobody is there to read it".into());
         }
-        // The peer answers with a reset.
+        self.is_answered(end);
+        Ok("to nobody")
+    }
+
+    /// Who is not there, and gets something, answers with a reset.
+    pub(super) fn is_answered(&mut self, end: usize) {
         self.links[1 - end].cut = true;
         let reset = &mut self.sides[end].reset;
         *reset = if *reset == Reset::No { Reset::Perhaps } else { *reset };
-        Ok("to nobody")
     }
 
     /// Who has shut down both directions, and then gets something, answers with a reset.
