@@ -46,7 +46,7 @@ pub(crate) struct Task {
 impl Task {
     /// One that waits as a future does, and can leave.
     pub(crate) fn with_ticket_of(slot: &Slot) -> Self {
-        Self::new(slot.draw_ticket())
+        Self::new(Ticket::draw())
     }
 
     /// One that waits as the `poll_*` calls do.

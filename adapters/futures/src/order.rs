@@ -75,6 +75,7 @@ impl Order {
     }
 
     /// Whether nobody has the turn, so that nobody waits for it: a hint.
+    #[inline]
     pub(crate) fn is_free(&self) -> bool {
         self.word.load(Ordering::Relaxed) == FREE
     }
@@ -179,6 +180,7 @@ impl Order {
 }
 
 impl Drop for Turn<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.pass_on();
     }

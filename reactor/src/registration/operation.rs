@@ -315,8 +315,8 @@ impl<'a> Waiting<'a> {
         if status != Status::Pending {
             return status;
         }
-        let ticket = *self.ticket.get_or_insert_with(|| self.slot.draw_ticket());
-        self.slot.wait(self.direction, ticket, cx.waker())
+        let ticket = *self.ticket.get_or_insert_with(Ticket::draw);
+        self.slot.begin_wait(self.direction, ticket, cx.waker())
     }
 }
 

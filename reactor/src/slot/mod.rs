@@ -54,7 +54,6 @@ use waiters::{Cell, Joined, List, Placed, Ticket, Waiter};
 pub(crate) struct Slot {
     state: AtomicU64,
     read: Side,
-    tickets: AtomicU32,
     /// The slot's place in the arm queue.
     pub(crate) queued: AtomicBool,
     pub(crate) next_armed: AtomicU32,
@@ -98,7 +97,6 @@ impl Slot {
         Self {
             state: AtomicU64::new(State::VACANT.0),
             read: side(),
-            tickets: AtomicU32::new(0),
             queued: AtomicBool::new(false),
             next_armed: AtomicU32::new(0),
             list: List::new(),
@@ -121,6 +119,16 @@ impl Slot {
     #[inline]
     pub(crate) fn status(&self, direction: Direction) -> Status {
         let state = self.state();
+        match state.is_plainly_ready(direction) {
+            Some(true) => Status::Ready(state),
+            Some(false) => Status::Pending,
+            None => self.status_of(state, direction),
+        }
+    }
+
+    /// The same where the socket is closed, or a deadline has passed before.
+    #[cold]
+    fn status_of(&self, state: State, direction: Direction) -> Status {
         if state.is_closed() {
             Status::Closed
         } else if state.has_lapsed(direction) && self.side(direction).deadline.is_expired() {
@@ -134,25 +142,20 @@ impl Slot {
 
     /// As [`status`](Self::status); if that is pending, `waker` is woken when it changes.
     pub(crate) fn wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
-        let status = self.status(direction);
-        if status != Status::Pending {
-            return status;
+        match self.status(direction) {
+            Status::Pending => self.begin_wait(direction, ticket, waker),
+            status => status,
         }
+    }
+
+    /// The same for who has just seen that it is pending.
+    pub(crate) fn begin_wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
         self.seat(direction, Waiter { ticket, waker: waker.clone() });
         let status = self.status(direction);
         if status != Status::Pending {
             self.wake_all(direction);
         }
         status
-    }
-
-    /// A number that no other waiter of this slot has.
-    pub(crate) fn draw_ticket(&self) -> Ticket {
-        // Relaxed: only that the numbers differ matters.
-        match self.tickets.fetch_add(1, Ordering::Relaxed).wrapping_add(1) {
-            0 => self.draw_ticket(),
-            number => Ticket(number),
-        }
     }
 
     /// The waiter with this ticket waits no more.
@@ -180,14 +183,18 @@ impl Slot {
 
     /// An event. Returns how many waiters it woke, or `None` if it was for another tenant.
     pub(crate) fn deliver(&self, generation: Generation, seen: Ready) -> Option<u64> {
-        let delivery = self.update_with(|state| match state.deliver(generation, seen) {
-            Delivery::Stale => (state, Delivery::Stale),
-            delivered @ Delivery::Delivered { next, .. } => (next, delivered),
-        });
-        match delivery {
-            Delivery::Stale => None,
-            Delivery::Delivered { read, write, .. } => {
-                Some(self.settle(Direction::Read, read) + self.settle(Direction::Write, write))
+        let mut before = self.state.load(Ordering::Relaxed);
+        loop {
+            let Delivery::Delivered { next, read, write } = State(before).deliver(generation, seen)
+            else {
+                return None;
+            };
+            match self.compare_exchange(before, next) {
+                Ok(_) => {
+                    let read = self.settle(Direction::Read, read);
+                    return Some(read + self.settle(Direction::Write, write));
+                }
+                Err(changed) => before = changed,
             }
         }
     }
@@ -350,15 +357,18 @@ impl Slot {
                 woken += 1;
             }
         }
-        if owed.list {
-            for waiter in self.list.drain(direction) {
-                wake(waiter.waker);
-                woken += 1;
-            }
-        }
-        woken
+        if owed.list { woken + self.wake_listed(direction) } else { woken }
     }
 
+    #[cold]
+    fn wake_listed(&self, direction: Direction) -> u64 {
+        let listed = self.list.drain(direction);
+        let count = listed.len() as u64;
+        listed.into_iter().for_each(|waiter| wake(waiter.waker));
+        count
+    }
+
+    #[inline]
     fn update(&self, transition: impl Fn(State) -> State) {
         self.update_with(|state| (transition(state), ()));
     }

@@ -44,10 +44,14 @@ struct Side {
     busy: u64,
     listed: u64,
     lapsed: u64,
+    /// What decides how an operation finds the socket: closed, lapsed and ready.
+    decisive: u64,
     tick_shift: u32,
 }
 
-static READ: Side = Side {
+// Constants and not statics: in other crates, where operations are compiled, their bits are in the
+// instructions then, and not in memory.
+const READ: Side = Side {
     ready: Ready::READABLE,
     doubt: Ready::READ_HANGUP.union(Ready::ERROR).union(Ready::PRIORITY),
     drained: Ready::READABLE.union(Ready::PRIORITY),
@@ -55,10 +59,11 @@ static READ: Side = Side {
     busy: 1 << 8,
     listed: 1 << 9,
     lapsed: 1 << 10,
+    decisive: CLOSED | 1 << 10 | Ready::READABLE.bits() as u64,
     tick_shift: READ_TICK_SHIFT,
 };
 
-static WRITE: Side = Side {
+const WRITE: Side = Side {
     ready: Ready::WRITABLE,
     doubt: Ready::WRITE_HANGUP.union(Ready::ERROR),
     drained: Ready::WRITABLE,
@@ -66,9 +71,11 @@ static WRITE: Side = Side {
     busy: 1 << 12,
     listed: 1 << 13,
     lapsed: 1 << 14,
+    decisive: CLOSED | 1 << 14 | Ready::WRITABLE.bits() as u64,
     tick_shift: WRITE_TICK_SHIFT,
 };
 
+#[inline]
 const fn side(direction: Direction) -> &'static Side {
     match direction {
         Direction::Read => &READ,
@@ -129,14 +136,17 @@ impl State {
     /// A slot that has never had a tenant.
     pub(crate) const VACANT: State = State(0);
 
+    #[inline]
     pub(crate) fn ready(self) -> Ready {
         Ready::from_bits(self.0 as u8)
     }
 
+    #[inline]
     pub(crate) fn generation(self) -> Generation {
         Generation::from_bits(self.0 >> GENERATION_SHIFT)
     }
 
+    #[inline]
     pub(crate) fn tick(self, direction: Direction) -> u16 {
         (self.0 >> side(direction).tick_shift) as u16
     }
@@ -146,19 +156,33 @@ impl State {
         self.0 & CLOSED != 0
     }
 
+    #[inline]
     pub(crate) fn is_ready(self, direction: Direction) -> bool {
         self.ready().contains(side(direction).ready)
     }
 
+    /// Whether it is ready and nothing else, or not ready and nothing else, as it mostly is.
+    #[inline]
+    pub(crate) fn is_plainly_ready(self, direction: Direction) -> Option<bool> {
+        let side = side(direction);
+        match self.0 & side.decisive {
+            0 => Some(false),
+            bits => (bits == u64::from(side.ready.bits())).then_some(true),
+        }
+    }
+
+    #[inline]
     pub(crate) fn has_lapsed(self, direction: Direction) -> bool {
         self.0 & side(direction).lapsed != 0
     }
 
+    #[inline]
     pub(crate) fn has_waiter(self, direction: Direction) -> bool {
         self.0 & (side(direction).waits | side(direction).listed) != 0
     }
 
     /// An event arrived: add what it says, count it, and claim the waiters it wakes.
+    #[inline]
     pub(crate) fn deliver(self, generation: Generation, seen: Ready) -> Delivery {
         if self.generation() != generation {
             return Delivery::Stale;
@@ -168,6 +192,7 @@ impl State {
         Delivery::Delivered { next, read, write }
     }
 
+    #[inline]
     fn deliver_to(self, direction: Direction, seen: Ready) -> (State, Owed) {
         if !seen.contains(side(direction).ready) {
             return (self, Owed::NOBODY);
@@ -179,6 +204,7 @@ impl State {
     ///
     /// A busy cell is left to whoever is inside. A waiter inside looks at the state again when it
     /// is out, and then wakes on our behalf; anybody else inside is waking already.
+    #[inline]
     pub(crate) fn claim_waiters(self, direction: Direction) -> (State, Owed) {
         let side = side(direction);
         let list = self.0 & side.listed != 0;
@@ -196,12 +222,14 @@ impl State {
     }
 
     /// A waiter wants to look into the cell, empty or not.
+    #[inline]
     pub(crate) fn enter_cell(self, direction: Direction) -> Entry {
         let busy = side(direction).busy;
         if self.0 & busy != 0 { Entry::Busy } else { Entry::Entered(State(self.0 | busy)) }
     }
 
     /// Whoever is inside the cell goes, and says whether a waiter stays in it.
+    #[inline]
     pub(crate) fn leave_cell(self, direction: Direction, occupied: bool) -> State {
         let side = side(direction);
         debug_assert!(self.0 & side.busy != 0, "left a cell that nobody had entered");
@@ -217,6 +245,7 @@ impl State {
     /// An operation that began when `before` was the state found the descriptor drained.
     ///
     /// `None` if there is nothing to clear, which includes an event since `before`.
+    #[inline]
     pub(crate) fn drained(self, direction: Direction, before: State) -> Option<State> {
         let same_tenant = self.generation() == before.generation();
         let no_event_since = self.tick(direction) == before.tick(direction);
@@ -229,6 +258,7 @@ impl State {
     ///
     /// Data and FIN can arrive as one event, and the end is then found only by another read; a read
     /// stops at the urgent mark with data behind it, and no event follows (asterinas#3146).
+    #[inline]
     pub(crate) fn short(self, direction: Direction, before: State) -> Option<State> {
         let doubtful = self.ready().intersects(side(direction).doubt);
         if doubtful { None } else { self.drained(direction, before) }
@@ -253,15 +283,18 @@ impl State {
         (State(busy | self.generation().next().bits() << GENERATION_SHIFT), read, write)
     }
 
+    #[inline]
     fn with(self, seen: Ready) -> State {
         State(self.0 | u64::from(seen.bits()))
     }
 
+    #[inline]
     fn without(self, ready: Ready) -> State {
         State(self.0 & !u64::from(ready.bits()))
     }
 
     /// One more event of `direction`; the other tick is not carried into.
+    #[inline]
     fn ticked(self, direction: Direction) -> State {
         let shift = side(direction).tick_shift;
         let tick = u64::from(self.tick(direction).wrapping_add(1));

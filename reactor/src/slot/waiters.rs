@@ -10,6 +10,8 @@
 #![allow(unsafe_code)] // The cell: its argument is the paragraph above, checked by loom.
 
 use std::collections::VecDeque;
+// Not loom's: a number is no handshake.
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use crate::ready::Direction;
@@ -24,10 +26,39 @@ pub(crate) const LIST_BOUND: usize = 256;
 /// A future has a ticket of its own, by which it leaves when it is dropped. The `poll_*` calls have
 /// none, and are told apart by their wakers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(pub(crate) u32);
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// How many tickets a thread takes at once: a number of its own for each of them would be a
+/// read-modify-write for each wait.
+const TICKETS: u64 = 1 << 16;
+
+/// How many times a thread has taken some. It never wraps.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// The last one that was drawn; none are left if it is a multiple of [`TICKETS`].
+    static LAST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
 
 impl Ticket {
     pub(crate) const POLL: Ticket = Ticket(0);
+
+    /// One that nobody else has or will have.
+    #[inline]
+    pub(crate) fn draw() -> Ticket {
+        let last = match LAST.get() {
+            last if last % TICKETS == 0 => take_tickets(),
+            last => last,
+        };
+        LAST.set(last + 1);
+        Ticket(last + 1)
+    }
+}
+
+/// Returns the number before the first. Relaxed: only that the numbers differ matters.
+#[cold]
+fn take_tickets() -> u64 {
+    TAKEN.fetch_add(1, Ordering::Relaxed) * TICKETS
 }
 
 /// Somebody to wake.

@@ -74,7 +74,7 @@ fn own(direction: Direction) -> Ready {
 impl Scene {
     fn new() -> Self {
         let slot = Slot::new();
-        let ticket = |task| if task < TASKS - 2 { slot.draw_ticket() } else { Ticket::POLL };
+        let ticket = |task| if task < TASKS - 2 { Ticket::draw() } else { Ticket::POLL };
         let tasks = (0..TASKS).map(|task| Task::new(ticket(task))).collect();
         let sides = [Plain { time: Time::None, events: 0, began: None }; 2];
         let (ready, closed) = (Ready::EMPTY, false);
