@@ -1,8 +1,8 @@
 //! The reactor: what a turn does, and nothing of who turns (see [`lease`](crate::lease)).
 //!
 //! A turn files the deadlines that were set meanwhile, waits, delivers the events, and looks at the
-//! deadlines that are due. Wakers run in between, outside of every lock but the one that makes turns
-//! exclusive, which no operation of a socket ever takes.
+//! deadlines that are due. Wakers run in between, outside of every lock but the wheel's, which whoever
+//! turns has to himself and no operation of a socket ever takes.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,14 +17,12 @@ use crate::parker::Parker;
 use crate::ready::Interest;
 use crate::sleep::{Announced, Sleep};
 use crate::slot::Slot;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
+use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering};
 use crate::sys::{self, Epoll, EventFd, Events};
+use crate::time::agenda::Agenda;
 use crate::time::clock::Clock;
 use crate::time::wheel::{Step, Wheel};
 use crate::token::Token;
-
-/// How many events one wait takes from the kernel; the others wait there for the next.
-const EVENTS_PER_TURN: usize = 256;
 
 /// How many steps of the wheel one turn makes before it polls for events again.
 const STEPS_PER_TURN: usize = 1024;
@@ -45,21 +43,13 @@ pub(crate) struct Shared {
     sleep: Sleep,
     clock: Clock,
     pub(crate) lease: Lease,
-    /// Locked by whoever has the lease, so nobody ever waits for it.
-    turner: Mutex<Turner>,
+    agenda: Agenda,
+    /// How many waits in a row have failed. Whoever has the lease counts them.
+    failed_waits: AtomicU32,
     pub(crate) counters: Counters,
     gone: AtomicBool,
     /// Where it was made: a forked child shares the epoll instance, and must not touch it.
     forks: u32,
-}
-
-/// What belongs to whoever turns.
-#[derive(Debug)]
-pub(crate) struct Turner {
-    events: Events,
-    wheel: Wheel,
-    /// How many waits in a row have failed.
-    failed_waits: u32,
 }
 
 impl Shared {
@@ -67,7 +57,6 @@ impl Shared {
         let epoll = Epoll::new()?;
         let wake_up = EventFd::new()?;
         epoll.add(wake_up.as_fd(), Token::WAKE_UP, Interest::Readable)?;
-        let events = Events::with_capacity(EVENTS_PER_TURN);
         Ok(Self {
             epoll,
             wake_up,
@@ -77,7 +66,8 @@ impl Shared {
             sleep: Sleep::new(),
             clock,
             lease: Lease::new(has_thread),
-            turner: Mutex::new(Turner { events, wheel: Wheel::new(), failed_waits: 0 }),
+            agenda: Agenda::new(),
+            failed_waits: AtomicU32::new(0),
             counters: Counters::default(),
             gone: AtomicBool::new(false),
             forks: sys::forks(),
@@ -93,18 +83,15 @@ impl Shared {
     ) -> io::Result<Turned> {
         self.check_usable()?;
         let end = EndUnlessForgotten(self);
-        let mut turner = lock(&self.turner);
         let mut turned = Turned::default();
-        self.file_armed(&mut turner.wheel, &mut turned);
+        self.file_armed(&mut turned);
         // Who was woken just now may be run by whoever called us.
         let timeout = if turned.wakes > 0 { Some(Duration::ZERO) } else { timeout };
-        let waited = self.wait(&mut turner, timeout, parker);
-        if waited.is_ok() {
-            self.dispatch(&turner.events, &mut turned);
-        }
-        turner.failed_waits = if waited.is_ok() { 0 } else { turner.failed_waits + 1 };
-        self.look_at_due(&mut turner.wheel, &mut turned);
-        // Under the lock: nobody else counts.
+        let mut events = Events::new();
+        let waited = self.wait(&mut events, timeout, parker);
+        self.dispatch(&events, &mut turned);
+        self.note(waited.is_ok());
+        self.look_at_due(&mut turned);
         self.counters.add(&turned);
         std::mem::forget(end);
         waited.map(|()| turned)
@@ -122,28 +109,45 @@ impl Shared {
             Err(error) => error,
         };
         self.check_usable().ok()?;
-        if lock(&self.turner).failed_waits < FAILED_WAITS {
+        if self.failed_waits.load(Ordering::Relaxed) < FAILED_WAITS {
             return Some(Turned::default());
         }
         self.give_up("waiting", &error);
         None
     }
 
+    /// Counts the waits that fail in a row. No read-modify-write, as for the [counters](Counters::add).
+    fn note(&self, waited: bool) {
+        let failed = self.failed_waits.load(Ordering::Relaxed);
+        if !waited || failed > 0 {
+            let failed = if waited { 0 } else { failed + 1 };
+            self.failed_waits.store(failed, Ordering::Relaxed);
+        }
+    }
+
     /// Looks at the slots whose deadlines were moved to an earlier time.
-    fn file_armed(&self, wheel: &mut Wheel, turned: &mut Turned) {
+    fn file_armed(&self, turned: &mut Turned) {
         if self.armed.is_empty() {
             return;
         }
         let now_ns = self.clock.now_ns();
         let slot = |index| self.arena.slot(index).expect("only slots that exist are armed");
-        self.armed.drain(slot, |index, slot| look(index, slot, now_ns, wheel, turned));
+        self.agenda.with(|wheel| {
+            // It did not look at the clock since there was something due.
+            self.step(wheel, now_ns, turned);
+            self.armed.drain(slot, |index, slot| look(index, slot, now_ns, wheel, turned));
+        });
     }
 
-    fn look_at_due(&self, wheel: &mut Wheel, turned: &mut Turned) {
-        if wheel.is_empty() {
-            return;
-        }
+    fn look_at_due(&self, turned: &mut Turned) {
+        let Some(next_ns) = self.agenda.next_ns() else { return };
         let now_ns = self.clock.now_ns();
+        if next_ns <= now_ns {
+            self.agenda.with(|wheel| self.step(wheel, now_ns, turned));
+        }
+    }
+
+    fn step(&self, wheel: &mut Wheel, now_ns: u64, turned: &mut Turned) {
         for _ in 0..STEPS_PER_TURN {
             match wheel.step(now_ns) {
                 Step::Due(index) => {
@@ -159,19 +163,19 @@ impl Shared {
     /// Waits for events until the first deadline, or `timeout`.
     fn wait(
         &self,
-        turner: &mut Turner,
+        events: &mut Events,
         timeout: Option<Duration>,
         parker: Option<&Parker>,
     ) -> io::Result<()> {
-        let (timeout, until_ns) = self.sleep_for(turner.wheel.next_ns(), timeout);
+        let (timeout, until_ns) = self.sleep_for(self.agenda.next_ns(), timeout);
         if timeout == Some(Duration::ZERO) {
-            return self.epoll.wait(&mut turner.events, timeout);
+            return self.epoll.wait(events, timeout);
         }
         let announced = self.sleep.announce(until_ns);
         let is_woken = self.is_gone() || parker.is_some_and(Parker::is_notified);
         let may_sleep = announced == Announced::Sleep && self.armed.is_empty() && !is_woken;
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
-        let waited = self.epoll.wait(&mut turner.events, timeout);
+        let waited = self.epoll.wait(events, timeout);
         self.sleep.awake();
         waited
     }

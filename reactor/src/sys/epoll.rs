@@ -1,6 +1,7 @@
 //! epoll: one edge-triggered registration for each descriptor, for life.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -15,20 +16,32 @@ pub(crate) struct Epoll {
     whole_milliseconds: AtomicBool,
 }
 
-/// Where the kernel puts events. One for each turn's owner.
+/// How many events one wait takes from the kernel; the others wait there for the next.
+const CAPACITY: usize = 256;
+
+/// Where the kernel puts events, on the stack of whoever turns: 3 KB, less than a page.
 pub(crate) struct Events {
-    buffer: Vec<libc::epoll_event>,
+    buffer: [MaybeUninit<libc::epoll_event>; CAPACITY],
+    count: usize,
 }
 
 impl Events {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { buffer: Vec::with_capacity(capacity) }
+    pub(crate) fn new() -> Self {
+        Self { buffer: [const { MaybeUninit::uninit() }; CAPACITY], count: 0 }
     }
 
     /// The events of the last wait: the user data, and what it says.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Ready)> {
-        // Copied field by field: the struct is packed on x86-64.
-        self.buffer.iter().map(|event| (event.u64, readiness(event.events)))
+        self.buffer[..self.count].iter().map(|event| {
+            // SAFETY: the kernel filled the first `count` of them.
+            let event = unsafe { event.assume_init_read() };
+            // Copied field by field: the struct is packed on x86-64.
+            (event.u64, readiness(event.events))
+        })
+    }
+
+    fn as_mut_ptr(&mut self) -> *mut libc::epoll_event {
+        self.buffer.as_mut_ptr().cast()
     }
 }
 
@@ -75,7 +88,7 @@ impl Epoll {
     /// Waits for events, for `timeout` or for ever. A signal is an empty turn: the caller knows best
     /// how much time is left.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        events.buffer.clear();
+        events.count = 0;
         let fine = timeout.filter(|timeout| !timeout.is_zero());
         let exact = fine.is_some() && !self.whole_milliseconds.load(Ordering::Relaxed);
         let waited = match fine {
@@ -84,8 +97,7 @@ impl Epoll {
         };
         match waited {
             Ok(count) => {
-                // SAFETY: the kernel filled so many elements, at most the capacity we passed.
-                unsafe { events.buffer.set_len(count as usize) };
+                events.count = count as usize;
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -102,15 +114,10 @@ impl Epoll {
         events: &mut Events,
         timeout: Option<Duration>,
     ) -> io::Result<libc::c_int> {
-        // Rounded up: to wait too little is to wait again.
-        let timeout = timeout.map_or(-1, |timeout| {
-            libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000))
-                .unwrap_or(libc::c_int::MAX)
-        });
-        let capacity = events.buffer.capacity() as libc::c_int;
-        let buffer = events.buffer.as_mut_ptr();
-        // SAFETY: `buffer` has room for `capacity` events.
-        check(unsafe { uncancelled::epoll_wait(self.fd.as_raw_fd(), buffer, capacity, timeout) })
+        let timeout = timeout.map_or(-1, whole_milliseconds);
+        let (fd, buffer) = (self.fd.as_raw_fd(), events.as_mut_ptr());
+        // SAFETY: `buffer` has room for so many events.
+        check(unsafe { uncancelled::epoll_wait(fd, buffer, CAPACITY as libc::c_int, timeout) })
     }
 
     /// `epoll_pwait2(2)`, by number: glibc has had a wrapper only since 2.35.
@@ -119,16 +126,15 @@ impl Epoll {
             tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
         };
-        let capacity = events.buffer.capacity() as libc::c_int;
-        let buffer = events.buffer.as_mut_ptr();
-        // SAFETY: `buffer` has room for `capacity` events, `timeout` outlives the call, and there is
+        let buffer = events.as_mut_ptr();
+        // SAFETY: `buffer` has room for `CAPACITY` events, `timeout` outlives the call, and there is
         // no signal mask, of any size.
         let count = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,
                 self.fd.as_raw_fd(),
                 buffer,
-                capacity,
+                CAPACITY as libc::c_int,
                 &raw const timeout,
                 std::ptr::null::<libc::sigset_t>(),
                 0usize,
@@ -148,6 +154,14 @@ impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
+}
+
+/// Rounded up: to wait too little is to wait again.
+fn whole_milliseconds(timeout: Duration) -> libc::c_int {
+    if timeout.is_zero() {
+        return 0;
+    }
+    libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
 }
 
 /// Whether the call itself is not to be had: an old kernel, or a sandbox that has not heard of it.

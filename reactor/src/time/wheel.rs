@@ -95,6 +95,7 @@ impl Wheel {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.filed == 0
     }
