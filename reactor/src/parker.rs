@@ -14,10 +14,20 @@
 //! its sleep *there*, then looks *here*; who wakes says so *here*, then looks *there*. Both change
 //! that second word too, so again one comes first: either the wake-up sees the announced sleep and
 //! writes the eventfd, or the announcement comes after it, and the look after that sees `NOTIFIED`.
+//!
+//! A thread that has driven is `DRIVING` until it has to sleep elsewhere, also while it runs its tasks:
+//! to say so anew each time would be two read-modify-writes for each wait. Who wakes it then looks at
+//! the reactor's sleep, and finds it awake; or another asleep that drives now, and ends that sleep once,
+//! to no purpose and no harm.
+//!
+//! A driver mostly wakes itself: by the wakers that its own turn wakes. It is awake then, and looks before
+//! it sleeps, so there is nobody to agree with. Such a wake-up is noted beside the word, where only this
+//! thread looks.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock};
+use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock, thread_local};
 
 /// The thread runs, or has yet to look before it waits.
 const AWAKE: u32 = 0;
@@ -25,14 +35,28 @@ const AWAKE: u32 = 0;
 const NOTIFIED: u32 = 1;
 /// It sleeps on the condition.
 const ASLEEP: u32 = 2;
-/// It turns a reactor, and sleeps in there if nothing is ready.
+/// It turns a reactor now and then, and sleeps in there if nothing is ready.
 const DRIVING: u32 = 3;
+
+thread_local! {
+    /// The address of the parker whose driver this thread is turning for, and whether it was woken
+    /// meanwhile on this thread.
+    static DRIVER: Cell<(usize, bool)> = const { Cell::new((0, false)) };
+}
 
 #[derive(Debug)]
 pub(crate) struct Parker {
     word: AtomicU32,
     lock: Mutex<()>,
     changed: Condvar,
+}
+
+/// That this thread drives, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Drive<'a> {
+    parker: &'a Parker,
+    /// A waker that is woken by a turn may drive another reactor.
+    outer: (usize, bool),
 }
 
 /// What is left to do for who woke a thread.
@@ -52,6 +76,10 @@ impl Parker {
 
     /// Wakes the thread, or makes its next wait return at once.
     pub(crate) fn wake(&self) -> Woken {
+        if self.drives_here() {
+            DRIVER.with(|driver| driver.set((self.address(), true)));
+            return Woken::Done;
+        }
         match self.word.swap(NOTIFIED, Ordering::AcqRel) {
             ASLEEP => self.signal(),
             DRIVING => return Woken::Driving,
@@ -71,16 +99,18 @@ impl Parker {
         called
     }
 
-    /// The thread is about to drive. False if it was woken meanwhile and must not.
-    #[must_use]
-    pub(crate) fn begin_driving(&self) -> bool {
-        self.step(AWAKE, DRIVING)
+    /// The thread is about to drive, until it is [woken](Drive::is_woken).
+    pub(crate) fn drive(&self) -> Drive<'_> {
+        // If it was woken meanwhile, the word stays `NOTIFIED`.
+        let _ = self.word.load(Ordering::Relaxed) == DRIVING || self.step(AWAKE, DRIVING);
+        let outer = DRIVER.with(|driver| driver.replace((self.address(), false)));
+        Drive { parker: self, outer }
     }
 
     /// The thread is about to sleep. False if it was woken meanwhile and must not.
     #[must_use]
     pub(crate) fn begin_sleep(&self) -> bool {
-        self.step(AWAKE, ASLEEP)
+        self.step(AWAKE, ASLEEP) || self.step(DRIVING, ASLEEP)
     }
 
     /// Sleeps until it is woken or called, if [`begin_sleep`](Self::begin_sleep) has said so.
@@ -112,9 +142,20 @@ impl Parker {
         self.word.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
     }
 
-    /// Whether it was woken, and has not taken notice yet.
+    /// Whether it was woken, and has not taken notice yet. What a turn of its own has woken, only the
+    /// [`Drive`] knows.
+    #[inline]
     pub(crate) fn is_notified(&self) -> bool {
         self.word.load(Ordering::Acquire) == NOTIFIED
+    }
+
+    /// Whether the calling thread is turning a reactor for this driver.
+    fn drives_here(&self) -> bool {
+        DRIVER.with(|driver| driver.get().0) == self.address()
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     fn step(&self, from: u32, to: u32) -> bool {
@@ -129,6 +170,29 @@ impl Parker {
     }
 }
 
+impl Drive<'_> {
+    /// Whether the thread was woken, by its own turn or by another thread.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woke_itself() || self.parker.is_notified()
+    }
+
+    /// It drives no more. True if it was woken.
+    pub(crate) fn end(self) -> bool {
+        let by_others = self.parker.is_notified() && self.parker.end();
+        self.woke_itself() || by_others
+    }
+
+    fn woke_itself(&self) -> bool {
+        DRIVER.with(|driver| driver.get() == (self.parker.address(), true))
+    }
+}
+
+impl Drop for Drive<'_> {
+    fn drop(&mut self) {
+        DRIVER.with(|driver| driver.set(self.outer));
+    }
+}
+
 #[cfg(test)]
 #[cfg(not(netpoll_loom))]
 mod tests {
@@ -140,7 +204,7 @@ mod tests {
         assert_eq!(parker.wake(), Woken::Done);
         assert!(parker.is_notified());
         assert!(!parker.begin_sleep());
-        assert!(!parker.begin_driving());
+        assert!(parker.drive().is_woken());
         assert!(parker.end());
         assert!(parker.begin_sleep(), "and only for one");
     }
@@ -148,10 +212,27 @@ mod tests {
     #[test]
     fn who_drives_is_woken_by_the_reactor_once() {
         let parker = Parker::new();
-        assert!(parker.begin_driving());
-        assert_eq!(parker.wake(), Woken::Driving);
+        let drive = parker.drive();
+        let wake = || std::thread::scope(|scope| scope.spawn(|| parker.wake()).join().unwrap());
+        assert_eq!(wake(), Woken::Driving);
+        assert_eq!(wake(), Woken::Done);
+        assert!(drive.is_woken());
+        assert!(drive.end());
+        assert_eq!(wake(), Woken::Done, "and is awake until it sleeps");
+    }
+
+    #[test]
+    fn who_drives_and_wakes_itself_has_nothing_to_end() {
+        let (parker, inner) = (Parker::new(), Parker::new());
+        let drive = parker.drive();
+        assert!(!drive.is_woken());
+        let nested = inner.drive();
+        assert_eq!(parker.wake(), Woken::Driving, "another is driven for");
+        assert!(!nested.end());
         assert_eq!(parker.wake(), Woken::Done);
-        assert!(parker.end());
+        assert!(drive.is_woken());
+        assert!(drive.end());
+        assert!(!parker.drive().is_woken());
     }
 
     #[test]
@@ -162,7 +243,8 @@ mod tests {
         assert!(parker.call());
         parker.sleep();
         assert!(!parker.end(), "it was called, not woken");
-        assert!(parker.begin_driving());
+        assert!(!parker.drive().end());
         assert!(!parker.call());
+        assert!(parker.begin_sleep(), "who has driven may sleep elsewhere");
     }
 }

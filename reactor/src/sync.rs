@@ -10,6 +10,7 @@ mod imp {
     pub(crate) use futures_util::task::AtomicWaker;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+    pub(crate) use std::thread_local;
 
     /// A cell with loom's interface, so that loom can watch every access to the real one.
     #[derive(Debug)]
@@ -31,6 +32,7 @@ mod imp {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use loom::thread_local;
     // A reference count is no handshake of ours, and loom's `Arc` cannot be a receiver.
     pub(crate) use std::sync::Arc;
 

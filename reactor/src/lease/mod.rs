@@ -165,10 +165,9 @@ impl Lease {
 
     /// Turns until the driver is woken, and leaves.
     fn drive(&self, parker: &Parker, mut turn: impl FnMut() -> Turning) -> bool {
-        if parker.begin_driving() {
-            while !parker.is_notified() && turn() == Turning::GoOn {}
-        }
-        let woken = parker.end();
+        let drive = parker.drive();
+        while !drive.is_woken() && turn() == Turning::GoOn {}
+        let woken = drive.end();
         self.leave();
         woken
     }
