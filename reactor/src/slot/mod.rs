@@ -35,6 +35,7 @@
 //! | I7 | a waker that panics loses no other wake-up | `tests/regressions/wakers.rs` |
 //! | I8 | an expiry for a deadline that was moved changes nothing | loom `deadline_set_against_firing` |
 
+mod found;
 pub(crate) mod state;
 pub(crate) mod waiters;
 
@@ -45,6 +46,7 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::time::deadline::{Deadline, Look, SetAction};
 use crate::token::Generation;
 use crate::wake::wake;
+pub(crate) use found::{Looked, Status};
 use state::{Closing, Delivery, Entry, Owed, State};
 use waiters::{Cell, Joined, List, Placed, Ticket, Waiter};
 
@@ -65,30 +67,6 @@ pub(crate) struct Slot {
 struct Side {
     deadline: Deadline,
     cell: Cell,
-}
-
-/// What an operation finds when it is about to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Status {
-    /// Go on. The state is what its clearing will be compared with.
-    Ready(State),
-    /// Nothing to do yet.
-    Pending,
-    /// The deadline has passed.
-    Expired,
-    /// The socket is closed.
-    Closed,
-}
-
-/// What the reactor learned by looking at a slot's deadlines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub(crate) struct Looked {
-    /// When to look again.
-    pub(crate) again_ns: Option<u64>,
-    pub(crate) expired: u64,
-    pub(crate) woken: u64,
 }
 
 impl Slot {
@@ -352,20 +330,15 @@ impl Slot {
         if owed.cell {
             let waiter = self.side(direction).cell.enter().take();
             self.update(|state| state.leave_cell(direction, false));
-            if let Some(waiter) = waiter {
+            woken += u64::from(waiter.map(|waiter| wake(waiter.waker)).is_some());
+        }
+        if owed.list {
+            for waiter in self.list.drain(direction) {
                 wake(waiter.waker);
                 woken += 1;
             }
         }
-        if owed.list { woken + self.wake_listed(direction) } else { woken }
-    }
-
-    #[cold]
-    fn wake_listed(&self, direction: Direction) -> u64 {
-        let listed = self.list.drain(direction);
-        let count = listed.len() as u64;
-        listed.into_iter().for_each(|waiter| wake(waiter.waker));
-        count
+        woken
     }
 
     #[inline]
