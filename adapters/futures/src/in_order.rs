@@ -20,32 +20,39 @@ pub(crate) struct InOrder<'a, T: AsFd> {
     pub(crate) direction: Direction,
 }
 
+// No `async fn`s: those keep their arguments twice, and move them when they are polled first.
+#[allow(clippy::manual_async_fn)]
 impl<T: AsFd> InOrder<'_, T> {
     /// [`Registration::io`], in its turn.
-    pub(crate) async fn io<R>(
+    pub(crate) fn io<R>(
         self,
         mut operation: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        let now = |this: &Self| this.registration.try_io(this.direction, &mut operation);
-        if let Some(done) = self.at_once(now) {
-            return done;
+    ) -> impl Future<Output = io::Result<R>> {
+        async move {
+            let now = |this: &Self| this.registration.try_io(this.direction, &mut operation);
+            if let Some(done) = self.at_once(now) {
+                return done;
+            }
+            let _turn = self.order.take().await?;
+            self.registration.io(self.direction, &mut operation).await
         }
-        let _turn = self.order.take().await?;
-        self.registration.io(self.direction, operation).await
     }
 
     /// [`Registration::transfer`], in its turn.
-    pub(crate) async fn transfer(
+    pub(crate) fn transfer(
         self,
         len: usize,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let now = |this: &Self| this.registration.try_transfer(this.direction, len, &mut operation);
-        if let Some(done) = self.at_once(now) {
-            return done;
+    ) -> impl Future<Output = io::Result<usize>> {
+        async move {
+            let now =
+                |this: &Self| this.registration.try_transfer(this.direction, len, &mut operation);
+            if let Some(done) = self.at_once(now) {
+                return done;
+            }
+            let _turn = self.order.take().await?;
+            self.registration.transfer(self.direction, len, &mut operation).await
         }
-        let _turn = self.order.take().await?;
-        self.registration.transfer(self.direction, len, operation).await
     }
 
     /// [`Registration::poll_io`], when nobody else has the turn.
@@ -69,22 +76,13 @@ impl<T: AsFd> InOrder<'_, T> {
         self.registration.poll_transfer(cx, self.direction, len, operation)
     }
 
-    /// What comes of it if it need not wait, neither for the socket nor for others to run.
+    /// What comes of it if it need not wait, nor others are before it.
     ///
     /// Inline: a call would hand its result through memory, at 24 instructions a read.
     #[inline(always)]
     fn at_once<R>(&self, now: impl FnOnce(&Self) -> io::Result<R>) -> Option<io::Result<R>> {
         let (waits, taken) = (self.registration.must_wait(self.direction), !self.order.is_free());
-        if waits || taken || budget::is_spent() {
-            return None;
-        }
-        match now(self) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            done => {
-                budget::spend();
-                Some(done)
-            }
-        }
+        if waits || taken { None } else { crate::in_order::now(|| now(self)) }
     }
 
     /// The turn of a `poll_*` call lasts for the call: it is given back before the operation, which
@@ -94,5 +92,20 @@ impl<T: AsFd> InOrder<'_, T> {
             return Poll::Ready(Ok(()));
         }
         self.order.poll_take(cx).map_ok(drop)
+    }
+}
+
+/// What comes of an operation if it need not wait, neither for the socket nor for others to run.
+#[inline(always)]
+pub(crate) fn now<R>(operation: impl FnOnce() -> io::Result<R>) -> Option<io::Result<R>> {
+    if budget::is_spent() {
+        return None;
+    }
+    match operation() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        done => {
+            budget::spend();
+            Some(done)
+        }
     }
 }

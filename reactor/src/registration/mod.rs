@@ -118,6 +118,7 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// The registered object.
+    #[inline]
     #[must_use]
     pub fn get_ref(&self) -> &T {
         self.io.as_ref().expect("only into_inner takes it")

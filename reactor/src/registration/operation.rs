@@ -95,6 +95,7 @@ impl<T: AsFd> Registration<T> {
     /// # Errors
     ///
     /// `WouldBlock` if it is not ready; otherwise as for [`io`](Self::io).
+    #[inline]
     pub fn try_io<R>(
         &self,
         direction: Direction,
@@ -138,6 +139,7 @@ impl<T: AsFd> Registration<T> {
 
     /// As [`try_io`](Self::try_io), for a stream: `operation` moves up to `len` bytes, and moving
     /// fewer means that there was no more to move. That saves the call that would find it out.
+    #[inline]
     pub fn try_transfer(
         &self,
         direction: Direction,
@@ -188,6 +190,7 @@ impl<T: AsFd> Registration<T> {
         self.reactor.shared().modify(fd, self.slot.token(), interest)
     }
 
+    #[inline]
     pub(super) fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
         match self.outcome(direction, self.slot.status(direction)) {
             Poll::Ready(ready) => ready,
@@ -223,6 +226,7 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// An operation did not block.
+    #[inline]
     pub(super) fn has_moved(&self, direction: Direction) {
         if self.is_on_demand(direction) {
             let somebody_waits = || self.slot.state().has_waiter(direction);

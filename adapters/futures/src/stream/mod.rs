@@ -11,10 +11,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use netpoll::socket;
-use netpoll::{Closing, Direction, Reactor, Registration};
+use netpoll::{Closing, Direction, Reactor, Registration, socket};
 
-use crate::in_order::InOrder;
+use crate::in_order::{self, InOrder};
 use crate::limit::Place;
 use crate::off_thread;
 use crate::order::{Order, Turn};
@@ -77,9 +76,9 @@ impl<S: StreamSocket> Stream<S> {
         if buffer.is_empty() {
             return self.nothing_to_read();
         }
-        let len = buffer.len();
+        let short_of = Self::short_of(buffer.len());
         let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
-        self.reading().transfer(Self::short_of(len), read).await
+        self.reading().transfer(short_of, read).await
     }
 
     /// As [`read`](Self::read), into several buffers.
@@ -138,14 +137,16 @@ impl<S: StreamSocket> Stream<S> {
     /// Dropped, part of it may have been written.
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
         let _turn = self.shared.writes.take().await?;
-        let mut written = 0;
-        loop {
+        if buffer.is_empty() {
+            return self.nothing_to_write().map(drop);
+        }
+        // Mostly all of it, and no future for it to be put into.
+        let mut written = in_order::now(|| self.send_now(buffer)).unwrap_or(Ok(0))?;
+        while written < buffer.len() {
             let more = self.write_some(&buffer[written..]).await;
             written += more.map_err(|error| partial::after(written, error))?;
-            if written == buffer.len() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     pub(crate) async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
@@ -206,6 +207,11 @@ impl<S: StreamSocket> Stream<S> {
     /// [`write`](Self::write) now, or `WouldBlock`: also where another writer is in the middle.
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         let _turn = self.try_turn()?;
+        self.send_now(buffer)
+    }
+
+    #[inline]
+    fn send_now(&self, buffer: &[u8]) -> io::Result<usize> {
         let write = |socket: &S| socket::send(socket.as_fd(), buffer);
         self.registration().try_transfer(Direction::Write, buffer.len(), write)
     }
