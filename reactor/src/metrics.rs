@@ -70,16 +70,14 @@ impl Counters {
     /// Adds a turn. Whoever turns is alone, and nobody else writes these: no read-modify-write is
     /// needed. Relaxed throughout: nothing is ordered by a count.
     pub(crate) fn add(&self, turned: &Turned) {
-        let counts = [
-            (&self.turns, 1),
-            (&self.events, turned.events),
-            (&self.stale_events, turned.stale_events),
-            (&self.wakes, turned.wakes),
-            (&self.expiries, turned.expiries),
-        ];
-        for (counter, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        let add = |counter: &AtomicU64, count: u64| {
             counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
-        }
+        };
+        add(&self.turns, 1);
+        add(&self.events, turned.events);
+        add(&self.stale_events, turned.stale_events);
+        add(&self.wakes, turned.wakes);
+        add(&self.expiries, turned.expiries);
     }
 
     pub(crate) fn read(&self, registrations: usize) -> Metrics {

@@ -75,12 +75,12 @@ impl Shared {
     }
 
     /// One pass: file, wait, dispatch, expire. For whoever has the lease; what has woken `parker`
-    /// ends the wait.
+    /// ends the wait. Returns how many it woke.
     pub(crate) fn turn(
         &self,
         timeout: Option<Duration>,
         parker: Option<&Parker>,
-    ) -> io::Result<Turned> {
+    ) -> io::Result<u64> {
         self.check_usable()?;
         let end = EndUnlessForgotten(self);
         let mut turned = Turned::default();
@@ -94,7 +94,7 @@ impl Shared {
         self.look_at_due(&mut turned);
         self.counters.add(&turned);
         std::mem::forget(end);
-        waited.map(|()| turned)
+        waited.map(|()| turned.wakes)
     }
 
     /// The same, but a reactor that cannot wait any more, however often it tries, is ended. `None` if
@@ -103,14 +103,14 @@ impl Shared {
         &self,
         timeout: Option<Duration>,
         parker: Option<&Parker>,
-    ) -> Option<Turned> {
+    ) -> Option<u64> {
         let error = match self.turn(timeout, parker) {
-            Ok(turned) => return Some(turned),
+            Ok(woken) => return Some(woken),
             Err(error) => error,
         };
         self.check_usable().ok()?;
         if self.failed_waits.load(Ordering::Relaxed) < FAILED_WAITS {
-            return Some(Turned::default());
+            return Some(0);
         }
         self.give_up("waiting", &error);
         None

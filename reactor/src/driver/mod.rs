@@ -150,7 +150,7 @@ impl Driver {
             return parker.wait();
         };
         reactor.lease.wait(parker, wants, || match reactor.turn_or_end(None, Some(parker)) {
-            Some(turned) if turned.wakes == 0 => Turning::GoOn,
+            Some(0) => Turning::GoOn,
             Some(_) => after_wakes,
             None => Turning::Stop,
         })
