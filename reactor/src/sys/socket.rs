@@ -162,6 +162,7 @@ pub fn recv_uninit<'a>(
 }
 
 /// `recv(2)`. Zero is the end of the stream, unless `buffer` is empty.
+#[inline]
 pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     recv_flags(fd, buffer, 0)
 }
@@ -171,18 +172,32 @@ pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     recv_flags(fd, buffer, libc::MSG_PEEK)
 }
 
+#[inline]
 fn recv_flags(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
     let (pointer, len) = (buffer.as_mut_ptr().cast(), buffer.len());
     // SAFETY: the kernel writes at most `len` bytes to `pointer`.
-    retry(|| check_len(unsafe { uncancelled::recv(fd.as_raw_fd(), pointer, len, flags) }))
+    match check_len(unsafe { uncancelled::recv(fd.as_raw_fd(), pointer, len, flags) }) {
+        Err(error) => again(error, || recv_flags(fd, buffer, flags)),
+        done => done,
+    }
 }
 
 /// `send(2)`
+#[inline]
 pub fn send(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
     let (pointer, len) = (buffer.as_ptr().cast(), buffer.len());
-    let (fd, flags) = (fd.as_raw_fd(), libc::MSG_NOSIGNAL);
+    let (number, flags) = (fd.as_raw_fd(), libc::MSG_NOSIGNAL);
     // SAFETY: the kernel reads `len` bytes from `pointer`.
-    retry(|| check_len(unsafe { uncancelled::send(fd, pointer, len, flags) }))
+    match check_len(unsafe { uncancelled::send(number, pointer, len, flags) }) {
+        Err(error) => again(error, || send(fd, buffer)),
+        done => done,
+    }
+}
+
+/// [`retry`] for what is compiled into the caller, who then keeps nothing for a second time.
+#[cold]
+fn again(error: io::Error, call: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+    if error.kind() == io::ErrorKind::Interrupted { call() } else { Err(error) }
 }
 
 /// Which of several buffers one vectored call takes, and how much that is: at most 1,024, from the

@@ -9,6 +9,7 @@ use libc::{c_int, c_long, c_void, epoll_event, size_t, ssize_t};
 /// # Safety
 ///
 /// The kernel may write `len` bytes to `buffer`.
+#[inline]
 pub(super) unsafe fn recv(fd: c_int, buffer: *mut c_void, len: size_t, flags: c_int) -> ssize_t {
     let (nowhere, no_len) = (std::ptr::null_mut::<c_void>(), std::ptr::null_mut::<c_void>());
     // SAFETY: the caller's promise; without room for an address, the kernel writes none.
@@ -20,6 +21,7 @@ pub(super) unsafe fn recv(fd: c_int, buffer: *mut c_void, len: size_t, flags: c_
 /// # Safety
 ///
 /// The kernel may read `len` bytes from `buffer`.
+#[inline]
 pub(super) unsafe fn send(fd: c_int, buffer: *const c_void, len: size_t, flags: c_int) -> ssize_t {
     let (nowhere, no_len) = (std::ptr::null::<c_void>(), 0 as c_long);
     // SAFETY: the caller's promise; no address is read where there is none.
@@ -32,6 +34,7 @@ pub(super) unsafe fn send(fd: c_int, buffer: *const c_void, len: size_t, flags: 
 /// # Safety
 ///
 /// The kernel may write `capacity` events to `events`.
+#[inline]
 pub(super) unsafe fn epoll_wait(
     fd: c_int,
     events: *mut epoll_event,
