@@ -9,7 +9,7 @@ use super::kit::{explore, explore_up_to};
 use crate::lease::{Duty, Lease, Turning, Watch};
 use crate::parker::{Parker, Woken};
 use crate::sleep::{Announced, Sleep};
-use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 
 /// A reactor of two events, each of which comes once and is somebody's: the calls and their order are
 /// those of `Shared::turn`, `driver` and `thread`, with a condition in place of epoll.
@@ -22,6 +22,9 @@ struct Reactor {
     gone: AtomicBool,
     kernel: Mutex<Kernel>,
     changed: Condvar,
+    /// How many turns there were, counted as the reactor counts: by who has the lease, who sees what the
+    /// one before did.
+    turns: AtomicU64,
     /// Who waits for the events, if it is a driver.
     drivers: [Arc<Parker>; 2],
     /// The events that were delivered, for whoever waits for one with its whole thread.
@@ -43,6 +46,7 @@ impl Reactor {
             gone: AtomicBool::new(false),
             kernel: Mutex::new(Kernel::default()),
             changed: Condvar::new(),
+            turns: AtomicU64::new(0),
             drivers: [Arc::new(Parker::new()), Arc::new(Parker::new())],
             delivered: Mutex::new([false; 2]),
             told: Condvar::new(),
@@ -70,6 +74,7 @@ impl Reactor {
     }
 
     fn turn(&self, parker: Option<&Parker>) {
+        let turns = self.turns.load(Ordering::Relaxed);
         let announced = self.sleep.announce(None);
         let gone = self.gone.load(Ordering::Acquire);
         let is_woken = gone || parker.is_some_and(Parker::is_notified);
@@ -80,6 +85,7 @@ impl Reactor {
                 self.deliver(number);
             }
         }
+        assert_eq!(self.turns.swap(turns + 1, Ordering::Relaxed), turns, "two turned at once");
     }
 
     fn wait(&self, may_sleep: bool) -> [bool; 2] {

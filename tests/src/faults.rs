@@ -259,8 +259,8 @@ pub const FAULTS: &[Fault] = &[
         what: "order: a write_all takes no turn",
         file: STREAM,
         right: "        let _turn = self.shared.writes.take().await?;
-        let mut written = 0;",
-        wrong: "        let mut written = 0;",
+        if buffer.is_empty() {",
+        wrong: "        if buffer.is_empty() {",
     },
     Fault {
         what: "accept: one connection counts as all there are",
@@ -327,6 +327,12 @@ pub const FAULTS: &[Fault] = &[
         file: PARKER,
         right: "self.word.load(Ordering::Acquire) == NOTIFIED",
         wrong: "false",
+    },
+    Fault {
+        what: "parker: a driver that wakes itself forgets it",
+        file: PARKER,
+        right: "            DRIVER.with(|driver| driver.set((self.address(), true)));\n",
+        wrong: "",
     },
     Fault {
         what: "parker: who wakes signals without the lock",

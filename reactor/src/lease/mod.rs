@@ -38,7 +38,7 @@
 //!
 //! | | holds | held by |
 //! | --- | --- | --- |
-//! | L1 | one thread turns at a time | loom `lease_of_two_drivers`, the lock round what turns |
+//! | L1 | one thread turns at a time, and sees what the one before did | loom `lease_of_two_drivers`, `lease_with_a_thread` |
 //! | L2 | while somebody waits for an event, somebody turns, or the thread ticks, or a driver is awake that will be back | loom `lease_of_two_drivers`, `lease_with_a_thread`, `last_driver_goes`, `sleeper_when_the_driver_leaves`, `sleeper_without_a_thread` |
 //! | L3 | the thread sleeps only while a driver turns | `state::tests::the_thread_sleeps_only_on_the_stay_that_it_saw`, loom `thread_asleep_when_the_driver_leaves` |
 //! | L4 | a task that blocks its thread holds up nobody else's events for more than three ticks | `tests/driver/blocked.rs` |
