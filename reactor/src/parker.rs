@@ -27,7 +27,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock, thread_local};
+use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock, per_thread};
 
 /// The thread runs, or has yet to look before it waits.
 const AWAKE: u32 = 0;
@@ -38,10 +38,10 @@ const ASLEEP: u32 = 2;
 /// It turns a reactor now and then, and sleeps in there if nothing is ready.
 const DRIVING: u32 = 3;
 
-thread_local! {
+per_thread! {
     /// The address of the parker whose driver this thread is turning for, and whether it was woken
     /// meanwhile on this thread.
-    static DRIVER: Cell<(usize, bool)> = const { Cell::new((0, false)) };
+    static DRIVER: Cell<(usize, bool)> = Cell::new((0, false));
 }
 
 #[derive(Debug)]

@@ -10,7 +10,14 @@ mod imp {
     pub(crate) use futures_util::task::AtomicWaker;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-    pub(crate) use std::thread_local;
+
+    /// A cell that each thread has for itself.
+    macro_rules! per_thread {
+        ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
+            std::thread_local! { $(#[$doc])* static $name: $type = const { $value } }
+        };
+    }
+    pub(crate) use per_thread;
 
     /// A cell with loom's interface, so that loom can watch every access to the real one.
     #[derive(Debug)]
@@ -32,11 +39,18 @@ mod imp {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
-    pub(crate) use loom::thread_local;
     // A reference count is no handshake of ours, and loom's `Arc` cannot be a receiver.
     pub(crate) use std::sync::Arc;
 
     use std::task::Waker;
+
+    /// Loom's threads are not the system's.
+    macro_rules! per_thread {
+        ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
+            loom::thread_local! { $(#[$doc])* static $name: $type = $value; }
+        };
+    }
+    pub(crate) use per_thread;
 
     /// What the real one promises, by a lock: loom's own takes its waker by value, and prints.
     #[derive(Debug)]
