@@ -176,7 +176,7 @@ pub use error::{
 pub use handle::{Builder, Reactor, block_on};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
-pub use registration::{Closing, Readiness, Registration};
+pub use registration::{Closing, Readiness, Registration, Waiting};
 pub use sys::{descriptor, socket};
 pub use timer::Timer;
 pub use wake::wake;

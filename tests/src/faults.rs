@@ -19,7 +19,6 @@ const SLOT: &str = "reactor/src/slot/mod.rs";
 const DEADLINE: &str = "reactor/src/time/deadline.rs";
 const SETTERS: &str = "reactor/src/registration/deadline.rs";
 const CLOSE: &str = "reactor/src/registration/close.rs";
-const OPERATION: &str = "reactor/src/registration/operation.rs";
 const STREAM: &str = "adapters/futures/src/stream/mod.rs";
 const LISTENER: &str = "adapters/futures/src/listener.rs";
 const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
@@ -257,16 +256,16 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         what: "order: a write_all takes no turn",
-        file: STREAM,
-        right: "        let _turn = self.shared.writes.take().await?;
-        if buffer.is_empty() {",
-        wrong: "        if buffer.is_empty() {",
+        file: "adapters/futures/src/stream/write.rs",
+        right: "            ready!(turn.poll(cx))?;
+            let polled = poll_write_rest(",
+        wrong: "            let polled = poll_write_rest(",
     },
     Fault {
         what: "accept: one connection counts as all there are",
-        file: OPERATION,
-        right: "            self.poll_attempts(cx, direction, ready, &mut operation, |_| false)",
-        wrong: "            self.poll_attempts(cx, direction, ready, &mut operation, |_| true)",
+        file: "reactor/src/registration/waiting.rs",
+        right: "registration.poll_attempts(cx, direction, ready, operation, |_| false)",
+        wrong: "registration.poll_attempts(cx, direction, ready, operation, |_| true)",
     },
     Fault {
         what: "accept: its deadline is that of writing",
@@ -327,12 +326,6 @@ pub const FAULTS: &[Fault] = &[
         file: PARKER,
         right: "self.word.load(Ordering::Acquire) == NOTIFIED",
         wrong: "false",
-    },
-    Fault {
-        what: "parker: a driver that wakes itself forgets it",
-        file: PARKER,
-        right: "            DRIVER.with(|driver| driver.set((self.address(), true)));\n",
-        wrong: "",
     },
     Fault {
         what: "parker: who wakes signals without the lock",

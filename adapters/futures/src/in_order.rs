@@ -4,13 +4,14 @@
 //! has to wait takes a turn, and waits for the socket only when it has it: one at a time is woken, and
 //! what it leaves is the next one's.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
-use netpoll::{Direction, Registration, budget};
+use netpoll::{Direction, Registration, Waiting, budget};
 
-use crate::order::Order;
+use crate::order::{Order, Place};
 
 /// One direction of a socket, with its order.
 #[derive(Debug)]
@@ -20,22 +21,15 @@ pub(crate) struct InOrder<'a, T: AsFd> {
     pub(crate) direction: Direction,
 }
 
-// No `async fn`s: those keep their arguments twice, and move them when they are polled first.
-#[allow(clippy::manual_async_fn)]
-impl<T: AsFd> InOrder<'_, T> {
+impl<'a, T: AsFd> InOrder<'a, T> {
     /// [`Registration::io`], in its turn.
     pub(crate) fn io<R>(
         self,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> impl Future<Output = io::Result<R>> {
-        async move {
-            let now = |this: &Self| this.registration.try_io(this.direction, &mut operation);
-            if let Some(done) = self.at_once(now) {
-                return done;
-            }
-            let _turn = self.order.take().await?;
-            self.registration.io(self.direction, &mut operation).await
-        }
+        // Not an `async fn`: each that awaits another keeps its arguments anew while that waits.
+        let mut turn = self.turn();
+        poll_fn(move |cx| turn.poll_io(cx, &mut operation))
     }
 
     /// [`Registration::transfer`], in its turn.
@@ -44,15 +38,15 @@ impl<T: AsFd> InOrder<'_, T> {
         len: usize,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> impl Future<Output = io::Result<usize>> {
-        async move {
-            let now =
-                |this: &Self| this.registration.try_transfer(this.direction, len, &mut operation);
-            if let Some(done) = self.at_once(now) {
-                return done;
-            }
-            let _turn = self.order.take().await?;
-            self.registration.transfer(self.direction, len, &mut operation).await
-        }
+        let mut turn = self.turn();
+        poll_fn(move |cx| turn.poll_transfer(cx, len, &mut operation))
+    }
+
+    /// For a future that is written by hand.
+    #[inline]
+    pub(crate) fn turn(&self) -> InTurn<'a, T> {
+        let waiting = self.registration.waiting(self.direction);
+        InTurn { waiting, place: self.order.place() }
     }
 
     /// [`Registration::poll_io`], when nobody else has the turn.
@@ -76,15 +70,6 @@ impl<T: AsFd> InOrder<'_, T> {
         self.registration.poll_transfer(cx, self.direction, len, operation)
     }
 
-    /// What comes of it if it need not wait, nor others are before it.
-    ///
-    /// Inline: a call would hand its result through memory, at 24 instructions a read.
-    #[inline(always)]
-    fn at_once<R>(&self, now: impl FnOnce(&Self) -> io::Result<R>) -> Option<io::Result<R>> {
-        let (waits, taken) = (self.registration.must_wait(self.direction), !self.order.is_free());
-        if waits || taken { None } else { crate::in_order::now(|| now(self)) }
-    }
-
     /// The turn of a `poll_*` call lasts for the call: it is given back before the operation, which
     /// nobody overtakes who was there before.
     fn poll_free(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -95,17 +80,97 @@ impl<T: AsFd> InOrder<'_, T> {
     }
 }
 
-/// What comes of an operation if it need not wait, neither for the socket nor for others to run.
-#[inline(always)]
-pub(crate) fn now<R>(operation: impl FnOnce() -> io::Result<R>) -> Option<io::Result<R>> {
-    if budget::is_spent() {
-        return None;
-    }
-    match operation() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-        done => {
-            budget::spend();
-            Some(done)
+/// A future's operation, which waits for its turn, and then for the socket.
+#[derive(Debug)]
+pub(crate) struct InTurn<'a, T: AsFd> {
+    // First: who is dropped waits no more before the turn is the next one's.
+    waiting: Waiting<'a, T>,
+    place: Place<'a>,
+}
+
+impl<T: AsFd> InTurn<'_, T> {
+    /// [`Registration::io`], in its turn.
+    #[inline]
+    pub(crate) fn poll_io<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        if let Some(done) = self.at_once(|socket, way| socket.try_io(way, &mut operation)) {
+            return Poll::Ready(done);
         }
+        ready!(self.poll(cx))?;
+        let polled = self.waiting.poll_io(cx, operation);
+        self.end(polled)
+    }
+
+    /// [`Registration::transfer`], in its turn.
+    #[inline]
+    pub(crate) fn poll_transfer(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        mut operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let now = |socket: &Registration<T>, way| socket.try_transfer(way, len, &mut operation);
+        if let Some(done) = self.at_once(now) {
+            return Poll::Ready(done);
+        }
+        ready!(self.poll(cx))?;
+        let polled = self.waiting.poll_transfer(cx, len, operation);
+        self.end(polled)
+    }
+
+    /// Of several: what comes of this one, when it has the turn.
+    #[inline]
+    pub(crate) fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.waiting.poll_transfer(cx, len, operation)
+    }
+
+    #[inline]
+    pub(crate) fn registration(&self) -> &Registration<T> {
+        self.waiting.registration()
+    }
+
+    /// What comes of it if it need not wait, neither for the socket nor for others to run.
+    ///
+    /// Inline: a call would hand its result through memory, at 24 instructions a read.
+    #[inline(always)]
+    fn at_once<R>(
+        &self,
+        now: impl FnOnce(&Registration<T>, Direction) -> io::Result<R>,
+    ) -> Option<io::Result<R>> {
+        let (registration, direction) = (self.waiting.registration(), self.waiting.direction());
+        if registration.must_wait(direction) || !self.place.is_free() || budget::is_spent() {
+            return None;
+        }
+        match now(registration, direction) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            done => {
+                budget::spend();
+                Some(done)
+            }
+        }
+    }
+
+    /// Ready when it has the turn, which it keeps until it is dropped or [ends](Self::end).
+    #[inline]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.place.poll(cx)
+    }
+
+    /// If that is the outcome: the turn is the next one's, though the future may be kept.
+    #[inline]
+    pub(crate) fn end<R>(&mut self, polled: Poll<R>) -> Poll<R> {
+        if polled.is_ready() {
+            self.waiting.leave();
+            self.place.leave();
+        }
+        polled
     }
 }

@@ -53,15 +53,16 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Queue {
     waiters: VecDeque<Waiter>,
-    last_place: u64,
+    /// Nobody waits while so many others come that it begins anew.
+    last_place: u32,
     /// Who was handed the turn and does not know it yet.
-    handed_to: Option<u64>,
+    handed_to: Option<u32>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     /// `None` for a `poll_*` call.
-    place: Option<u64>,
+    place: Option<u32>,
     waker: Waker,
 }
 
@@ -89,12 +90,15 @@ impl Order {
     /// The turn, when it comes. Dropped, it gives up its place.
     ///
     /// Fails with [`Closed`] after [`end`](Self::end).
-    pub(crate) async fn take(&self) -> io::Result<Turn<'_>> {
-        if let Some(turn) = self.try_take() {
-            return Ok(turn);
-        }
-        let mut place = Place { order: self, number: None };
-        poll_fn(|cx| place.poll(cx)).await
+    pub(crate) fn take(&self) -> impl Future<Output = io::Result<Turn<'_>>> {
+        let mut place = self.place();
+        poll_fn(move |cx| place.poll(cx).map_ok(|()| place.give_turn()))
+    }
+
+    /// A place among those who want the turn, which is yet to be taken.
+    #[inline]
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place { order: self, standing: Standing::Outside }
     }
 
     /// The turn, or a wake-up when it is worth asking again.
@@ -104,9 +108,9 @@ impl Order {
         }
         let waker = cx.waker().clone();
         let mut waiting = self.lock();
-        if let Some(turn) = self.take_or_queue() {
+        if self.take_or_queue() {
             drop(waiting);
-            return Poll::Ready(Ok(turn));
+            return Poll::Ready(Ok(Turn(self)));
         }
         if waiting.over {
             return Poll::Ready(Err(Closed::error()));
@@ -127,15 +131,15 @@ impl Order {
         waiters.into_iter().flatten().for_each(|waiter| wake(waiter.waker));
     }
 
-    /// Under the lock: the turn, if it is free; else it is known that somebody queues.
-    fn take_or_queue(&self) -> Option<Turn<'_>> {
+    /// Under the lock: takes the turn, if it is free; else it is known that somebody queues.
+    fn take_or_queue(&self) -> bool {
         // Nobody but the holder of the lock sets or clears `QUEUED`, so this ends.
         loop {
-            if let Some(turn) = self.try_take() {
-                return Some(turn);
+            if self.exchange(FREE, TAKEN) {
+                return true;
             }
             if self.exchange(TAKEN, QUEUED) || self.word.load(Ordering::Relaxed) == QUEUED {
-                return None;
+                return false;
             }
         }
     }
@@ -186,70 +190,127 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// A future's place in the queue.
-struct Place<'a> {
+/// A future's place in the queue, and then its turn. Dropped, it gives up the one or the other.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
     order: &'a Order,
-    number: Option<u64>,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It has not queued yet, or no more.
+    Outside,
+    Queued(u32),
+    /// It has the turn.
+    First,
 }
 
 impl<'a> Place<'a> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Turn<'a>>> {
+    /// Whether it has not queued, and nobody has the turn whom it would overtake: a hint.
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        self.is_outside() && self.order.is_free()
+    }
+
+    #[inline]
+    fn is_outside(&self) -> bool {
+        self.standing == Standing::Outside
+    }
+
+    /// Ready when it has the turn, from then on.
+    ///
+    /// Fails with [`Closed`] after [`Order::end`].
+    #[inline]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_outside() && self.order.exchange(FREE, TAKEN) {
+            self.standing = Standing::First;
+        }
+        if self.standing == Standing::First { Poll::Ready(Ok(())) } else { self.queue(cx) }
+    }
+
+    fn queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waker = cx.waker().clone();
         let mut waiting = self.order.lock();
         let over = waiting.over;
         let queue = waiting.queue.get_or_insert_default();
-        if self.number.is_some() && queue.handed_to == self.number {
-            queue.handed_to = None;
-            self.number = None;
-            return Poll::Ready(Ok(Turn(self.order)));
+        if queue.hands_over(self.standing) {
+            self.standing = Standing::First;
+            return Poll::Ready(Ok(()));
         }
-        if self.number.is_none()
-            && let Some(turn) = self.order.take_or_queue()
-        {
+        if self.is_outside() && self.order.take_or_queue() {
             drop(waiting);
-            return Poll::Ready(Ok(turn));
+            self.standing = Standing::First;
+            return Poll::Ready(Ok(()));
         }
         if over {
             return Poll::Ready(Err(Closed::error()));
         }
-        let replaced = queue.wait(&mut self.number, waker);
+        let replaced = queue.wait(&mut self.standing, waker);
         drop(waiting);
         drop(replaced);
         Poll::Pending
     }
-}
 
-impl Queue {
-    /// Takes a place, or brings the waker up to date. Returns the waker that it replaced.
-    fn wait(&mut self, place: &mut Option<u64>, waker: Waker) -> Option<Waker> {
-        if let Some(own) =
-            self.waiters.iter_mut().find(|own| place.is_some() && own.place == *place)
-        {
-            return Some(std::mem::replace(&mut own.waker, waker));
-        }
-        self.last_place += 1;
-        *place = Some(self.last_place);
-        self.waiters.push_back(Waiter { place: *place, waker });
-        None
+    /// Gives the turn that it has away.
+    fn give_turn(&mut self) -> Turn<'a> {
+        debug_assert_eq!(self.standing, Standing::First);
+        self.standing = Standing::Outside;
+        Turn(self.order)
     }
-}
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if self.number.is_none() {
-            return;
+    /// Gives up what it has, the place or the turn.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        match std::mem::replace(&mut self.standing, Standing::Outside) {
+            Standing::Outside => {}
+            Standing::First => self.order.pass_on(),
+            queued => self.leave_queue(queued),
         }
+    }
+
+    fn leave_queue(&self, queued: Standing) {
         let mut waiting = self.order.lock();
         let Some(queue) = &mut waiting.queue else { return };
-        if queue.handed_to == self.number {
-            queue.handed_to = None;
+        if queue.hands_over(queued) {
             drop(waiting);
             self.order.pass_on();
         } else {
-            let own = queue.waiters.iter().position(|own| own.place == self.number);
+            let own = queue.waiters.iter().position(|own| own.is(queued));
             let left = own.and_then(|index| queue.waiters.remove(index));
             drop(waiting);
             drop(left);
         }
+    }
+}
+
+impl Drop for Place<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Waiter {
+    fn is(&self, standing: Standing) -> bool {
+        self.place.is_some_and(|place| standing == Standing::Queued(place))
+    }
+}
+
+impl Queue {
+    /// Whether the turn was handed to who stands there. It knows now.
+    fn hands_over(&mut self, standing: Standing) -> bool {
+        self.handed_to.take_if(|place| standing == Standing::Queued(*place)).is_some()
+    }
+
+    /// Takes a place, or brings the waker up to date. Returns the waker that it replaced.
+    fn wait(&mut self, standing: &mut Standing, waker: Waker) -> Option<Waker> {
+        if let Some(own) = self.waiters.iter_mut().find(|own| own.is(*standing)) {
+            return Some(std::mem::replace(&mut own.waker, waker));
+        }
+        self.last_place = self.last_place.wrapping_add(1);
+        *standing = Standing::Queued(self.last_place);
+        self.waiters.push_back(Waiter { place: Some(self.last_place), waker });
+        None
     }
 }

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use super::Registration;
-use super::operation::{Readiness, Waiting};
+use super::operation::Readiness;
 use crate::budget::{self, Key};
 use crate::ready::{Direction, Ready};
 use crate::sys::descriptor;
@@ -30,8 +30,8 @@ impl<T: AsFd> Registration<T> {
     ///
     /// Dropped, it has changed nothing.
     pub async fn level(&self, direction: Direction) -> io::Result<()> {
-        let mut waiting = Waiting::new(&self.slot, direction);
-        poll_fn(|cx| self.level_of(direction, || self.waited(direction, waiting.poll(cx)))).await
+        let mut waiting = self.waiting(direction);
+        poll_fn(|cx| self.level_of(direction, || waiting.poll_ready(cx))).await
     }
 
     /// [`level`](Self::level) for those who poll.

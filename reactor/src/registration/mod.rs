@@ -7,6 +7,7 @@ mod close;
 mod deadline;
 mod level;
 mod operation;
+mod waiting;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -22,6 +23,7 @@ use crate::wake::survive;
 pub use close::Closing;
 pub(crate) use deadline::set_slot_deadline;
 pub use operation::Readiness;
+pub use waiting::Waiting;
 
 /// A descriptor that a reactor watches, with readiness, deadlines and waiters for each direction.
 ///

@@ -10,9 +10,9 @@ use super::{Registration, closed};
 use crate::budget::{self, Key};
 use crate::error::DeadlineExceeded;
 use crate::ready::{Direction, Interest, Ready};
+use crate::slot::Status;
 use crate::slot::state::State;
 use crate::slot::waiters::Ticket;
-use crate::slot::{Slot, Status};
 
 /// That a direction was ready, and when: proof to clear the readiness by, if nothing has come since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl<T: AsFd> Registration<T> {
 
     /// Waits until `direction` is ready. Dropped, it has changed nothing.
     pub async fn ready(&self, direction: Direction) -> io::Result<Readiness> {
-        let mut waiting = Waiting::new(&self.slot, direction);
-        poll_fn(|cx| self.waited(direction, waiting.poll(cx))).await
+        let mut waiting = self.waiting(direction);
+        poll_fn(|cx| waiting.poll_ready(cx)).await
     }
 
     /// Whether an operation of this direction would have to wait: it is neither ready nor bound to
@@ -119,11 +119,8 @@ impl<T: AsFd> Registration<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> impl Future<Output = io::Result<R>> {
         // Not an `async fn`: that keeps its arguments twice, for as long as it waits.
-        let mut waiting = Waiting::new(&self.slot, direction);
-        poll_fn(move |cx| {
-            let ready = |cx: &mut Context<'_>| self.waited(direction, waiting.poll(cx));
-            self.poll_attempts(cx, direction, ready, &mut operation, |_| false)
-        })
+        let mut waiting = self.waiting(direction);
+        poll_fn(move |cx| waiting.poll_io(cx, &mut operation))
     }
 
     /// [`io`](Self::io) for those who poll.
@@ -156,11 +153,8 @@ impl<T: AsFd> Registration<T> {
         len: usize,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> impl Future<Output = io::Result<usize>> {
-        let mut waiting = Waiting::new(&self.slot, direction);
-        poll_fn(move |cx| {
-            let ready = |cx: &mut Context<'_>| self.waited(direction, waiting.poll(cx));
-            self.poll_attempts(cx, direction, ready, &mut operation, |moved| is_short(*moved, len))
-        })
+        let mut waiting = self.waiting(direction);
+        poll_fn(move |cx| waiting.poll_transfer(cx, len, &mut operation))
     }
 
     /// As [`poll_io`](Self::poll_io), for a stream; see [`try_transfer`](Self::try_transfer).
@@ -278,7 +272,7 @@ impl<T: AsFd> Registration<T> {
     }
 
     #[inline]
-    fn poll_attempts<R>(
+    pub(super) fn poll_attempts<R>(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
@@ -323,45 +317,12 @@ impl<T: AsFd> Registration<T> {
     }
 }
 
-/// A future's wait, which ends with the future.
-#[derive(Debug)]
-pub(crate) struct Waiting<'a> {
-    slot: &'a Slot,
-    direction: Direction,
-    ticket: Option<Ticket>,
-}
-
-impl<'a> Waiting<'a> {
-    pub(crate) fn new(slot: &'a Slot, direction: Direction) -> Self {
-        Self { slot, direction, ticket: None }
-    }
-
-    #[inline]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Status {
-        let status = self.slot.status(self.direction);
-        if status != Status::Pending {
-            return status;
-        }
-        let ticket = *self.ticket.get_or_insert_with(Ticket::draw);
-        self.slot.begin_wait(self.direction, ticket, cx.waker())
-    }
-}
-
-impl Drop for Waiting<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.slot.leave(self.direction, ticket);
-        }
-    }
-}
-
 /// To wait for it would be to wait for ever.
 fn never_ready(direction: Direction) -> io::Error {
     let message = format!("wait: the descriptor is not registered for {direction:?}");
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-fn is_short(moved: usize, len: usize) -> bool {
+pub(super) fn is_short(moved: usize, len: usize) -> bool {
     moved > 0 && moved < len
 }

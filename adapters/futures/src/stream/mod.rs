@@ -4,20 +4,23 @@ mod io_traits;
 mod kinds;
 mod poll;
 mod uninit;
+mod write;
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
-use netpoll::{Closing, Direction, Reactor, Registration, socket};
+use netpoll::socket;
+use netpoll::{Closing, Direction, Reactor, Registration};
 
-use crate::in_order::{self, InOrder};
+use crate::in_order::InOrder;
 use crate::limit::Place;
 use crate::off_thread;
 use crate::order::{Order, Turn};
-use crate::partial;
 use crate::readiness;
 
 pub use kinds::StreamSocket;
@@ -72,13 +75,17 @@ impl<S: StreamSocket> Stream<S> {
     /// # Cancel safety
     ///
     /// Dropped, it has read nothing.
-    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return self.nothing_to_read();
-        }
-        let short_of = Self::short_of(buffer.len());
-        let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
-        self.reading().transfer(short_of, read).await
+    pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
+        // Not an `async fn`, which keeps its arguments twice while it waits.
+        let mut turn = self.reading().turn();
+        poll_fn(move |cx| {
+            let len = buffer.len();
+            if len == 0 {
+                return Poll::Ready(nothing_to_read(turn.registration()));
+            }
+            let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
+            turn.poll_transfer(cx, Self::short_of(len), read)
+        })
     }
 
     /// As [`read`](Self::read), into several buffers.
@@ -98,63 +105,6 @@ impl<S: StreamSocket> Stream<S> {
         }
         let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
         self.reading().io(peek).await
-    }
-
-    /// Writes as much as there is room for, at least something.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or the system's.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it has written nothing.
-    pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        let _turn = self.shared.writes.take().await?;
-        self.write_some(buffer).await
-    }
-
-    /// As [`write`](Self::write), from several buffers.
-    pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let _turn = self.shared.writes.take().await?;
-        let (window, len) = socket::window(buffers);
-        if len == 0 {
-            return self.nothing_to_write();
-        }
-        let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        self.registration().transfer(Direction::Write, len, write).await
-    }
-
-    /// Writes all of it. Nothing that others write comes in between.
-    ///
-    /// # Errors
-    ///
-    /// As for [`write`](Self::write); [`bytes_written`](crate::bytes_written) says how many came
-    /// before it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, part of it may have been written.
-    pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
-        let _turn = self.shared.writes.take().await?;
-        if buffer.is_empty() {
-            return self.nothing_to_write().map(drop);
-        }
-        // Mostly all of it, and no future for it to be put into.
-        let mut written = in_order::now(|| self.send_now(buffer)).unwrap_or(Ok(0))?;
-        while written < buffer.len() {
-            let more = self.write_some(&buffer[written..]).await;
-            written += more.map_err(|error| partial::after(written, error))?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return self.nothing_to_write();
-        }
-        let write = |socket: &S| socket::send(socket.as_fd(), buffer);
-        self.registration().transfer(Direction::Write, buffer.len(), write).await
     }
 
     /// Waits until there is something to read, the end included.
@@ -207,11 +157,6 @@ impl<S: StreamSocket> Stream<S> {
     /// [`write`](Self::write) now, or `WouldBlock`: also where another writer is in the middle.
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         let _turn = self.try_turn()?;
-        self.send_now(buffer)
-    }
-
-    #[inline]
-    fn send_now(&self, buffer: &[u8]) -> io::Result<usize> {
         let write = |socket: &S| socket::send(socket.as_fd(), buffer);
         self.registration().try_transfer(Direction::Write, buffer.len(), write)
     }
@@ -353,19 +298,11 @@ impl<S: StreamSocket> Stream<S> {
     }
 
     pub(crate) fn check_open(&self) -> io::Result<()> {
-        if self.registration().is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
-    }
-
-    /// Writing nothing needs no room, but must be in time (as in Go).
-    pub(crate) fn nothing_to_write(&self) -> io::Result<usize> {
-        match self.registration().try_io(Direction::Write, |_| Ok(0)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            done => done,
-        }
+        check_open(self.registration())
     }
 
     pub(crate) fn nothing_to_read(&self) -> io::Result<usize> {
-        self.check_open().map(|()| 0)
+        nothing_to_read(self.registration())
     }
 
     /// What a read of `len` bytes must fall short of, to say that there is no more.
@@ -377,6 +314,14 @@ impl<S: StreamSocket> Stream<S> {
         self.check_open()?;
         self.shared.writes.try_take().ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
+}
+
+fn check_open<S: StreamSocket>(registration: &Registration<S>) -> io::Result<()> {
+    if registration.is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
+}
+
+fn nothing_to_read<S: StreamSocket>(registration: &Registration<S>) -> io::Result<usize> {
+    check_open(registration).map(|()| 0)
 }
 
 /// A socket in the care of another reactor than the global one. It must be non-blocking and

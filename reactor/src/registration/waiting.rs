@@ -1,0 +1,105 @@
+//! A wait that keeps its place between polls.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+
+use super::Registration;
+use super::operation::{Readiness, is_short};
+use crate::ready::Direction;
+use crate::slot::Status;
+use crate::slot::waiters::Ticket;
+
+impl<T: AsFd> Registration<T> {
+    /// A wait of this direction, which has not begun. See [`Waiting`].
+    #[inline]
+    #[must_use]
+    pub fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
+        Waiting { registration: self, ticket: Ticket::POLL, direction }
+    }
+}
+
+/// A wait of one direction, with a place of its own among those who wait, which it leaves when it is
+/// dropped. What [`Registration::io`] and [`Registration::transfer`] are made of, for futures that are
+/// written by hand: two words, where an `async fn` around those would keep its arguments twice.
+///
+/// It is one task's at a time: only who polled last is woken.
+#[derive(Debug)]
+pub struct Waiting<'a, T: AsFd> {
+    registration: &'a Registration<T>,
+    /// That of the `poll_*` calls while it has not had to wait.
+    ticket: Ticket,
+    direction: Direction,
+}
+
+impl<'a, T: AsFd> Waiting<'a, T> {
+    /// The registration that it waits for.
+    #[inline]
+    #[must_use]
+    pub fn registration(&self) -> &'a Registration<T> {
+        self.registration
+    }
+
+    /// The direction that it waits for.
+    #[inline]
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// As [`Registration::io`].
+    #[inline]
+    pub fn poll_io<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let (registration, direction) = (self.registration, self.direction);
+        let ready = |cx: &mut Context<'_>| self.poll_ready(cx);
+        registration.poll_attempts(cx, direction, ready, operation, |_| false)
+    }
+
+    /// As [`Registration::transfer`].
+    #[inline]
+    pub fn poll_transfer(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let (registration, direction) = (self.registration, self.direction);
+        let ready = |cx: &mut Context<'_>| self.poll_ready(cx);
+        let short = |moved: &usize| is_short(*moved, len);
+        registration.poll_attempts(cx, direction, ready, operation, short)
+    }
+
+    /// Waits no more, until it is polled again.
+    #[inline]
+    pub fn leave(&mut self) {
+        if self.ticket != Ticket::POLL {
+            self.registration.slot.leave(self.direction, self.ticket);
+            self.ticket = Ticket::POLL;
+        }
+    }
+
+    #[inline]
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
+        let status = self.registration.slot.status(self.direction);
+        let status = if status == Status::Pending { self.wait(cx) } else { status };
+        self.registration.waited(self.direction, status)
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Status {
+        if self.ticket == Ticket::POLL {
+            self.ticket = Ticket::draw();
+        }
+        self.registration.slot.begin_wait(self.direction, self.ticket, cx.waker())
+    }
+}
+
+impl<T: AsFd> Drop for Waiting<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
