@@ -82,12 +82,13 @@ impl Arena {
         let mut free = lock(&self.free);
         let index = free.take()?;
         let (chunk, offset, size) = place(index);
+        let first = index - offset as u32;
         // Under the lock: every slot that `seal` counts is there to be told.
-        let slots =
-            self.chunks[chunk].get_or_init(|| (0..size).map(|_| Slot::new()).collect::<Chunk>());
+        let slots = self.chunks[chunk]
+            .get_or_init(|| (first..first + size as u32).map(Slot::new).collect::<Chunk>());
         drop(free);
         let slot = NonNull::from(&slots[offset]);
-        Ok(OwnedSlot { slot, index, arena: self.clone() })
+        Ok(OwnedSlot { slot, arena: self.clone() })
     }
 
     /// How many slots have a tenant.
@@ -130,7 +131,6 @@ impl Free {
 #[derive(Debug)]
 pub(crate) struct OwnedSlot {
     slot: NonNull<Slot>,
-    index: u32,
     arena: Arc<Arena>,
 }
 
@@ -142,10 +142,6 @@ unsafe impl Sync for OwnedSlot {}
 impl OwnedSlot {
     pub(crate) fn token(&self) -> Token {
         Token { index: self.index, generation: self.generation() }
-    }
-
-    pub(crate) fn index(&self) -> u32 {
-        self.index
     }
 }
 

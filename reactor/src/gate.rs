@@ -4,21 +4,23 @@
 //! after it. Closing shuts the gate: nobody enters any more, and whoever leaves last, the closer or
 //! an operation, ends the descriptor. One word, moved by read-modify-write only.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use crate::sync::{AtomicUsize, AtomicWaker, Ordering};
+use crate::sync::{AtomicU32, Mutex, Ordering, lock};
 use crate::wake::wake;
 
 /// The gate is shut: the count can only fall.
-const SHUT: usize = 1 << (usize::BITS - 1);
+const SHUT: u32 = 1 << (u32::BITS - 1);
 /// The descriptor is gone.
-const DONE: usize = 1 << (usize::BITS - 2);
+const DONE: u32 = 1 << (u32::BITS - 2);
 
 #[derive(Debug)]
-pub(crate) struct Gate {
-    word: AtomicUsize,
-    closer: AtomicWaker,
-}
+pub(crate) struct Gate(AtomicU32);
+
+/// Who waits for the end of a descriptor. Mostly it need not, and a waker would take room in every
+/// registration; and beside the gate, as the two together would be padded.
+#[derive(Debug)]
+pub(crate) struct Closer(Mutex<Option<Box<Waker>>>);
 
 /// Whether it falls to the caller to end the descriptor, and then to call [`Gate::done`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +32,17 @@ pub(crate) enum Last {
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self { word: AtomicUsize::new(0), closer: AtomicWaker::new() }
+        Self(AtomicU32::new(0))
     }
 
     /// An operation goes in; [`leave`](Self::leave) must follow. False if the gate is shut.
     #[inline]
     #[must_use]
     pub(crate) fn enter(&self) -> bool {
-        let mut seen = self.word.load(Ordering::Relaxed);
+        let mut seen = self.0.load(Ordering::Relaxed);
         while seen & SHUT == 0 {
-            match self.word.compare_exchange_weak(
-                seen,
-                seen + 1,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            match self.0.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => return true,
                 Err(changed) => seen = changed,
             }
@@ -55,7 +53,7 @@ impl Gate {
     /// An operation is out again.
     #[inline]
     pub(crate) fn leave(&self) -> Last {
-        let before = self.word.fetch_sub(1, Ordering::AcqRel);
+        let before = self.0.fetch_sub(1, Ordering::AcqRel);
         if before == SHUT | 1 { Last::Yes } else { Last::No }
     }
 
@@ -63,10 +61,10 @@ impl Gate {
     /// like everybody else. False if the gate was shut before.
     #[must_use]
     pub(crate) fn shut(&self) -> bool {
-        let mut seen = self.word.load(Ordering::Relaxed);
+        let mut seen = self.0.load(Ordering::Relaxed);
         while seen & SHUT == 0 {
             let next = SHUT | (seen + 1);
-            match self.word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(changed) => seen = changed,
             }
@@ -75,22 +73,38 @@ impl Gate {
     }
 
     /// The descriptor is gone: whoever waits for that may go on.
-    pub(crate) fn done(&self) {
-        self.word.fetch_or(DONE, Ordering::AcqRel);
-        if let Some(closer) = self.closer.take() {
-            wake(closer);
+    pub(crate) fn done(&self, closer: &Closer) {
+        self.0.fetch_or(DONE, Ordering::AcqRel);
+        if let Some(waker) = closer.take() {
+            wake(*waker);
         }
     }
 
     /// Ready when the descriptor is gone.
-    pub(crate) fn poll_done(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_done(&self, closer: &Closer, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_done() {
-            self.closer.register(cx.waker());
+            closer.wait(cx.waker());
         }
         if self.is_done() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn is_done(&self) -> bool {
-        self.word.load(Ordering::Acquire) & DONE != 0
+        self.0.load(Ordering::Acquire) & DONE != 0
+    }
+}
+
+impl Closer {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn wait(&self, waker: &Waker) {
+        let waker = Box::new(waker.clone());
+        let older = lock(&self.0).replace(waker);
+        drop(older);
+    }
+
+    fn take(&self) -> Option<Box<Waker>> {
+        lock(&self.0).take()
     }
 }

@@ -388,7 +388,7 @@ mod tests {
         let shared = Shared::new(Clock::by_hand(), false).unwrap();
         let slot = shared.allocate().unwrap();
         assert_eq!(slot.wait(Direction::Read, Ticket::POLL, Waker::noop()), Status::Pending);
-        shared.arm(&Slot::new(), u32::MAX - 1, 0);
+        shared.arm(&Slot::new(0), u32::MAX - 1, 0);
         let turn = || shared.turn(Some(Duration::ZERO), None);
         assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
         assert_eq!(slot.status(Direction::Read), Status::Closed);

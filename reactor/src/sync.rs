@@ -7,7 +7,6 @@
 
 #[cfg(not(netpoll_loom))]
 mod imp {
-    pub(crate) use futures_util::task::AtomicWaker;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -42,8 +41,6 @@ mod imp {
     // A reference count is no handshake of ours, and loom's `Arc` cannot be a receiver.
     pub(crate) use std::sync::Arc;
 
-    use std::task::Waker;
-
     /// Loom's threads are not the system's.
     macro_rules! per_thread {
         ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
@@ -51,25 +48,6 @@ mod imp {
         };
     }
     pub(crate) use per_thread;
-
-    /// What the real one promises, by a lock: loom's own takes its waker by value, and prints.
-    #[derive(Debug)]
-    pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
-
-    impl AtomicWaker {
-        pub(crate) fn new() -> Self {
-            Self(Mutex::new(None))
-        }
-
-        pub(crate) fn register(&self, waker: &Waker) {
-            let older = super::lock(&self.0).replace(waker.clone());
-            drop(older);
-        }
-
-        pub(crate) fn take(&self) -> Option<Waker> {
-            super::lock(&self.0).take()
-        }
-    }
 }
 
 pub(crate) use imp::*;

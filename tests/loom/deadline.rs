@@ -11,7 +11,7 @@ use crate::time::deadline::SetAction;
 
 /// A slot with a read deadline that the reactor has promised to look at.
 fn filed(at_ns: u64) -> Arc<Slot> {
-    let slot = Arc::new(Slot::new());
+    let slot = Arc::new(Slot::new(0));
     assert_eq!(slot.set_deadline(Read, at_ns), SetAction::Arm(at_ns));
     assert_eq!(slot.look(0).again_ns, Some(at_ns));
     slot
@@ -61,7 +61,7 @@ fn later_deadline_against_waiter() {
 #[test]
 fn past_deadline_against_waiter() {
     explore(|| {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
         slot.expire(&[Read], 10);
@@ -77,7 +77,7 @@ fn past_deadline_against_waiter() {
 #[test]
 fn past_deadline_against_a_later_setter() {
     explore_up_to(3, || {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
         let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         let setter = {

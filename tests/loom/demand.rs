@@ -36,7 +36,7 @@ impl Socket {
 #[test]
 fn a_waiter_against_those_who_have_written() {
     explore(|| {
-        let slot = Slot::new();
+        let slot = Slot::new(0);
         let socket = Socket { slot, demand: Demand::new(), asked: AtomicBool::new(false) };
         let socket = Arc::new(socket);
         let mut task = Task::with_ticket_of(&socket.slot);

@@ -9,13 +9,14 @@ use loom::thread;
 use netpoll_tests::CountingWaker;
 
 use super::kit::{explore, explore_up_to};
-use crate::gate::{Gate, Last};
+use crate::gate::{Closer, Gate, Last};
 use crate::sync::UnsafeCell;
 
 /// What a registration does with its gate, with a cell for the descriptor: operations read it, the
 /// end writes it. Loom fails the model if the one does not happen wholly before the other.
 struct Descriptor {
     gate: Gate,
+    closer: Closer,
     number: UnsafeCell<()>,
     ended: AtomicUsize,
 }
@@ -26,8 +27,8 @@ unsafe impl Sync for Descriptor {}
 
 impl Descriptor {
     fn new() -> Arc<Self> {
-        let (gate, number) = (Gate::new(), UnsafeCell::new(()));
-        Arc::new(Self { gate, number, ended: AtomicUsize::new(0) })
+        let (gate, closer, number) = (Gate::new(), Closer::new(), UnsafeCell::new(()));
+        Arc::new(Self { gate, closer, number, ended: AtomicUsize::new(0) })
     }
 
     /// An operation; false if it was refused.
@@ -55,7 +56,7 @@ impl Descriptor {
         if self.gate.leave() == Last::Yes {
             self.number.with_mut(|_| ());
             assert_eq!(self.ended.fetch_add(1, Ordering::SeqCst), 0, "it ended before");
-            self.gate.done();
+            self.gate.done(&self.closer);
         }
     }
 
@@ -64,7 +65,7 @@ impl Descriptor {
     }
 
     fn poll_done(&self, waker: &Waker) -> Poll<()> {
-        self.gate.poll_done(&mut Context::from_waker(waker))
+        self.gate.poll_done(&self.closer, &mut Context::from_waker(waker))
     }
 }
 

@@ -26,7 +26,7 @@ impl Refused for Listener {
 
 impl Listener {
     fn new() -> Arc<Self> {
-        let listener = Arc::new(Self { slot: Slot::new() });
+        let listener = Arc::new(Self { slot: Slot::new(0) });
         listener.ask_again();
         listener
     }

@@ -66,7 +66,7 @@ fn late_expiry_after_reuse() {
     explore(|| {
         let arena = Arena::new();
         let first = arena.allocate().unwrap();
-        let index = first.index();
+        let index = first.index;
         assert_eq!(first.set_deadline(Read, 10), SetAction::Arm(10));
         assert_eq!(first.look(0).again_ns, Some(10));
         let reused = {

@@ -52,7 +52,7 @@ impl EventFd {
 impl Reactor {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            slots: [Slot::new(), Slot::new()],
+            slots: [Slot::new(0), Slot::new(0)],
             armed: ArmQueue::new(),
             sleep: Sleep::new(),
             gone: AtomicBool::new(false),

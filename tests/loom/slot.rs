@@ -19,7 +19,7 @@ fn is_ready(status: Status) -> bool {
 #[test]
 fn event_against_waiter() {
     explore(|| {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
         let task = waiter.join().unwrap();
@@ -33,7 +33,7 @@ fn event_against_waiter() {
 #[test]
 fn close_against_waiter() {
     explore(|| {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         assert!(slot.close());
         let task = waiter.join().unwrap();
@@ -48,7 +48,7 @@ fn close_against_waiter() {
 #[test]
 fn two_waiters() {
     explore_up_to(4, || {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let future = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         let poll = Task::polling().wait_on_a_thread(&slot, Read);
         assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
@@ -65,7 +65,7 @@ fn two_waiters() {
 #[test]
 fn second_waiter_against_event() {
     explore(|| {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let first = Task::with_ticket_of(&slot).seated(&slot, Read);
         let second = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
@@ -80,7 +80,7 @@ fn second_waiter_against_event() {
 #[test]
 fn reader_and_writer_against_event() {
     explore_up_to(4, || {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let reader = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         let writer = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Write);
         let both = Ready::READABLE.union(Ready::WRITABLE);
@@ -97,7 +97,7 @@ fn reader_and_writer_against_event() {
 #[test]
 fn leaving_waiter_on_the_list() {
     explore(|| {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let staying = Task::with_ticket_of(&slot).seated(&slot, Read);
         let leaving = Task::with_ticket_of(&slot).seated(&slot, Read);
         let gone = {
@@ -119,7 +119,7 @@ fn leaving_waiter_on_the_list() {
 #[test]
 fn leaving_waiter_in_the_cell() {
     explore_up_to(4, || {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let leaving = Task::with_ticket_of(&slot).seated(&slot, Read);
         let staying = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
         let gone = {
@@ -143,7 +143,7 @@ fn leaving_waiter_in_the_cell() {
 #[test]
 fn event_between_operation_and_clear() {
     explore(|| {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(0));
         let data = Arc::new(Mutex::new(false));
         assert_eq!(slot.deliver(slot.generation(), Ready::READABLE), Some(0));
         let reader = {

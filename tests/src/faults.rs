@@ -19,6 +19,7 @@ const SLOT: &str = "reactor/src/slot/mod.rs";
 const DEADLINE: &str = "reactor/src/time/deadline.rs";
 const SETTERS: &str = "reactor/src/registration/deadline.rs";
 const CLOSE: &str = "reactor/src/registration/close.rs";
+const OPERATION: &str = "reactor/src/registration/operation.rs";
 const STREAM: &str = "adapters/futures/src/stream/mod.rs";
 const LISTENER: &str = "adapters/futures/src/listener.rs";
 const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
@@ -326,6 +327,12 @@ pub const FAULTS: &[Fault] = &[
         file: PARKER,
         right: "self.word.load(Ordering::Acquire) == NOTIFIED",
         wrong: "false",
+    },
+    Fault {
+        what: "parker: a driver that wakes itself forgets it",
+        file: PARKER,
+        right: "            DRIVER.with(|driver| driver.set((self.address(), true)));\n",
+        wrong: "",
     },
     Fault {
         what: "parker: who wakes signals without the lock",

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use super::Registration;
 use crate::error::Closed;
-use crate::gate::{Gate, Last};
+use crate::gate::Last;
 
 impl<T: AsFd> Registration<T> {
     /// Closes it, as Go's `Close` does: pending operations fail with [`Closed`](crate::Closed), and so do all later
@@ -44,7 +44,7 @@ impl<T: AsFd> Registration<T> {
         }
         self.slot.close();
         self.deregister(self.get_ref());
-        Ok(Closing { index: self.slot.index() })
+        Ok(Closing { index: self.slot.index })
     }
 
     /// The second half of [`close`](Self::close): resolves when the descriptor is closed.
@@ -58,9 +58,9 @@ impl<T: AsFd> Registration<T> {
     ///
     /// If `closing` is another registration's.
     pub async fn finish_close(&self, closing: Closing) -> io::Result<()> {
-        assert_eq!(closing.index, self.slot.index(), "finish_close: of another registration");
+        assert_eq!(closing.index, self.slot.index, "finish_close: of another registration");
         let ended = self.leave();
-        poll_fn(|cx| self.gate.poll_done(cx)).await;
+        poll_fn(|cx| self.gate.poll_done(&self.closer, cx)).await;
         ended
     }
 
@@ -82,7 +82,7 @@ impl<T: AsFd> Registration<T> {
     }
 
     fn end(&self) -> io::Result<()> {
-        let _done = Done(&self.gate);
+        let _done = Done(self);
         let fd = self.registered(self.get_ref()).ok_or_else(|| changed("close"))?;
         self.reactor.shared().end(fd)
     }
@@ -90,11 +90,11 @@ impl<T: AsFd> Registration<T> {
 
 /// Whoever waits for the end is told when this is dropped: also where asking for the descriptor
 /// panics.
-struct Done<'a>(&'a Gate);
+struct Done<'a, T: AsFd>(&'a Registration<T>);
 
-impl Drop for Done<'_> {
+impl<T: AsFd> Drop for Done<'_, T> {
     fn drop(&mut self) {
-        self.0.done();
+        self.0.gate.done(&self.0.closer);
     }
 }
 

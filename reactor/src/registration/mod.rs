@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use crate::arena::OwnedSlot;
 use crate::demand::Demand;
 use crate::error::{Closed, OpError, ReactorGone};
-use crate::gate::Gate;
+use crate::gate::{Closer, Gate};
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
 use crate::wake::survive;
@@ -65,6 +65,7 @@ pub struct Registration<T: AsFd> {
     interest: Interest,
     slot: OwnedSlot,
     gate: Gate,
+    closer: Closer,
     demand: Demand,
     reactor: Reactor,
 }
@@ -104,8 +105,9 @@ impl<T: AsFd> Registration<T> {
             Ok(slot) => slot,
             Err(error) => return Err((io, error)),
         };
-        let (gate, demand) = (Gate::new(), Demand::new());
-        let registration = Self { io: Some(io), number, interest, slot, gate, demand, reactor };
+        let (gate, closer, demand) = (Gate::new(), Closer::new(), Demand::new());
+        let io = Some(io);
+        let registration = Self { io, number, interest, slot, gate, closer, demand, reactor };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);
         }

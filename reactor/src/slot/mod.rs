@@ -59,6 +59,7 @@ pub(crate) struct Slot {
     /// The slot's place in the arm queue.
     pub(crate) queued: AtomicBool,
     pub(crate) next_armed: AtomicU32,
+    pub(crate) index: u32, // Its place in the arena.
     list: List,
     write: Side,
 }
@@ -70,13 +71,14 @@ struct Side {
 }
 
 impl Slot {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(index: u32) -> Self {
         let side = || Side { deadline: Deadline::new(), cell: Cell::new() };
         Self {
             state: AtomicU64::new(State::VACANT.0),
             read: side(),
             queued: AtomicBool::new(false),
             next_armed: AtomicU32::new(0),
+            index,
             list: List::new(),
             write: side(),
         }
@@ -250,9 +252,7 @@ impl Slot {
             let (next, read, write) = state.vacate();
             (next, (read, write))
         });
-        for direction in Direction::BOTH {
-            self.side(direction).deadline.reset();
-        }
+        Direction::BOTH.iter().for_each(|direction| self.side(*direction).deadline.reset());
         self.settle(Direction::Read, read);
         self.settle(Direction::Write, write);
     }

@@ -73,7 +73,7 @@ fn own(direction: Direction) -> Ready {
 
 impl Scene {
     fn new() -> Self {
-        let slot = Slot::new();
+        let slot = Slot::new(0);
         let ticket = |task| if task < TASKS - 2 { Ticket::draw() } else { Ticket::POLL };
         let tasks = (0..TASKS).map(|task| Task::new(ticket(task))).collect();
         let sides = [Plain { time: Time::None, events: 0, began: None }; 2];
