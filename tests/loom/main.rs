@@ -52,6 +52,7 @@ mod time {
 
 // Where `order` finds them in its own crate.
 pub(crate) use error::Closed;
+pub(crate) use ready::Direction;
 pub(crate) use wake::wake;
 
 /// The models, by what they are about.

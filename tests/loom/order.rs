@@ -11,11 +11,12 @@ use loom::thread;
 use netpoll_tests::CountingWaker;
 
 use super::kit::{explore, explore_up_to};
-use crate::order::Order;
+use crate::order::Orders;
+use crate::ready::Direction::Read;
 
 /// Takes the turn as a future does, is alone while it has it, and passes it on.
-fn have_a_turn(order: &Order, inside: &AtomicUsize) {
-    let turn = block_on(order.take()).expect("the order goes on");
+fn have_a_turn(order: &Orders, inside: &AtomicUsize) {
+    let turn = block_on(order.take(Read)).expect("the order goes on");
     assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0, "one has the turn at a time");
     inside.fetch_sub(1, Ordering::Relaxed);
     drop(turn);
@@ -26,7 +27,7 @@ fn have_a_turn(order: &Order, inside: &AtomicUsize) {
 #[test]
 fn order_of_three() {
     explore_up_to(3, || {
-        let shared = Arc::new((Order::new(), AtomicUsize::new(0)));
+        let shared = Arc::new((Orders::new(), AtomicUsize::new(0)));
         let others = [0, 1].map(|_| {
             let shared = shared.clone();
             thread::spawn(move || have_a_turn(&shared.0, &shared.1))
@@ -35,7 +36,7 @@ fn order_of_three() {
         for other in others {
             other.join().unwrap();
         }
-        assert!(shared.0.is_free());
+        assert!(shared.0.is_free(Read));
     });
 }
 
@@ -43,12 +44,12 @@ fn order_of_three() {
 #[test]
 fn order_and_one_who_leaves() {
     explore_up_to(3, || {
-        let shared = Arc::new((Order::new(), AtomicUsize::new(0)));
-        let turn = shared.0.try_take().expect("nobody else is there yet");
+        let shared = Arc::new((Orders::new(), AtomicUsize::new(0)));
+        let turn = shared.0.try_take(Read).expect("nobody else is there yet");
         let leaver = {
             let shared = shared.clone();
             thread::spawn(move || {
-                let wait = pin!(shared.0.take());
+                let wait = pin!(shared.0.take(Read));
                 drop(wait.poll(&mut Context::from_waker(std::task::Waker::noop())));
             })
         };
@@ -59,7 +60,7 @@ fn order_and_one_who_leaves() {
         drop(turn);
         leaver.join().unwrap();
         stayer.join().unwrap();
-        assert!(shared.0.is_free());
+        assert!(shared.0.is_free(Read));
     });
 }
 
@@ -67,21 +68,21 @@ fn order_and_one_who_leaves() {
 #[test]
 fn order_and_one_who_polls() {
     explore(|| {
-        let order = Arc::new(Order::new());
-        let turn = order.try_take().expect("nobody else is there yet");
+        let order = Arc::new(Orders::new());
+        let turn = order.try_take(Read).expect("nobody else is there yet");
         let poller = {
             let order = order.clone();
             thread::spawn(move || {
                 let wakes = CountingWaker::new();
                 let waker = wakes.clone().into();
-                let polled = order.poll_take(&mut Context::from_waker(&waker)).map(drop);
+                let polled = order.poll_take(&mut Context::from_waker(&waker), Read).map(drop);
                 (polled.is_ready(), wakes)
             })
         };
         drop(turn);
         let (taken, wakes) = poller.join().unwrap();
         assert!(taken || wakes.wakes() == 1);
-        assert!(order.is_free());
+        assert!(order.is_free(Read));
     });
 }
 
@@ -89,15 +90,19 @@ fn order_and_one_who_polls() {
 #[test]
 fn order_that_ends() {
     explore(|| {
-        let order = Arc::new(Order::new());
-        let turn = order.try_take().expect("nobody else is there yet");
+        let order = Arc::new(Orders::new());
+        let turn = order.try_take(Read).expect("nobody else is there yet");
         let waiter = {
             let order = order.clone();
-            thread::spawn(move || drop(block_on(order.take())))
+            thread::spawn(move || drop(block_on(order.take(Read))))
         };
         order.end();
         drop(turn);
         waiter.join().unwrap();
-        assert!(order.is_free());
+        assert!(
+            order.try_take(Read).is_none(),
+            "of what is over, nobody has the turn without asking"
+        );
+        assert!(block_on(order.take(Read)).is_ok(), "but it was passed on");
     });
 }

@@ -19,7 +19,6 @@ const SLOT: &str = "reactor/src/slot/mod.rs";
 const DEADLINE: &str = "reactor/src/time/deadline.rs";
 const SETTERS: &str = "reactor/src/registration/deadline.rs";
 const CLOSE: &str = "reactor/src/registration/close.rs";
-const OPERATION: &str = "reactor/src/registration/operation.rs";
 const STREAM: &str = "adapters/futures/src/stream/mod.rs";
 const LISTENER: &str = "adapters/futures/src/listener.rs";
 const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
@@ -123,8 +122,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "slot: the next tenant inherits the deadline",
         file: SLOT,
-        right: "self.side(direction).deadline.reset();",
-        wrong: "let _ = direction;",
+        right: "|direction| self.side(*direction).deadline.reset()",
+        wrong: "|_| ()",
     },
     Fault {
         what: "slot: epoll is asked for room no more though somebody waits",
@@ -220,8 +219,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "close: it resolves while an operation is inside the descriptor",
         file: CLOSE,
-        right: "poll_fn(|cx| self.gate.poll_done(cx)).await;",
-        wrong: "if false { poll_fn(|cx| self.gate.poll_done(cx)).await; }",
+        right: "poll_fn(|cx| self.gate.poll_done(&self.closer, cx)).await;",
+        wrong: "if false { poll_fn(|cx| self.gate.poll_done(&self.closer, cx)).await; }",
     },
     Fault {
         what: "close: the descriptor stays open until the drop",
@@ -238,22 +237,21 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "close: who waits in line goes on waiting",
         file: STREAM,
-        right: "        self.shared.reads.end();
-        self.shared.writes.end();",
+        right: "self.shared.orders.end();",
         wrong: "",
     },
     Fault {
         what: "order: the last to come is the first to be served",
         file: ORDER,
-        right: "queue.waiters.pop_front()",
-        wrong: "queue.waiters.pop_back()",
+        right: "self.waiters.pop_front()",
+        wrong: "self.waiters.pop_back()",
     },
     Fault {
         what: "order: who is dropped with the turn keeps it",
         file: ORDER,
-        right: "            drop(waiting);
-            self.order.pass_on();",
-        wrong: "            drop(waiting);",
+        right: "            drop(queues);
+            self.orders.pass_on(self.direction);",
+        wrong: "            drop(queues);",
     },
     Fault {
         what: "order: a write_all takes no turn",
@@ -289,8 +287,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "order: who queues does not say so",
         file: ORDER,
-        right: "if self.exchange(TAKEN, QUEUED) ||",
-        wrong: "if self.is_free() ||",
+        right: "TAKEN => (QUEUED, Asked::Queues),",
+        wrong: "TAKEN => return Asked::Queues,",
     },
     Fault {
         what: "lease: who leaves lets the thread sleep",
@@ -367,7 +365,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "limit: a stream that is closed keeps its place",
         file: STREAM,
-        right: "self.place.iter().for_each(Place::give_back);",
+        right: "self.place.iter().for_each(|place| place.give_back());",
         wrong: "",
     },
     Fault {

@@ -11,13 +11,13 @@ use std::task::{Context, Poll, ready};
 
 use netpoll::{Direction, Registration, Waiting, budget};
 
-use crate::order::{Order, Place};
+use crate::order::{Orders, Place};
 
 /// One direction of a socket, with its order.
 #[derive(Debug)]
 pub(crate) struct InOrder<'a, T: AsFd> {
     pub(crate) registration: &'a Registration<T>,
-    pub(crate) order: &'a Order,
+    pub(crate) orders: &'a Orders,
     pub(crate) direction: Direction,
 }
 
@@ -46,7 +46,7 @@ impl<'a, T: AsFd> InOrder<'a, T> {
     #[inline]
     pub(crate) fn turn(&self) -> InTurn<'a, T> {
         let waiting = self.registration.waiting(self.direction);
-        InTurn { waiting, place: self.order.place() }
+        InTurn { waiting, place: self.orders.place(self.direction) }
     }
 
     /// [`Registration::poll_io`], when nobody else has the turn.
@@ -73,10 +73,10 @@ impl<'a, T: AsFd> InOrder<'a, T> {
     /// The turn of a `poll_*` call lasts for the call: it is given back before the operation, which
     /// nobody overtakes who was there before.
     fn poll_free(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.order.is_free() {
+        if self.orders.is_free(self.direction) {
             return Poll::Ready(Ok(()));
         }
-        self.order.poll_take(cx).map_ok(drop)
+        self.orders.poll_take(cx, self.direction).map_ok(drop)
     }
 }
 

@@ -13,7 +13,7 @@ use netpoll::{Direction, OpError, Registration};
 
 use crate::in_order::InOrder;
 use crate::limit::{Limit, Place, Refused};
-use crate::order::Order;
+use crate::order::Orders;
 use crate::socket_file::SocketFile;
 use crate::stream::{Stream, StreamSocket};
 use crate::sync::{Mutex, lock};
@@ -44,7 +44,7 @@ pub(crate) struct Shared<L: ListenerSocket> {
     /// Before the socket: dropped, it goes first.
     pub(crate) file: SocketFile,
     pub(crate) registration: Registration<L>,
-    accepts: Order,
+    orders: Orders,
     limit: Mutex<Option<Limit>>,
 }
 
@@ -181,7 +181,7 @@ impl<L: ListenerSocket> Listener<L> {
     pub async fn close(&self) -> io::Result<()> {
         let closing = self.registration().begin_close()?;
         self.shared.file.closing();
-        self.shared.accepts.end();
+        self.shared.orders.end();
         self.registration().finish_close(closing).await
     }
 
@@ -200,8 +200,8 @@ impl<L: ListenerSocket> Listener<L> {
     }
 
     fn accepting(&self) -> InOrder<'_, L> {
-        let Shared { registration, accepts, .. } = &*self.shared;
-        InOrder { registration, order: accepts, direction: Direction::Read }
+        let Shared { registration, orders, .. } = &*self.shared;
+        InOrder { registration, orders, direction: Direction::Read }
     }
 
     pub(crate) fn from_registration(registration: Registration<L>) -> Self {
@@ -210,8 +210,8 @@ impl<L: ListenerSocket> Listener<L> {
     }
 
     pub(crate) fn with_file(registration: Registration<L>, file: SocketFile) -> Self {
-        let (accepts, limit) = (Order::new(), Mutex::new(None));
-        Self { shared: Arc::new(Shared { file, registration, accepts, limit }) }
+        let (orders, limit) = (Orders::new(), Mutex::new(None));
+        Self { shared: Arc::new(Shared { file, registration, orders, limit }) }
     }
 
     /// Takes a place before it accepts, and gives it back if it does not.

@@ -8,13 +8,13 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use netpoll::Registration;
 
 use super::Async;
-use crate::order::Order;
+use crate::order::Orders;
 
 /// A descriptor in the care of another reactor than the global one, or registered for directions of its
 /// owner's choice. It must be non-blocking.
 impl<T: AsFd> From<Registration<T>> for Async<T> {
     fn from(registration: Registration<T>) -> Self {
-        Self { registration, reads: Order::new(), writes: Order::new() }
+        Self { registration, orders: Orders::new() }
     }
 }
 

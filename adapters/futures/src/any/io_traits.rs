@@ -23,7 +23,7 @@ where
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.reads.poll_take(cx))?;
+        let _turn = ready!(self.orders.poll_take(cx, Direction::Read))?;
         self.registration.poll_io(cx, Direction::Read, |mut io| uninterrupted(|| io.read(buffer)))
     }
 
@@ -32,7 +32,7 @@ where
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.reads.poll_take(cx))?;
+        let _turn = ready!(self.orders.poll_take(cx, Direction::Read))?;
         self.registration
             .poll_io(cx, Direction::Read, |mut io| uninterrupted(|| io.read_vectored(buffers)))
     }
@@ -47,7 +47,7 @@ where
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.writes.poll_take(cx))?;
+        let _turn = ready!(self.orders.poll_take(cx, Direction::Write))?;
         self.registration.poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write(buffer)))
     }
 
@@ -56,7 +56,7 @@ where
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.writes.poll_take(cx))?;
+        let _turn = ready!(self.orders.poll_take(cx, Direction::Write))?;
         self.registration
             .poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write_vectored(buffers)))
     }

@@ -15,7 +15,7 @@ use std::time::Instant;
 use netpoll::{Direction, OpError, Reactor, Registration, descriptor};
 
 use crate::in_order::InOrder;
-use crate::order::Order;
+use crate::order::Orders;
 use crate::readiness;
 
 /// Any descriptor that epoll takes: a pipe, an eventfd, a timerfd, an inotify instance, a child's
@@ -88,8 +88,7 @@ use crate::readiness;
 #[derive(Debug)]
 pub struct Async<T: AsFd> {
     registration: Registration<T>,
-    reads: Order,
-    writes: Order,
+    orders: Orders,
 }
 
 /// Nothing in it is ever pinned.
@@ -233,7 +232,7 @@ impl<T: AsFd> Async<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let _turn = self.order(direction).take().await?;
+        let _turn = self.orders.take(direction).await?;
         self.registration.io_checked(direction, operation).await
     }
 
@@ -244,7 +243,7 @@ impl<T: AsFd> Async<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let _turn = ready!(self.order(direction).poll_take(cx))?;
+        let _turn = ready!(self.orders.poll_take(cx, direction))?;
         self.registration.poll_io_checked(cx, direction, operation)
     }
 
@@ -301,21 +300,13 @@ impl<T: AsFd> Async<T> {
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
         let closing = self.registration.begin_close()?;
-        self.reads.end();
-        self.writes.end();
+        self.orders.end();
         self.registration.finish_close(closing).await
     }
 
     /// Operations whose `WouldBlock` is the descriptor's.
     fn in_order(&self, direction: Direction) -> InOrder<'_, T> {
-        InOrder { registration: &self.registration, order: self.order(direction), direction }
-    }
-
-    fn order(&self, direction: Direction) -> &Order {
-        match direction {
-            Direction::Read => &self.reads,
-            Direction::Write => &self.writes,
-        }
+        InOrder { registration: &self.registration, orders: &self.orders, direction }
     }
 
     fn check_open(&self) -> io::Result<()> {

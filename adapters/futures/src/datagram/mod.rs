@@ -14,7 +14,7 @@ use netpoll::socket::{self, Origin};
 use netpoll::{Direction, Interest, OpError, Reactor, Registration};
 
 use crate::in_order::InOrder;
-use crate::order::Order;
+use crate::order::Orders;
 use crate::readiness;
 
 /// A socket for datagrams: a [`UdpSocket`](crate::UdpSocket) or a
@@ -54,7 +54,7 @@ pub struct Datagram<S: DatagramSocket> {
 #[derive(Debug)]
 pub(crate) struct Shared<S: DatagramSocket> {
     registration: Registration<S>,
-    receives: Order,
+    orders: Orders,
 }
 
 /// A datagram that was received: how much of it, and from whom.
@@ -251,7 +251,7 @@ impl<S: DatagramSocket> Datagram<S> {
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
         let closing = self.registration().begin_close()?;
-        self.shared.receives.end();
+        self.shared.orders.end();
         self.registration().finish_close(closing).await
     }
 
@@ -282,8 +282,8 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// Receives, in the order in which they came.
     fn receiving(&self) -> InOrder<'_, S> {
-        let Shared { registration, receives } = &*self.shared;
-        InOrder { registration, order: receives, direction: Direction::Read }
+        let Shared { registration, orders } = &*self.shared;
+        InOrder { registration, orders, direction: Direction::Read }
     }
 
     /// One that is non-blocking already.
@@ -351,7 +351,7 @@ fn measured<S: DatagramSocket>(socket: &S, buffer: &mut [u8]) -> io::Result<Mess
 /// registered with [`Interest::WriteOnDemand`].
 impl<S: DatagramSocket> From<Registration<S>> for Datagram<S> {
     fn from(registration: Registration<S>) -> Self {
-        Self { shared: Arc::new(Shared { registration, receives: Order::new() }) }
+        Self { shared: Arc::new(Shared { registration, orders: Orders::new() }) }
     }
 }
 

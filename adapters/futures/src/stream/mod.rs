@@ -20,7 +20,7 @@ use netpoll::{Closing, Direction, Reactor, Registration};
 use crate::in_order::InOrder;
 use crate::limit::Place;
 use crate::off_thread;
-use crate::order::{Order, Turn};
+use crate::order::{Orders, Turn};
 use crate::readiness;
 
 pub use kinds::StreamSocket;
@@ -38,20 +38,20 @@ pub struct Stream<S: StreamSocket> {
 #[derive(Debug)]
 pub(crate) struct Shared<S: StreamSocket> {
     pub(crate) registration: Registration<S>,
-    pub(crate) reads: Order,
-    pub(crate) writes: Order,
+    pub(crate) orders: Orders,
     /// Among the connections of a limit. After the registration: dropped, it goes last.
-    place: Option<Place>,
+    place: Option<Box<Place>>,
 }
 
 impl<S: StreamSocket> Shared<S> {
     fn new(registration: Registration<S>, place: Option<Place>) -> Arc<Self> {
-        Arc::new(Self { registration, reads: Order::new(), writes: Order::new(), place })
+        let place = place.map(Box::new);
+        Arc::new(Self { registration, orders: Orders::new(), place })
     }
 
     async fn finish_close(&self, closing: Closing) -> io::Result<()> {
         let closed = self.registration.finish_close(closing).await;
-        self.place.iter().for_each(Place::give_back);
+        self.place.iter().for_each(|place| place.give_back());
         closed
     }
 }
@@ -232,8 +232,7 @@ impl<S: StreamSocket> Stream<S> {
         let linger = self.registration().while_open(|socket| socket::linger(socket.as_fd()));
         let lingers = matches!(linger, Ok(Some(time)) if !time.is_zero());
         let closing = self.registration().begin_close()?;
-        self.shared.reads.end();
-        self.shared.writes.end();
+        self.shared.orders.end();
         if !lingers {
             return self.shared.finish_close(closing).await;
         }
@@ -276,8 +275,8 @@ impl<S: StreamSocket> Stream<S> {
 
     /// Reads, in the order in which they came.
     pub(crate) fn reading(&self) -> InOrder<'_, S> {
-        let Shared { registration, reads, .. } = &*self.shared;
-        InOrder { registration, order: reads, direction: Direction::Read }
+        let Shared { registration, orders, .. } = &*self.shared;
+        InOrder { registration, orders, direction: Direction::Read }
     }
 
     pub(crate) fn from_registration(registration: Registration<S>) -> Self {
@@ -312,7 +311,12 @@ impl<S: StreamSocket> Stream<S> {
 
     fn try_turn(&self) -> io::Result<Turn<'_>> {
         self.check_open()?;
-        self.shared.writes.try_take().ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        let Some(turn) = self.shared.orders.try_take(Direction::Write) else {
+            // Of a closed stream nobody gets it without waiting.
+            self.check_open()?;
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        Ok(turn)
     }
 }
 

@@ -45,7 +45,7 @@ impl<S: StreamSocket> Stream<S> {
 
     /// [`write`](Self::write) for those who poll.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.shared.writes.poll_take(cx))?;
+        let _turn = ready!(self.shared.orders.poll_take(cx, Direction::Write))?;
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_write());
         }
@@ -59,7 +59,7 @@ impl<S: StreamSocket> Stream<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.shared.writes.poll_take(cx))?;
+        let _turn = ready!(self.shared.orders.poll_take(cx, Direction::Write))?;
         let (window, len) = socket::window(buffers);
         if len == 0 {
             return Poll::Ready(self.nothing_to_write());

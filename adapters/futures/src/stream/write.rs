@@ -31,7 +31,7 @@ impl<S: StreamSocket> Stream<S> {
 
     /// As [`write`](Self::write), from several buffers.
     pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let _turn = self.shared.writes.take().await?;
+        let _turn = self.shared.orders.take(Direction::Write).await?;
         let (window, len) = socket::window(buffers);
         if len == 0 {
             return self.nothing_to_write();
@@ -72,8 +72,8 @@ impl<S: StreamSocket> Stream<S> {
     }
 
     fn writing(&self) -> InOrder<'_, S> {
-        let Shared { registration, writes, .. } = &*self.shared;
-        InOrder { registration, order: writes, direction: Direction::Write }
+        let Shared { registration, orders, .. } = &*self.shared;
+        InOrder { registration, orders, direction: Direction::Write }
     }
 }
 

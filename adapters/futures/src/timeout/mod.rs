@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::Direction;
 use crate::partial;
 use crate::stream::{Stream, StreamSocket};
 use watch::Watch;
@@ -161,7 +162,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// Dropped, it has written nothing. Begun again, it has what was left of its time.
     pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        let _turn = self.stream.shared.writes.take().await?;
+        let _turn = self.stream.shared.orders.take(Direction::Write).await?;
         self.write_some(buffer).await
     }
 
@@ -175,7 +176,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// Dropped, part of it may have been written.
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
-        let _turn = self.stream.shared.writes.take().await?;
+        let _turn = self.stream.shared.orders.take(Direction::Write).await?;
         let mut written = 0;
         loop {
             let more = self.write_some(&buffer[written..]).await;

@@ -31,7 +31,7 @@ impl UnixStream {
     ///
     /// Dropped, it has sent nothing.
     pub async fn send_with_fds(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
-        let _turn = self.shared.writes.take().await?;
+        let _turn = self.shared.orders.take(Direction::Write).await?;
         if bytes.is_empty() {
             return self.nothing_to_write().and_then(|nothing| alone(nothing, fds));
         }
