@@ -1,7 +1,7 @@
 //! Where slots live: in chunks that are never moved and never freed while the reactor lives.
 //!
 //! So the lookup of an event's slot is two loads, without a lock, and an event that comes late
-//! finds a slot and not freed memory. Chunks grow by a quarter of what there is, so a reactor of a
+//! finds a slot and not freed memory. Chunks grow by an eighth of what there is, so a reactor of a
 //! few descriptors is small and one of many wastes little. Giving out and taking back takes a lock,
 //! beside a system call that takes several.
 #![allow(unsafe_code)] // `OwnedSlot` points into a chunk; its argument is that chunks stay.
@@ -16,10 +16,10 @@ use crate::slot::Slot;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 use crate::token::Token;
 
-/// The first chunks hold this many slots each; from then on four chunks double the arena.
-const FIRST: u32 = 64;
-const PER_DOUBLING: u32 = 4;
-const CHUNKS: usize = 96;
+/// The first chunks hold this many slots each; from then on eight chunks double the arena.
+const FIRST: u32 = 32;
+const PER_DOUBLING: u32 = 8;
+const CHUNKS: usize = 172;
 
 /// The most slots there can be; far more than a process can have descriptors.
 const LIMIT: u32 = 1 << 28;
@@ -46,7 +46,7 @@ struct Free {
 
 /// Where slot `index` is: its chunk, its place there, and the size of that chunk.
 ///
-/// Chunk sizes are a number with two bits of mantissa: 64, 64, 64, 64, 128, 128, 128, 128, 256, ...
+/// Chunk sizes are a number with three bits of mantissa: eight times 32, eight times 64, ...
 fn place(index: u32) -> (usize, usize, usize) {
     let n = index + FIRST * PER_DOUBLING;
     let doubling = n.ilog2() - (FIRST * PER_DOUBLING).ilog2();
