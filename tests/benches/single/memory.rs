@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::TcpListener;
-use std::rc::Rc;
 use std::task::Poll;
 
 use futures::AsyncReadExt;
@@ -30,6 +29,11 @@ const BUFFER: usize = 64;
 
 /// Accepted before the first look at the memory, so that what is made once is there.
 const WARM_UP: usize = 1;
+
+thread_local! {
+    /// How many tasks have begun to wait. Not theirs: a handle on it would be memory of each.
+    static WAITING: Cell<usize> = const { Cell::new(0) };
+}
 
 /// A way to hold connections, under the name that the comparison has for whoever holds so.
 pub(crate) struct Holder {
@@ -119,30 +123,29 @@ fn bare(listener: &TcpListener, connections: usize) -> io::Result<()> {
 async fn hold<S, F>(
     connections: usize,
     mut accept: impl AsyncFnMut() -> io::Result<S>,
-    wait: impl Fn(S, Rc<Cell<usize>>) -> F,
+    wait: impl Fn(S) -> F,
     mut spawn: impl FnMut(F),
 ) -> io::Result<()>
 where
     F: Future<Output = ()>,
 {
-    let waiting = Rc::new(Cell::new(0));
     for _ in 0..WARM_UP {
-        spawn(wait(accept().await?, waiting.clone()));
+        spawn(wait(accept().await?));
     }
-    all_wait(&waiting, WARM_UP).await;
+    all_wait(WARM_UP).await;
     let before = procfs::resident_bytes();
     for _ in 0..connections {
-        spawn(wait(accept().await?, waiting.clone()));
+        spawn(wait(accept().await?));
     }
-    all_wait(&waiting, WARM_UP + connections).await;
+    all_wait(WARM_UP + connections).await;
     report(before);
     Ok(())
 }
 
 /// Lets the other tasks run until so many of them have begun to wait.
-async fn all_wait(waiting: &Cell<usize>, count: usize) {
+async fn all_wait(count: usize) {
     poll_fn(|cx| {
-        if waiting.get() == count {
+        if WAITING.get() == count {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();
@@ -151,25 +154,22 @@ async fn all_wait(waiting: &Cell<usize>, count: usize) {
     .await;
 }
 
-fn begin_to_wait(waiting: &Cell<usize>) {
-    waiting.set(waiting.get() + 1);
+fn begin_to_wait() {
+    WAITING.set(WAITING.get() + 1);
 }
 
-async fn wait_netpoll(stream: netpoll_futures::TcpStream, waiting: Rc<Cell<usize>>) {
-    begin_to_wait(&waiting);
-    drop(waiting);
+async fn wait_netpoll(stream: netpoll_futures::TcpStream) {
+    begin_to_wait();
     let _ = stream.read(&mut [0; BUFFER]).await;
 }
 
-async fn wait_tokio(mut stream: tokio::net::TcpStream, waiting: Rc<Cell<usize>>) {
-    begin_to_wait(&waiting);
-    drop(waiting);
+async fn wait_tokio(mut stream: tokio::net::TcpStream) {
+    begin_to_wait();
     let _ = stream.read(&mut [0; BUFFER]).await;
 }
 
-async fn wait_async_net(mut stream: async_net::TcpStream, waiting: Rc<Cell<usize>>) {
-    begin_to_wait(&waiting);
-    drop(waiting);
+async fn wait_async_net(mut stream: async_net::TcpStream) {
+    begin_to_wait();
     let _ = stream.read(&mut [0; BUFFER]).await;
 }
 
