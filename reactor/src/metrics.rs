@@ -49,7 +49,7 @@ impl Sum for Metrics {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) notifies: AtomicU64,
-    pub(crate) thread_turns: AtomicU64,
+    thread_turns: AtomicU64,
     turns: AtomicU64,
     events: AtomicU64,
     stale_events: AtomicU64,
@@ -70,14 +70,16 @@ impl Counters {
     /// Adds a turn. Whoever turns is alone, and nobody else writes these: no read-modify-write is
     /// needed. Relaxed throughout: nothing is ordered by a count.
     pub(crate) fn add(&self, turned: &Turned) {
-        let add = |counter: &AtomicU64, count: u64| {
-            counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
-        };
         add(&self.turns, 1);
         add(&self.events, turned.events);
         add(&self.stale_events, turned.stale_events);
         add(&self.wakes, turned.wakes);
         add(&self.expiries, turned.expiries);
+    }
+
+    /// The reactor's own thread is about to turn: there is one.
+    pub(crate) fn add_thread_turn(&self) {
+        add(&self.thread_turns, 1);
     }
 
     pub(crate) fn read(&self, registrations: usize) -> Metrics {
@@ -93,4 +95,8 @@ impl Counters {
             notifies: load(&self.notifies),
         }
     }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
 }

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use crate::lease::{Duty, TICK, Watch};
 use crate::parker::Parker;
 use crate::reactor::Shared;
-use crate::sync::{Arc, Ordering};
+use crate::sync::Arc;
 use crate::sys;
 
 /// What the thread does to others when it has something to deliver.
@@ -46,7 +46,7 @@ fn attend(shared: &Shared) {
 /// Turns until a driver wants to.
 fn turn(shared: &Shared) {
     loop {
-        shared.counters.thread_turns.fetch_add(1, Ordering::Relaxed);
+        shared.counters.add_thread_turn();
         if shared.turn_or_end(None, None).is_none() || shared.lease.hand_over() {
             return;
         }
