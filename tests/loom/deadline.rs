@@ -31,7 +31,7 @@ fn promised_or_asked(looked: Looked, action: SetAction, at_ns: u64) -> bool {
 fn deadline_against_waiter() {
     explore(|| {
         let slot = filed(10);
-        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         assert_eq!(slot.look(10).expired, 1);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
@@ -48,7 +48,7 @@ fn later_deadline_against_waiter() {
         let slot = filed(10);
         assert_eq!(slot.look(10).expired, 1);
         assert_eq!(slot.set_deadline(Read, 20), SetAction::Arm(20));
-        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         assert_eq!(slot.look(20).expired, 1);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
@@ -62,7 +62,7 @@ fn later_deadline_against_waiter() {
 fn past_deadline_against_waiter() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
         slot.expire(&[Read], 10);
         let task = waiter.join().unwrap();
@@ -79,7 +79,7 @@ fn past_deadline_against_a_later_setter() {
     explore_up_to(3, || {
         let slot = Arc::new(Slot::new(0));
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
-        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         let setter = {
             let slot = slot.clone();
             thread::spawn(move || slot.set_deadline(Read, 20))
@@ -116,8 +116,8 @@ fn past_deadline_against_the_reactors_look() {
 fn second_waiter_against_deadline() {
     explore(|| {
         let slot = filed(10);
-        let first = Task::with_ticket_of(&slot).seated(&slot, Read);
-        let second = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let first = Task::with_a_ticket().seated(&slot, Read);
+        let second = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         assert_eq!(slot.look(10).expired, 1);
         let second = second.join().unwrap();
         assert!(first.was_woken() && second.is_served());
@@ -133,7 +133,7 @@ fn second_waiter_against_deadline() {
 fn deadline_set_against_firing() {
     explore(|| {
         let slot = filed(10);
-        let task = Task::with_ticket_of(&slot).seated(&slot, Read);
+        let task = Task::with_a_ticket().seated(&slot, Read);
         let setter = {
             let slot = slot.clone();
             thread::spawn(move || slot.set_deadline(Read, 20))
@@ -194,7 +194,7 @@ fn two_setters_against_firing() {
 fn deadline_moved_after_expiry_against_waiter() {
     explore_up_to(4, || {
         let slot = filed(10);
-        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         let setter = {
             let slot = slot.clone();
             thread::spawn(move || slot.set_deadline(Read, 20))

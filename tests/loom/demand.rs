@@ -39,7 +39,7 @@ fn a_waiter_against_those_who_have_written() {
         let slot = Slot::new(0);
         let socket = Socket { slot, demand: Demand::new(), asked: AtomicBool::new(false) };
         let socket = Arc::new(socket);
-        let mut task = Task::with_ticket_of(&socket.slot);
+        let mut task = Task::with_a_ticket();
         let writers = [(); 2].map(|()| {
             let socket = socket.clone();
             thread::spawn(move || socket.has_written())

@@ -45,7 +45,7 @@ pub(crate) struct Task {
 
 impl Task {
     /// One that waits as a future does, and can leave.
-    pub(crate) fn with_ticket_of(slot: &Slot) -> Self {
+    pub(crate) fn with_a_ticket() -> Self {
         Self::new(Ticket::draw())
     }
 

@@ -22,7 +22,7 @@ impl Reused {
     fn after(arena: &Arc<Arena>, first: OwnedSlot) -> Self {
         drop(first);
         let slot = arena.allocate().unwrap();
-        Self { task: Task::with_ticket_of(&slot), slot }
+        Self { task: Task::with_a_ticket(), slot }
     }
 
     fn waiting(mut self) -> Self {

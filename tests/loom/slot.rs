@@ -20,7 +20,7 @@ fn is_ready(status: Status) -> bool {
 fn event_against_waiter() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
         let task = waiter.join().unwrap();
         assert!(task.is_served());
@@ -34,7 +34,7 @@ fn event_against_waiter() {
 fn close_against_waiter() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let waiter = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         assert!(slot.close());
         let task = waiter.join().unwrap();
         assert!(task.is_served());
@@ -49,7 +49,7 @@ fn close_against_waiter() {
 fn two_waiters() {
     explore_up_to(4, || {
         let slot = Arc::new(Slot::new(0));
-        let future = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let future = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         let poll = Task::polling().wait_on_a_thread(&slot, Read);
         assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
         for task in [future.join().unwrap(), poll.join().unwrap()] {
@@ -66,8 +66,8 @@ fn two_waiters() {
 fn second_waiter_against_event() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let first = Task::with_ticket_of(&slot).seated(&slot, Read);
-        let second = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let first = Task::with_a_ticket().seated(&slot, Read);
+        let second = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
         let second = second.join().unwrap();
         assert!(first.was_woken() && second.is_served());
@@ -81,8 +81,8 @@ fn second_waiter_against_event() {
 fn reader_and_writer_against_event() {
     explore_up_to(4, || {
         let slot = Arc::new(Slot::new(0));
-        let reader = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
-        let writer = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Write);
+        let reader = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
+        let writer = Task::with_a_ticket().wait_on_a_thread(&slot, Write);
         let both = Ready::READABLE.union(Ready::WRITABLE);
         assert!(slot.deliver(slot.generation(), both).is_some());
         assert!(reader.join().unwrap().is_served());
@@ -98,8 +98,8 @@ fn reader_and_writer_against_event() {
 fn leaving_waiter_on_the_list() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let staying = Task::with_ticket_of(&slot).seated(&slot, Read);
-        let leaving = Task::with_ticket_of(&slot).seated(&slot, Read);
+        let staying = Task::with_a_ticket().seated(&slot, Read);
+        let leaving = Task::with_a_ticket().seated(&slot, Read);
         let gone = {
             let slot = slot.clone();
             thread::spawn(move || {
@@ -120,8 +120,8 @@ fn leaving_waiter_on_the_list() {
 fn leaving_waiter_in_the_cell() {
     explore_up_to(4, || {
         let slot = Arc::new(Slot::new(0));
-        let leaving = Task::with_ticket_of(&slot).seated(&slot, Read);
-        let staying = Task::with_ticket_of(&slot).wait_on_a_thread(&slot, Read);
+        let leaving = Task::with_a_ticket().seated(&slot, Read);
+        let staying = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         let gone = {
             let slot = slot.clone();
             thread::spawn(move || {
@@ -149,7 +149,7 @@ fn event_between_operation_and_clear() {
         let reader = {
             let (slot, data) = (slot.clone(), data.clone());
             thread::spawn(move || {
-                let mut task = Task::with_ticket_of(&slot);
+                let mut task = Task::with_a_ticket();
                 while let Status::Ready(before) = task.wait(&slot, Read) {
                     let received = std::mem::take(&mut *lock(&data));
                     if received {
