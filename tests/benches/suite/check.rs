@@ -13,6 +13,7 @@ use super::record::Record;
 use super::rows::{ROWS, Row, What};
 use super::{chart, machine, report};
 use crate::servers::go;
+use crate::single::scale;
 
 /// Runs them, as `cargo test` does.
 pub(crate) fn run() -> ! {
@@ -24,6 +25,9 @@ pub(crate) fn run() -> ! {
         trial("a_chart_has_a_bar_for_each_server", a_chart_has_a_bar_for_each_server),
         trial("a_summary_of_strace_is_understood", a_summary_of_strace_is_understood),
         trial("every_peer_has_a_version", every_peer_has_a_version),
+        trial("a_thousand_deadlines_fire_once_each", || {
+            scale::measure(1000);
+        }),
     ];
     for row in ROWS.iter().filter(|row| matches!(row.what, What::Served(_))) {
         trials
