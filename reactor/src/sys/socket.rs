@@ -175,29 +175,31 @@ pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 #[inline]
 fn recv_flags(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
     let (pointer, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    let fd = fd.as_raw_fd();
     // SAFETY: the kernel writes at most `len` bytes to `pointer`.
-    match check_len(unsafe { uncancelled::recv(fd.as_raw_fd(), pointer, len, flags) }) {
-        Err(error) => again(error, || recv_flags(fd, buffer, flags)),
-        done => done,
-    }
+    at_once(move || check_len(unsafe { uncancelled::recv(fd, pointer, len, flags) }))
 }
 
 /// `send(2)`
 #[inline]
 pub fn send(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
     let (pointer, len) = (buffer.as_ptr().cast(), buffer.len());
-    let (number, flags) = (fd.as_raw_fd(), libc::MSG_NOSIGNAL);
+    let (fd, flags) = (fd.as_raw_fd(), libc::MSG_NOSIGNAL);
     // SAFETY: the kernel reads `len` bytes from `pointer`.
-    match check_len(unsafe { uncancelled::send(number, pointer, len, flags) }) {
-        Err(error) => again(error, || send(fd, buffer)),
-        done => done,
-    }
+    at_once(move || check_len(unsafe { uncancelled::send(fd, pointer, len, flags) }))
 }
 
-/// [`retry`] for what is compiled into the caller, who then keeps nothing for a second time.
-#[cold]
-fn again(error: io::Error, call: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
-    if error.kind() == io::ErrorKind::Interrupted { call() } else { Err(error) }
+/// [`retry`] of a call that is compiled into its caller; only where it fails, there is another one.
+#[inline(always)]
+fn at_once(call: impl Fn() -> io::Result<usize> + Copy) -> io::Result<usize> {
+    #[cold]
+    fn again(error: io::Error, call: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+        if error.kind() == io::ErrorKind::Interrupted { retry(call) } else { Err(error) }
+    }
+    match call() {
+        Err(error) => again(error, call),
+        done => done,
+    }
 }
 
 /// Which of several buffers one vectored call takes, and how much that is: at most 1,024, from the
