@@ -155,6 +155,24 @@ mod tests {
         assert!(Parts::of(Instant::now()).ns().is_some());
     }
 
+    /// Should instants ever hash otherwise, the difference is asked for.
+    #[test]
+    fn strange_parts_are_none() {
+        let told = |tell: fn(&mut Parts)| {
+            let mut parts = Parts::default();
+            tell(&mut parts);
+            parts.ns()
+        };
+        assert_eq!(told(|parts| (3, 4_u32).hash(parts)), None, "an i32 is no i64");
+        assert_eq!(told(|parts| 3_i64.hash(parts)), None);
+        assert_eq!(told(|parts| (3_i64, 4_u32, 5_u32).hash(parts)), None);
+        assert_eq!(told(|parts| (3_i64, 4_i64, 5_u32).hash(parts)), None);
+        assert_eq!(told(|parts| (3_i64, 4_u32, 5_u8).hash(parts)), None);
+        assert_eq!(told(|parts| (-3_i64, 4_u32).hash(parts)), None);
+        assert_eq!(told(|parts| (LAST_SEC as i64, 4_u32).hash(parts)), None);
+        assert_eq!(told(|parts| (3_i64, 4_u32).hash(parts)), Some(3_000_000_004));
+    }
+
     #[test]
     fn what_lies_beyond_all_bounds_is_clamped() {
         let clock = Clock::monotonic();
