@@ -1,6 +1,7 @@
 //! Futures that are polled by one task after another, dropped half-way, or leaked, and wakers that panic
 //! when they are dropped, call back, or block.
 
+use std::io;
 use std::mem::forget;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +11,10 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use netpoll::{Direction, Interest, Reactor, Registration};
-use netpoll_futures::{Async, TcpListener, Timer, UdpSocket, is_closed};
+use netpoll_futures::{
+    Async, Backoff, Limit, TcpListener, TimeoutStream, Timeouts, Timer, UdpSocket, UnixDatagram,
+    UnixStream, is_closed,
+};
 use netpoll_tests::CountingWaker;
 
 use crate::support::{LOOPBACK, on_wake, pair, run};
@@ -114,8 +118,19 @@ fn everything_is_leaked() {
         driver.park();
         forget((accept, timer, Async::new(pipe)?, UdpSocket::bind(LOOPBACK).await?, driver));
         forget((other, unfinished, reactor.clone(), near, reactor));
-        forget(pair().await?);
+        forget((pair().await?, UnixStream::pair()?, UnixDatagram::pair()?));
+        forget((
+            TimeoutStream::new(pair().await?.0, Timeouts::default()),
+            Backoff::new(),
+            Limit::new(1),
+        ));
+        let (waited, tells) = pair().await?;
+        let mut waiting = waited.registration().waiting(Direction::Read);
+        assert!(waiting.poll_io(cx, |_| io::Result::Ok(())).is_pending(), "nothing has come");
+        forget(waiting);
 
+        tells.write_all(b"x").await?;
+        assert_eq!(waited.read(&mut [0]).await?, 1);
         let (near, _far) = pair().await?;
         far.write_all(b"x").await?;
         _far.write_all(b"x").await?;
