@@ -26,7 +26,6 @@ const LIMIT: u32 = 1 << 28;
 
 type Chunk = Box<[Slot]>;
 
-#[derive(Debug)]
 pub(crate) struct Arena {
     chunks: [OnceLock<Chunk>; CHUNKS],
     free: Mutex<Free>,
@@ -128,7 +127,6 @@ impl Free {
 
 /// One tenancy of a slot. Dropping it ends the tenancy: the generation moves on and the slot is
 /// free for the next.
-#[derive(Debug)]
 pub(crate) struct OwnedSlot {
     slot: NonNull<Slot>,
     arena: Arc<Arena>,

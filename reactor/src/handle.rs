@@ -1,5 +1,6 @@
 //! What its users hold of a reactor, and how one is made and ended.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::num::NonZero;
@@ -33,7 +34,7 @@ use crate::time::clock::Clock;
 /// assert_eq!(reactor.metrics().turns, 1);
 /// # std::io::Result::Ok(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reactor {
     shards: Arc<Shards>,
     /// The one of them that this handle is about: that of a registration, or the first.
@@ -161,6 +162,13 @@ impl Reactor {
     /// A handle on the shard where a new descriptor or timer belongs.
     pub(crate) fn assign(&self) -> Self {
         Self { shards: self.shards.clone(), shard: self.shards.assign().clone() }
+    }
+}
+
+/// Prints the figures of [`metrics`](Reactor::metrics).
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor").field("metrics", &self.metrics()).finish_non_exhaustive()
     }
 }
 

@@ -32,7 +32,8 @@ const STEPS_PER_TURN: usize = 1024;
 const FAILED_WAITS: u32 = 8;
 
 /// What all handles, all registrations and the thread share.
-#[derive(Debug)]
+///
+/// It has no `Debug`, nor has the arena: a type that holds it would print every slot there is.
 pub(crate) struct Shared {
     epoll: Epoll,
     wake_up: EventFd,

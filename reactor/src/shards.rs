@@ -11,13 +11,11 @@ use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
 use crate::thread::{Manner, spawn};
 use crate::time::clock::Clock;
 
-#[derive(Debug)]
 pub(crate) struct Shards {
     shards: Box<[Shard]>,
     next: AtomicUsize,
 }
 
-#[derive(Debug)]
 struct Shard {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,

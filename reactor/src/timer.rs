@@ -1,5 +1,6 @@
 //! A timer: a slot without a descriptor, whose read deadline is what it waits for.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -32,7 +33,6 @@ use crate::slot::waiters::Ticket;
 /// assert!(Instant::now() >= soon);
 /// # std::io::Result::Ok(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a timer does nothing unless it is polled"]
 pub struct Timer {
     slot: OwnedSlot,
@@ -83,6 +83,14 @@ impl Timer {
             Status::Pending => Poll::Pending,
             Status::Ready(_) => unreachable!("a slot without a descriptor has no events"),
         }
+    }
+}
+
+/// Prints whether it has fired.
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fired = self.slot.status(Direction::Read) == Status::Expired;
+        f.debug_struct("Timer").field("fired", &fired).finish_non_exhaustive()
     }
 }
 

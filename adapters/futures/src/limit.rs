@@ -63,7 +63,7 @@ struct State {
 }
 
 /// Who has found no place, and can be asked whether it wants one now.
-pub(crate) trait Refused: fmt::Debug + Send + Sync {
+pub(crate) trait Refused: Send + Sync {
     fn ask_again(&self);
 }
 

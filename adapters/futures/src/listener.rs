@@ -34,12 +34,10 @@ use crate::sync::{Mutex, lock};
 /// }
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Listener<L: ListenerSocket> {
     pub(crate) shared: Arc<Shared<L>>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Shared<L: ListenerSocket> {
     /// Before the socket: dropped, it goes first.
     pub(crate) file: SocketFile,
@@ -78,6 +76,13 @@ pub trait ListenerSocket: AsFd + sealed::Sealed {
     /// An address as people write it.
     #[doc(hidden)]
     fn name(address: &Self::Address) -> String;
+}
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<L: ListenerSocket> fmt::Debug for Listener<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registration().get_ref().fmt(f)
+    }
 }
 
 /// A clone is the same socket.

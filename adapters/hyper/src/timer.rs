@@ -1,5 +1,6 @@
 //! hyper's timers, in the care of the reactor that has the sockets.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,7 +28,7 @@ use netpoll::Reactor;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Timer {
     reactor: Reactor,
 }
@@ -54,6 +55,12 @@ impl Timer {
             timer.set(deadline);
         }
         Box::pin(Sleep { timer })
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Waiting for, and trying in, whichever of the directions one is interested in.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
@@ -13,7 +14,7 @@ use crate::budget;
 use crate::ready::{Interest, Ready};
 
 /// What was found to be ready, by direction: proof to clear it by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Found {
     pub(crate) read: Option<Readiness>,
     pub(crate) write: Option<Readiness>,
@@ -34,6 +35,13 @@ impl Found {
         for found in read.into_iter().chain(write) {
             registration.clear_ready(found);
         }
+    }
+}
+
+/// Prints what is ready.
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ready().fmt(f)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The listener, of any family, in tokio's shape.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
@@ -12,7 +13,6 @@ use crate::stream::Stream;
 
 /// A socket that accepts connections: a [`TcpListener`](crate::net::TcpListener) or a
 /// [`UnixListener`](crate::net::UnixListener).
-#[derive(Debug)]
 pub struct Listener<L: ListenerSocket> {
     pub(crate) inner: netpoll_futures::Listener<L>,
 }
@@ -109,6 +109,13 @@ impl<L: ListenerSocket> From<netpoll_futures::Listener<L>> for Listener<L> {
 impl<L: ListenerSocket> From<Listener<L>> for netpoll_futures::Listener<L> {
     fn from(listener: Listener<L>) -> Self {
         listener.inner
+    }
+}
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<L: ListenerSocket> fmt::Debug for Listener<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod relay;
 
+use std::fmt;
 use std::future::Future;
 use std::mem::replace;
 use std::pin::pin;
@@ -55,14 +56,12 @@ pub use relay::Relay;
 /// ```
 ///
 /// It is the thread's: to send it elsewhere is allowed, to use it from two is not.
-#[derive(Debug)]
 pub struct Driver {
     thread: Arc<Thread>,
     waited: bool,
 }
 
 /// The thread of a driver, for whoever wakes it.
-#[derive(Debug)]
 struct Thread {
     parker: Arc<Parker>,
     /// `None` if there was no reactor to be had: it sleeps, then.
@@ -163,6 +162,14 @@ impl Drop for Driver {
         if let Some(reactor) = self.thread.reactor.as_ref().filter(|reactor| reactor.is_ours()) {
             reactor.lease.resign();
         }
+    }
+}
+
+/// Prints whether it has a reactor to drive.
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_reactor = self.thread.reactor.is_some();
+        f.debug_struct("Driver").field("has_reactor", &has_reactor).finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ mod level;
 mod operation;
 mod waiting;
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -56,7 +57,6 @@ pub use waiting::Waiting;
 /// assert_eq!(block_on(read)?, 5);
 /// # std::io::Result::Ok(())
 /// ```
-#[derive(Debug)]
 pub struct Registration<T: AsFd> {
     /// `None` only after `into_inner`.
     io: Option<T>,
@@ -183,6 +183,16 @@ impl<T: AsFd> Registration<T> {
 impl<T: AsFd> AsFd for Registration<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.get_ref().as_fd()
+    }
+}
+
+/// Prints the object, and the directions it is registered for.
+impl<T: AsFd + fmt::Debug> fmt::Debug for Registration<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("io", self.get_ref())
+            .field("interest", &self.interest)
+            .finish_non_exhaustive()
     }
 }
 

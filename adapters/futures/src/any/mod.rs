@@ -5,6 +5,7 @@ mod io_traits;
 mod net;
 mod unix;
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -85,10 +86,16 @@ use crate::readiness;
 ///
 /// Regular files and directories: epoll refuses them, as they are always ready. Standard streams that
 /// other processes share: non-blocking they are then for all.
-#[derive(Debug)]
 pub struct Async<T: AsFd> {
     registration: Registration<T>,
     orders: Orders,
+}
+
+/// Prints the object.
+impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Async").field("io", self.get_ref()).finish_non_exhaustive()
+    }
 }
 
 /// Nothing in it is ever pinned.

@@ -46,12 +46,10 @@ use crate::readiness;
 /// - `EMSGSIZE`: too long for one datagram. Nothing was sent.
 /// - `EDESTADDRREQ` (UDP) or `ENOTCONN` (Unix): [`send`](Self::send) without
 ///   [`connect`](crate::UdpSocket::connect).
-#[derive(Debug)]
 pub struct Datagram<S: DatagramSocket> {
     pub(crate) shared: Arc<Shared<S>>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Shared<S: DatagramSocket> {
     registration: Registration<S>,
     orders: Orders,
@@ -100,6 +98,13 @@ pub trait DatagramSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed 
     /// An address as people write it.
     #[doc(hidden)]
     fn name(address: &Self::Address) -> String;
+}
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<S: DatagramSocket> fmt::Debug for Datagram<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registration().get_ref().fmt(f)
+    }
 }
 
 /// A clone is the same socket.

@@ -6,6 +6,7 @@ mod poll;
 mod uninit;
 mod write;
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
@@ -30,12 +31,10 @@ pub use kinds::StreamSocket;
 /// Everything takes `&self`, so that one task may read while another writes, and a third sets their
 /// deadlines. Clones are the same socket; it is closed with the last of them, or by
 /// [`close`](Self::close).
-#[derive(Debug)]
 pub struct Stream<S: StreamSocket> {
     pub(crate) shared: Arc<Shared<S>>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Shared<S: StreamSocket> {
     pub(crate) registration: Registration<S>,
     pub(crate) orders: Orders,
@@ -53,6 +52,13 @@ impl<S: StreamSocket> Shared<S> {
         let closed = self.registration.finish_close(closing).await;
         self.place.iter().for_each(|place| place.give_back());
         closed
+    }
+}
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<S: StreamSocket> fmt::Debug for Stream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registration().get_ref().fmt(f)
     }
 }
 

@@ -3,6 +3,7 @@
 mod io_traits;
 mod watch;
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::pin;
@@ -80,10 +81,19 @@ impl Timeouts {
 /// Once the connection was idle for too long, reading fails until something comes or is written; once
 /// its peer has stalled, writing fails until it takes something; and either until the timeouts are set
 /// anew. Clones are the same stream.
-#[derive(Debug)]
 pub struct TimeoutStream<S: StreamSocket> {
     stream: Stream<S>,
     watch: Arc<Watch>,
+}
+
+/// Prints the stream and its timeouts.
+impl<S: StreamSocket> fmt::Debug for TimeoutStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimeoutStream")
+            .field("stream", &self.stream)
+            .field("timeouts", &self.timeouts())
+            .finish()
+    }
 }
 
 impl<S: StreamSocket> Clone for TimeoutStream<S> {

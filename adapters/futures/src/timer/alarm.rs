@@ -11,7 +11,6 @@ use futures_util::task::AtomicWaker;
 use netpoll::Reactor;
 
 /// Rings at the time that it is set to, and goes on ringing until it is set anew.
-#[derive(Debug)]
 pub(super) struct Alarm {
     /// The global one, if it is not told.
     reactor: Option<Reactor>,
@@ -19,7 +18,6 @@ pub(super) struct Alarm {
     by: By,
 }
 
-#[derive(Debug)]
 enum By {
     /// It was never polled.
     Nobody,

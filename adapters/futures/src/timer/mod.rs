@@ -2,6 +2,7 @@
 
 mod alarm;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -59,7 +60,6 @@ const SHORTEST: Duration = Duration::from_nanos(1 << 16);
 /// # Times that are far away
 ///
 /// A time that no [`Instant`] can tell never comes: `after(Duration::MAX)` is [`never`](Self::never).
-#[derive(Debug)]
 #[must_use = "a timer does nothing unless it is polled"]
 pub struct Timer {
     alarm: Alarm,
@@ -149,6 +149,16 @@ impl Timer {
     fn set(&mut self, next: Option<Instant>, period: Option<Duration>) {
         self.period = period;
         self.alarm.set(next);
+    }
+}
+
+/// Prints the time it is set to, and the period of an interval.
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer")
+            .field("time", &self.alarm.time())
+            .field("period", &self.period)
+            .finish_non_exhaustive()
     }
 }
 

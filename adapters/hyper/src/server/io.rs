@@ -1,5 +1,6 @@
 //! A served connection as hyper reads and writes it.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +18,6 @@ use crate::io::end_writing;
 ///
 /// It is public for who takes a connection over: the `Upgraded` of an upgrade is one
 /// (`Upgraded::downcast`).
-#[derive(Debug)]
 pub struct ServedIo<S: StreamSocket> {
     stream: Stream<S>,
     watch: Arc<Watch<S>>,
@@ -60,6 +60,13 @@ impl<S: StreamSocket> ServedIo<S> {
             }
             return written;
         }
+    }
+}
+
+/// Prints the stream.
+impl<S: StreamSocket> fmt::Debug for ServedIo<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServedIo").field("stream", &self.stream).finish_non_exhaustive()
     }
 }
 

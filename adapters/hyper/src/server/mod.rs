@@ -108,7 +108,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// })
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Server {
     settings: Arc<Settings>,
     crowd: Arc<Crowd>,
@@ -337,12 +337,14 @@ fn http2_options(timer: Timer, executor: Executor) -> http2::Builder<Executor> {
     options
 }
 
-impl fmt::Debug for Settings {
+/// Prints how many connections there are, and the settings of all.
+impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("deadlines", &self.deadlines)
-            .field("limit", &self.limit)
-            .field("version", &self.version)
+        f.debug_struct("Server")
+            .field("connections", &self.connections())
+            .field("deadlines", &self.settings.deadlines)
+            .field("limit", &self.settings.limit)
+            .field("version", &self.settings.version)
             .finish_non_exhaustive()
     }
 }

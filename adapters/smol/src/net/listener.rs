@@ -1,5 +1,6 @@
 //! The listener: that of `netpoll-futures`, which accepts smol's streams.
 
+use std::fmt;
 use std::io;
 use std::net;
 use std::ops::Deref;
@@ -14,7 +15,6 @@ use super::Stream;
 
 /// A socket that accepts connections: a [`TcpListener`](super::TcpListener) or a
 /// [`UnixListener`](super::unix::UnixListener).
-#[derive(Debug)]
 pub struct Listener<L: ListenerSocket>(netpoll_futures::Listener<L>);
 
 type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
@@ -32,6 +32,13 @@ impl<L: ListenerSocket> Listener<L> {
     /// The connections, as a stream that ends only with an error after `close`.
     pub fn incoming(&self) -> Incoming<'_, L> {
         Incoming { incoming: self.0.incoming() }
+    }
+}
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<L: ListenerSocket> fmt::Debug for Listener<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stream: that of `netpoll-futures`, with smol's meaning of `close`.
 
+use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net;
 use std::ops::Deref;
@@ -15,8 +16,14 @@ use netpoll_futures::StreamSocket;
 ///
 /// Everything that [`netpoll_futures::Stream`] can do is there, deadlines first of all. It is another
 /// type only so that `close` of `AsyncWriteExt` is not hidden by its `close`.
-#[derive(Debug)]
 pub struct Stream<S: StreamSocket>(netpoll_futures::Stream<S>);
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<S: StreamSocket> fmt::Debug for Stream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A clone is the same socket.
 impl<S: StreamSocket> Clone for Stream<S> {

@@ -4,6 +4,7 @@ mod exclusive;
 mod guard;
 mod register_error;
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
@@ -47,9 +48,15 @@ pub use register_error::AsyncFdRegisterError;
 /// # std::io::Result::Ok(()) })?;
 /// # std::io::Result::Ok(())
 /// ```
-#[derive(Debug)]
 pub struct AsyncFd<T: AsFd> {
     registration: Registration<T>,
+}
+
+/// Prints the object.
+impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFd<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncFd").field("inner", self.get_ref()).finish_non_exhaustive()
+    }
 }
 
 impl<T: AsFd> AsyncFd<T> {

@@ -5,6 +5,7 @@ mod poll;
 mod udp;
 mod unix;
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
@@ -33,7 +34,6 @@ pub use unix::UnixDatagram;
 /// [`OpError`](netpoll::OpError) with an address; which, and what they mean, is told of
 /// [`netpoll_futures::Datagram`]. A refusal (`ECONNREFUSED`) is of this operation, and not of the
 /// socket, which goes on.
-#[derive(Debug)]
 pub struct Datagram<S: DatagramSocket> {
     pub(crate) inner: netpoll_futures::Datagram<S>,
 }
@@ -221,6 +221,13 @@ impl<S: DatagramSocket> From<netpoll_futures::Datagram<S>> for Datagram<S> {
 impl<S: DatagramSocket> From<Datagram<S>> for netpoll_futures::Datagram<S> {
     fn from(socket: Datagram<S>) -> Self {
         socket.inner
+    }
+}
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<S: DatagramSocket> fmt::Debug for Datagram<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
     }
 }
 

@@ -4,6 +4,7 @@ mod halves;
 mod io_traits;
 mod owned_halves;
 
+use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -26,7 +27,6 @@ pub use owned_halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 /// [`AsyncWrite`](tokio::io::AsyncWrite) is served when it polls; [`read`](Self::read),
 /// [`write`](Self::write) and [`write_all`](Self::write_all) take `&self` and are served in the order
 /// in which they came, and `write_all` is contiguous.
-#[derive(Debug)]
 pub struct Stream<S: StreamSocket> {
     pub(crate) inner: netpoll_futures::Stream<S>,
 }
@@ -300,6 +300,13 @@ impl<S: StreamSocket> From<Stream<S>> for netpoll_futures::Stream<S> {
 impl<S: StreamSocket> AsRef<Stream<S>> for Stream<S> {
     fn as_ref(&self) -> &Stream<S> {
         self
+    }
+}
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<S: StreamSocket> fmt::Debug for Stream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
     }
 }
 

@@ -1,0 +1,368 @@
+//! `Debug` of every public type is short, however many sockets there are: it prints the descriptor and the
+//! addresses as the standard library does, and of a reactor its figures.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::fs;
+use std::future::ready;
+use std::io;
+use std::net;
+use std::os::unix::net as unix;
+use std::path::{Path, PathBuf};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use netpoll::{Direction, Interest, Reactor, Registration};
+use netpoll_hyper::{Deadline, Deadlines, End, Executor, Io, ServedIo, Server, Timer, Version};
+use netpoll_tests::watched;
+
+use crate::support::Folder;
+
+/// How many bytes `Debug` prints at most.
+const MOST: usize = 200;
+
+/// Types that hold two sockets, a readiness in tokio's words, or all figures of a reactor, with their bounds.
+const LONGER: [(&str, usize); 6] = [
+    ("netpoll::Reactor", 300),
+    ("netpoll::Metrics", 300),
+    ("tokio::ReuniteError", 300),
+    ("tokio::AsyncFdReadyGuard", 300),
+    ("tokio::AsyncFdReadyMutGuard", 300),
+    ("tokio::AsyncFdRegisterError", 300),
+];
+
+/// Sockets that are open meanwhile.
+const CROWD: usize = 2000;
+
+/// What each public type prints, by crate and name.
+#[derive(Default)]
+struct Printed(BTreeMap<String, String>);
+
+impl Printed {
+    fn add(&mut self, name: &str, value: impl Debug) {
+        let before = self.0.insert(name.to_owned(), format!("{value:?}"));
+        assert!(before.is_none(), "{name} is there twice");
+    }
+}
+
+#[test]
+fn debug_of_every_public_type_is_short_with_2000_sockets_open() {
+    watched(|| {
+        let _crowd: Vec<_> = (0..CROWD / 2)
+            .map(|_| netpoll_futures::UnixStream::pair().expect("a pair of sockets"))
+            .collect();
+        let mut printed = Printed::default();
+        reactor(&mut printed).expect("the types of netpoll");
+        block_on(futures_types(&mut printed)).expect("the types of netpoll-futures");
+        block_on(tokio_types(&mut printed)).expect("the types of netpoll-tokio");
+        block_on(smol_types(&mut printed)).expect("the types of netpoll-smol");
+        hyper_types(&mut printed).expect("the types of netpoll-hyper");
+
+        let mut offences = Vec::new();
+        for (name, text) in &printed.0 {
+            let longer = LONGER.iter().find(|(longer, _)| longer == name);
+            if text.len() > longer.map_or(MOST, |(_, most)| *most) {
+                offences.push(format!("{name} prints {} bytes: {text:.300}", text.len()));
+            }
+        }
+        assert!(
+            offences.is_empty(),
+            "{}",
+            offences.join(
+                "
+"
+            )
+        );
+        let missing: Vec<_> =
+            public_types().into_iter().filter(|name| !printed.0.contains_key(name)).collect();
+        assert!(missing.is_empty(), "this test does not print {missing:?}");
+    });
+}
+
+#[test]
+fn debug_of_a_socket_has_its_descriptor_and_its_addresses() {
+    watched(|| {
+        block_on(async {
+            use std::os::fd::AsRawFd;
+
+            let listener = netpoll_futures::TcpListener::bind("127.0.0.1:0").await?;
+            let address = listener.local_addr()?;
+            let stream = netpoll_futures::TcpStream::connect(address).await?;
+            let (fd, local) = (stream.as_raw_fd(), stream.local_addr()?);
+            let expected = format!("TcpStream {{ addr: {local}, peer: {address}, fd: {fd} }}");
+            assert_eq!(format!("{stream:?}"), expected);
+            assert_eq!(
+                format!("{:?}", netpoll_tokio::net::TcpStream::from(stream.clone())),
+                expected
+            );
+            assert_eq!(format!("{:?}", netpoll_smol::net::TcpStream::from(stream)), expected);
+
+            let fd = listener.as_raw_fd();
+            let expected = format!("TcpListener {{ addr: {address}, fd: {fd} }}");
+            assert_eq!(format!("{listener:?}"), expected);
+            io::Result::Ok(())
+        })
+        .expect("no error");
+    });
+}
+
+#[test]
+fn debug_of_a_closed_socket_is_short_too() {
+    watched(|| {
+        block_on(async {
+            let (stream, _peer) = netpoll_futures::UnixStream::pair()?;
+            stream.close().await?;
+            assert!(format!("{stream:?}").len() <= MOST, "{stream:?}");
+            io::Result::Ok(())
+        })
+        .expect("no error");
+    });
+}
+
+#[test]
+fn debug_of_a_reactor_is_its_figures() {
+    watched(|| {
+        let reactor = Reactor::builder().thread(false).build().expect("a reactor");
+        let before = reactor.metrics();
+        assert_eq!(format!("{reactor:?}"), format!("Reactor {{ metrics: {before:?}, .. }}"));
+    });
+}
+
+fn reactor(printed: &mut Printed) -> io::Result<()> {
+    let reactor = Reactor::global()?;
+    let (one, two) = unix::UnixStream::pair()?;
+    one.set_nonblocking(true)?;
+    let registration = Registration::with(reactor, one, Interest::Both)?;
+    let readiness = block_on(registration.ready(Direction::Write))?;
+    printed.add("netpoll::Readiness", readiness);
+    printed.add("netpoll::Waiting", registration.waiting(Direction::Read));
+    printed.add("netpoll::Closing", registration.begin_close()?);
+    printed.add("netpoll::Registration", &registration);
+    printed.add("netpoll::Reactor", reactor);
+    printed.add("netpoll::Builder", Reactor::builder());
+    printed.add("netpoll::Metrics", reactor.metrics());
+    let driver = reactor.driver();
+    printed.add("netpoll::Relay", driver.relay(std::future::ready(())));
+    printed.add("netpoll::Driver", driver);
+    let late = Instant::now() + Duration::from_secs(1000);
+    printed.add("netpoll::Timer", netpoll::Timer::at(reactor, late)?);
+    printed.add("netpoll::Direction", Direction::Read);
+    printed.add("netpoll::Interest", Interest::WriteOnDemand);
+    printed.add("netpoll::Ready", netpoll::Ready::READABLE.union(netpoll::Ready::READ_HANGUP));
+    printed.add("netpoll::DeadlineExceeded", netpoll::DeadlineExceeded::error());
+    printed.add("netpoll::Closed", netpoll::Closed::error());
+    printed.add("netpoll::ReactorGone", shut_down_error()?);
+    let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+    printed.add("netpoll::OpError", netpoll::OpError::wrap("connect", "127.0.0.1:65535", refused));
+    printed.add("netpoll::Key", netpoll::budget::Key::of(&two, Direction::Read));
+    printed.add("netpoll::KeepAlive", netpoll::socket::KeepAlive::default());
+    printed.add(
+        "netpoll::Credentials",
+        netpoll::socket::Credentials { pid: i32::MAX, uid: u32::MAX, gid: u32::MAX },
+    );
+    printed.add("netpoll::Origin", origin()?);
+    Ok(())
+}
+
+/// The error of a reactor that was shut down.
+fn shut_down_error() -> io::Result<io::Error> {
+    let reactor = Reactor::builder().thread(false).build()?;
+    reactor.shutdown();
+    let failed = netpoll::Timer::never(&reactor);
+    failed.err().ok_or_else(|| io::Error::other("a reactor that was shut down takes no timer"))
+}
+
+fn origin() -> io::Result<netpoll::socket::Origin> {
+    use std::os::fd::AsFd;
+
+    let (one, two) = unix::UnixDatagram::pair()?;
+    two.send(b"a")?;
+    netpoll::socket::recv_from(one.as_fd(), &mut [0; 8]).map(|(_, origin)| origin)
+}
+
+async fn futures_types(printed: &mut Printed) -> io::Result<()> {
+    use netpoll_futures::{
+        Addresses, Async, Backoff, Limit, Message, TcpListener, TcpStream, TimeoutStream, Timeouts,
+        Timer, UdpSocket, UnixDatagram, UnixListener, bytes_written,
+    };
+
+    let listener = TcpListener::bind("[::1]:0").await?;
+    let address = listener.local_addr()?;
+    let stream = TcpStream::connect(address).await?;
+    let (accepted, _) = listener.accept().await?;
+    printed.add("futures::Stream", &stream);
+    printed.add("futures::TimeoutStream", TimeoutStream::new(accepted, Timeouts::default()));
+    printed.add("futures::Timeouts", Timeouts::default());
+    let limit = Limit::new(1000);
+    listener.set_limit(Some(&limit))?;
+    printed.add("futures::Listener", &listener);
+    printed.add("futures::Incoming", listener.incoming());
+    printed.add("futures::Limit", limit);
+    printed.add("futures::Backoff", Backoff::new());
+    let udp = UdpSocket::bind("[::1]:0").await?;
+    udp.connect(udp.local_addr()?).await?;
+    printed.add("futures::Datagram", udp);
+    printed.add("futures::Message", Message { filled: 1, len: 1, from: address });
+    printed.add("futures::Addresses", Addresses::Known(vec![address, address]));
+    printed.add("futures::Async", Async::<net::TcpListener>::bind(([127, 0, 0, 1], 0))?);
+    let (datagram, _peer) = UnixDatagram::pair()?;
+    printed.add("futures::Datagram (Unix)", datagram);
+    let folder = Folder::new()?;
+    printed.add("futures::Listener (Unix)", UnixListener::bind(folder.0.join("socket"))?);
+    let mut timer = Timer::interval(Duration::from_secs(1000));
+    printed.add("futures::Timer", &timer);
+    // Polled, it is in the care of a reactor.
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(std::pin::Pin::new(&mut timer).poll(&mut cx).is_pending());
+    printed.add("futures::Timer (polled)", &timer);
+    let partial = partial_write(&stream).await?;
+    assert!(bytes_written(&partial) > 0);
+    printed.add("futures::PartialWrite", partial);
+    Ok(())
+}
+
+/// The error of a `write_all` that its deadline ended midway.
+async fn partial_write(stream: &netpoll_futures::TcpStream) -> io::Result<io::Error> {
+    stream.set_write_deadline(Some(Instant::now() + Duration::from_millis(50)))?;
+    let written = stream.write_all(&vec![0; 64 << 20]).await;
+    written.err().ok_or_else(|| io::Error::other("nothing reads, and yet there was room"))
+}
+
+async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
+    use netpoll_tokio::io::unix::AsyncFd;
+    use netpoll_tokio::io::{Interest, Ready};
+    use netpoll_tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixStream};
+
+    let listener = TcpListener::bind("[::1]:0").await?;
+    let mut stream = TcpStream::connect(listener.local_addr()?).await?;
+    let other = TcpStream::connect(listener.local_addr()?).await?;
+    printed.add("tokio::Listener", &listener);
+    printed.add("tokio::Stream", &stream);
+    let (read, write) = stream.split();
+    printed.add("tokio::ReadHalf", read);
+    printed.add("tokio::WriteHalf", write);
+    let (read, write) = stream.into_split();
+    printed.add("tokio::OwnedReadHalf", &read);
+    printed.add("tokio::OwnedWriteHalf", &write);
+    let (_other_read, other_write) = other.into_split();
+    printed.add("tokio::ReuniteError", read.reunite(other_write).unwrap_err());
+    printed.add("tokio::TcpSocket", TcpSocket::new_v6()?);
+    printed.add("tokio::Datagram", UdpSocket::bind("[::1]:0").await?);
+    printed.add("tokio::UCred", UnixStream::pair()?.0.peer_cred()?);
+    printed.add("tokio::Interest", Interest::READABLE | Interest::WRITABLE);
+    printed.add("tokio::Ready", Ready::ALL);
+
+    let (one, _peer) = unix::UnixStream::pair()?;
+    one.set_nonblocking(true)?;
+    let mut async_fd = AsyncFd::new(one)?;
+    printed.add("tokio::AsyncFd", &async_fd);
+    printed.add("tokio::AsyncFdReadyGuard", async_fd.writable().await?);
+    printed.add("tokio::AsyncFdReadyMutGuard", async_fd.writable_mut().await?);
+    let not_ready = io::ErrorKind::WouldBlock;
+    let tried = async_fd.writable().await?.try_io(|_| Err::<(), _>(not_ready.into()));
+    printed.add("tokio::TryIoError", tried.unwrap_err());
+    let folder = Folder::new()?;
+    let file = fs::File::create(folder.0.join("file"))?;
+    printed.add("tokio::AsyncFdRegisterError", AsyncFd::try_new(file).unwrap_err());
+    Ok(())
+}
+
+async fn smol_types(printed: &mut Printed) -> io::Result<()> {
+    use netpoll_smol::net::{TcpListener, TcpStream};
+
+    let listener = TcpListener::bind("[::1]:0").await?;
+    printed.add("smol::Stream", TcpStream::connect(listener.local_addr()?).await?);
+    printed.add("smol::Listener", &listener);
+    printed.add("smol::Incoming", listener.incoming());
+    Ok(())
+}
+
+fn hyper_types(printed: &mut Printed) -> io::Result<()> {
+    let executor = Executor::new(drop);
+    printed.add("hyper::Executor", &executor);
+    printed.add("hyper::Server", Server::new(executor)?);
+    printed.add("hyper::Deadlines", Deadlines::default());
+    printed.add("hyper::Deadline", Deadline::WriteStall);
+    printed.add("hyper::End", End::Closed);
+    printed.add("hyper::Version", Version::Http1);
+    let timer = Timer::new()?;
+    let mut sleep = hyper::rt::Timer::sleep(&timer, Duration::from_secs(1000));
+    let sleep = sleep.as_mut().downcast_mut_pin::<netpoll_hyper::Sleep>().expect("it is ours");
+    printed.add("hyper::Sleep", sleep);
+    printed.add("hyper::Timer", timer);
+    printed.0.insert("hyper::ServedIo".to_owned(), block_on(upgraded())?);
+    printed.add("hyper::Io", Io::new(netpoll_futures::UnixStream::pair()?.0));
+    Ok(())
+}
+
+/// The debug text of a connection that a service has taken over from the server.
+async fn upgraded() -> io::Result<String> {
+    let (client, served) = netpoll_futures::UnixStream::pair()?;
+    let server = Server::new(Executor::new(|task| smol::spawn(task).detach()))?;
+    let (sender, taken) = std::sync::mpsc::channel();
+
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let sender = sender.clone();
+        smol::spawn(async move {
+            let upgraded = hyper::upgrade::on(request).await.expect("a connection");
+            let parts = upgraded.downcast::<ServedIo<unix::UnixStream>>().expect("it is ours");
+            sender.send(format!("{:?}", parts.io)).expect("the test waits");
+        })
+        .detach();
+        let mut answer = Response::new(String::new());
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        answer.headers_mut().insert("connection", "upgrade".parse().expect("a value"));
+        answer.headers_mut().insert("upgrade", "echo".parse().expect("a value"));
+        ready(Ok::<_, Infallible>(answer))
+    });
+    let serving = smol::spawn(async move { server.serve_connection(served, service).await });
+    let head = b"GET / HTTP/1.1\r\nhost: here\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+    client.write_all(head).await?;
+    let text = taken.recv().map_err(io::Error::other);
+    drop(serving);
+    text
+}
+
+/// The public types of all crates, as `crate::Name`, read from their sources.
+fn public_types() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let crates = [
+        ("netpoll", "reactor"),
+        ("futures", "adapters/futures"),
+        ("tokio", "adapters/tokio"),
+        ("smol", "adapters/smol"),
+        ("hyper", "adapters/hyper"),
+    ];
+    let mut found = Vec::new();
+    for (name, folder) in crates {
+        for file in rust_files(&root.join(folder).join("src")) {
+            let text = fs::read_to_string(&file).expect("a source");
+            let declared = text.lines().filter_map(|line| {
+                let line = line.trim_start();
+                line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "))
+            });
+            for declared in declared {
+                let end = declared.find(|c: char| !c.is_alphanumeric()).unwrap_or(declared.len());
+                found.push(format!("{name}::{}", &declared[..end]));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources were not understood: {found:?}");
+    found
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder of sources");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let (folders, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    let below = folders.iter().flat_map(|folder| rust_files(folder));
+    files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .chain(below)
+        .collect()
+}
