@@ -85,7 +85,9 @@ impl Reactor {
     /// for `timeout`, and wakes whom they concern. Zero only looks, `None` waits for ever.
     ///
     /// It returns after events, deadlines, [`notify`](Self::notify), a signal, the timeout, or for
-    /// no reason at all: call it in a loop.
+    /// no reason at all: call it in a loop. A wait of more than 100 ms ends once before its time, by a
+    /// two-hundredth of it or 100 ms: the kernel ends a long sleep late, and the next turn sleeps for
+    /// the short rest.
     ///
     /// # Errors
     ///

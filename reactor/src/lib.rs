@@ -63,7 +63,8 @@
 //!   path of an operation that need not wait there is one load, the gate, and the system call.
 //!   (Only where two wait in one direction there is a list, with a lock of its own.)
 //! - A reactor without events and without deadlines that are due makes no turn, and its thread does
-//!   not tick.
+//!   not tick. The one exception: before a deadline more than 100 ms away it wakes once, because the kernel
+//!   would end a sleep of that length late, by a thousandth of it.
 //! - A task that keeps its thread, while that thread is the one that turns, keeps nobody else from
 //!   their events for more than 12 ms (see [`block_on`]); a reactor without a thread has nobody who
 //!   could take over.

@@ -15,7 +15,7 @@ use crate::lease::Lease;
 use crate::metrics::{Counters, Metrics, Turned};
 use crate::parker::Parker;
 use crate::ready::Interest;
-use crate::sleep::{Announced, Sleep};
+use crate::sleep::{Announced, Sleep, short_of};
 use crate::slot::Slot;
 use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering};
 use crate::sys::{self, Epoll, EventFd, Events};
@@ -181,7 +181,8 @@ impl Shared {
         waited
     }
 
-    /// How long to sleep, and until when that is.
+    /// How long to sleep, and by when that is over at the latest: a long sleep is made [short](short_of),
+    /// and the next turn sleeps for the rest.
     fn sleep_for(
         &self,
         next_ns: Option<u64>,
@@ -198,7 +199,7 @@ impl Shared {
         let until = sleep.map(|sleep| {
             now_ns.saturating_add(u64::try_from(sleep.as_nanos()).unwrap_or(u64::MAX))
         });
-        (sleep, until)
+        (sleep.map(short_of), until)
     }
 
     fn dispatch(&self, events: &Events, turned: &mut Turned) {
@@ -382,6 +383,19 @@ mod tests {
     use crate::ready::Direction;
     use crate::slot::Status;
     use crate::slot::waiters::Ticket;
+
+    /// A setter compares its deadline with the announced time. The kernel may end the first part of a long
+    /// sleep as late as the deadline itself, so that is the time to announce.
+    #[test]
+    fn a_long_sleep_is_announced_until_its_deadline() {
+        let shared = Shared::new(Clock::monotonic(), false).unwrap();
+        let next_ns = shared.now_ns() + 5_000_000_000;
+        let (sleep, until_ns) = shared.sleep_for(Some(next_ns), None);
+        assert_eq!(until_ns, Some(next_ns));
+        assert!(sleep.unwrap() < Duration::from_millis(4980), "{sleep:?} is widened past it");
+        let (sleep, _) = shared.sleep_for(None, Some(Duration::from_millis(100)));
+        assert_eq!(sleep, Some(Duration::from_millis(100)));
+    }
 
     /// The slot that is armed does not exist: there is no other way to make a turn panic.
     #[test]

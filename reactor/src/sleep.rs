@@ -16,7 +16,34 @@
 //! Who wakes the very thread that turns (see [`parker`](crate::parker)) leaves the word as it is, but
 //! by a read-modify-write too: for the sake of that order.
 
+//!
+//! # How long a sleep is
+//!
+//! The kernel widens a sleep of `epoll_wait` by a thousandth of its length, or by a two-hundredth in a
+//! process of positive niceness, and by 100 ms at most (`select_estimate_accuracy` in `fs/select.c`). So the
+//! reactor sleeps [short of](short_of) a far deadline, and then for the rest, which is too short to be
+//! widened noticeably.
+//!
+//! The word always says when the *whole* sleep ends. The kernel may end its first part as late as that,
+//! so a setter that compared its deadline with the end of the first part would leave the reactor asleep
+//! past the deadline.
+
+use std::time::Duration;
+
 use crate::sync::{AtomicU64, Ordering};
+
+/// The most by which the kernel widens a sleep. A sleep of this length or less is slept in one part:
+/// the kernel widens it by a tenth of a millisecond.
+const MOST_WIDENING: Duration = Duration::from_millis(100);
+
+/// The largest share of a sleep by which the kernel widens it, as its inverse.
+const WIDENED_BY: u32 = 200;
+
+/// How long to sleep at first where the whole sleep is this long. The kernel ends it before the whole
+/// time has passed, and what is left is at most [`MOST_WIDENING`]: one wake-up more, whatever the length.
+pub(crate) fn short_of(whole: Duration) -> Duration {
+    if whole <= MOST_WIDENING { whole } else { whole - (whole / WIDENED_BY).min(MOST_WIDENING) }
+}
 
 /// Awake: will look for work before it sleeps.
 const AWAKE: u64 = 0;
@@ -96,6 +123,29 @@ mod tests {
         assert!(sleep.needs_waking_by(20), "but an earlier one is another");
         sleep.awake();
         assert!(!sleep.needs_waking_by(1));
+    }
+
+    /// Whichever way the kernel widens it: the first part ends in time, and the second is short.
+    #[test]
+    fn a_long_sleep_has_two_parts_and_neither_ends_late() {
+        let us = Duration::from_micros;
+        let widened = |sleep: Duration, by: u32| sleep + (sleep / by).min(MOST_WIDENING);
+        for whole_us in
+            [0, 1, 99_999, 100_000, 100_001, 5_000_000, 20_000_000, 60_000_000, u64::MAX]
+        {
+            let whole = us(whole_us);
+            let first = short_of(whole);
+            assert!(first <= whole);
+            for by in [WIDENED_BY, 1000] {
+                let ends = widened(first, by);
+                assert!(first == whole || ends <= whole, "{whole:?} ends at {ends:?}");
+            }
+            let rest = whole - first;
+            assert_eq!(short_of(rest), rest, "{whole:?} would have a third part");
+            assert!(widened(rest, 1000) - rest <= us(100));
+            let only = if first == whole { whole } else { rest };
+            assert!(widened(only, 1000) - only <= us(100), "{whole:?} is late");
+        }
     }
 
     #[test]

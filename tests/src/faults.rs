@@ -202,6 +202,18 @@ pub const FAULTS: &[Fault] = &[
         wrong: "if self.sleep.needs_waking_by(at_ns) && false {",
     },
     Fault {
+        what: "sleep: a long one is announced until the end of its first part",
+        file: "reactor/src/reactor.rs",
+        right: "let sleep = timeout.into_iter().chain(due_in).min();",
+        wrong: "let sleep = timeout.into_iter().chain(due_in).min().map(short_of);",
+    },
+    Fault {
+        what: "sleep: the kernel ends a long one late",
+        file: SLEEP,
+        right: "if whole <= MOST_WIDENING { whole }",
+        wrong: "if whole > Duration::ZERO { whole }",
+    },
+    Fault {
         what: "deadline: it can be set on a closed socket",
         file: SETTERS,
         right: "        self.check_open()?;
