@@ -103,7 +103,7 @@ fn slots_and_time_make_no_system_call_and_know_no_descriptor() {
 }
 
 /// Each module with those it may use. Lower ones come first.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 25] = [
     ("sync", &[]),
     ("error", &[]),
     ("ready", &[]),
@@ -129,9 +129,13 @@ const LAYERS: [(&str, &[&str]); 24] = [
         ],
     ),
     ("driver", &["budget", "lease", "parker", "reactor", "sync"]),
-    ("thread", &["lease", "parker", "reactor", "sync", "sys"]),
-    ("shards", &["error", "reactor", "sync", "thread", "time"]),
-    ("handle", &["budget", "driver", "metrics", "reactor", "shards", "sync", "thread", "time"]),
+    ("helper", &["sys"]),
+    ("thread", &["helper", "lease", "parker", "reactor", "sync", "sys"]),
+    ("shards", &["error", "helper", "reactor", "sync", "thread", "time"]),
+    (
+        "handle",
+        &["budget", "driver", "helper", "metrics", "reactor", "shards", "sync", "thread", "time"],
+    ),
     (
         "registration",
         &[

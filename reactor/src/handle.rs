@@ -11,6 +11,7 @@ use once_cell::sync::OnceCell;
 
 use crate::budget;
 use crate::driver::Driver;
+use crate::helper::Affinity;
 use crate::metrics::Metrics;
 use crate::reactor::Shared;
 use crate::shards::Shards;
@@ -46,6 +47,7 @@ pub struct Reactor {
 pub struct Builder {
     thread: bool,
     manner: Manner,
+    affinity: Affinity,
     manual_clock: bool,
     reactors: NonZero<usize>,
 }
@@ -76,6 +78,7 @@ impl Reactor {
         Builder {
             thread: true,
             manner: Manner::Patient,
+            affinity: Affinity::Process,
             manual_clock: false,
             reactors: NonZero::<usize>::MIN,
         }
@@ -200,6 +203,19 @@ impl Builder {
         self
     }
 
+    /// Whether its thread runs on the processors of the thread that builds it, and not on those of the
+    /// process.
+    ///
+    /// By default the reactor's thread takes the affinity of the process's first thread, so that a
+    /// worker that is pinned to one busy processor, and happens to make the first socket, does not pin
+    /// the reactor to it as well. To choose the processors, pin the thread that builds the reactor to
+    /// them, and pass `true` here.
+    #[must_use]
+    pub fn inherit_affinity(mut self, inherit: bool) -> Self {
+        self.affinity = if inherit { Affinity::Inherited } else { Affinity::Process };
+        self
+    }
+
     /// Its time stands still but for [`Reactor::advance`]. For tests of deadlines that neither wait
     /// nor flake.
     #[must_use]
@@ -232,7 +248,8 @@ impl Builder {
             let message = "reactor: several reactors need threads to turn them";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let shards = Shards::new(count, &clock, self.thread.then_some(self.manner))?;
+        let shards =
+            Shards::new(count, &clock, self.thread.then_some((self.manner, self.affinity)))?;
         let first = shards.iter().next().expect("one at least").clone();
         Ok(Reactor { shards, shard: first })
     }

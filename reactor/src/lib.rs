@@ -149,6 +149,7 @@ mod driver;
 mod error;
 mod gate;
 mod handle;
+mod helper;
 mod lease;
 mod metrics;
 mod parker;
@@ -175,6 +176,7 @@ pub use error::{
     Closed, DeadlineExceeded, OpError, ReactorGone, is_closed, is_deadline_exceeded, raw_os_error,
 };
 pub use handle::{Builder, Reactor, block_on};
+pub use helper::{fork_generation, spawn_helper};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
 pub use registration::{Closing, Readiness, Registration, Waiting};

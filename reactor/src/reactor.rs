@@ -55,6 +55,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(clock: Clock, has_thread: bool) -> io::Result<Self> {
+        sys::count_forks()?;
         let epoll = Epoll::new()?;
         let wake_up = EventFd::new()?;
         epoll.add(wake_up.as_fd(), Token::WAKE_UP, Interest::Readable)?;

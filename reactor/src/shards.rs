@@ -6,6 +6,7 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use crate::error::OpError;
+use crate::helper::Affinity;
 use crate::reactor::Shared;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
 use crate::thread::{Manner, spawn};
@@ -36,7 +37,7 @@ impl Shards {
     pub(crate) fn new(
         count: usize,
         clock: &Clock,
-        thread: Option<Manner>,
+        thread: Option<(Manner, Affinity)>,
     ) -> io::Result<Arc<Self>> {
         // Those that there are end with it, if the next is not to be had.
         let mut shards = Self { shards: Box::default(), next: AtomicUsize::new(0) };
@@ -45,7 +46,9 @@ impl Shards {
             let shared =
                 Shared::new(clock.twin(), thread.is_some()).map_err(failed("a reactor"))?;
             let shared = Arc::new(shared);
-            let thread = thread.map(|manner| spawn(shared.clone(), manner)).transpose();
+            let thread = thread
+                .map(|(manner, affinity)| spawn(shared.clone(), manner, affinity))
+                .transpose();
             let thread = thread.map_err(failed("a reactor's thread"))?;
             let shard = Shard { shared, thread: Mutex::new(thread) };
             let before = std::mem::take(&mut shards.shards).into_vec();

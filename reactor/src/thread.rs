@@ -3,8 +3,9 @@
 //! When it does which is in [`lease`](crate::lease).
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
+use crate::helper::{self, Affinity};
 use crate::lease::{Duty, TICK, Watch};
 use crate::parker::Parker;
 use crate::reactor::Shared;
@@ -20,8 +21,12 @@ pub(crate) enum Manner {
     Preempting,
 }
 
-pub(crate) fn spawn(shared: Arc<Shared>, manner: Manner) -> io::Result<JoinHandle<()>> {
-    Builder::new().name("netpoll".into()).spawn(move || {
+pub(crate) fn spawn(
+    shared: Arc<Shared>,
+    manner: Manner,
+    affinity: Affinity,
+) -> io::Result<JoinHandle<()>> {
+    helper::spawn("netpoll", affinity, move || {
         if manner == Manner::Patient {
             sys::batch_scheduling();
         }

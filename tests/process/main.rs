@@ -7,6 +7,7 @@
 mod exec;
 mod exit;
 mod fork;
+mod helpers;
 mod os;
 mod shutdown;
 mod signals;

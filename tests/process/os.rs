@@ -99,3 +99,84 @@ pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: nothing else in this process ends it.
     unsafe { libc::exit(code) }
 }
+
+/// Blocks a signal in the calling thread.
+pub(crate) fn block(signal: libc::c_int) {
+    let set = set_of(signal);
+    // SAFETY: it reads the set, which is ours.
+    let failed =
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
+    assert_eq!(failed, 0);
+}
+
+/// Blocks a signal in the calling thread, sends it to this process, and waits for it.
+pub(crate) fn send_and_wait_for(signal: libc::c_int) -> bool {
+    block(signal);
+    let own = libc::pid_t::try_from(std::process::id()).expect("a process id");
+    // SAFETY: no pointers.
+    let sent = unsafe { libc::kill(own, signal) };
+    assert_eq!(sent, 0);
+    let (set, mut received) = (set_of(signal), 0);
+    // SAFETY: it reads the set and writes one integer.
+    let failed = unsafe { libc::sigwait(&raw const set, &raw mut received) };
+    failed == 0 && received == signal
+}
+
+fn set_of(signal: libc::c_int) -> libc::sigset_t {
+    // SAFETY: zero is a value of each of its fields, an empty set.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is ours.
+    let added = unsafe { libc::sigaddset(&raw mut set, signal) };
+    assert_eq!(added, 0);
+    set
+}
+
+/// Changes the group of every thread of this process to what it is, which the C library does by a signal
+/// to each of them.
+pub(crate) fn set_own_group() {
+    // SAFETY: no pointers.
+    let group = unsafe { libc::getgid() };
+    // SAFETY: no pointers.
+    let set = unsafe { libc::setgid(group) };
+    assert_eq!(set, 0);
+}
+
+/// Pins the calling thread to the first of its processors, and returns where it may run now, as procfs
+/// says it.
+pub(crate) fn pin_to_one_processor() -> String {
+    // SAFETY: zero is an empty set.
+    let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    let room = size_of::<libc::cpu_set_t>();
+    // SAFETY: it writes `room` bytes at most, to `allowed`.
+    let asked = unsafe { libc::sched_getaffinity(0, room, &raw mut allowed) };
+    assert_eq!(asked, 0, "no more processors than fit");
+    // SAFETY: the number is within the set.
+    let is_allowed = |processor: &usize| unsafe { libc::CPU_ISSET(*processor, &allowed) };
+    let first = (0..8 * room).find(is_allowed).expect("it runs somewhere");
+    // SAFETY: zero is an empty set.
+    let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the number is within the set.
+    unsafe { libc::CPU_SET(first, &mut one) };
+    // SAFETY: it reads `room` bytes of `one`.
+    let pinned = unsafe { libc::sched_setaffinity(0, room, &raw const one) };
+    assert_eq!(pinned, 0);
+    let status = fs::read_to_string("/proc/thread-self/status").expect("procfs");
+    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"));
+    line.expect("procfs says so").trim().to_owned()
+}
+
+/// The scheduling policy of the calling thread.
+pub(crate) fn policy() -> libc::c_int {
+    // SAFETY: no pointers; 0 is the calling thread.
+    unsafe { libc::sched_getscheduler(0) }
+}
+
+/// Puts the calling thread under a scheduling policy. False if the user may not.
+pub(crate) fn set_policy(policy: libc::c_int) -> bool {
+    let is_real_time = [libc::SCHED_FIFO, libc::SCHED_RR].contains(&policy);
+    // SAFETY: zero is a value of each of its fields.
+    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    parameters.sched_priority = libc::c_int::from(is_real_time);
+    // SAFETY: it reads `parameters`; 0 is the calling thread.
+    unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) == 0 }
+}

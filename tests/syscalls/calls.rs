@@ -194,7 +194,7 @@ const fn call(
 
 /// All of them. Of those that have a number in common, the first that fits.
 #[rustfmt::skip]
-pub(crate) static CALLS: [Call; 40] = [
+pub(crate) static CALLS: [Call; 42] = [
     call("socket", libc::SYS_socket, any, fails),
     call("socketpair", libc::SYS_socketpair, any, fails),
     call("bind", libc::SYS_bind, any, fails),
@@ -236,6 +236,8 @@ pub(crate) static CALLS: [Call; 40] = [
     // Of a thread, and not for the end of another one, which glibc takes for fatal.
     call("futex:WAIT", libc::SYS_futex, |a| a[1] as c_int & !libc::FUTEX_CLOCK_REALTIME == libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG, |_, _| AGAIN),
     call("clone3", libc::SYS_clone3, any, starts),
+    call("rt_sigprocmask", libc::SYS_rt_sigprocmask, any, survives),
+    call("sched_getscheduler", libc::SYS_sched_getscheduler, any, survives),
     call("sched_setscheduler", libc::SYS_sched_setscheduler, any, survives),
     call("sched_getaffinity", libc::SYS_sched_getaffinity, any, survives),
     call("prctl:TIMERSLACK", libc::SYS_prctl, |a| a[0] as c_int == libc::PR_SET_TIMERSLACK, survives),
@@ -258,7 +260,13 @@ impl Call {
     /// them, and alike; most reads are the standard library's, which counts processors.
     pub(crate) fn is_swept_in(&self, session: Session) -> bool {
         let of_the_start = ["open:PATH", "epoll_create1", "eventfd2", "clone3"];
-        let also = ["sched_setscheduler", "sched_getaffinity", "prctl:TIMERSLACK"];
+        let also = [
+            "rt_sigprocmask",
+            "sched_getscheduler",
+            "sched_setscheduler",
+            "sched_getaffinity",
+            "prctl:TIMERSLACK",
+        ];
         match self.name {
             "read" => session == Session::Any,
             name if of_the_start.contains(&name) || also.contains(&name) => {

@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
-use netpoll::{DeadlineExceeded, Reactor, Timer};
+use netpoll::{DeadlineExceeded, Reactor, Timer, spawn_helper};
 
 struct Handover<T> {
     result: Mutex<Option<io::Result<T>>>,
@@ -25,7 +25,7 @@ pub(crate) async fn run<T: Send + 'static>(
 ) -> io::Result<T> {
     let here = Arc::new(Handover { result: Mutex::new(None), waiter: AtomicWaker::new() });
     let there = here.clone();
-    thread::Builder::new().name(name.to_owned()).spawn(move || {
+    spawn_helper(name, move || {
         let result = work();
         *there.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         there.waiter.wake();

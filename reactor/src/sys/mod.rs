@@ -23,7 +23,9 @@ mod unix;
 
 pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;
-pub(crate) use process::{batch_scheduling, exact_timeouts, forks};
+pub(crate) use process::{
+    SignalsBlocked, adopt_affinity_of_process, batch_scheduling, count_forks, exact_timeouts, forks,
+};
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

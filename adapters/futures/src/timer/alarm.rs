@@ -8,7 +8,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
-use netpoll::Reactor;
+use netpoll::{Reactor, spawn_helper};
 
 /// Rings at the time that it is set to, and goes on ringing until it is set anew.
 pub(super) struct Alarm {
@@ -116,7 +116,7 @@ impl Asleep {
     fn until(time: Instant, waiter: &Arc<AtomicWaker>) -> io::Result<Self> {
         let (wanted, waiter) = (Arc::new(()), waiter.clone());
         let still_wanted = Arc::downgrade(&wanted);
-        let thread = thread::Builder::new().name("netpoll-timer".into()).spawn(move || {
+        let thread = spawn_helper("netpoll-timer", move || {
             sleep_while(&still_wanted, time);
             waiter.wake();
         })?;

@@ -1,0 +1,67 @@
+//! Threads that the library begins for itself. The process is not to notice them.
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+use crate::sys;
+
+/// On which processors a helper thread runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Affinity {
+    /// On those of the process: of its first thread.
+    Process,
+    /// On those of the thread that begins it.
+    Inherited,
+}
+
+/// Begins a helper thread: one that works for the library, and not for the program.
+///
+/// It has every signal blocked from its first instruction on, so that it takes none that another thread
+/// waits for in `sigwait(3)` or on a signalfd, and no handler runs on it. (Those that a thread causes
+/// itself, such as `SIGSEGV`, stay open.) It runs on the processors of the process, which are those of the process's
+/// first thread, whatever the calling thread is pinned to. The calling thread's own mask is as before
+/// when this returns. Where the system refuses either, the thread begins all the same.
+///
+/// For adapters: every thread that they begin by themselves is to be begun by this.
+///
+/// # Errors
+///
+/// As for [`Builder::spawn`]: no thread is to be had.
+///
+/// # Panics
+///
+/// If `name` has a zero byte.
+pub fn spawn_helper<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    spawn(name, Affinity::Process, work)
+}
+
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    affinity: Affinity,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    let _blocked = sys::SignalsBlocked::new();
+    Builder::new().name(name.to_owned()).spawn(move || {
+        if affinity == Affinity::Process {
+            sys::adopt_affinity_of_process();
+        }
+        work()
+    })
+}
+
+/// A number that a forked child does not share with its parent.
+///
+/// For adapters: a lock or a queue that was made under another number belongs to the parent of this
+/// process. A thread that is not there may hold the lock, so it must not be taken: the call does
+/// nothing, or fails with [`ReactorGone`](crate::ReactorGone).
+///
+/// Only children of `fork(3)` are told apart, from the first call on. If even that cannot be counted,
+/// for want of memory, all numbers are the same.
+#[must_use]
+pub fn fork_generation() -> u32 {
+    let _ = sys::count_forks();
+    sys::forks()
+}
