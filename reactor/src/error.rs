@@ -84,6 +84,26 @@ impl OpError {
         io::Error::new(source.kind(), OpError { operation, subject, source })
     }
 
+    /// The error inside, where `error` is an `OpError`; every other error as it is. For code that matches
+    /// [`raw_os_error`](io::Error::raw_os_error), which an error with a payload has not.
+    ///
+    /// ```
+    /// # use std::io;
+    /// use netpoll::OpError;
+    ///
+    /// let refused = io::Error::from_raw_os_error(111);
+    /// let wrapped = OpError::wrap("connect", "127.0.0.1:80", refused);
+    /// assert_eq!(wrapped.raw_os_error(), None);
+    /// assert_eq!(OpError::strip(wrapped).raw_os_error(), Some(111));
+    /// ```
+    #[must_use]
+    pub fn strip(error: io::Error) -> io::Error {
+        match error.downcast::<Self>() {
+            Ok(wrapped) => Self::strip(wrapped.source),
+            Err(other) => other,
+        }
+    }
+
     /// What was tried: `bind`, `connect`, `accept`, `register`.
     #[must_use]
     pub fn operation(&self) -> &'static str {

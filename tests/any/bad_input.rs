@@ -1,9 +1,10 @@
-//! What epoll refuses, and addresses that are of no use: each error says what was tried, on what.
+//! Descriptors that epoll refuses, and addresses that are of no use: each fails with the error of the system, as
+//! in async-io.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use netpoll_futures::Async;
@@ -16,13 +17,8 @@ fn a_regular_file_is_refused() {
     run(|| async {
         let folder = Folder::new()?;
         let file = File::create(folder.0.join("file"))?;
-        let subject = format!("descriptor {} (epoll takes no regular files", file.as_raw_fd());
         let other = file.try_clone()?;
-        let refused = Async::new(file);
-        let error = refused.as_ref().expect_err("refused");
-        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-        assert!(error.to_string().starts_with(&format!("register {subject}")), "{error}");
-        assert_failed(refused, os::EPERM, "register", &subject);
+        assert_failed(Async::new(file), os::EPERM);
         assert!(!os::is_nonblocking(&other), "nothing of the attempt remains");
         Ok(())
     });
@@ -32,7 +28,7 @@ fn a_regular_file_is_refused() {
 fn a_folder_is_refused() {
     run(|| async {
         let folder = Folder::new()?;
-        assert_failed(Async::new(File::open(&folder.0)?), os::EPERM, "register", "directories");
+        assert_failed(Async::new(File::open(&folder.0)?), os::EPERM);
         Ok(())
     });
 }
@@ -42,10 +38,9 @@ fn a_descriptor_is_registered_once_at_a_time() {
     run(|| async {
         let (one, other) = UnixStream::pair()?;
         let registered = Async::new(&one)?;
-        let subject = format!("descriptor {} (it is registered with", one.as_raw_fd());
         let twice = Async::new(&one);
         assert_eq!(twice.as_ref().expect_err("refused").kind(), ErrorKind::AlreadyExists);
-        assert_failed(twice, os::EEXIST, "register", &subject);
+        assert_failed(twice, os::EEXIST);
         // The first is none the worse for it.
         os::write(other.as_fd(), b"x")?;
         registered.readable().await?;
@@ -57,42 +52,40 @@ fn a_descriptor_is_registered_once_at_a_time() {
 #[test]
 fn a_number_that_stands_for_nothing_is_refused() {
     run(|| async {
-        assert_failed(Async::new(os::Nothing), os::EBADF, "register", "2147483647 (it is not open");
+        assert_failed(Async::new(os::Nothing), os::EBADF);
         Ok(())
     });
 }
 
 #[test]
-fn addresses_are_told() {
+fn an_address_that_is_of_no_use_fails_as_the_system_says() {
     run(|| async {
         let socket = Async::<UdpSocket>::bind(([127, 0, 0, 1], 0))?;
         let address = socket.get_ref().local_addr()?;
         let taken = Async::<UdpSocket>::bind(address);
-        assert_failed(taken, os::EADDRINUSE, "bind", &address.to_string());
+        assert_failed(taken, os::EADDRINUSE);
         // A port of zero is nobody's.
         let nobody = socket.send_to(b"x", ([127, 0, 0, 1], 0)).await;
-        assert_failed(nobody, os::EINVAL, "send to", "127.0.0.1:0");
+        assert_failed(nobody, os::EINVAL);
         Ok(())
     });
 }
 
 #[test]
-fn paths_are_told() {
+fn a_path_that_is_of_no_use_fails_as_the_system_says() {
     run(|| async {
         let folder = Folder::new()?;
         let path = folder.0.join("socket");
-        let name = path.display().to_string();
-        assert_failed(Async::<UnixStream>::connect(&path).await, os::ENOENT, "connect", &name);
+        assert_failed(Async::<UnixStream>::connect(&path).await, os::ENOENT);
         let _listener = Async::<UnixListener>::bind(&path)?;
-        assert_failed(Async::<UnixListener>::bind(&path), os::EADDRINUSE, "bind", &name);
-        assert_failed(Async::<UnixDatagram>::bind(&path), os::EADDRINUSE, "bind", &name);
+        assert_failed(Async::<UnixListener>::bind(&path), os::EADDRINUSE);
+        assert_failed(Async::<UnixDatagram>::bind(&path), os::EADDRINUSE);
         let nobody = folder.0.join("nobody");
         let sent = Async::<UnixDatagram>::unbound()?.send_to(b"x", &nobody).await;
-        assert_failed(sent, os::ENOENT, "send to", "nobody");
+        assert_failed(sent, os::ENOENT);
         let long = "x".repeat(200);
         let refused = Async::<UnixListener>::bind(&long).expect_err("too long");
         assert_eq!(refused.kind(), ErrorKind::InvalidInput);
-        assert!(refused.to_string().starts_with(&format!("bind {long}")), "{refused}");
         io::Result::Ok(())
     });
 }

@@ -26,13 +26,12 @@ use crate::support::Folder;
 const MOST: usize = 200;
 
 /// Types that hold two sockets, a readiness in tokio's words, or all figures of a reactor, with their bounds.
-const LONGER: [(&str, usize); 6] = [
+const LONGER: [(&str, usize); 5] = [
     ("netpoll::Reactor", 300),
     ("netpoll::Metrics", 300),
     ("tokio::ReuniteError", 300),
     ("tokio::AsyncFdReadyGuard", 300),
     ("tokio::AsyncFdReadyMutGuard", 300),
-    ("tokio::AsyncFdRegisterError", 300),
 ];
 
 /// Sockets that are open meanwhile.
@@ -272,10 +271,11 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
 }
 
 async fn smol_types(printed: &mut Printed) -> io::Result<()> {
-    use netpoll_smol::net::{TcpListener, TcpStream};
+    use netpoll_smol::net::{TcpListener, TcpStream, UdpSocket};
 
     let listener = TcpListener::bind("[::1]:0").await?;
     printed.add("smol::Stream", TcpStream::connect(listener.local_addr()?).await?);
+    printed.add("smol::Datagram", UdpSocket::bind("[::1]:0").await?);
     printed.add("smol::Listener", &listener);
     printed.add("smol::Incoming", listener.incoming());
     Ok(())

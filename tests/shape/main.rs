@@ -3,4 +3,6 @@
 #![cfg(not(netpoll_loom))]
 
 mod debug;
+mod errors;
+mod os;
 mod support;

@@ -194,7 +194,6 @@ fn what_epoll_refuses_is_given_back() {
         let file = File::open("/proc/self/exe")?;
         let number = file.as_raw_fd();
         let error = AsyncFd::try_new(file).expect_err("epoll takes no files");
-        assert!(error.to_string().contains("regular files"), "{error}");
         let (file, cause) = error.into_parts();
         assert_kind(io::Result::<()>::Err(cause), ErrorKind::PermissionDenied);
         assert_eq!(file.as_raw_fd(), number);

@@ -116,26 +116,7 @@ fn two_may_share_a_port() {
             listeners.push(socket.listen(4)?);
         }
         let socket = TcpSocket::new_v4()?;
-        let error = socket.bind(address).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AddrInUse);
-        assert!(error.to_string().contains(&format!("bind {address}")), "{error}");
-        Ok(())
-    });
-}
-
-#[test]
-fn errors_tell_the_address() {
-    everywhere(|| async {
-        let closed = net::TcpListener::bind("127.77.0.1:0")?.local_addr()?;
-        let error = TcpSocket::new_v4()?.connect(closed).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        assert!(error.to_string().contains(&format!("connect {closed}")), "{error}");
-        let listener = TcpListener::bind(LOOPBACK).await?;
-        let taken = listener.local_addr()?;
-        let error = TcpListener::bind(taken).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("bind {taken}")), "{error}");
-        let nowhere = TcpSocket::new_v4()?.connect("[::1]:9".parse().unwrap()).await;
-        assert!(nowhere.unwrap_err().to_string().contains("connect [::1]:9"));
+        assert_kind(socket.bind(address), ErrorKind::AddrInUse);
         Ok(())
     });
 }

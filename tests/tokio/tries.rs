@@ -195,8 +195,7 @@ fn hosts_are_looked_up() {
         assert_eq!(found, ["127.0.0.1:80".parse().unwrap()]);
         let mut found = lookup_host(("localhost", 7)).await?;
         assert!(found.all(|address| address.ip().is_loopback() && address.port() == 7));
-        let Err(error) = lookup_host("no port").await else { panic!("what is there?") };
-        assert!(error.to_string().contains("no port"), "{error}");
+        assert_kind(lookup_host("no port").await.map(drop), ErrorKind::InvalidInput);
         Ok(())
     });
 }

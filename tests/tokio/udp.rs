@@ -6,7 +6,6 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use netpoll_tokio::net::UdpSocket;
-use netpoll_tokio::raw_os_error;
 
 use crate::os;
 use crate::support::*;
@@ -68,10 +67,9 @@ fn a_connected_socket_receives_only_from_its_peer() {
     });
 }
 
-fn assert_says<T: std::fmt::Debug>(result: io::Result<T>, errno: i32, beginning: &str) {
+fn assert_says<T: std::fmt::Debug>(result: io::Result<T>, errno: i32) {
     let error = result.expect_err("it fails");
-    assert_eq!(raw_os_error(&error), Some(errno), "{error:?}");
-    assert!(error.to_string().starts_with(beginning), "{error}");
+    assert_eq!(error.raw_os_error(), Some(errno), "{error:?}");
 }
 
 /// The error is the answer to what was sent before; it is told once, and the socket goes on.
@@ -82,8 +80,7 @@ fn a_refusal_is_told_once() {
         let client = UdpSocket::bind(LOOPBACK).await?;
         client.connect(nobody).await?;
         client.send(b"hello").await?;
-        let says = format!("recv {nobody}: ");
-        assert_says(client.recv(&mut [0; 8]).await, libc::ECONNREFUSED, &says);
+        assert_says(client.recv(&mut [0; 8]).await, libc::ECONNREFUSED);
         client.set_read_deadline(soon(1))?;
         assert_late(client.recv(&mut [0; 8]).await);
         client.set_read_deadline(None)?;
@@ -101,22 +98,18 @@ fn a_refusal_is_told_once() {
 }
 
 #[test]
-fn errors_tell_the_address() {
+fn errors_are_the_systems() {
     everywhere(|| async {
         let socket = UdpSocket::bind(LOOPBACK).await?;
         let own = socket.local_addr()?;
-        assert_says(UdpSocket::bind(own).await, libc::EADDRINUSE, &format!("bind {own}: "));
-        let says = format!("send {own}: ");
-        assert_says(socket.send(b"to whom?").await, libc::EDESTADDRREQ, &says);
+        assert_says(UdpSocket::bind(own).await, libc::EADDRINUSE);
+        assert_says(socket.send(b"to whom?").await, libc::EDESTADDRREQ);
         let too_long = vec![0; 65_536];
-        assert_says(socket.send_to(&too_long, own).await, libc::EMSGSIZE, &says);
+        assert_says(socket.send_to(&too_long, own).await, libc::EMSGSIZE);
         let broadcast = SocketAddr::from((Ipv4Addr::BROADCAST, 9));
-        let says = format!("send {broadcast}: ");
-        assert_says(socket.try_send_to(b"to all", broadcast), libc::EACCES, &says);
-        let error = socket.connect("[::1]:9").await.unwrap_err();
-        assert!(error.to_string().starts_with("connect [::1]:9: "), "{error}");
-        let error = socket.send_to(b"x", "no port").await.unwrap_err();
-        assert!(error.to_string().contains("no port"), "{error}");
+        assert_says(socket.try_send_to(b"to all", broadcast), libc::EACCES);
+        assert_says(socket.connect("[::1]:9").await, libc::EAFNOSUPPORT);
+        assert_kind(socket.send_to(b"x", "no port").await, ErrorKind::InvalidInput);
         Ok(())
     });
 }
@@ -183,13 +176,13 @@ fn groups_are_joined_and_left() {
         assert_eq!(member.recv_from(&mut [0; 64]).await?, (12, sender.local_addr()?));
         member.leave_multicast_v4(group, here)?;
         let left = member.leave_multicast_v4(group, here);
-        assert_says(left, libc::EADDRNOTAVAIL, "leave 239.255.78.1: ");
+        assert_says(left, libc::EADDRNOTAVAIL);
         let group: Ipv6Addr = "ff11::7801".parse().expect("an address");
         let member = UdpSocket::bind("[::]:0").await?;
         member.join_multicast_v6(&group, 1)?;
         member.leave_multicast_v6(&group, 1)?;
         let left = member.leave_multicast_v6(&group, 1);
-        assert_says(left, libc::EADDRNOTAVAIL, "leave ff11::7801: ");
+        assert_says(left, libc::EADDRNOTAVAIL);
         Ok(())
     });
 }

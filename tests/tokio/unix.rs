@@ -44,9 +44,7 @@ fn the_file_stays() {
         let path = path();
         UnixListener::bind(&path)?.close().await?;
         assert_kind(UnixStream::connect(&path).await, ErrorKind::ConnectionRefused);
-        let error = UnixListener::bind(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AddrInUse);
-        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        assert_kind(UnixListener::bind(&path), ErrorKind::AddrInUse);
         fs::remove_file(&path)?;
         drop(UnixListener::bind(&path)?);
         fs::remove_file(path)
@@ -83,11 +81,10 @@ fn the_kernel_vouches_for_the_peer() {
 }
 
 #[test]
-fn errors_tell_the_path() {
+fn errors_are_the_systems() {
     everywhere(|| async {
         let error = UnixStream::connect("/nobody/listens/here").await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(error.to_string().contains("connect /nobody/listens/here"), "{error}");
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{error:?}");
         let long = "x".repeat(200);
         assert_kind(UnixStream::connect(&long).await, ErrorKind::InvalidInput);
         assert_kind(UnixListener::bind(&long), ErrorKind::InvalidInput);

@@ -63,7 +63,7 @@ fn by_abstract_name() {
 }
 
 #[test]
-fn errors_tell_the_path() {
+fn errors_are_the_systems() {
     everywhere(|| async {
         let (nowhere, socket) = (path(), UnixDatagram::unbound()?);
         for error in [
@@ -71,12 +71,9 @@ fn errors_tell_the_path() {
             socket.send_to(b"x", &nowhere).await.unwrap_err(),
             socket.try_send_to(b"x", &nowhere).unwrap_err(),
         ] {
-            assert_eq!(error.kind(), ErrorKind::NotFound);
-            assert!(error.to_string().contains(nowhere.to_str().unwrap()), "{error}");
+            assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{error:?}");
         }
-        let too_long = "x".repeat(200);
-        let error = UnixDatagram::bind(&too_long).unwrap_err();
-        assert!(error.to_string().starts_with(&format!("bind {too_long}: ")), "{error}");
+        assert_kind(UnixDatagram::bind("x".repeat(200)), ErrorKind::InvalidInput);
         assert_kind(socket.send(b"to whom?").await, ErrorKind::NotConnected);
         Ok(())
     });

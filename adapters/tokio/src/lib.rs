@@ -64,10 +64,10 @@
 //!
 //! # Errors, order
 //!
-//! As in [`netpoll_futures`]: a deadline is [`TimedOut`](std::io::ErrorKind::TimedOut) with
-//! [`DeadlineExceeded`] inside, what was closed on this side is [`Closed`], and what `bind`, `connect`
-//! and `accept` fail with carries the operation and the address, and so does what the system says of
-//! datagrams. Reads, writes, accepts and receives that are awaited by `&self` are served in the order in
+//! A deadline is [`TimedOut`](std::io::ErrorKind::TimedOut) with [`DeadlineExceeded`] inside, and what was
+//! closed on this side is [`Closed`]. Every error of the system comes as tokio's calls return it, with its
+//! `raw_os_error()`; those of [`netpoll_futures`], with operation and address, are what
+//! [`get_ref`](Stream::get_ref) leads to. Reads, writes, accepts and receives that are awaited by `&self` are served in the order in
 //! which they came; what polls, keeps no place.
 #![doc = include_str!("public.md")]
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use netpoll::OpError;
 use netpoll_futures::ListenerSocket;
 
 use crate::budget;
@@ -24,19 +25,19 @@ impl<L: ListenerSocket> Listener<L> {
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), [`Closed`](netpoll::Closed), or an
-    /// [`OpError`](netpoll::OpError) with the address; see [`netpoll_futures::Listener::accept`].
+    /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), [`Closed`](netpoll::Closed), or what
+    /// `accept(2)` says; see [`netpoll_futures::Listener::accept`].
     ///
     /// # Cancel safety
     ///
     /// Dropped, it has accepted nothing.
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
-        budget::spend(self.inner.accept()).await.map(ours)
+        budget::spend(self.inner.accept()).await.map(ours).map_err(OpError::strip)
     }
 
     /// [`accept`](Self::accept) for those who poll. Any number of tasks may: each is woken.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
-        budget::poll(cx, |cx| self.inner.poll_accept(cx)).map_ok(ours)
+        budget::poll(cx, |cx| self.inner.poll_accept(cx)).map_ok(ours).map_err(OpError::strip)
     }
 
     /// Sets or clears the time after which accepting fails.

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use netpoll::OpError;
+
 pub use crate::datagram::{UdpSocket, UnixDatagram};
 pub use crate::tcp::{TcpListener, TcpSocket, TcpStream};
 pub use crate::unix::{UnixListener, UnixStream};
@@ -47,7 +49,7 @@ pub mod unix {
 ///
 /// # Errors
 ///
-/// An [`OpError`](netpoll::OpError) with the name.
+/// That the name could not be looked up.
 pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
-    netpoll_futures::resolve(host).await.map(Vec::into_iter)
+    netpoll_futures::resolve(host).await.map(Vec::into_iter).map_err(OpError::strip)
 }

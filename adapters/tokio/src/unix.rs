@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
+use netpoll::OpError;
 use netpoll::socket::Credentials;
 
 use crate::listener::Listener;
@@ -60,40 +61,44 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the path.
+    /// What `connect(2)` says.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it leaves no socket behind.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        netpoll_futures::UnixStream::connect(path).await.map(Into::into)
+        netpoll_futures::UnixStream::connect(path).await.map(Into::into).map_err(OpError::strip)
     }
 
     /// [`connect`](Self::connect), to an address.
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the address.
+    /// What `connect(2)` says.
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
-        netpoll_futures::UnixStream::connect_addr(address).await.map(Into::into)
+        netpoll_futures::UnixStream::connect_addr(address)
+            .await
+            .map(Into::into)
+            .map_err(OpError::strip)
     }
 
     /// Two streams that are connected to each other and have no names.
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says, or as for [`Registration::with`](netpoll::Registration::with).
+    /// What `socketpair(2)` says, or `epoll_ctl(2)`.
     pub fn pair() -> io::Result<(Self, Self)> {
-        netpoll_futures::UnixStream::pair().map(|(one, other)| (one.into(), other.into()))
+        let pair = netpoll_futures::UnixStream::pair().map_err(OpError::strip);
+        pair.map(|(one, other)| (one.into(), other.into()))
     }
 
     /// A stream of the standard library's, which is made non-blocking.
     ///
     /// # Errors
     ///
-    /// As for [`Registration::with`](netpoll::Registration::with).
+    /// What `fcntl(2)` or `epoll_ctl(2)` says.
     pub fn from_std(stream: net::UnixStream) -> io::Result<Self> {
-        netpoll_futures::UnixStream::try_from(stream).map(Into::into)
+        netpoll_futures::UnixStream::try_from(stream).map(Into::into).map_err(OpError::strip)
     }
 
     /// The stream for the standard library: non-blocking, until that is changed.
@@ -135,19 +140,22 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the path. A path that is there is in use, though nobody
-    /// listens.
+    /// What `bind(2)` says. A path that exists is in use, also where no socket listens.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        netpoll_futures::UnixListener::bind(path).map(Self::with_lasting_file)
+        netpoll_futures::UnixListener::bind(path)
+            .map(Self::with_lasting_file)
+            .map_err(OpError::strip)
     }
 
     /// Binds to an address, and listens.
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the address.
+    /// What `bind(2)` says.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        netpoll_futures::UnixListener::bind_addr(address).map(Self::with_lasting_file)
+        netpoll_futures::UnixListener::bind_addr(address)
+            .map(Self::with_lasting_file)
+            .map_err(OpError::strip)
     }
 
     /// tokio's way. Programs that are written for it remove the file themselves.
@@ -160,9 +168,9 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// As for [`Registration::with`](netpoll::Registration::with).
+    /// What `fcntl(2)` or `epoll_ctl(2)` says.
     pub fn from_std(listener: net::UnixListener) -> io::Result<Self> {
-        netpoll_futures::UnixListener::try_from(listener).map(Into::into)
+        netpoll_futures::UnixListener::try_from(listener).map(Into::into).map_err(OpError::strip)
     }
 
     /// The listener for the standard library: non-blocking, until that is changed.

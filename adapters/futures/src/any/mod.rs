@@ -8,7 +8,7 @@ mod unix;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -82,6 +82,11 @@ use crate::readiness;
 /// other end than its own: it is closed, for all who use it, and who reads from the pipe finds the end.
 /// Of everything else there is nothing to end, and nothing happens.
 ///
+/// # Errors
+///
+/// The system's errors are returned as they are, as async-io returns them: code may match
+/// [`raw_os_error`](io::Error::raw_os_error).
+///
 /// # Not for
 ///
 /// Regular files and directories: epoll refuses them, as they are always ready. Standard streams that
@@ -106,18 +111,13 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] that names the descriptor, with what `epoll_ctl(2)` said: `EPERM` for a regular
-    /// file or a directory, `EEXIST` if this very descriptor is registered already, `EBADF` if it is not
-    /// open. It is then dropped, and has not been made non-blocking.
+    /// What `epoll_ctl(2)` says, as in async-io: `EPERM` for a regular file or a directory, `EEXIST` if this
+    /// very descriptor is registered already, `EBADF` if it is not open. The object is then dropped, and has
+    /// not been made non-blocking.
     pub fn new(io: T) -> io::Result<Self> {
         let registered = Self::new_nonblocking(io)?;
-        match descriptor::set_nonblocking(registered.as_fd(), true) {
-            Ok(()) => Ok(registered),
-            Err(error) => {
-                let subject = format!("descriptor {}", registered.as_raw_fd());
-                Err(OpError::wrap("make non-blocking", subject, error))
-            }
-        }
+        descriptor::set_nonblocking(registered.as_fd(), true)?;
+        Ok(registered)
     }
 
     /// [`new`](Self::new) for a descriptor that is non-blocking already. If it is not, operations block
@@ -128,7 +128,9 @@ impl<T: AsFd> Async<T> {
     /// As for [`new`](Self::new).
     pub fn new_nonblocking(io: T) -> io::Result<Self> {
         let interest = descriptor::interest(io.as_fd());
-        Registration::with(Reactor::global()?, io, interest).map(Self::from)
+        let registered =
+            Reactor::global().and_then(|reactor| Registration::with(reactor, io, interest));
+        registered.map(Self::from).map_err(OpError::strip)
     }
 
     /// The object itself. What is done with it directly is done at once: it neither waits nor asks for

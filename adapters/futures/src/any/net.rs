@@ -22,7 +22,7 @@ impl<L: ListenerSocket> Async<L> {
     ///
     /// # Errors
     ///
-    /// As for [`TcpListener::accept`](crate::TcpListener::accept).
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded), [`Closed`](crate::Closed), or what `accept(2)` says.
     ///
     /// # Cancel safety
     ///
@@ -47,22 +47,12 @@ impl<L: ListenerSocket> Async<L> {
         &self,
         accepted: io::Result<(std::os::fd::OwnedFd, L::Address)>,
     ) -> io::Result<Accepted<L>> {
-        let (socket, peer) = accepted.map_err(|error| self.explain_accept(error))?;
+        let (socket, peer) = accepted?;
         let (reactor, socket) = (self.registration.reactor(), L::Stream::from(socket));
-        let stream = Registration::with(reactor, socket, L::Stream::INTEREST)?;
+        let stream = Registration::with(reactor, socket, L::Stream::INTEREST);
+        let stream = stream.map_err(OpError::strip)?;
         Direction::BOTH.iter().for_each(|direction| stream.assume_ready(*direction));
         Ok((stream.into(), peer))
-    }
-
-    /// The system's errors get the address; ours say what they are.
-    fn explain_accept(&self, error: io::Error) -> io::Error {
-        if error.raw_os_error().is_none() {
-            return error;
-        }
-        match self.get_ref().address() {
-            Ok(address) => OpError::wrap("accept", L::name(&address), error),
-            Err(_) => error,
-        }
     }
 }
 
@@ -71,11 +61,9 @@ impl Async<TcpListener> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the address.
+    /// What `bind(2)` or `listen(2)` says.
     pub fn bind<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
-        let address = address.into();
-        let listener = TcpListener::bind(address);
-        Self::new(listener.map_err(|error| OpError::wrap("bind", address, error))?)
+        Self::new(TcpListener::bind(address.into())?)
     }
 }
 
@@ -84,13 +72,13 @@ impl Async<TcpStream> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the address.
+    /// What `connect(2)` says.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it leaves no socket behind.
     pub async fn connect<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
-        let stream = crate::TcpStream::connect(address.into()).await?;
+        let stream = crate::TcpStream::connect(address.into()).await.map_err(OpError::strip)?;
         let only = Arc::into_inner(stream.shared).expect("there is no clone of it yet");
         Ok(only.registration.into())
     }
@@ -112,11 +100,9 @@ impl Async<UdpSocket> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the address.
+    /// What `bind(2)` says.
     pub fn bind<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
-        let address = address.into();
-        let socket = UdpSocket::bind(address);
-        Self::new(socket.map_err(|error| OpError::wrap("bind", address, error))?)
+        Self::new(UdpSocket::bind(address.into())?)
     }
 
     /// Receives a datagram. Returns its length and whose it is.
@@ -129,18 +115,14 @@ impl Async<UdpSocket> {
         self.in_order(Direction::Read).io(|socket| socket.peek_from(buffer)).await
     }
 
-    /// Sends a datagram. The system's errors come with the address, in an [`OpError`].
+    /// Sends a datagram.
     pub async fn send_to<A: Into<SocketAddr>>(
         &self,
         buffer: &[u8],
         address: A,
     ) -> io::Result<usize> {
         let address = address.into();
-        let sent = self.in_order(Direction::Write).io(|socket| socket.send_to(buffer, address));
-        sent.await.map_err(|error| match error.raw_os_error() {
-            Some(_) => OpError::wrap("send to", address, error),
-            None => error,
-        })
+        self.in_order(Direction::Write).io(|socket| socket.send_to(buffer, address)).await
     }
 
     /// Receives a datagram of the connected peer. Returns its length.

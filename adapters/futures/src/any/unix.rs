@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 
-use netpoll::{Direction, OpError};
+use netpoll::Direction;
 
 use super::Async;
 use crate::off_thread;
@@ -15,11 +15,11 @@ impl Async<UnixListener> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the path.
+    /// What `bind(2)` or `listen(2)` says.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         let path = path.as_ref();
         let bound = SocketAddr::from_pathname(path).and_then(|address| listen_at(&address));
-        let (listener, file) = bound.map_err(|error| explain("bind", path, error))?;
+        let (listener, file) = bound?;
         let listener = Self::new_nonblocking(listener)?;
         // It stays, as the standard library's does, but not of a binding that has failed.
         file.set_removed_on_close(false);
@@ -33,18 +33,14 @@ impl Async<UnixStream> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the path.
+    /// What `connect(2)` says.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it may still connect, and then hangs up.
     pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
-        let connect = {
-            let path = path.clone();
-            off_thread::run("netpoll-connect", move || UnixStream::connect(path))
-        };
-        Self::new(connect.await.map_err(|error| explain("connect", &path, error))?)
+        Self::new(off_thread::run("netpoll-connect", move || UnixStream::connect(path)).await?)
     }
 
     /// Two that are connected to each other.
@@ -65,10 +61,9 @@ impl Async<UnixDatagram> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the path.
+    /// What `bind(2)` says.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        let path = path.as_ref();
-        Self::new(UnixDatagram::bind(path).map_err(|error| explain("bind", path, error))?)
+        Self::new(UnixDatagram::bind(path)?)
     }
 
     /// One without an address.
@@ -95,17 +90,13 @@ impl Async<UnixDatagram> {
         self.in_order(Direction::Read).io(|socket| socket.recv_from(buffer)).await
     }
 
-    /// Sends a datagram. The system's errors come with the path, in an [`OpError`].
+    /// Sends a datagram.
     ///
     /// Room is waited for in our own queue. Where it is the receiver's that is full, of which epoll tells
     /// an unconnected socket nothing, it is tried again whenever other tasks have run.
     pub async fn send_to<P: AsRef<Path>>(&self, buffer: &[u8], path: P) -> io::Result<usize> {
         let path = path.as_ref();
-        let sent = self.write_with(|socket| socket.send_to(buffer, path)).await;
-        sent.map_err(|error| match error.raw_os_error() {
-            Some(_) => explain("send to", path, error),
-            None => error,
-        })
+        self.write_with(|socket| socket.send_to(buffer, path)).await
     }
 
     /// Receives a datagram of the connected peer. Returns its length.
@@ -117,8 +108,4 @@ impl Async<UnixDatagram> {
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
         self.in_order(Direction::Write).io(|socket| socket.send(buffer)).await
     }
-}
-
-fn explain(operation: &'static str, path: &Path, error: io::Error) -> io::Error {
-    OpError::wrap(operation, path.display(), error)
 }

@@ -9,7 +9,7 @@ use std::os::unix::net as unix;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use netpoll_futures::ListenerSocket;
+use netpoll_futures::{ListenerSocket, OpError};
 
 use super::Stream;
 
@@ -24,9 +24,9 @@ impl<L: ListenerSocket> Listener<L> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As there, but what `accept(2)` says comes as it is.
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
-        self.0.accept().await.map(|(stream, peer)| (stream.into(), peer))
+        self.0.accept().await.map(|(stream, peer)| (stream.into(), peer)).map_err(OpError::strip)
     }
 
     /// The connections, as a stream that ends only with an error after `close`.
@@ -73,7 +73,7 @@ impl TryFrom<net::TcpListener> for Listener<net::TcpListener> {
     type Error = io::Error;
 
     fn try_from(listener: net::TcpListener) -> io::Result<Self> {
-        netpoll_futures::TcpListener::try_from(listener).map(Self)
+        netpoll_futures::TcpListener::try_from(listener).map(Self).map_err(OpError::strip)
     }
 }
 
@@ -81,7 +81,7 @@ impl TryFrom<unix::UnixListener> for Listener<unix::UnixListener> {
     type Error = io::Error;
 
     fn try_from(listener: unix::UnixListener) -> io::Result<Self> {
-        netpoll_futures::UnixListener::try_from(listener).map(Self)
+        netpoll_futures::UnixListener::try_from(listener).map(Self).map_err(OpError::strip)
     }
 }
 
@@ -125,6 +125,6 @@ impl<L: ListenerSocket> futures_core::Stream for Incoming<'_, L> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = Pin::new(&mut self.incoming).poll_next(cx);
-        next.map(|accepted| accepted.map(|accepted| accepted.map(Stream::from)))
+        next.map_ok(Stream::from).map_err(OpError::strip)
     }
 }

@@ -1,11 +1,14 @@
 //! Networking, in the shape of async-net.
 
+mod datagram;
 mod listener;
 mod stream;
 pub mod unix;
 
 use std::io;
 use std::net;
+
+use netpoll_futures::OpError;
 
 #[doc(no_inline)]
 pub use std::net::{
@@ -14,13 +17,16 @@ pub use std::net::{
 
 /// Whatever says one or several addresses.
 pub use netpoll_futures::ToSocketAddrs as AsyncToSocketAddrs;
-pub use netpoll_futures::UdpSocket;
 
+pub use datagram::Datagram;
 pub use listener::{Incoming, Listener};
 pub use stream::Stream;
 
 /// A TCP connection.
 pub type TcpStream = Stream<net::TcpStream>;
+
+/// A UDP socket.
+pub type UdpSocket = Datagram<net::UdpSocket>;
 
 /// A TCP socket that accepts connections.
 pub type TcpListener = Listener<net::TcpListener>;
@@ -32,7 +38,7 @@ impl TcpStream {
     ///
     /// What connecting to the first address said.
     pub async fn connect(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpStream::connect(addresses).await.map(Self::from)
+        netpoll_futures::TcpStream::connect(addresses).await.map(Self::from).map_err(OpError::strip)
     }
 }
 
@@ -43,7 +49,7 @@ impl TcpListener {
     ///
     /// What binding to the first address said.
     pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpListener::bind(addresses).await.map(Self::from)
+        netpoll_futures::TcpListener::bind(addresses).await.map(Self::from).map_err(OpError::strip)
     }
 }
 
@@ -51,7 +57,7 @@ impl TcpListener {
 ///
 /// # Errors
 ///
-/// An error with the name that could not be looked up.
+/// That the name could not be looked up.
 pub async fn resolve(addresses: impl AsyncToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
-    netpoll_futures::resolve(addresses).await
+    netpoll_futures::resolve(addresses).await.map_err(OpError::strip)
 }

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
-use netpoll_futures::StreamSocket;
+use netpoll_futures::{OpError, StreamSocket};
 
 /// A connection: a [`TcpStream`](super::TcpStream) or a [`UnixStream`](super::unix::UnixStream).
 ///
@@ -56,7 +56,7 @@ impl TryFrom<net::TcpStream> for Stream<net::TcpStream> {
     type Error = io::Error;
 
     fn try_from(stream: net::TcpStream) -> io::Result<Self> {
-        netpoll_futures::TcpStream::try_from(stream).map(Self)
+        netpoll_futures::TcpStream::try_from(stream).map(Self).map_err(OpError::strip)
     }
 }
 
@@ -64,7 +64,7 @@ impl TryFrom<unix::UnixStream> for Stream<unix::UnixStream> {
     type Error = io::Error;
 
     fn try_from(stream: unix::UnixStream) -> io::Result<Self> {
-        netpoll_futures::UnixStream::try_from(stream).map(Self)
+        netpoll_futures::UnixStream::try_from(stream).map(Self).map_err(OpError::strip)
     }
 }
 

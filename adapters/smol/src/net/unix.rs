@@ -9,9 +9,12 @@ pub use std::net::Shutdown;
 #[doc(no_inline)]
 pub use std::os::unix::net::SocketAddr;
 
-pub use netpoll_futures::UnixDatagram;
+use netpoll_futures::OpError;
 
-use super::{Listener, Stream};
+use super::{Datagram, Listener, Stream};
+
+/// A Unix socket for datagrams.
+pub type UnixDatagram = Datagram<net::UnixDatagram>;
 
 /// A connection over a Unix socket.
 pub type UnixStream = Stream<net::UnixStream>;
@@ -25,9 +28,9 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What connecting said, with the path.
+    /// What `connect(2)` says.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        netpoll_futures::UnixStream::connect(path).await.map(Self::from)
+        netpoll_futures::UnixStream::connect(path).await.map(Self::from).map_err(OpError::strip)
     }
 
     /// Two sockets that are connected to each other.
@@ -36,7 +39,8 @@ impl UnixStream {
     ///
     /// What `socketpair(2)` says.
     pub fn pair() -> io::Result<(Self, Self)> {
-        netpoll_futures::UnixStream::pair().map(|(one, other)| (one.into(), other.into()))
+        let pair = netpoll_futures::UnixStream::pair().map_err(OpError::strip);
+        pair.map(|(one, other)| (one.into(), other.into()))
     }
 }
 
@@ -45,9 +49,9 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What binding said, with the path.
+    /// What `bind(2)` or `listen(2)` says.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        let listener = netpoll_futures::UnixListener::bind(path)?;
+        let listener = netpoll_futures::UnixListener::bind(path).map_err(OpError::strip)?;
         // Programs that are written for smol remove it themselves, and may have others bind there.
         listener.set_unlink_on_close(false);
         Ok(listener.into())

@@ -64,7 +64,8 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As for [`Registration::with`].
+    /// What `epoll_ctl(2)` says, as in tokio: `EEXIST` if this descriptor is registered already, `EPERM` for
+    /// regular files and directories. See [`Registration::with`].
     pub fn new(inner: T) -> io::Result<Self> {
         Ok(Self::try_new(inner)?)
     }
@@ -99,11 +100,11 @@ impl<T: AsFd> AsyncFd<T> {
     ) -> Result<Self, AsyncFdRegisterError<T>> {
         let reactor = match Reactor::global() {
             Ok(reactor) => reactor,
-            Err(cause) => return Err(AsyncFdRegisterError { inner, cause }),
+            Err(cause) => return Err(AsyncFdRegisterError::new(inner, cause)),
         };
         Registration::try_with(reactor, inner, interest.into())
             .map(Self::from)
-            .map_err(|(inner, cause)| AsyncFdRegisterError { inner, cause })
+            .map_err(|(inner, cause)| AsyncFdRegisterError::new(inner, cause))
     }
 
     /// The same as [`try_new`](Self::try_new), and as safe: tokio's name for it.

@@ -4,13 +4,19 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use netpoll::OpError;
+
 /// A descriptor could not be registered. The object is in it.
 pub struct AsyncFdRegisterError<T> {
-    pub(super) inner: T,
-    pub(super) cause: io::Error,
+    inner: T,
+    cause: io::Error,
 }
 
 impl<T> AsyncFdRegisterError<T> {
+    pub(super) fn new(inner: T, cause: io::Error) -> Self {
+        Self { inner, cause: OpError::strip(cause) }
+    }
+
     /// The object, and why it could not be registered.
     #[must_use]
     pub fn into_parts(self) -> (T, io::Error) {

@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::BufMut;
+use netpoll::OpError;
 use netpoll_futures::DatagramSocket;
 
 use super::Datagram;
@@ -14,32 +15,32 @@ use crate::{interested, uninit};
 impl<S: DatagramSocket> Datagram<S> {
     /// [`recv`](Self::recv) now, or `WouldBlock`.
     pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.try_recv(buffer)
+        self.inner.try_recv(buffer).map_err(OpError::strip)
     }
 
     /// [`recv_from`](Self::recv_from) now, or `WouldBlock`.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
-        self.inner.try_recv_from(buffer)
+        self.inner.try_recv_from(buffer).map_err(OpError::strip)
     }
 
     /// [`recv_buf`](Self::recv_buf) now, or `WouldBlock`.
     pub fn try_recv_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
-        uninit::try_recv(&self.inner, buffer)
+        uninit::try_recv(&self.inner, buffer).map_err(OpError::strip)
     }
 
     /// [`recv_buf_from`](Self::recv_buf_from) now, or `WouldBlock`.
     pub fn try_recv_buf_from<B: BufMut>(&self, buffer: &mut B) -> io::Result<(usize, S::Address)> {
-        uninit::try_recv_from(&self.inner, buffer)
+        uninit::try_recv_from(&self.inner, buffer).map_err(OpError::strip)
     }
 
     /// [`peek`](Self::peek) now, or `WouldBlock`.
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.try_peek(buffer)
+        self.inner.try_peek(buffer).map_err(OpError::strip)
     }
 
     /// [`peek_from`](Self::peek_from) now, or `WouldBlock`.
     pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
-        self.inner.try_peek_from(buffer)
+        self.inner.try_peek_from(buffer).map_err(OpError::strip)
     }
 
     /// [`peek_sender`](Self::peek_sender) now, or `WouldBlock`.
@@ -49,7 +50,7 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// [`send`](Self::send) now, or `WouldBlock`.
     pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.inner.try_send(datagram)
+        self.inner.try_send(datagram).map_err(OpError::strip)
     }
 
     /// Makes any operation on the socket, if a direction of `interest` is ready. It must return

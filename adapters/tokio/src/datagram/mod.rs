@@ -8,9 +8,11 @@ mod unix;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::BufMut;
+use netpoll::OpError;
 use netpoll_futures::DatagramSocket;
 
 use crate::io::{Interest, Ready};
@@ -30,9 +32,8 @@ pub use unix::UnixDatagram;
 ///
 /// # Errors
 ///
-/// [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the system's in an
-/// [`OpError`](netpoll::OpError) with an address; which, and what they mean, is told of
-/// [`netpoll_futures::Datagram`]. A refusal (`ECONNREFUSED`) is of this operation, and not of the
+/// [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the system's as it is;
+/// [`netpoll_futures::Datagram`] tells what they mean. A refusal (`ECONNREFUSED`) is of this operation, and not of the
 /// socket, which goes on.
 pub struct Datagram<S: DatagramSocket> {
     pub(crate) inner: netpoll_futures::Datagram<S>,
@@ -44,18 +45,18 @@ impl<S: DatagramSocket> Datagram<S> {
     /// Receives a datagram: from the peer only, if the socket is connected. Returns how many bytes of
     /// it are in `buffer`.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        budget::spend(self.inner.recv(buffer)).await
+        spend(self.inner.recv(buffer)).await
     }
 
     /// [`recv`](Self::recv), with the sender's address.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
-        budget::spend(self.inner.recv_from(buffer)).await
+        spend(self.inner.recv_from(buffer)).await
     }
 
     /// [`recv`](Self::recv) into the spare room of `buffer`, which it advances. Of a buffer that grows,
     /// that is the room that is reserved; a full `Vec` or `BytesMut` reserves 64 bytes.
     pub async fn recv_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
-        budget::spend(uninit::recv(&self.inner, buffer)).await
+        spend(uninit::recv(&self.inner, buffer)).await
     }
 
     /// [`recv_buf`](Self::recv_buf), with the sender's address.
@@ -63,17 +64,17 @@ impl<S: DatagramSocket> Datagram<S> {
         &self,
         buffer: &mut B,
     ) -> io::Result<(usize, S::Address)> {
-        budget::spend(uninit::recv_from(&self.inner, buffer)).await
+        spend(uninit::recv_from(&self.inner, buffer)).await
     }
 
     /// [`recv`](Self::recv), but leaves the datagram to be received.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        budget::spend(self.inner.peek(buffer)).await
+        spend(self.inner.peek(buffer)).await
     }
 
     /// [`recv_from`](Self::recv_from), but leaves the datagram to be received.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
-        budget::spend(self.inner.peek_from(buffer)).await
+        spend(self.inner.peek_from(buffer)).await
     }
 
     /// Waits for a datagram, and says who sent it.
@@ -83,7 +84,7 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// Sends a datagram to the peer that the socket is connected to, as soon as there is room.
     pub async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        budget::spend(self.inner.send(datagram)).await
+        spend(self.inner.send(datagram)).await
     }
 
     /// Waits until a direction of `interest` is ready, and tells which: a hint. To try and find
@@ -209,6 +210,19 @@ impl<S: DatagramSocket> Datagram<S> {
     pub fn get_ref(&self) -> &netpoll_futures::Datagram<S> {
         &self.inner
     }
+}
+
+/// Awaits an operation within the task's budget. The error of the system comes as it is.
+async fn spend<R>(operation: impl Future<Output = io::Result<R>>) -> io::Result<R> {
+    budget::spend(operation).await.map_err(OpError::strip)
+}
+
+/// Polls an operation within the task's budget. The error of the system comes as it is.
+fn poll<R>(
+    cx: &mut Context<'_>,
+    operation: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<R>>,
+) -> Poll<io::Result<R>> {
+    budget::poll(cx, operation).map_err(OpError::strip)
 }
 
 /// A socket in the care of another reactor than the global one, for instance.

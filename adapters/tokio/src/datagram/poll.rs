@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use netpoll_futures::DatagramSocket;
 use tokio::io::ReadBuf;
 
-use super::Datagram;
+use super::{Datagram, poll};
 use crate::{budget, uninit};
 
 /// Any number of tasks may poll; each that gets `Pending` is woken. They keep no place among those who
@@ -18,7 +18,7 @@ impl<S: DatagramSocket> Datagram<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        budget::poll(cx, |cx| uninit::poll_recv(&self.inner, cx, buffer))
+        poll(cx, |cx| uninit::poll_recv(&self.inner, cx, buffer))
     }
 
     /// [`recv_from`](Self::recv_from) for those who poll. Returns the sender's address.
@@ -27,7 +27,7 @@ impl<S: DatagramSocket> Datagram<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<S::Address>> {
-        budget::poll(cx, |cx| uninit::poll_recv_from(&self.inner, cx, buffer))
+        poll(cx, |cx| uninit::poll_recv_from(&self.inner, cx, buffer))
     }
 
     /// [`peek`](Self::peek) for those who poll.
@@ -37,7 +37,7 @@ impl<S: DatagramSocket> Datagram<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let unfilled = buffer.initialize_unfilled();
-        let seen = ready!(budget::poll(cx, |cx| self.inner.poll_peek(cx, unfilled)))?;
+        let seen = ready!(poll(cx, |cx| self.inner.poll_peek(cx, unfilled)))?;
         buffer.advance(seen);
         Poll::Ready(Ok(()))
     }
@@ -49,20 +49,20 @@ impl<S: DatagramSocket> Datagram<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<S::Address>> {
         let unfilled = buffer.initialize_unfilled();
-        let (seen, from) = ready!(budget::poll(cx, |cx| self.inner.poll_peek_from(cx, unfilled)))?;
+        let (seen, from) = ready!(poll(cx, |cx| self.inner.poll_peek_from(cx, unfilled)))?;
         buffer.advance(seen);
         Poll::Ready(Ok(from))
     }
 
     /// [`peek_sender`](Self::peek_sender) for those who poll.
     pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<S::Address>> {
-        let peeked = budget::poll(cx, |cx| self.inner.poll_peek_from(cx, &mut []));
+        let peeked = poll(cx, |cx| self.inner.poll_peek_from(cx, &mut []));
         peeked.map_ok(|(_, from)| from)
     }
 
     /// [`send`](Self::send) for those who poll.
     pub fn poll_send(&self, cx: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
-        budget::poll(cx, |cx| self.inner.poll_send(cx, datagram))
+        poll(cx, |cx| self.inner.poll_send(cx, datagram))
     }
 
     /// [`readable`](Self::readable) for those who poll.

@@ -5,11 +5,10 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
-use netpoll::socket as options;
+use netpoll::{OpError, socket as options};
 use netpoll_futures::ToSocketAddrs;
 
-use super::Datagram;
-use crate::budget;
+use super::{Datagram, poll, spend};
 
 /// A UDP socket. What it can do with its datagrams is in [`Datagram`].
 ///
@@ -40,10 +39,9 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the first address tried, or the name that could not be
-    /// looked up.
+    /// As in tokio: the error of the system, or that the name could not be looked up.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::UdpSocket::bind(address).await.map(Into::into)
+        netpoll_futures::UdpSocket::bind(address).await.map(Into::into).map_err(OpError::strip)
     }
 
     /// Connects to the first address that can be connected to: [`send`](Self::send) sends there, and
@@ -51,10 +49,9 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// [`Closed`](netpoll::Closed), or an [`OpError`](netpoll::OpError) with the first address tried,
-    /// or the name that could not be looked up.
+    /// [`Closed`](netpoll::Closed), the error of the system, or that the name could not be looked up.
     pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
-        self.inner.connect(address).await
+        self.inner.connect(address).await.map_err(OpError::strip)
     }
 
     /// Sends a datagram to an address, as soon as there is room; of several, to the first of the
@@ -68,7 +65,7 @@ impl UdpSocket {
     ///
     /// Dropped, it has sent nothing.
     pub async fn send_to(&self, datagram: &[u8], to: impl ToSocketAddrs) -> io::Result<usize> {
-        budget::spend(self.inner.send_to(datagram, to)).await
+        spend(self.inner.send_to(datagram, to)).await
     }
 
     /// [`send_to`](Self::send_to) now, or `WouldBlock`.
@@ -77,7 +74,7 @@ impl UdpSocket {
     ///
     /// `WouldBlock`, and as for every [datagram](Datagram#errors).
     pub fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
-        self.inner.try_send_to(datagram, to)
+        self.inner.try_send_to(datagram, to).map_err(OpError::strip)
     }
 
     /// [`send_to`](Self::send_to) for those who poll.
@@ -91,16 +88,16 @@ impl UdpSocket {
         datagram: &[u8],
         to: SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        budget::poll(cx, |cx| self.inner.poll_send_to(cx, datagram, to))
+        poll(cx, |cx| self.inner.poll_send_to(cx, datagram, to))
     }
 
     /// A socket of the standard library's, which is made non-blocking.
     ///
     /// # Errors
     ///
-    /// As for [`Registration::with`](netpoll::Registration::with).
+    /// What `fcntl(2)` or `epoll_ctl(2)` says.
     pub fn from_std(socket: net::UdpSocket) -> io::Result<Self> {
-        netpoll_futures::UdpSocket::try_from(socket).map(Into::into)
+        netpoll_futures::UdpSocket::try_from(socket).map(Into::into).map_err(OpError::strip)
     }
 
     /// The socket for the standard library: non-blocking, until that is changed.
@@ -198,26 +195,24 @@ impl UdpSocket {
         self.inner.registration().while_open(|socket| options::bind_to_device(socket.as_fd(), name))
     }
 
-    /// Joins a group, on the interface with this address; on any, if that is unspecified. What it fails
-    /// with has the group.
+    /// Joins a group, on the interface with this address; on any, if that is unspecified.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.inner.join_multicast_v4(group, interface)
+        self.inner.join_multicast_v4(group, interface).map_err(OpError::strip)
     }
 
-    /// Joins a group, on the interface with this index; on any, if that is 0. What it fails with has
-    /// the group.
+    /// Joins a group, on the interface with this index; on any, if that is 0.
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.inner.join_multicast_v6(group, interface)
+        self.inner.join_multicast_v6(group, interface).map_err(OpError::strip)
     }
 
     /// Leaves a group that was [joined](Self::join_multicast_v4).
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.inner.leave_multicast_v4(group, interface)
+        self.inner.leave_multicast_v4(group, interface).map_err(OpError::strip)
     }
 
     /// Leaves a group that was [joined](Self::join_multicast_v6).
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.inner.leave_multicast_v6(group, interface)
+        self.inner.leave_multicast_v6(group, interface).map_err(OpError::strip)
     }
 
     /// `SO_ERROR`, which reading it clears.

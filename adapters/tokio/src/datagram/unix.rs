@@ -6,8 +6,9 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::task::{Context, Poll};
 
-use super::Datagram;
-use crate::budget;
+use netpoll::OpError;
+
+use super::{Datagram, poll, spend};
 
 /// A Unix socket for datagrams. What it can do with them is in [`Datagram`]. As in tokio, its file stays
 /// when it is closed.
@@ -32,19 +33,19 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the path. A path that is there is in use, though nobody
-    /// receives.
+    /// What `bind(2)` says. A path that exists is in use, also where no socket receives.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::bind(path).map(Into::into)
+        netpoll_futures::UnixDatagram::bind(path).map(Into::into).map_err(OpError::strip)
     }
 
     /// Two without names that are connected to each other.
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says, or as for [`Registration::with`](netpoll::Registration::with).
+    /// What `socketpair(2)` says, or `epoll_ctl(2)`.
     pub fn pair() -> io::Result<(Self, Self)> {
-        netpoll_futures::UnixDatagram::pair().map(|(one, other)| (one.into(), other.into()))
+        let pair = netpoll_futures::UnixDatagram::pair().map_err(OpError::strip);
+        pair.map(|(one, other)| (one.into(), other.into()))
     }
 
     /// One without a name: it can send, and receive from whom it is connected to if that is so
@@ -52,9 +53,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What `socket(2)` says, or as for [`Registration::with`](netpoll::Registration::with).
+    /// What `socket(2)` says, or `epoll_ctl(2)`.
     pub fn unbound() -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::unbound().map(Into::into)
+        netpoll_futures::UnixDatagram::unbound().map(Into::into).map_err(OpError::strip)
     }
 
     /// Connects to the socket at a path: [`send`](Self::send) sends there, and only what comes from
@@ -62,9 +63,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// [`Closed`](netpoll::Closed), or an [`OpError`](netpoll::OpError) with the path.
+    /// [`Closed`](netpoll::Closed), or what `connect(2)` says.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        self.inner.connect(path)
+        self.inner.connect(path).map_err(OpError::strip)
     }
 
     /// Sends a datagram to the socket at a path, as soon as there is room. Where that socket is slow to
@@ -78,7 +79,7 @@ impl UnixDatagram {
     ///
     /// Dropped, it has sent nothing.
     pub async fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        budget::spend(self.inner.send_to(datagram, path)).await
+        spend(self.inner.send_to(datagram, path)).await
     }
 
     /// [`send_to`](Self::send_to) now, or `WouldBlock`.
@@ -87,7 +88,7 @@ impl UnixDatagram {
     ///
     /// `WouldBlock`, and as for [`send_to`](Self::send_to).
     pub fn try_send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.inner.try_send_to(datagram, path)
+        self.inner.try_send_to(datagram, path).map_err(OpError::strip)
     }
 
     /// [`send_to`](Self::send_to) for those who poll.
@@ -101,7 +102,7 @@ impl UnixDatagram {
         datagram: &[u8],
         path: impl AsRef<Path>,
     ) -> Poll<io::Result<usize>> {
-        budget::poll(cx, |cx| self.inner.poll_send_to(cx, datagram, path))
+        poll(cx, |cx| self.inner.poll_send_to(cx, datagram, path))
     }
 
     /// Ends receiving, sending or both: what is sent then fails with `EPIPE`. A receive that finds
@@ -127,9 +128,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As for [`Registration::with`](netpoll::Registration::with).
+    /// What `fcntl(2)` or `epoll_ctl(2)` says.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::try_from(socket).map(Into::into)
+        netpoll_futures::UnixDatagram::try_from(socket).map(Into::into).map_err(OpError::strip)
     }
 
     /// The socket for the standard library: non-blocking, until that is changed.
@@ -149,18 +150,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the address.
+    /// What `bind(2)` says.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::bind_addr(address).map(Into::into)
+        netpoll_futures::UnixDatagram::bind_addr(address).map(Into::into).map_err(OpError::strip)
     }
 
     /// [`connect`](Self::connect) to an address: a path, or an abstract name.
     ///
     /// # Errors
     ///
-    /// [`Closed`](netpoll::Closed), or an [`OpError`](netpoll::OpError) with the address.
+    /// [`Closed`](netpoll::Closed), or what `connect(2)` says.
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
-        self.inner.connect_addr(address)
+        self.inner.connect_addr(address).map_err(OpError::strip)
     }
 
     /// [`send_to`](Self::send_to) an address: what answers one who has an abstract name.
@@ -173,7 +174,7 @@ impl UnixDatagram {
     ///
     /// Dropped, it has sent nothing.
     pub async fn send_to_addr(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
-        budget::spend(self.inner.send_to_addr(datagram, to)).await
+        spend(self.inner.send_to_addr(datagram, to)).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use netpoll::socket as options;
+use netpoll::{OpError, socket as options};
 use netpoll_futures::ToSocketAddrs;
 
 use crate::listener::Listener;
@@ -50,23 +50,22 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the first address tried, or the name that could not be
-    /// looked up.
+    /// As in tokio: the error of the system, or that the name could not be looked up.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it leaves no socket behind.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpStream::connect(address).await.map(Into::into)
+        netpoll_futures::TcpStream::connect(address).await.map(Into::into).map_err(OpError::strip)
     }
 
     /// A stream of the standard library's, which is made non-blocking.
     ///
     /// # Errors
     ///
-    /// As for [`Registration::with`](netpoll::Registration::with).
+    /// What `fcntl(2)` or `epoll_ctl(2)` says.
     pub fn from_std(stream: net::TcpStream) -> io::Result<Self> {
-        netpoll_futures::TcpStream::try_from(stream).map(Into::into)
+        netpoll_futures::TcpStream::try_from(stream).map(Into::into).map_err(OpError::strip)
     }
 
     /// The stream for the standard library: non-blocking, until that is changed.
@@ -149,19 +148,18 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](netpoll::OpError) with the first address tried, or the name that could not be
-    /// looked up.
+    /// As in tokio: the error of the system, or that the name could not be looked up.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpListener::bind(address).await.map(Into::into)
+        netpoll_futures::TcpListener::bind(address).await.map(Into::into).map_err(OpError::strip)
     }
 
     /// A listener of the standard library's, which is made non-blocking.
     ///
     /// # Errors
     ///
-    /// As for [`Registration::with`](netpoll::Registration::with).
+    /// What `fcntl(2)` or `epoll_ctl(2)` says.
     pub fn from_std(listener: net::TcpListener) -> io::Result<Self> {
-        netpoll_futures::TcpListener::try_from(listener).map(Into::into)
+        netpoll_futures::TcpListener::try_from(listener).map(Into::into).map_err(OpError::strip)
     }
 
     /// The listener for the standard library: non-blocking, until that is changed.

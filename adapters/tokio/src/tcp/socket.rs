@@ -63,38 +63,32 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the address.
+    /// What `bind(2)` says.
     pub fn bind(&self, address: SocketAddr) -> io::Result<()> {
-        let bound = socket::bind(self.as_fd(), &address);
-        bound.map_err(|error| OpError::wrap("bind", address, error))
+        socket::bind(self.as_fd(), &address)
     }
 
     /// Connects it.
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the address.
+    /// What `connect(2)` says, at once or later.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it leaves no socket behind.
     pub async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
         let connected = netpoll_futures::TcpStream::connect_with(self.socket, address).await;
-        connected.map(Into::into)
+        connected.map(Into::into).map_err(OpError::strip)
     }
 
     /// Has it listen, with a queue for so many connections.
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the address.
+    /// What `listen(2)` says.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
-        if let Err(error) = socket::listen_with_backlog(self.as_fd(), backlog) {
-            return Err(match self.local_addr() {
-                Ok(address) => OpError::wrap("listen", address, error),
-                Err(_) => error,
-            });
-        }
+        socket::listen_with_backlog(self.as_fd(), backlog)?;
         TcpListener::from_std(OwnedFd::from(self.socket).into())
     }
 }
