@@ -45,7 +45,7 @@
 //! ```text
 //! life      = new  use*  ( close | into_inner | drop )
 //! use       = operation | deadline | assume_ready          any number at once, from any task
-//! operation = try_io | poll_io | io                        or, for a stream's bytes, try_transfer ...
+//! operation = try_io | attempt_io | poll_io | io           or, for a stream's bytes, try_transfer ...
 //!           | ( poll_ready | ready )  system call  [ clear_ready if it said WouldBlock ]
 //!           | try_io_checked | poll_io_checked | io_checked    if its WouldBlock is no proof
 //!           | ( poll_level | level )  system call
@@ -59,6 +59,9 @@
 //! - Deadlines are never early, sticky once they have passed, and revived by the next setting; a
 //!   deadline that was moved before it fired does not fire.
 //! - Every operation asks, in this order: closed? deadline passed? ready?
+//! - A new write (`io`, `transfer`, a [`Waiting`], `attempt_io`) makes one attempt even where the answer to
+//!   the last is no: the kernel reports room from a third of the buffer on, and takes bytes before. A
+//!   writer that waits, and is woken by room, makes no attempt more than it needs.
 //! - Between the ready descriptor and the woken task there is no lock and no allocation, and on the
 //!   path of an operation that need not wait there is one load, the gate, and the system call.
 //!   (Only where two wait in one direction there is a list, with a lock of its own.)

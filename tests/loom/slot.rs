@@ -167,3 +167,36 @@ fn event_between_operation_and_clear() {
         assert!(is_free(&slot, Read));
     });
 }
+
+/// A new write makes an attempt though the slot is not ready, finds no room, and waits. Room comes
+/// meanwhile, as an event: the attempt clears no readiness that is newer, and the writer is woken or
+/// finds it.
+#[test]
+fn event_against_attempt_without_readiness() {
+    explore(|| {
+        let slot = Arc::new(Slot::new(0));
+        let room = Arc::new(Mutex::new(false));
+        let writer = {
+            let (slot, room) = (slot.clone(), room.clone());
+            thread::spawn(move || {
+                let mut task = Task::with_a_ticket();
+                let mut before = slot.state();
+                loop {
+                    if std::mem::take(&mut *lock(&room)) {
+                        return (task, true);
+                    }
+                    slot.drained(Write, before);
+                    match task.wait(&slot, Write) {
+                        Status::Ready(state) => before = state,
+                        _ => return (task, false),
+                    }
+                }
+            })
+        };
+        *lock(&room) = true;
+        assert!(slot.deliver(slot.generation(), Ready::WRITABLE).is_some());
+        let (task, wrote) = writer.join().unwrap();
+        assert!(wrote || (task.was_woken() && is_ready(slot.status(Write))));
+        assert!(is_free(&slot, Write));
+    });
+}

@@ -21,6 +21,7 @@ mod notifies;
 mod os;
 mod passing;
 mod reuse;
+mod room;
 mod seccomp;
 mod shutdown;
 mod stage;

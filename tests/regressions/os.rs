@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 pub(crate) use libc::{
-    EAGAIN, EBADF, ECONNRESET, EEXIST, EMFILE, EPERM, EPIPE, POLLERR, POLLIN, POLLPRI, POLLRDHUP,
-    c_short,
+    EAGAIN, EBADF, ECONNRESET, EEXIST, EMFILE, EPERM, EPIPE, POLLERR, POLLIN, POLLOUT, POLLPRI,
+    POLLRDHUP, c_short,
 };
 
 /// A number of a descriptor and nothing more: the descriptor may be closed behind its back, or may
@@ -49,6 +49,34 @@ pub(crate) fn wait_for(socket: &impl AsFd, events: c_short) {
         let found = unsafe { libc::poll(&raw mut asked, 1, -1) };
         assert!(found >= 0, "poll fails only for a signal, and there is none");
     }
+}
+
+/// Whether `poll(2)` reports one of `events` now.
+pub(crate) fn is_ready(socket: &impl AsFd, events: c_short) -> bool {
+    let mut asked = libc::pollfd { fd: socket.as_fd().as_raw_fd(), events, revents: 0 };
+    // SAFETY: one `pollfd`, which outlives the call.
+    let found = unsafe { libc::poll(&raw mut asked, 1, 0) };
+    assert!(found >= 0, "poll does not wait, so no signal ends it");
+    asked.revents & events != 0
+}
+
+/// Has the kernel keep at most twice so many bytes that the peer has not taken.
+pub(crate) fn set_send_buffer(socket: &impl AsFd, bytes: i32) {
+    set_option(socket, libc::SO_SNDBUF, bytes);
+}
+
+/// Has the kernel keep at most twice so many bytes that were not read.
+pub(crate) fn set_receive_buffer(socket: &impl AsFd, bytes: i32) {
+    set_option(socket, libc::SO_RCVBUF, bytes);
+}
+
+fn set_option(socket: &impl AsFd, name: libc::c_int, value: libc::c_int) {
+    let (pointer, len) = ((&raw const value).cast(), size_of::<libc::c_int>());
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the kernel reads `len` bytes of `value`, which outlives the call.
+    let set =
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, name, pointer, len as libc::socklen_t) };
+    assert_eq!(set, 0, "an option of sockets");
 }
 
 /// How many bytes were sent that the peer's kernel has not said it has; the end of a stream is one.

@@ -51,6 +51,17 @@ impl<T: AsFd> Registration<T> {
         checked?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
+    /// [`try_io_checked`](Self::try_io_checked), but makes the operation even where the direction is not
+    /// ready, as [`attempt_io`](Self::attempt_io) does.
+    pub fn attempt_io_checked<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let checked = self.attempt_io(direction, |io| checked(io, direction, operation(io)));
+        checked?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
     /// As [`io`](Self::io), for such an operation; see [`try_io_checked`](Self::try_io_checked). While
     /// there is something left it is made again and again, and other tasks run in between.
     ///
@@ -91,9 +102,11 @@ impl<T: AsFd> Registration<T> {
         direction: Direction,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        let mut is_first = true;
         loop {
-            let readiness = ready!(self.poll_ready(cx, direction))?;
+            let readiness = ready!(self.poll_attempt(cx, direction, is_first))?;
             ready!(budget::poll_spend(cx, Key::of(self, direction)));
+            is_first = false;
             let done = operation(self.get_mut());
             match self.attempt(readiness, |_| done, |_| false) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

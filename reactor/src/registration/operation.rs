@@ -1,4 +1,20 @@
 //! Operations: wait until the slot says ready, pass the gate, try, and report back.
+//!
+//! # The first attempt of a write
+//!
+//! The kernel reports room from a third of a TCP socket's buffer on (half for UDP, three quarters for Unix
+//! sockets), and `send` takes bytes as soon as there is any. So a *new* write makes one attempt even where
+//! the slot says that it is not ready, and waits only if that blocks. A write that waits, and is polled
+//! again or woken, makes no attempt of this kind.
+//!
+//! - A future is new until it has made an attempt: [`Waiting`](super::Waiting) knows.
+//! - A `poll_*` call cannot tell whether it is new. It counts as new where no task waits for the
+//!   direction, on a socket whose write deadline has passed before: the expiry has woken all waiters. On
+//!   other sockets it waits, as tokio's does, because there a `poll_*` call mostly follows one that was
+//!   cut short.
+//!
+//! The state before the attempt is loaded first, as for any operation, so an event that comes meanwhile is
+//! newer, and `WouldBlock` clears no readiness of it (I4).
 
 use std::future::poll_fn;
 use std::io;
@@ -63,6 +79,40 @@ impl<T: AsFd> Registration<T> {
         self.waited(direction, status)
     }
 
+    /// As [`poll_ready`](Self::poll_ready), for an operation. Also ready for the first attempt of a write
+    /// that is new.
+    #[inline]
+    pub(super) fn poll_attempt(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        is_first: bool,
+    ) -> Poll<io::Result<Readiness>> {
+        match self.slot.status(direction) {
+            Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
+            Status::Pending if is_first => match self.after_a_deadline(direction) {
+                Some(readiness) => Poll::Ready(Ok(readiness)),
+                None => self.poll_ready(cx, direction),
+            },
+            _ => self.poll_ready(cx, direction),
+        }
+    }
+
+    /// For a `poll_*` call that would have to wait: whether it is a new write after a write deadline.
+    #[cold]
+    fn after_a_deadline(&self, direction: Direction) -> Option<Readiness> {
+        let readiness = self.new_write(direction)?;
+        let state = readiness.state;
+        (state.has_lapsed(direction) && !state.has_waiter(direction)).then_some(readiness)
+    }
+
+    /// For a new operation that would have to wait: by which to make its first attempt, if it writes.
+    #[cold]
+    pub(super) fn new_write(&self, direction: Direction) -> Option<Readiness> {
+        let may_write = direction == Direction::Write && self.interest.includes(direction);
+        may_write.then(|| Readiness { direction, state: self.slot.state() })
+    }
+
     /// Waits until reading may succeed. Dropped, it has changed nothing.
     pub async fn readable(&self) -> io::Result<Readiness> {
         self.ready(Direction::Read).await
@@ -104,7 +154,24 @@ impl<T: AsFd> Registration<T> {
         self.attempt(self.now_ready(direction)?, operation, |_| false)
     }
 
-    /// Makes an operation as soon as the direction is ready, and again until it does not block.
+    /// As [`try_io`](Self::try_io), but makes the operation even where the reactor has not seen that the
+    /// direction is ready: the kernel reports room to write from a third of a socket's buffer on, or
+    /// more, and takes bytes before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`io`](Self::io), `WouldBlock` included.
+    #[inline]
+    pub fn attempt_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.attempt(self.now_or_not(direction)?, operation, |_| false)
+    }
+
+    /// Makes an operation as soon as the direction is ready, and again until it does not block. One that
+    /// writes is attempted once at first, ready or not, as for [`attempt_io`](Self::attempt_io).
     ///
     /// # Errors
     ///
@@ -123,15 +190,17 @@ impl<T: AsFd> Registration<T> {
         poll_fn(move |cx| waiting.poll_io(cx, &mut operation))
     }
 
-    /// [`io`](Self::io) for those who poll.
+    /// [`io`](Self::io) for those who poll. One that writes is attempted at first only where no task waits
+    /// to write, and the write deadline has passed before: a poll does not know whether it is a new
+    /// operation or the last one again.
     pub fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let ready = |cx: &mut Context<'_>| self.poll_ready(cx, direction);
-        self.poll_attempts(cx, direction, ready, operation, |_| false)
+        let ready = |cx: &mut Context<'_>, first| self.poll_attempt(cx, direction, first);
+        self.poll_attempts(cx, direction, &mut true, ready, operation, |_| false)
     }
 
     /// As [`try_io`](Self::try_io), for a stream: `operation` moves up to `len` bytes, and moving
@@ -144,6 +213,17 @@ impl<T: AsFd> Registration<T> {
         operation: impl FnOnce(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         self.attempt(self.now_ready(direction)?, operation, |moved| is_short(*moved, len))
+    }
+
+    /// As [`attempt_io`](Self::attempt_io), for a stream; see [`try_transfer`](Self::try_transfer).
+    #[inline]
+    pub fn attempt_transfer(
+        &self,
+        direction: Direction,
+        len: usize,
+        operation: impl FnOnce(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.attempt(self.now_or_not(direction)?, operation, |moved| is_short(*moved, len))
     }
 
     /// As [`io`](Self::io), for a stream; see [`try_transfer`](Self::try_transfer).
@@ -165,8 +245,9 @@ impl<T: AsFd> Registration<T> {
         len: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let ready = |cx: &mut Context<'_>| self.poll_ready(cx, direction);
-        self.poll_attempts(cx, direction, ready, operation, |moved| is_short(*moved, len))
+        let ready = |cx: &mut Context<'_>, first| self.poll_attempt(cx, direction, first);
+        let short = |moved: &usize| is_short(*moved, len);
+        self.poll_attempts(cx, direction, &mut true, ready, operation, short)
     }
 
     /// Forgets that the direction was ready, unless an event has come since `readiness`. For
@@ -188,6 +269,18 @@ impl<T: AsFd> Registration<T> {
     pub(super) fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
         match self.slot.status(direction) {
             Status::Ready(state) => Ok(Readiness { direction, state }),
+            status => self.not_now(direction, status),
+        }
+    }
+
+    /// By which to make an attempt, ready or not.
+    #[inline]
+    fn now_or_not(&self, direction: Direction) -> io::Result<Readiness> {
+        match self.slot.status(direction) {
+            Status::Ready(state) => Ok(Readiness { direction, state }),
+            Status::Pending if self.interest.includes(direction) => {
+                Ok(Readiness { direction, state: self.slot.state() })
+            }
             status => self.not_now(direction, status),
         }
     }
@@ -271,18 +364,22 @@ impl<T: AsFd> Registration<T> {
         }
     }
 
+    /// Makes attempts until one does not block. `is_first` says whether none was made yet, and is passed to
+    /// `ready`.
     #[inline]
     pub(super) fn poll_attempts<R>(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        mut ready: impl FnMut(&mut Context<'_>) -> Poll<io::Result<Readiness>>,
+        is_first: &mut bool,
+        mut ready: impl FnMut(&mut Context<'_>, bool) -> Poll<io::Result<Readiness>>,
         mut operation: impl FnMut(&T) -> io::Result<R>,
         short: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         loop {
-            let readiness = ready!(ready(cx))?;
+            let readiness = ready!(ready(cx, *is_first))?;
             ready!(budget::poll_spend(cx, Key::of(self, direction)));
+            *is_first = false;
             match self.attempt(readiness, &mut operation, &short) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),

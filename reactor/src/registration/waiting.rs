@@ -15,13 +15,16 @@ impl<T: AsFd> Registration<T> {
     #[inline]
     #[must_use]
     pub fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
-        Waiting { registration: self, ticket: Ticket::POLL, direction }
+        Waiting { registration: self, ticket: Ticket::POLL, direction, is_new: true }
     }
 }
 
 /// A wait of one direction, with a place of its own among those who wait, which it leaves when it is
 /// dropped. What [`Registration::io`] and [`Registration::transfer`] are made of, for futures that are
 /// written by hand: two words, where an `async fn` around those would keep its arguments twice.
+///
+/// Its first operation, if it writes, makes one attempt even where the direction is not ready; the ones
+/// after it wait. After [`leave`](Self::leave), or after one that failed, the next one is the first again.
 ///
 /// It is one task's at a time: only who polled last is woken.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Waiting<'a, T: AsFd> {
     /// That of the `poll_*` calls while it has not had to wait.
     ticket: Ticket,
     direction: Direction,
+    /// It has made no attempt yet.
+    is_new: bool,
 }
 
 impl<'a, T: AsFd> Waiting<'a, T> {
@@ -54,9 +59,7 @@ impl<'a, T: AsFd> Waiting<'a, T> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let (registration, direction) = (self.registration, self.direction);
-        let ready = |cx: &mut Context<'_>| self.poll_ready(cx);
-        registration.poll_attempts(cx, direction, ready, operation, |_| false)
+        self.poll_attempts(cx, operation, |_| false)
     }
 
     /// As [`Registration::transfer`].
@@ -67,10 +70,7 @@ impl<'a, T: AsFd> Waiting<'a, T> {
         len: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let (registration, direction) = (self.registration, self.direction);
-        let ready = |cx: &mut Context<'_>| self.poll_ready(cx);
-        let short = |moved: &usize| is_short(*moved, len);
-        registration.poll_attempts(cx, direction, ready, operation, short)
+        self.poll_attempts(cx, operation, |moved| is_short(*moved, len))
     }
 
     /// Waits no more, until it is polled again.
@@ -80,6 +80,38 @@ impl<'a, T: AsFd> Waiting<'a, T> {
             self.registration.slot.leave(self.direction, self.ticket);
             self.ticket = Ticket::POLL;
         }
+        self.is_new = true;
+    }
+
+    #[inline]
+    fn poll_attempts<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+        short: impl Fn(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        let (registration, direction) = (self.registration, self.direction);
+        let mut is_new = self.is_new;
+        let ready = |cx: &mut Context<'_>, is_new| self.poll_attempt(cx, is_new);
+        let polled =
+            registration.poll_attempts(cx, direction, &mut is_new, ready, operation, short);
+        // One that has failed is over: what comes next is a new operation.
+        self.is_new = is_new || matches!(polled, Poll::Ready(Err(_)));
+        polled
+    }
+
+    /// As [`poll_ready`](Self::poll_ready), and for the first attempt of a write.
+    #[inline]
+    fn poll_attempt(&mut self, cx: &mut Context<'_>, is_new: bool) -> Poll<io::Result<Readiness>> {
+        let (registration, direction) = (self.registration, self.direction);
+        let mut status = registration.slot.status(direction);
+        if status == Status::Pending {
+            if let Some(readiness) = is_new.then(|| registration.new_write(direction)).flatten() {
+                return Poll::Ready(Ok(readiness));
+            }
+            status = self.wait(cx);
+        }
+        registration.waited(direction, status)
     }
 
     #[inline]

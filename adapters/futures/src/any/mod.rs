@@ -256,7 +256,8 @@ impl<T: AsFd> Async<T> {
         self.registration.poll_io_checked(cx, direction, operation)
     }
 
-    /// Makes an operation now, or fails with `WouldBlock`. It asks nobody whose turn it is.
+    /// Makes an operation now, or fails with `WouldBlock`. It asks nobody whose turn it is. One that writes
+    /// is made even where the kernel has reported no room: it may have some.
     ///
     /// # Errors
     ///
@@ -266,7 +267,10 @@ impl<T: AsFd> Async<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.registration.try_io_checked(direction, operation)
+        match direction {
+            Direction::Read => self.registration.try_io_checked(direction, operation),
+            Direction::Write => self.registration.attempt_io_checked(direction, operation),
+        }
     }
 
     /// Sets or clears the deadline of both directions. See [`Registration::set_read_deadline`] for what

@@ -46,16 +46,17 @@ impl<S: DatagramSocket> Datagram<S> {
         self.receive_now("peek", peek)
     }
 
-    /// [`send`](Self::send) now, or `WouldBlock`.
+    /// [`send`](Self::send) now, or `WouldBlock`. It uses what room there is, also where that is too
+    /// little for the socket to be [`writable`](Self::writable).
     pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         let send = |socket: &S| socket::send(socket.as_fd(), datagram);
-        self.explain("send", self.try_io(Direction::Write, send))
+        self.explain("send", self.registration().attempt_io(Direction::Write, send))
     }
 
-    /// [`send_to_addr`](Self::send_to_addr) now, or `WouldBlock`.
+    /// [`send_to_addr`](Self::send_to_addr) now, or `WouldBlock`; see [`try_send`](Self::try_send).
     pub fn try_send_to_addr(&self, datagram: &[u8], to: &S::Address) -> io::Result<usize> {
         let send = |socket: &S| socket.send_one_to(datagram, to);
-        self.explain_to(to, self.try_io(Direction::Write, send))
+        self.explain_to(to, self.registration().attempt_io(Direction::Write, send))
     }
 
     /// Any operation on the socket, if the direction is ready. See

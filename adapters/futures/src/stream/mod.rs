@@ -160,11 +160,13 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().try_io(Direction::Read, peek)
     }
 
-    /// [`write`](Self::write) now, or `WouldBlock`: also where another writer is in the middle.
+    /// [`write`](Self::write) now, or `WouldBlock`: also where another writer is in the middle. It uses
+    /// what room there is, also where that is too little for the socket to be
+    /// [`writable`](Self::writable).
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         let _turn = self.try_turn()?;
         let write = |socket: &S| socket::send(socket.as_fd(), buffer);
-        self.registration().try_transfer(Direction::Write, buffer.len(), write)
+        self.registration().attempt_transfer(Direction::Write, buffer.len(), write)
     }
 
     /// [`write_vectored`](Self::write_vectored) now, or `WouldBlock`.
@@ -172,7 +174,7 @@ impl<S: StreamSocket> Stream<S> {
         let _turn = self.try_turn()?;
         let (window, len) = socket::window(buffers);
         let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        self.registration().try_transfer(Direction::Write, len, write)
+        self.registration().attempt_transfer(Direction::Write, len, write)
     }
 
     /// Any operation on the socket, if the direction is ready. See [`Registration::try_io`].

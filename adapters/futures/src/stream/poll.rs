@@ -43,7 +43,8 @@ impl<S: StreamSocket> Stream<S> {
         self.reading().poll_io(cx, peek)
     }
 
-    /// [`write`](Self::write) for those who poll.
+    /// [`write`](Self::write) for those who poll. It tries before it waits only after a write deadline
+    /// has passed: a poll does not know whether it is a new write.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let _turn = ready!(self.shared.orders.poll_take(cx, Direction::Write))?;
         if buffer.is_empty() {

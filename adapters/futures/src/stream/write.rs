@@ -11,7 +11,8 @@ use crate::in_order::{InOrder, InTurn};
 use crate::partial;
 
 impl<S: StreamSocket> Stream<S> {
-    /// Writes as much as there is room for, at least something.
+    /// Writes as much as there is room for, at least something. It tries before it waits, as Go's does,
+    /// and so uses room that is too little for the socket to be [`writable`](Self::writable).
     ///
     /// # Errors
     ///
@@ -57,14 +58,6 @@ impl<S: StreamSocket> Stream<S> {
             let polled = poll_write_rest(&mut turn, cx, buffer, &mut written);
             turn.end(polled)
         })
-    }
-
-    pub(crate) async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return self.nothing_to_write();
-        }
-        let write = |socket: &S| socket::send(socket.as_fd(), buffer);
-        self.registration().transfer(Direction::Write, buffer.len(), write).await
     }
 
     pub(crate) fn nothing_to_write(&self) -> io::Result<usize> {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::Direction;
+use netpoll::{Direction, Waiting, socket};
+
 use crate::partial;
 use crate::stream::{Stream, StreamSocket};
 use watch::Watch;
@@ -173,7 +174,8 @@ impl<S: StreamSocket> TimeoutStream<S> {
     /// Dropped, it has written nothing. Begun again, it has what was left of its time.
     pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let _turn = self.stream.shared.orders.take(Direction::Write).await?;
-        self.write_some(buffer).await
+        let mut waiting = self.stream.registration().waiting(Direction::Write);
+        self.write_some(&mut waiting, buffer).await
     }
 
     /// [`Stream::write_all`], which fails when the peer takes nothing, and not for its length.
@@ -187,9 +189,10 @@ impl<S: StreamSocket> TimeoutStream<S> {
     /// Dropped, part of it may have been written.
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
         let _turn = self.stream.shared.orders.take(Direction::Write).await?;
+        let mut waiting = self.stream.registration().waiting(Direction::Write);
         let mut written = 0;
         loop {
-            let more = self.write_some(&buffer[written..]).await;
+            let more = self.write_some(&mut waiting, &buffer[written..]).await;
             written += more.map_err(|error| partial::after(written, error))?;
             if written == buffer.len() {
                 return Ok(());
@@ -251,18 +254,16 @@ impl<S: StreamSocket> TimeoutStream<S> {
         poll_fn(|cx| self.watch.read(&self.stream, read.as_mut().poll(cx))).await
     }
 
-    /// In its turn. A future of the stream's that has failed is at its end: if its deadline was none,
-    /// the next goes on.
-    async fn write_some(&self, buffer: &[u8]) -> io::Result<usize> {
-        let mut write = pin!(self.stream.write_some(buffer));
+    /// Writes something, for a writer that has the turn. `waiting` keeps its place: one that has failed may be
+    /// polled again, which goes on if the deadline was not to count.
+    async fn write_some(&self, waiting: &mut Waiting<'_, S>, buffer: &[u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return self.stream.nothing_to_write();
+        }
+        let send = |socket: &S| socket::send(socket.as_fd(), buffer);
         poll_fn(|cx| {
-            self.watch.write(&self.stream, || {
-                let written = write.as_mut().poll(cx);
-                if matches!(written, Poll::Ready(Err(_))) {
-                    write.set(self.stream.write_some(buffer));
-                }
-                written
-            })
+            let mut write = || waiting.poll_transfer(cx, buffer.len(), send);
+            self.watch.write(&self.stream, &mut write)
         })
         .await
     }
