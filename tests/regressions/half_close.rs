@@ -12,7 +12,7 @@ use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{self, wait_for};
 use crate::stage::{
-    assert_quiet, by_hand, discard, failed, fill, finish, poll_ready, read, send, settled,
+    LOOK, assert_quiet, by_hand, discard, failed, fill, finish, poll_ready, read, send, settled,
     take_events, turn_until, would_block,
 };
 
@@ -195,7 +195,7 @@ fn a_half_closed_peer_does_not_spin_a_writer() {
             turn_until(&reactor, "room", || waker.wakes() > 0);
             assert!(matches!(waker.poll(writing), Poll::Ready(Ok(1))));
         }
-        assert_eq!(calls, 1, "and the readiness was no guess");
+        assert_eq!(calls, 2, "one attempt before it waited, and one for the room");
     });
 }
 
@@ -287,6 +287,8 @@ fn an_unconnected_socket_is_a_false_alarm() {
         let _ = socket::connect(near.as_fd(), &address);
         let peer = finish(&reactor, near.io(Direction::Write, connected)).expect("a peer");
         assert_eq!(peer, address);
+        // The operation was attempted before the event of the connection was taken.
+        reactor.turn(LOOK).expect("a turn");
         assert_quiet(&reactor);
     });
 }
