@@ -78,7 +78,7 @@ fn once<F: Future>(future: F) -> Poll<F::Output> {
 }
 
 #[track_caller]
-fn assert_wrote(polled: Poll<io::Result<usize>>) {
+fn assert_wrote(polled: &Poll<io::Result<usize>>) {
     assert!(matches!(polled, Poll::Ready(Ok(1..))), "there is room: {polled:?}");
 }
 
@@ -94,14 +94,14 @@ fn a_new_write_uses_it() {
             let (near, far) = registered(&reactor, interest);
             let write = |mut near: &UnixStream| near.write(&CHUNK);
             little_room(&near, &far);
-            assert_wrote(once(near.io(Direction::Write, write)));
+            assert_wrote(&once(near.io(Direction::Write, write)));
             little_room(&near, &far);
-            assert_wrote(once(near.transfer(Direction::Write, CHUNK.len(), write)));
+            assert_wrote(&once(near.transfer(Direction::Write, CHUNK.len(), write)));
             little_room(&near, &far);
-            assert_wrote(Poll::Ready(near.attempt_io(Direction::Write, write)));
+            assert_wrote(&Poll::Ready(near.attempt_io(Direction::Write, write)));
             little_room(&near, &far);
             let len = CHUNK.len();
-            assert_wrote(Poll::Ready(near.attempt_transfer(Direction::Write, len, write)));
+            assert_wrote(&Poll::Ready(near.attempt_transfer(Direction::Write, len, write)));
         }
     });
 }
@@ -129,7 +129,7 @@ fn a_write_makes_one_attempt_and_then_waits() {
         while far.read(&mut [0; 65536]).is_ok() {}
         reactor.turn(LOOK).expect("a turn");
         assert_eq!(waker.wakes(), 1);
-        assert_wrote(waker.poll(write.as_mut()));
+        assert_wrote(&waker.poll(write.as_mut()));
         assert_eq!(attempts.get(), 2);
     });
 }
@@ -150,12 +150,12 @@ fn the_rest_of_a_write_waits() {
             })
         };
         // It says that it wanted more.
-        assert_wrote(write(CHUNK.len() + 1));
+        assert_wrote(&write(CHUNK.len() + 1));
         assert!(write(1).is_pending());
         assert_eq!(attempts.get(), 1);
         waiting.leave();
         let again = waiting.poll_transfer(&mut noop(), 1, |mut near| near.write(&CHUNK));
-        assert_wrote(again);
+        assert_wrote(&again);
     });
 }
 
@@ -177,11 +177,11 @@ fn a_poll_after_a_deadline_is_a_new_write() {
         assert_eq!(attempts.get(), 0);
 
         be_late(&near);
-        assert_wrote(near.poll_io(cx, Direction::Write, write));
+        assert_wrote(&near.poll_io(cx, Direction::Write, write));
         little_room(&near, &far);
-        assert_wrote(near.poll_transfer(cx, Direction::Write, CHUNK.len(), write));
+        assert_wrote(&near.poll_transfer(cx, Direction::Write, CHUNK.len(), write));
         little_room(&near, &far);
-        assert_wrote(near.poll_io_checked(cx, Direction::Write, write));
+        assert_wrote(&near.poll_io_checked(cx, Direction::Write, write));
         fill(near.get_ref());
         attempts.set(0);
         for _ in 0..3 {
@@ -192,7 +192,7 @@ fn a_poll_after_a_deadline_is_a_new_write() {
         be_late(&near);
         take_a_little(near.get_ref(), &far);
         let polled = near.poll_io_mut(cx, Direction::Write, |near| near.write(&CHUNK));
-        assert_wrote(polled);
+        assert_wrote(&polled);
     });
 }
 
@@ -411,6 +411,6 @@ fn a_late_writer_over_tcp_goes_on() {
         }
         reactor.turn(LOOK).expect("a turn");
         assert!(!os::is_ready(&near.as_fd(), os::POLLOUT), "the kernel reports this much room");
-        assert_wrote(once(near.io(Direction::Write, |mut near| near.write(&CHUNK))));
+        assert_wrote(&once(near.io(Direction::Write, |mut near| near.write(&CHUNK))));
     });
 }
