@@ -275,8 +275,20 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "accept: one connection counts as all there are",
         file: "reactor/src/registration/waiting.rs",
-        right: "registration.poll_attempts(cx, direction, ready, operation, |_| false)",
-        wrong: "registration.poll_attempts(cx, direction, ready, operation, |_| true)",
+        right: "self.poll_attempts(cx, operation, |_| false)",
+        wrong: "self.poll_attempts(cx, operation, |_| true)",
+    },
+    Fault {
+        what: "room: a new write waits until the kernel reports some",
+        file: "reactor/src/registration/operation.rs",
+        right: "may_write.then(|| Readiness {",
+        wrong: "(may_write && false).then(|| Readiness {",
+    },
+    Fault {
+        what: "room: the rest of a write makes an attempt before it waits",
+        file: "reactor/src/registration/waiting.rs",
+        right: "self.is_new = is_new || matches!",
+        wrong: "self.is_new = true || matches!",
     },
     Fault {
         what: "accept: its deadline is that of writing",
