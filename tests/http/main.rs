@@ -5,14 +5,20 @@
 //! only. A deadline that a test is not about is far away.
 #![cfg(not(netpoll_loom))]
 
+mod bodies;
 mod client;
 mod curl;
 mod deadlines;
+mod ends;
 mod executor;
 mod fetch;
 mod io;
+mod late_server;
 mod limits;
+mod pings;
+mod raw;
 mod shutdown;
+mod shutdown_states;
 mod site;
 mod stage;
 mod stall;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{self, SocketAddr};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,6 +32,8 @@ struct Backstage {
     gate: Shared<oneshot::Receiver<()>>,
     /// How many have come to it.
     waiting: Arc<AtomicUsize>,
+    /// How many bytes `/early` has read of bodies after it had answered.
+    uploaded: Arc<AtomicUsize>,
 }
 
 /// A server at work.
@@ -42,6 +45,7 @@ pub(crate) struct Site {
     pub(crate) served: oneshot::Receiver<std::io::Result<()>>,
     gate: Mutex<Option<oneshot::Sender<()>>>,
     waiting: Arc<AtomicUsize>,
+    uploaded: Arc<AtomicUsize>,
     /// Who has the time of its connections, if it is moved by hand.
     reactor: Option<Reactor>,
 }
@@ -65,11 +69,18 @@ impl Site {
 
     /// Opens a site where time stands still, but for [`pass`](Self::pass).
     pub(crate) fn by_hand(executor: &Executor, deadlines: Deadlines) -> Outcome<Self> {
+        Self::by_hand_with(executor, |server| server.deadlines(deadlines))
+    }
+
+    /// As [`by_hand`](Self::by_hand), with more settings.
+    pub(crate) fn by_hand_with(
+        executor: &Executor,
+        settings: impl FnOnce(Server) -> Server,
+    ) -> Outcome<Self> {
         let reactor = Reactor::builder().manual_clock().build()?;
         let listener = net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let listener = Registration::with(&reactor, listener, Interest::Readable)?;
-        let settings = |server: Server| server.deadlines(deadlines);
         let site = Self::listening(executor, listener.into(), settings)?;
         Ok(Self { reactor: Some(reactor), ..site })
     }
@@ -99,7 +110,9 @@ impl Site {
         let (send, served) = oneshot::channel();
         let (open, gate) = oneshot::channel();
         let waiting = Arc::<AtomicUsize>::default();
-        let backstage = Backstage { gate: gate.shared(), waiting: waiting.clone() };
+        let uploaded = Arc::<AtomicUsize>::default();
+        let backstage =
+            Backstage { gate: gate.shared(), waiting: waiting.clone(), uploaded: uploaded.clone() };
         let serving = server.clone();
         executor.spawn(async move {
             let page = |_: &SocketAddr| {
@@ -116,6 +129,7 @@ impl Site {
             served,
             gate: Mutex::new(Some(open)),
             waiting,
+            uploaded,
             reactor: None,
         })
     }
@@ -128,6 +142,22 @@ impl Site {
     /// How many requests have come to wait at `/wait`.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes `/early` has read of bodies.
+    pub(crate) fn uploaded(&self) -> usize {
+        self.uploaded.load(Ordering::SeqCst)
+    }
+
+    /// As [`pass`](Self::pass), while no task of this thread runs.
+    pub(crate) fn pass_while_the_thread_is_busy(&self, time: Duration) -> Outcome {
+        let mut passed = pin!(self.pass(time));
+        loop {
+            if let Some(passed) = passed.as_mut().now_or_never() {
+                return passed;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Lets time pass for the connections, and waits until the reactor has seen to it.
@@ -188,6 +218,23 @@ async fn page(
             let _ = backstage.gate.await;
             whole("at last")
         }
+        Some("early") => {
+            let uploaded = backstage.uploaded;
+            let mut body = request.into_body();
+            // A thread, as a page knows of no executor.
+            std::thread::spawn(move || {
+                smol::block_on(async {
+                    while let Some(Ok(frame)) = body.frame().await {
+                        let count = frame.data_ref().map_or(0, Bytes::len);
+                        uploaded.fetch_add(count, Ordering::SeqCst);
+                    }
+                });
+            });
+            let mut answer = Response::new(whole(Bytes::new()));
+            *answer.status_mut() = StatusCode::ACCEPTED;
+            return Ok(answer);
+        }
+        Some("panic") => panic!("a page that panics"),
         Some("tunnel") => return Ok(crate::upgrade::switch(request)),
         _ => {
             let mut missing = Response::new(whole("not here"));

@@ -63,6 +63,18 @@ pub(crate) async fn until(is_so: impl Fn() -> bool) {
     .await;
 }
 
+/// Lets every task of this thread's executor run, for an executor with one thread.
+pub(crate) async fn let_others_run() {
+    for _ in 0..100 {
+        let mut yielded = false;
+        poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
 /// What it has come to, as far as one poll can tell.
 pub(crate) async fn now<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
     poll_fn(|cx| match future.as_mut().poll(cx) {

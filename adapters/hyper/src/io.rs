@@ -54,7 +54,7 @@ impl<S: StreamSocket> Read for Io<S> {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        poll_fill(&self.stream, cx, &mut buffer).map_ok(drop)
+        poll_fill(&self.stream, cx, &mut buffer, |_| {})
     }
 }
 

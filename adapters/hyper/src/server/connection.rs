@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,14 +14,16 @@ use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
+use netpoll_futures::{Stream, StreamSocket};
 
 use super::crowd::{Place, Stage};
 use super::deadlines::Deadline;
+#[cfg(feature = "http1")]
+use super::head_wait::{HeadWait, STARTS_THE_TIMER};
 use super::io::ServedIo;
 use super::service::Watched;
 use super::version::{self, Version};
-use super::watch::Watch;
+use super::watch::{Verdict, Watch};
 use super::{BoxError, Settings};
 
 /// How a connection has ended.
@@ -31,11 +33,11 @@ pub enum End {
     /// As it should: the peer closed it between two requests, one of both did not want it kept alive,
     /// the server was shut down, or it was upgraded.
     Finished,
-    /// It missed a deadline, and was cut off.
+    /// The peer missed a deadline, and the server closed it.
     Late(Deadline),
-    /// It was cut off by [`Server::close`](super::Server::close).
+    /// It was cut off by [`Server::close`](super::Server::close), or its future was dropped.
     Closed,
-    /// The peer broke it off or did not speak HTTP, or the service failed.
+    /// The peer broke it off or did not speak HTTP, or the service failed or panicked.
     Failed(BoxError),
 }
 
@@ -52,7 +54,7 @@ impl fmt::Display for End {
     }
 }
 
-/// Serves a connection to its end.
+/// Serves a connection to its end, and reports the end.
 pub(super) async fn serve<S, V, B>(
     settings: &Settings,
     stream: Stream<S>,
@@ -66,17 +68,49 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let watch = Watch::new(stream.clone(), settings.deadlines);
-    let ended = speak(settings, stream, service, place, &watch).await;
-    match (watch.end(), ended) {
-        (Some(deadline), _) => End::Late(deadline),
-        (None, Ok(Some(()))) => End::Finished,
-        (None, Ok(None)) => End::Closed,
-        (None, Err(error)) => End::Failed(error),
+    let report = Report { watch: &watch, settings, is_due: true };
+    let ended = serve_http(settings, stream, service, place, &watch).await;
+    report.send(ended)
+}
+
+/// Owes the end of a connection to `on_end`. If the connection's future is dropped, or panics with a
+/// service, the report closes the stream, which services of HTTP/2 may still hold through the watch,
+/// and sends the end that it knows.
+struct Report<'a, S: StreamSocket> {
+    watch: &'a Watch<S>,
+    settings: &'a Settings,
+    is_due: bool,
+}
+
+impl<S: StreamSocket> Report<'_, S> {
+    fn send(mut self, ended: Result<Option<()>, BoxError>) -> End {
+        let end = match (self.watch.end(), ended) {
+            (Some(deadline), _) => End::Late(deadline),
+            (None, Ok(Some(()))) => End::Finished,
+            (None, Ok(None)) => End::Closed,
+            (None, Err(error)) => End::Failed(error),
+        };
+        self.is_due = false;
+        (self.settings.on_end)(&end);
+        end
+    }
+}
+
+impl<S: StreamSocket> Drop for Report<'_, S> {
+    fn drop(&mut self) {
+        if !self.is_due {
+            return;
+        }
+        self.watch.end();
+        let is_panic = std::thread::panicking();
+        let end = if is_panic { End::Failed("the service panicked".into()) } else { End::Closed };
+        // A second panic would abort the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.settings.on_end)(&end)));
     }
 }
 
 /// `None` if the end came from outside.
-async fn speak<S, V, B>(
+async fn serve_http<S, V, B>(
     settings: &Settings,
     stream: Stream<S>,
     service: V,
@@ -90,44 +124,42 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let version = match settings.version {
-        Some(version) => version,
-        None => match before_leaving(place, told_in_time(&stream, watch)).await {
+        Some(version) => Some(version),
+        None => match before_leaving(place, version::detect(&stream, watch)).await {
             Some(version) => version?,
-            None => return Ok((place.stage() < Stage::Closed).then_some(())),
+            None if place.stage() == Stage::Closed => return Ok(None),
+            // A request that has come by now is served.
+            None => version::look(&stream)?,
         },
+    };
+    let Some(version) = version else {
+        return Ok(Some(()));
     };
     let service = Watched::new(service, watch.clone());
     let io = ServedIo::new(stream, watch.clone());
     match version {
         #[cfg(feature = "http1")]
         Version::Http1 => {
-            let connection = settings.http1.serve_connection(io, service).with_upgrades();
-            to_the_end(place, pin!(connection), UpgradeableConnection::graceful_shutdown).await
+            let mut http1 = settings.http1.clone();
+            http1.timer(HeadWait::new(watch.clone())).header_read_timeout(STARTS_THE_TIMER);
+            let connection = http1.serve_connection(io, service).with_upgrades();
+            to_the_end(place, watch, pin!(connection), UpgradeableConnection::graceful_shutdown)
+                .await
         }
         #[cfg(feature = "http2")]
         Version::Http2 => {
             watch.has_frames();
             let connection = settings.http2.serve_connection(io, service);
-            to_the_end(place, pin!(connection), http2::Connection::graceful_shutdown).await
+            to_the_end(place, watch, pin!(connection), http2::Connection::graceful_shutdown).await
         }
     }
 }
 
-async fn told_in_time<S: StreamSocket>(
-    stream: &Stream<S>,
-    watch: &Watch<S>,
-) -> io::Result<Version> {
-    loop {
-        match version::told_by(stream).await {
-            Err(error) if is_deadline_exceeded(&error) && !watch.is_late_to_read() => {}
-            told => return told,
-        }
-    }
-}
-
-/// Runs hyper's connection, which is told when it is time to leave.
-async fn to_the_end<C: Future<Output = hyper::Result<()>>>(
+/// Polls hyper's connection, and between the polls decides whether it is to go on. `leave` has hyper
+/// finish what is in flight and close.
+async fn to_the_end<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
     place: &Place,
+    watch: &Watch<S>,
     mut connection: Pin<&mut C>,
     leave: impl Fn(Pin<&mut C>),
 ) -> Result<Option<()>, BoxError> {
@@ -137,15 +169,32 @@ async fn to_the_end<C: Future<Output = hyper::Result<()>>>(
         if stage == Stage::Closed {
             return Poll::Ready(Ok(None));
         }
-        if stage == Stage::Leaving && !std::mem::replace(&mut leaving, true) {
-            leave(connection.as_mut());
+        let mut is_told = stage == Stage::Leaving && !std::mem::replace(&mut leaving, true);
+        if is_told {
+            // A request that has come by now is in flight, whether hyper has seen it or not.
+            watch.look();
         }
-        connection.as_mut().poll(cx).map(|ended| ended.map(Some).map_err(Into::into))
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended.map(Some).map_err(Into::into));
+            }
+            let verdict = if std::mem::take(&mut is_told) {
+                watch.leave();
+                Verdict::Leave
+            } else {
+                watch.judge()
+            };
+            match verdict {
+                Verdict::Wait => return Poll::Pending,
+                Verdict::Leave => leave(connection.as_mut()),
+                Verdict::End => return Poll::Ready(Ok(Some(()))),
+            }
+        }
     })
     .await
 }
 
-/// What comes of it, unless it is time to leave.
+/// Returns the output of `work`, or `None` as soon as the server shuts down.
 pub(super) async fn before_leaving<T>(place: &Place, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     poll_fn(|cx: &mut Context<'_>| match place.poll_stage(cx) {

@@ -1,16 +1,17 @@
-//! How long a connection is waited for.
+//! How long the server waits for its peers.
 
 use std::time::Duration;
 
-/// The limits of a connection: `None` for no limit. What each of them means is told in
-/// [the module](super).
+/// The limits of a connection: `None` for no limit. [The module](super) says what each of them means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// For the whole head of a request: 30 seconds unless told otherwise.
     pub header: Option<Duration>,
-    /// For the next request: 75 seconds unless told otherwise.
+    /// For the next request, and between two bytes of a request's body that comes after its answer: 75 seconds
+    /// unless told otherwise.
     pub idle: Option<Duration>,
-    /// For the peer to take something of what is written to it: 60 seconds unless told otherwise.
+    /// For the peer to take something, if only a byte, of what is written to it: 60 seconds unless told
+    /// otherwise.
     pub write_stall: Option<Duration>,
 }
 

@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
 
-use super::watch::Watch;
+use super::watch::{Expiry, Watch};
 use crate::fill::poll_fill;
 use crate::io::end_writing;
 
-/// The connection that a [`Server`](super::Server) has hyper serve: as [`Io`](crate::Io), and it
-/// sees to the deadlines.
+/// The connection that a [`Server`](super::Server) has hyper serve: an [`Io`](crate::Io) with the
+/// server's deadlines.
 ///
-/// It is public for who takes a connection over: the `Upgraded` of an upgrade is one
+/// It is public for code that takes a connection over: the `Upgraded` of an upgrade contains one
 /// (`Upgraded::downcast`).
 pub struct ServedIo<S: StreamSocket> {
     stream: Stream<S>,
@@ -41,25 +41,35 @@ impl<S: StreamSocket> ServedIo<S> {
         self.stream
     }
 
-    /// Whether it failed for a deadline that has been moved meanwhile.
-    fn goes_on(&self, error: &io::Error, is_late: impl FnOnce(&Watch<S>) -> bool) -> bool {
-        is_deadline_exceeded(error) && !is_late(&self.watch)
-    }
-
     fn poll_written(
         &self,
         mut poll: impl FnMut() -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let written = poll();
-            match &written {
-                Poll::Ready(Ok(1..)) => self.watch.has_written(),
-                Poll::Pending => self.watch.is_blocked(),
-                Poll::Ready(Err(error)) if self.goes_on(error, Watch::is_late_to_write) => continue,
-                Poll::Ready(_) => {}
+            match poll() {
+                Poll::Ready(Err(error)) if is_deadline_exceeded(&error) => {
+                    match self.watch.write_expired() {
+                        Expiry::Moved => {}
+                        Expiry::Foreign => return Poll::Ready(Err(error)),
+                        Expiry::Passed => {
+                            let last = self.note_written(poll());
+                            let stalled = last.is_pending() && !self.watch.has_taken();
+                            return if stalled { Poll::Ready(Err(error)) } else { last };
+                        }
+                    }
+                }
+                written => return self.note_written(written),
             }
-            return written;
         }
+    }
+
+    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(1..)) => self.watch.has_written(),
+            Poll::Pending => self.watch.is_blocked(),
+            Poll::Ready(_) => {}
+        }
+        written
     }
 }
 
@@ -71,19 +81,22 @@ impl<S: StreamSocket> fmt::Debug for ServedIo<S> {
 }
 
 impl<S: StreamSocket> Read for ServedIo<S> {
+    /// A deadline that has passed fails no read. The watch notes it and clears it, the read looks once more
+    /// whether bytes are there, and the connection's task judges when hyper has used them.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let read = poll_fill(&self.stream, cx, &mut buffer);
-            match &read {
-                Poll::Ready(Ok(1..)) => self.watch.has_read(),
-                Poll::Ready(Err(error)) if self.goes_on(error, Watch::is_late_to_read) => continue,
-                _ => {}
+            match poll_fill(&self.stream, cx, &mut buffer, |bytes| self.watch.has_read(bytes)) {
+                Poll::Ready(Err(error)) if is_deadline_exceeded(&error) => {
+                    if self.watch.read_expired() == Expiry::Foreign {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                read => return read,
             }
-            return read.map_ok(drop);
         }
     }
 }

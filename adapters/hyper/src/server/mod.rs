@@ -2,39 +2,55 @@
 //!
 //! # The deadlines
 //!
-//! They are deadlines of the socket, set when something happens, and not timers that somebody must
-//! poll: whatever hyper waits for of the socket fails. At every moment one of these holds:
+//! They are deadlines of the socket, set when something happens. No task polls a timer: when a deadline
+//! passes, the socket wakes hyper's task, whatever that waits for. At every moment one of these holds:
 //!
-//! | the connection | is cut off | and this begins |
+//! | the connection | limit | begins with |
 //! | --- | --- | --- |
-//! | waits for the head of a request | [`header`](Deadlines::header) after the head began to be waited for, however many bytes of it came | when it is accepted; HTTP/1: later on, with the first byte after the answer before |
-//! | has requests in flight | never, but for what is being written | when the service is called |
-//! | is idle | [`idle`](Deadlines::idle) after the last answer, or after the last byte that was written to the peer if that is later | when no request is in flight any more |
-//! | has something to write and no room | [`write_stall`](Deadlines::write_stall) after the peer has last taken a byte, and before twice that | when a write finds no room; it takes the place of the idle deadline |
+//! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the first head: the accept. Later heads of HTTP/1: their first byte that is not CR or LF |
+//! | has requests in flight | none, but for what is being written | the call of the service |
+//! | is idle | [`idle`](Deadlines::idle) | the end of the last answer, or the last byte of a request's body that comes after its answer |
+//! | has something to write and no room | [`write_stall`](Deadlines::write_stall), and up to twice that | the last byte of an answer that the peer took or gave leave for; it takes the place of the idle deadline |
 //!
-//! - **In flight** is a request from when its head is complete until hyper has taken the last of the
-//!   answer's body, or has dropped it. A body may so take as long as it likes, both ways, slowly or with
-//!   pauses: who wants a limit there has it in the service, which alone knows what to expect. What the
-//!   service reads of a request *after* its answer is complete is read from an idle connection. What
-//!   it keeps of a request of HTTP/1 then, and does *not* read, keeps the connection: hyper waits for
-//!   the service and for nothing of the socket, and so is not told of a deadline.
+//! - **A deadline judges the peer**, and not the moment at which the server looks. Before the server cuts a
+//!   connection off, it reads what has come and writes where there is room: a request that came in time is
+//!   answered, however long the server's thread was busy.
+//! - **In flight** is a request from when its head is complete until the kernel has taken the last of the
+//!   answer's body, or hyper has dropped it. The body of a request may take as long as the service
+//!   lets it: a service that wants a limit there sets it, as it knows what to expect.
+//! - **After the answer**, the rest of the request's body may go on. Each byte of it renews the idle
+//!   deadline. A service that does not read it holds the connection with HTTP/1, where hyper does not read either;
+//!   with HTTP/2 its client has to be able to send something within the idle limit.
+//! - **Progress** is a stream's or a body's. A ping or its answer, a window update, an empty line between two
+//!   requests renew no deadline.
 //! - **Taken** is what the peer's system has acknowledged, or with a Unix socket, what was read. A
 //!   peer that reads slowly is not cut off for it, even where the socket has no room all the while.
 //!   (What it takes comes in segments: a limit below the time for one is too short.)
-//! - **HTTP/2**: the first deadline is for the first request only. Between requests, frames of all kinds
-//!   leave the connection idle, but what is written in answer to them counts: a client that pings
-//!   keeps it. A client that opens no window for an answer has the socket take nothing although it has
-//!   room: that is a stall as well, if nothing at all is written.
+//! - **HTTP/2**: the first deadline is for the first request only; later heads have the idle limit. A client that
+//!   opens no window for an answer has stalled as one that takes nothing. Before it closes for a deadline, the server says
+//!   GOAWAY, serves requests that cross it, and closes when the client has answered, or one second after
+//!   the last progress. (Where the socket has no room, there is none for a GOAWAY.)
 //! - **Upgrades**: after a response of 101, or one to CONNECT that is a success, there are no deadlines
-//!   but those that whoever takes the connection over sets ([`ServedIo::into_inner`]). With HTTP/2, where
+//!   but those that the new owner of the connection sets ([`ServedIo::into_inner`]). With HTTP/2, where
 //!   CONNECT opens a tunnel in one stream, that is so for the whole connection from then on: a service
 //!   that opens no tunnels has to refuse CONNECT, or any peer can be rid of the deadlines.
 //!
 //! While a connection is served, the deadlines of its stream are the server's.
+//!
+//! # The end
+//!
+//! [`Server::shutdown`] finishes requests in flight, one that has come and that the server has not seen
+//! yet included. Every other connection closes at once: one without a request, with half a head or half a frame, between
+//! two requests. A client of HTTP/2 gets a GOAWAY, and one second to answer it; a body that still comes after
+//! its answer goes on as long as a byte comes within each second.
 
 mod connection;
 mod crowd;
 mod deadlines;
+#[cfg(feature = "http2")]
+mod frames;
+#[cfg(feature = "http1")]
+mod head_wait;
 mod io;
 mod service;
 mod version;
@@ -55,7 +71,9 @@ use hyper::service::Service;
 use hyper::{Request, Response};
 use netpoll_futures::{Backoff, Limit, Listener, ListenerSocket, Stream, StreamSocket};
 
-use crate::{Executor, Timer};
+use crate::Executor;
+#[cfg(feature = "http2")]
+use crate::Timer;
 use connection::before_leaving;
 use crowd::{Crowd, Place, Role, Stage};
 
@@ -136,15 +154,14 @@ impl Server {
     ///
     /// If there is no reactor to be had.
     pub fn new(executor: Executor) -> Result<Self> {
-        let timer = Timer::new()?;
         let settings = Settings {
             deadlines: Deadlines::default(),
             limit: None,
             version: None,
             #[cfg(feature = "http1")]
-            http1: http1_options(timer.clone()),
+            http1: http1::Builder::new(),
             #[cfg(feature = "http2")]
-            http2: http2_options(timer, executor.clone()),
+            http2: http2_options(executor.clone())?,
             on_end: Arc::new(|_| {}),
         };
         Ok(Self { settings: Arc::new(settings), crowd: Arc::default(), executor })
@@ -178,7 +195,8 @@ impl Server {
         self
     }
 
-    /// Sets options of hyper's for HTTP/1.
+    /// Sets options of hyper's for HTTP/1, but for `timer` and `header_read_timeout`: each connection has
+    /// a timer of the server's, and [`Deadlines::header`] is the limit.
     #[cfg(feature = "http1")]
     #[must_use]
     pub fn http1(mut self, options: impl FnOnce(&mut http1::Builder)) -> Self {
@@ -194,7 +212,8 @@ impl Server {
         self
     }
 
-    /// Sets what is called when a connection has ended: to log it, or to count.
+    /// Sets what is called when a connection has ended, in whatever way: to log it, or to count. If a
+    /// service panics on the connection's task or that task is dropped, it is called as well.
     #[must_use]
     pub fn on_end(mut self, on_end: impl Fn(&End) + Send + Sync + 'static) -> Self {
         self.set().on_end = Arc::new(on_end);
@@ -268,9 +287,7 @@ impl Server {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let place = self.crowd.enter(Role::Connection);
-        let end = connection::serve(&self.settings, stream, service, &place).await;
-        (self.settings.on_end)(&end);
-        end
+        connection::serve(&self.settings, stream, service, &place).await
     }
 
     fn take_on<S, V, B>(&self, stream: Stream<S>, service: V)
@@ -284,16 +301,16 @@ impl Server {
         let settings = self.settings.clone();
         let place = self.crowd.enter(Role::Connection);
         self.executor.spawn(async move {
-            let end = connection::serve(&settings, stream, service, &place).await;
-            (settings.on_end)(&end);
+            connection::serve(&settings, stream, service, &place).await;
         });
     }
 
-    /// Begins to shut down, gracefully: nobody is accepted any more, what is in flight is finished, and
-    /// connections that wait for a request are closed. [`serve`](Self::serve) returns when the last
-    /// has ended.
+    /// Begins to shut down, gracefully: no connection is accepted any more, requests in flight are finished,
+    /// and connections without one are closed at once; see [the module](self#the-end).
+    /// [`serve`](Self::serve) returns when the last connection has ended.
     ///
-    /// That may take as long as the slowest service does; see [`close`](Self::close).
+    /// That may take as long as the slowest service or client of a request in flight; see
+    /// [`close`](Self::close).
     pub fn shutdown(&self) {
         self.crowd.advance(Stage::Leaving);
     }
@@ -322,19 +339,11 @@ impl Server {
     }
 }
 
-#[cfg(feature = "http1")]
-fn http1_options(timer: Timer) -> http1::Builder {
-    let mut options = http1::Builder::new();
-    // The limit for heads is the socket's.
-    options.timer(timer).header_read_timeout(None);
-    options
-}
-
 #[cfg(feature = "http2")]
-fn http2_options(timer: Timer, executor: Executor) -> http2::Builder<Executor> {
+fn http2_options(executor: Executor) -> Result<http2::Builder<Executor>> {
     let mut options = http2::Builder::new(executor);
-    options.timer(timer);
-    options
+    options.timer(Timer::new()?);
+    Ok(options)
 }
 
 /// Prints how many connections there are, and the settings of all.

@@ -2,7 +2,13 @@
 
 use std::io;
 
+#[cfg(all(feature = "http1", feature = "http2"))]
+use netpoll_futures::is_deadline_exceeded;
 use netpoll_futures::{Stream, StreamSocket};
+
+use super::watch::Watch;
+#[cfg(all(feature = "http1", feature = "http2"))]
+use super::watch::{Expiry, Verdict};
 
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,37 +22,66 @@ pub enum Version {
     Http2,
 }
 
-/// The version that the peer speaks: told by what it sends first, which is left to be read.
+/// Waits until the peer's first bytes tell its version, and leaves them to be read. `None` if they did not tell
+/// it in time.
 #[cfg(all(feature = "http1", feature = "http2"))]
-pub(super) async fn told_by<S: StreamSocket>(stream: &Stream<S>) -> io::Result<Version> {
-    let mut heard = [0; PREFACE.len()];
+pub(super) async fn detect<S: StreamSocket>(
+    stream: &Stream<S>,
+    watch: &Watch<S>,
+) -> io::Result<Option<Version>> {
     loop {
-        let readiness = stream.registration().readable().await?;
-        let peek = |socket: &S| netpoll::socket::peek(socket.as_fd(), &mut heard);
-        let count = match stream.registration().while_open(peek) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            heard => Some(heard?),
-        };
-        // Of who says no more, this is all: a preface that is cut short is for HTTP/1 to refuse.
-        let is_all = readiness.ready().intersects(netpoll::Ready::READ_HANGUP);
-        let told = count.and_then(|count| {
-            version(&heard[..count]).or_else(|| is_all.then_some(Version::Http1))
-        });
-        match told {
-            Some(version) => return Ok(version),
-            // What may be either is waited with, for the event of the next bytes, or of their end.
-            None => stream.registration().clear_ready(readiness),
+        match stream.registration().readable().await {
+            Ok(readiness) => {
+                // From a peer that has ended, this is all: HTTP/1 refuses a preface that is cut short.
+                let is_all = readiness.ready().intersects(netpoll::Ready::READ_HANGUP);
+                let told = look(stream)?.or_else(|| is_all.then_some(Version::Http1));
+                match told {
+                    Some(version) => return Ok(Some(version)),
+                    // The event of the next bytes, or of their end, makes it ready again.
+                    None => stream.registration().clear_ready(readiness),
+                }
+            }
+            Err(error) if is_deadline_exceeded(&error) => match watch.read_expired() {
+                Expiry::Moved => {}
+                Expiry::Foreign => return Err(error),
+                Expiry::Passed => match look(stream)? {
+                    Some(version) => return Ok(Some(version)),
+                    None if watch.judge() == Verdict::Wait => {}
+                    None => return Ok(None),
+                },
+            },
+            Err(error) => return Err(error),
         }
     }
 }
 
-/// There is only one.
+/// With one version there is nothing to tell.
 #[cfg(not(all(feature = "http1", feature = "http2")))]
-pub(super) async fn told_by<S: StreamSocket>(_: &Stream<S>) -> io::Result<Version> {
+pub(super) async fn detect<S: StreamSocket>(
+    stream: &Stream<S>,
+    _: &Watch<S>,
+) -> io::Result<Option<Version>> {
+    look(stream)
+}
+
+/// The version that the bytes tell which have come by now.
+#[cfg(all(feature = "http1", feature = "http2"))]
+pub(super) fn look<S: StreamSocket>(stream: &Stream<S>) -> io::Result<Option<Version>> {
+    let mut heard = [0; PREFACE.len()];
+    let peek = |socket: &S| netpoll::socket::peek(socket.as_fd(), &mut heard);
+    match stream.registration().while_open(peek) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        count => count.map(|count| version(&heard[..count])),
+    }
+}
+
+#[cfg(not(all(feature = "http1", feature = "http2")))]
+#[expect(clippy::unnecessary_wraps, reason = "with both versions it may fail")]
+pub(super) fn look<S: StreamSocket>(_: &Stream<S>) -> io::Result<Option<Version>> {
     #[cfg(feature = "http1")]
-    return Ok(Version::Http1);
+    return Ok(Some(Version::Http1));
     #[cfg(feature = "http2")]
-    return Ok(Version::Http2);
+    return Ok(Some(Version::Http2));
 }
 
 /// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).

@@ -1,0 +1,181 @@
+//! A ping is no progress: a client that pings, or answers pings, has the limits of one that is silent.
+
+use netpoll_futures::TcpStream;
+use netpoll_hyper::{Deadline, Deadlines, Executor};
+
+use crate::raw::{DATA, GOAWAY, HEADERS, PING, Raw, get, hello, ping, windows};
+use crate::site::Site;
+use crate::stage::{Outcome, ms, run, until};
+
+async fn connect(site: &Site) -> Outcome<Raw> {
+    let mut raw = Raw::new(TcpStream::connect(site.address).await?);
+    raw.stream.write_all(&hello()).await?;
+    assert_eq!(raw.fetch(1, "/hello").await?, b"hello");
+    Ok(raw)
+}
+
+/// Pings four times in each second of the server's, which is moved by hand, and reads the answers, until the
+/// server ends the connection. Returns the types of the other frames that came.
+async fn ping_to_the_end(site: &Site, raw: &mut Raw) -> Outcome<Vec<u8>> {
+    let mut kinds = Vec::new();
+    for _ in 0..100 {
+        if raw.stream.write_all(&ping()).await.is_err() {
+            kinds.extend(raw.read_to_the_end().await);
+            return Ok(kinds);
+        }
+        loop {
+            match raw.next().await {
+                Some(frame) if frame.kind == PING && !frame.is_ping() => break,
+                Some(frame) => kinds.push(frame.kind),
+                None => return Ok(kinds),
+            }
+        }
+        site.pass(ms(250)).await?;
+    }
+    Err("a client that pings is never cut off".into())
+}
+
+fn limits() -> Deadlines {
+    Deadlines { idle: Some(ms(1000)), write_stall: Some(ms(1000)), ..Deadlines::none() }
+}
+
+#[test]
+fn a_client_that_pings_is_idle() {
+    run(|executor| async move {
+        let site = Site::by_hand(&executor, limits())?;
+        let mut raw = connect(&site).await?;
+        let kinds = ping_to_the_end(&site, &mut raw).await?;
+        assert!(kinds.contains(&GOAWAY), "it learned why: {kinds:?}");
+        site.late(Deadline::Idle, 1).await;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_client_that_pings_and_opens_no_window_has_stalled() {
+    run(|executor| async move {
+        let site = Site::by_hand(&executor, limits())?;
+        let mut raw = connect(&site).await?;
+        raw.stream.write_all(&get(3, "/endless")).await?;
+        ping_to_the_end(&site, &mut raw).await?;
+        site.late(Deadline::WriteStall, 1).await;
+        Ok(())
+    });
+}
+
+/// The windows of the connection open, and that of the stream does not: no byte moves.
+#[test]
+fn a_window_that_lets_no_byte_through_is_no_progress() {
+    run(|executor| async move {
+        let site = Site::by_hand(&executor, limits())?;
+        let mut raw = connect(&site).await?;
+        raw.stream.write_all(&get(3, "/endless")).await?;
+        raw.next_of(HEADERS).await?;
+        for _ in 0..100 {
+            let other = crate::raw::frame(crate::raw::WINDOW_UPDATE, 0, 0, &1u32.to_be_bytes());
+            if raw.stream.write_all(&other).await.is_err() || site.late_ones() > 0 {
+                break;
+            }
+            site.pass(ms(250)).await?;
+        }
+        raw.read_to_the_end().await;
+        site.late(Deadline::WriteStall, 1).await;
+        Ok(())
+    });
+}
+
+/// A client that opens its windows now and then, and reads: it is slow and not stalled.
+#[test]
+fn a_client_that_reads_slowly_has_not_stalled() {
+    run(|executor| async move {
+        let site = Site::by_hand(&executor, limits())?;
+        let mut raw = connect(&site).await?;
+        raw.stream.write_all(&get(3, "/endless")).await?;
+        let mut read = 0;
+        while read < 65_535 - "hello".len() {
+            read += raw.next_of(DATA).await?.payload.len();
+        }
+        for _ in 0..10 {
+            site.pass(ms(900)).await?;
+            raw.stream.write_all(&windows(3, 100)).await?;
+            let mut more = 0;
+            while more < 100 {
+                more += raw.next_of(DATA).await?.payload.len();
+            }
+        }
+        assert_eq!(site.late_ones(), 0);
+        Ok(())
+    });
+}
+
+/// With hyper's own pings, in real time. The client answers each, up to a number that takes ten times the limit.
+async fn answers_pings(executor: Executor, path: Option<&str>, missed: Deadline) -> Outcome {
+    let limits = Deadlines { idle: Some(ms(200)), write_stall: Some(ms(200)), ..Deadlines::none() };
+    let site = Site::with(&executor, |server| {
+        server.deadlines(limits).http2(|http2| {
+            http2.keep_alive_interval(ms(20));
+        })
+    })
+    .await?;
+    let mut raw = connect(&site).await?;
+    if let Some(path) = path {
+        raw.stream.write_all(&get(3, path)).await?;
+    }
+    let mut answered = 0;
+    while let Some(frame) = raw.next().await {
+        if frame.is_ping() && raw.pong(&frame).await.is_ok() {
+            answered += 1;
+            assert!(answered < 500, "a client that answers pings is never cut off");
+        }
+    }
+    site.late(missed, 1).await;
+    Ok(())
+}
+
+#[test]
+fn a_client_that_answers_pings_is_idle() {
+    run(|executor| answers_pings(executor, None, Deadline::Idle));
+}
+
+#[test]
+fn a_client_that_answers_pings_and_opens_no_window_has_stalled() {
+    run(|executor| answers_pings(executor, Some("/endless"), Deadline::WriteStall));
+}
+
+/// The client does not know of the end when it sends the request. Its request is answered, and what it
+/// sends after the last GOAWAY it may send again elsewhere.
+#[test]
+fn an_idle_client_gets_a_goaway_and_time_for_a_request_that_crosses_it() {
+    run(|executor| async move {
+        let site = Site::by_hand(&executor, limits())?;
+        let mut raw = connect(&site).await?;
+        site.pass(ms(1000)).await?;
+        let goaway = loop {
+            let frame = raw.next().await.ok_or("no GOAWAY came before the end")?;
+            if frame.kind == GOAWAY {
+                break frame;
+            }
+        };
+        assert_eq!(goaway.payload[4..8], [0; 4], "no error");
+        assert_eq!(raw.fetch(3, "/hello").await?, b"hello");
+        raw.read_to_the_end().await;
+        until(|| site.server.connections() == 0).await;
+        site.late(Deadline::Idle, 1).await;
+        Ok(())
+    });
+}
+
+/// Before its first request, a client of HTTP/2 is waited for as long as any head.
+#[test]
+fn a_client_that_sends_no_first_request_gets_a_goaway() {
+    run(|executor| async move {
+        let limits = Deadlines { header: Some(ms(1000)), ..Deadlines::none() };
+        let site = Site::by_hand(&executor, limits)?;
+        let mut raw = Raw::new(TcpStream::connect(site.address).await?);
+        raw.stream.write_all(&hello()).await?;
+        let kinds = ping_to_the_end(&site, &mut raw).await?;
+        assert!(kinds.contains(&GOAWAY), "{kinds:?}");
+        site.late(Deadline::Header, 1).await;
+        Ok(())
+    });
+}
