@@ -6,7 +6,9 @@ use std::mem::offset_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-pub(crate) use libc::{EIO, ENOSYS, EPERM, SYS_epoll_pwait2};
+pub(crate) use libc::{
+    EACCES, EBADF, EINTR, EINVAL, ENOSYS, ENOTTY, EPERM, SYS_epoll_pwait2,
+};
 
 /// From now on, and for good, `call` fails with `errno` in this thread and in those that it starts.
 pub(crate) fn forbid(call: libc::c_long, errno: libc::c_int) {
@@ -43,8 +45,8 @@ pub(crate) fn epoll_pwait2(wait: Duration) -> io::Result<()> {
     assert!(epoll >= 0, "a descriptor can be had");
     // SAFETY: it has just been made, and nobody else knows of it.
     let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
-    let seconds = wait.as_secs() as libc::time_t;
-    let timeout = libc::timespec { tv_sec: seconds, tv_nsec: wait.subsec_nanos().into() };
+    // Seconds and nanoseconds, of 64 bits each on every machine.
+    let timeout = [wait.as_secs() as i64, wait.subsec_nanos().into()];
     let mut event = libc::epoll_event { events: 0, u64: 0 };
     // SAFETY: there is room for one event, `timeout` outlives the call, and there is no signal mask,
     // of any size.

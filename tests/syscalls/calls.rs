@@ -143,12 +143,9 @@ fn waits(errno: c_int, session: Session) -> Rule {
     }
 }
 
-/// The reactor waits to the nanosecond, or, where there is no such call, to the millisecond.
-fn waits_exactly(errno: c_int, session: Session) -> Rule {
-    match errno {
-        libc::ENOSYS | libc::EPERM => always(Survives),
-        _ => waits(errno, session),
-    }
+/// The reactor waits to the nanosecond, or, where that call fails, to the millisecond by the older one.
+fn waits_exactly(errno: c_int, _: Session) -> Rule {
+    interrupted_or(errno, always(Survives))
 }
 
 fn interrupted_or(errno: c_int, otherwise: Rule) -> Rule {

@@ -12,7 +12,7 @@ use crate::sync::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub(crate) struct Epoll {
     fd: OwnedFd,
-    /// The kernel has no `epoll_pwait2` (before 5.11), or a filter forbids it.
+    /// `epoll_pwait2` has failed: the kernel does not have it (before 5.11), or a filter refuses it.
     whole_milliseconds: AtomicBool,
 }
 
@@ -101,7 +101,9 @@ impl Epoll {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) if exact && is_missing(&error) => {
+            // A filter may refuse the newer call with any error. Whether the wait itself is possible, the
+            // older call says.
+            Err(_) if exact => {
                 self.whole_milliseconds.store(true, Ordering::Relaxed);
                 self.wait(events, timeout)
             }
@@ -122,8 +124,8 @@ impl Epoll {
 
     /// `epoll_pwait2(2)`, by number: glibc has had a wrapper only since 2.35.
     fn wait_nanoseconds(&self, events: &mut Events, timeout: Duration) -> io::Result<libc::c_int> {
-        let timeout = libc::timespec {
-            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        let timeout = KernelTimespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
         };
         let buffer = events.as_mut_ptr();
@@ -144,6 +146,14 @@ impl Epoll {
     }
 }
 
+/// `struct __kernel_timespec`: 64 bits each on every machine, where the C library's `timespec` may have
+/// 32.
+#[repr(C)]
+struct KernelTimespec {
+    tv_sec: i64,
+    tv_nsec: i64,
+}
+
 impl AsFd for Epoll {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -162,11 +172,6 @@ fn whole_milliseconds(timeout: Duration) -> libc::c_int {
         return 0;
     }
     libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
-}
-
-/// Whether the call itself is not to be had: an old kernel, or a sandbox that has not heard of it.
-fn is_missing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
 }
 
 /// What is asked of epoll. The half-close and the urgent mark are asked for with reading: without

@@ -131,15 +131,30 @@ pub(crate) fn adopt_affinity_of_process() {
 /// It waits for the scheduler's next tick (up to 4 ms) where every processor is busy with others:
 /// measured there, half of all deadlines came 0.5 to 1.9 ms late, and 0.1 ms without it. An executor
 /// that is busy loses nothing by it: it could not have run the task earlier.
+///
+/// Both calls are made by number: musl has their functions, but they always fail, since POSIX means a
+/// process by them and Linux a thread.
 pub(crate) fn batch_scheduling() -> bool {
     // SAFETY: no pointers; 0 is the calling thread.
-    if unsafe { libc::sched_getscheduler(0) } != libc::SCHED_OTHER {
+    let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, CALLING_THREAD) };
+    if policy as libc::c_int != libc::SCHED_OTHER {
         return false;
     }
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 is the calling thread, and `parameters` outlives the call.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) == 0 }
+    // The kernel's `sched_param` is a priority and no more.
+    let priority: libc::c_int = 0;
+    // SAFETY: the kernel reads `priority`, which outlives the call.
+    let failed = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            CALLING_THREAD,
+            libc::SCHED_BATCH,
+            &raw const priority,
+        )
+    };
+    failed == 0
 }
+
+const CALLING_THREAD: libc::pid_t = 0;
 
 /// Lets the calling thread's timeouts end when they are due: by default the kernel may take 50
 /// microseconds more, to end several at once. Best effort.
