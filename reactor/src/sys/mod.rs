@@ -76,9 +76,11 @@ pub(crate) fn nothing() -> io::Result<OwnedFd> {
 /// What `dup3(2)` says; `fd` is then as it was.
 pub(crate) fn replace(fd: BorrowedFd<'_>, nothing: BorrowedFd<'_>) -> io::Result<()> {
     loop {
+        let (from, to) = (nothing.as_raw_fd(), fd.as_raw_fd());
+        // By number: the `libc` crate has no `dup3` for Android.
         // SAFETY: both are open, as they are borrowed. The caller owns the target.
-        let result = unsafe { libc::dup3(nothing.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) };
-        match check(result) {
+        let result = unsafe { libc::syscall(libc::SYS_dup3, from, to, libc::O_CLOEXEC) };
+        match check(result as libc::c_int) {
             Ok(_) => return Ok(()),
             // Another thread is between reserving this number and filling it (dup(2)).
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => std::thread::yield_now(),

@@ -137,7 +137,7 @@ pub(crate) fn adopt_affinity_of_process() {
 pub(crate) fn batch_scheduling() -> bool {
     // SAFETY: no pointers; 0 is the calling thread.
     let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, CALLING_THREAD) };
-    if policy as libc::c_int != libc::SCHED_OTHER {
+    if policy != SCHED_OTHER {
         return false;
     }
     // The kernel's `sched_param` is a priority and no more.
@@ -155,6 +155,9 @@ pub(crate) fn batch_scheduling() -> bool {
 }
 
 const CALLING_THREAD: libc::pid_t = 0;
+
+/// The `libc` crate has it for all systems but Android.
+const SCHED_OTHER: libc::c_long = 0;
 
 /// Lets the calling thread's timeouts end when they are due: by default the kernel may take 50
 /// microseconds more, to end several at once. Best effort.
