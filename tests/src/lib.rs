@@ -1,7 +1,8 @@
-//! What the tests share: a watchdog, a waker that counts, the [`conformance`] suite, the [`churn`], the
+//! What the tests share: a watchdog, a waker that counts, a process for one test ([`alone`]), the [`conformance`] suite, the [`churn`], the
 //! [`faults`] that tests must notice, the [`proxy`](mod@proxy) of an example, and the [`programs`] of
 //! others.
 
+pub mod alone;
 #[cfg(not(netpoll_loom))]
 pub mod churn;
 #[cfg(not(netpoll_loom))]
