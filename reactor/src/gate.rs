@@ -4,10 +4,12 @@
 //! after it. Closing shuts the gate: nobody enters any more, and whoever leaves last, the closer or
 //! an operation, ends the descriptor. One word, moved by read-modify-write only.
 
+use std::fmt;
+use std::io;
 use std::task::{Context, Poll, Waker};
 
 use crate::sync::{AtomicU32, Mutex, Ordering, lock};
-use crate::wake::wake;
+use crate::wake::{survive, wake};
 
 /// The gate is shut: the count can only fall.
 const SHUT: u32 = 1 << (u32::BITS - 1);
@@ -17,10 +19,20 @@ const DONE: u32 = 1 << (u32::BITS - 2);
 #[derive(Debug)]
 pub(crate) struct Gate(AtomicU32);
 
-/// Who waits for the end of a descriptor. Mostly it need not, and a waker would take room in every
-/// registration; and beside the gate, as the two together would be padded.
+/// What the end of a descriptor sets off. Boxed, as most closes wait for nothing and a waker would take
+/// room in every registration; and beside the gate, as the two together would be padded.
 #[derive(Debug)]
-pub(crate) struct Closer(Mutex<Option<Box<Waker>>>);
+pub(crate) struct Closer(Mutex<Option<Box<AtEnd>>>);
+
+#[derive(Default)]
+struct AtEnd {
+    /// The task in `close().await`.
+    waker: Option<Waker>,
+    /// Values that are dropped at the end.
+    held: Vec<Box<dyn Send>>,
+    /// Why the descriptor could not be ended.
+    failure: Option<io::Error>,
+}
 
 /// Whether it falls to the caller to end the descriptor, and then to call [`Gate::done`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,20 +84,43 @@ impl Gate {
         false
     }
 
-    /// The descriptor is gone: whoever waits for that may go on.
-    pub(crate) fn done(&self, closer: &Closer) {
+    /// The descriptor is gone, or could not be ended: drops the values that were held until then, then wakes
+    /// the closer.
+    ///
+    /// In this order: a task that sees the end finds them dropped, and the result.
+    pub(crate) fn done(&self, closer: &Closer, ended: io::Result<()>) {
+        drop_all(closer.take_held());
+        if let Err(failure) = ended {
+            closer.with(|at_end| at_end.failure = Some(failure));
+        }
         self.0.fetch_or(DONE, Ordering::AcqRel);
-        if let Some(waker) = closer.take() {
-            wake(*waker);
+        drop_all(closer.take_held());
+        if let Some(waker) = closer.take_waker() {
+            wake(waker);
         }
     }
 
-    /// Ready when the descriptor is gone.
-    pub(crate) fn poll_done(&self, closer: &Closer, cx: &mut Context<'_>) -> Poll<()> {
+    /// Holds a value until the descriptor is gone, or drops it at once if it is.
+    ///
+    /// The holder stores the value, then looks for the end; the end is marked, then takes the values that are
+    /// stored. One of the two finds it.
+    pub(crate) fn hold(&self, closer: &Closer, value: Box<dyn Send>) {
+        closer.with(|at_end| at_end.held.push(value));
+        if self.is_done() {
+            drop_all(closer.take_held());
+        }
+    }
+
+    /// Ready when the descriptor is gone, with the result of its end, once.
+    pub(crate) fn poll_done(&self, closer: &Closer, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_done() {
             closer.wait(cx.waker());
         }
-        if self.is_done() { Poll::Ready(()) } else { Poll::Pending }
+        if self.is_done() {
+            Poll::Ready(closer.take_failure().map_or(Ok(()), Err))
+        } else {
+            Poll::Pending
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -99,12 +134,37 @@ impl Closer {
     }
 
     fn wait(&self, waker: &Waker) {
-        let waker = Box::new(waker.clone());
-        let older = lock(&self.0).replace(waker);
+        let waker = waker.clone();
+        let older = self.with(|at_end| at_end.waker.replace(waker));
         drop(older);
     }
 
-    fn take(&self) -> Option<Box<Waker>> {
-        lock(&self.0).take()
+    fn with<R>(&self, change: impl FnOnce(&mut AtEnd) -> R) -> R {
+        change(lock(&self.0).get_or_insert_default())
+    }
+
+    fn take_waker(&self) -> Option<Waker> {
+        lock(&self.0).as_mut()?.waker.take()
+    }
+
+    fn take_held(&self) -> Vec<Box<dyn Send>> {
+        lock(&self.0).as_mut().map(|at_end| std::mem::take(&mut at_end.held)).unwrap_or_default()
+    }
+
+    fn take_failure(&self) -> Option<io::Error> {
+        lock(&self.0).as_mut()?.failure.take()
+    }
+}
+
+/// Their destructors are user code: one that panics keeps no other from being run.
+fn drop_all(values: Vec<Box<dyn Send>>) {
+    values.into_iter().for_each(|value| survive(|| drop(value)));
+}
+
+impl fmt::Debug for AtEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { waker, held, failure } = self;
+        let mut shown = f.debug_struct("AtEnd");
+        shown.field("waker", waker).field("held", &held.len()).field("failure", failure).finish()
     }
 }

@@ -37,8 +37,8 @@ const FAILED_WAITS: u32 = 8;
 pub(crate) struct Shared {
     epoll: Epoll,
     wake_up: EventFd,
-    /// What closed descriptors stand for.
-    nothing: OwnedFd,
+    /// What the numbers of closed descriptors stand for.
+    placeholder: OwnedFd,
     arena: Arc<Arena>,
     armed: ArmQueue,
     sleep: Sleep,
@@ -62,7 +62,7 @@ impl Shared {
         Ok(Self {
             epoll,
             wake_up,
-            nothing: sys::nothing()?,
+            placeholder: sys::placeholder()?,
             arena: Arena::new(),
             armed: ArmQueue::new(),
             sleep: Sleep::new(),
@@ -257,9 +257,9 @@ impl Shared {
         }
     }
 
-    /// Ends what a descriptor stands for. See [`sys::replace`].
+    /// Ends what a descriptor stands for. See [`sys::end`].
     pub(crate) fn end(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        sys::replace(fd, self.nothing.as_fd())
+        sys::end(fd, self.placeholder.as_fd())
     }
 
     /// A deadline of `slot` was set that the reactor does not know of: it is to look by `at_ns`.

@@ -37,7 +37,8 @@ fn cat_says_what_it_was_told() {
     });
 }
 
-/// More than the pipes hold, both ways at once, by the traits; closing is the end of cat's input.
+/// More than the pipes hold, both ways at once, by the traits. The trait's `close` flushes, the object's is the
+/// end of cat's input.
 #[test]
 fn closing_its_input_ends_cat() {
     run(|| async {
@@ -47,7 +48,7 @@ fn closing_its_input_ends_cat() {
         let write = async {
             stdin.write_all(&sent).await?;
             AsyncWriteExt::close(&mut stdin).await?;
-            AsyncWriteExt::close(&mut stdin).await
+            stdin.close().await
         };
         let mut received = Vec::new();
         let (written, read) = futures::join!(write, stdout.read_to_end(&mut received));

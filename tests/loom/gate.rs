@@ -56,7 +56,7 @@ impl Descriptor {
         if self.gate.leave() == Last::Yes {
             self.number.with_mut(|_| ());
             assert_eq!(self.ended.fetch_add(1, Ordering::SeqCst), 0, "it ended before");
-            self.gate.done(&self.closer);
+            self.gate.done(&self.closer, Ok(()));
         }
     }
 
@@ -65,7 +65,9 @@ impl Descriptor {
     }
 
     fn poll_done(&self, waker: &Waker) -> Poll<()> {
-        self.gate.poll_done(&self.closer, &mut Context::from_waker(waker))
+        self.gate
+            .poll_done(&self.closer, &mut Context::from_waker(waker))
+            .map(|ended| ended.unwrap())
     }
 }
 
@@ -111,5 +113,56 @@ fn gate_shut_twice() {
         assert!(closed != other.join().unwrap());
         assert!(descriptor.is_ended());
         assert!(descriptor.poll_done(Waker::noop()).is_ready());
+    });
+}
+
+/// Counts its drops.
+struct Dropped(Arc<AtomicUsize>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn hold(descriptor: &Descriptor) -> Arc<AtomicUsize> {
+    let drops = Arc::default();
+    descriptor.gate.hold(&descriptor.closer, Box::new(Dropped(Arc::clone(&drops))));
+    drops
+}
+
+/// A value is to be held until the descriptor is gone, while another thread closes it: it is dropped once.
+#[test]
+fn gate_holds_against_close() {
+    explore(|| {
+        let descriptor = Descriptor::new();
+        let closer = {
+            let descriptor = descriptor.clone();
+            thread::spawn(move || assert!(descriptor.close()))
+        };
+        let drops = hold(&descriptor);
+        closer.join().unwrap();
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// An operation is the last one out, on another thread: a closer that sees the end finds the value dropped,
+/// and one that does not is woken.
+#[test]
+fn gate_held_until_the_end() {
+    explore(|| {
+        let descriptor = Descriptor::new();
+        let drops = hold(&descriptor);
+        let operation = {
+            let descriptor = descriptor.clone();
+            thread::spawn(move || descriptor.operate())
+        };
+        assert!(descriptor.close());
+        let closer = CountingWaker::new();
+        let polled = descriptor.poll_done(&Waker::from(closer.clone()));
+        assert!(polled.is_pending() || drops.load(Ordering::SeqCst) == 1);
+        let _ = operation.join().unwrap();
+        assert!(polled.is_ready() || closer.wakes() > 0);
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
     });
 }

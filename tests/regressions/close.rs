@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::task::Poll;
 use std::thread;
@@ -68,7 +69,7 @@ fn the_number_stays_taken() {
         let number = near.as_fd().as_raw_fd();
         block_on(near.close()).expect("open");
         assert!(is_open(number), "taken");
-        assert_eq!(recv_errno(&near), Some(os::EBADF), "by nothing");
+        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK), "by nothing");
         wait_for(&far, os::POLLIN);
         assert_eq!(far.read(&mut [0]).expect("the end"), 0);
         for _ in 0..10 {
@@ -143,7 +144,7 @@ fn while_an_operation_is_inside() {
             assert_eq!(waker.wakes(), 1);
             assert!(matches!(waker.poll(closing), Poll::Ready(Ok(()))));
         });
-        assert_eq!(recv_errno(near), Some(os::EBADF));
+        assert_eq!(recv_errno(near), Some(os::ENOTSOCK));
         wait_for(&far, os::POLLIN);
         assert_eq!(far.read(&mut [0]).expect("the end"), 0);
     });
@@ -166,8 +167,67 @@ fn a_close_that_nobody_waits_for() {
             Ok(())
         });
         closed.expect("an operation that was inside ends as if nothing had happened");
-        assert_eq!(recv_errno(&near), Some(os::EBADF));
+        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK));
     });
+}
+
+/// A close that is begun and not finished: what was begun is dropped, and the descriptor ends with it; with an
+/// operation inside, with that.
+#[test]
+fn a_close_that_is_begun_and_dropped() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, mut far) = settled(&reactor);
+        let closing = near.begin_close().expect("open");
+        assert!(near.is_closed() && says_closed(near.begin_close()));
+        assert_eq!(recv_errno(&near), Some(os::EAGAIN), "a socket still");
+        drop(closing);
+        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK));
+        wait_for(&far, os::POLLIN);
+        assert_eq!(far.read(&mut [0]).expect("the end"), 0);
+
+        let (near, _far) = settled(&reactor);
+        let inside = near.try_io(Direction::Write, |_| {
+            let closing = near.begin_close().expect("open");
+            drop(closing.finish());
+            Ok(recv_errno(&near))
+        });
+        assert_eq!(inside.expect("it was inside"), Some(os::EAGAIN));
+        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK));
+    });
+}
+
+/// A value that a registration holds until its descriptor is closed, and one that comes too late.
+#[test]
+fn values_are_held_until_the_descriptor_is_closed() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, _far) = settled(&reactor);
+        let (held, other) = (Arc::new(()), Arc::new(()));
+        near.hold_until_closed(held.clone());
+        near.hold_until_closed((held.clone(), PanicsWhenDropped));
+        near.hold_until_closed(other.clone());
+        assert_eq!((Arc::strong_count(&held), Arc::strong_count(&other)), (3, 2));
+        block_on(near.close()).expect("open");
+        assert_eq!((Arc::strong_count(&held), Arc::strong_count(&other)), (1, 1));
+        near.hold_until_closed(held.clone());
+        assert_eq!(Arc::strong_count(&held), 1, "too late");
+
+        for end in [drop, |near: Registration<TcpStream>| drop(near.into_inner())] {
+            let (near, _far) = settled(&reactor);
+            near.hold_until_closed(held.clone());
+            end(near);
+            assert_eq!(Arc::strong_count(&held), 1, "it went with the registration");
+        }
+    });
+}
+
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("a value that panics when it is dropped, as its test wants it");
+    }
 }
 
 /// An operation that panics is out again, too: `close` must not wait for it until the end of days
@@ -184,7 +244,7 @@ fn after_an_operation_that_panicked() {
         assert!(near.try_io(Direction::Write, |_| Ok(())).is_ok(), "nothing is broken");
         let waker = CountingWaker::new();
         assert!(matches!(waker.poll(pin!(near.close())), Poll::Ready(Ok(()))));
-        assert_eq!(recv_errno(&near), Some(os::EBADF));
+        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK));
     });
 }
 

@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Waker};
 use std::thread;
 
@@ -54,27 +55,27 @@ fn assert_open(mut near: &UnixStream, mut far: &UnixStream) {
     far.read_exact(&mut [0]).expect("a byte");
 }
 
+/// The object is exchanged for another: that one is not the registered descriptor, and is not ended.
 #[test]
-fn a_stranger_is_not_closed() {
+fn a_descriptor_that_was_put_in_its_place_is_not_closed() {
     watched(|| {
         let reactor = by_hand();
-        let ((near, _far), (stranger, peer)) = (pair(), pair());
-        let liar = Liar::new(&[own(&near), own(&stranger)]);
-        let registered = Registration::with(&reactor, liar, Interest::Both).expect("registered");
+        let ((near, far), (other, peer)) = (pair(), pair());
+        let mut registered =
+            Registration::with(&reactor, near, Interest::Both).expect("registered");
+        let near = std::mem::replace(registered.get_mut(), other);
         let error = finish(&reactor, registered.close()).expect_err("it has changed");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
-        assert_open(&stranger, &peer);
+        assert_open(registered.get_ref(), &peer);
+        assert_open(&near, &far);
         assert!(is_closed(&registered.try_io(Direction::Read, |_| Ok(())).unwrap_err()));
-        drop(registered);
-        assert_open(&stranger, &peer);
     });
 }
 
 /// Another registration of the same reactor keeps its place in epoll, and what it asks for.
 #[test]
 fn a_stranger_keeps_his_registration() {
-    let ends: [fn(Registration<Liar<'_>>); 3] =
-        [|liar| drop(liar), |liar| drop(liar.into_inner()), |liar| drop(liar.begin_close())];
+    let ends: [fn(Registration<Liar<'_>>); 2] = [|liar| drop(liar), |liar| drop(liar.into_inner())];
     watched(move || {
         let reactor = by_hand();
         let (stranger, mut peer) = pair();
@@ -136,15 +137,17 @@ fn one_that_panics_harms_nobody_else() {
     });
 }
 
-/// It is closed while an operation is inside, which is the last one out and panics then.
+/// It is closed while an operation is inside, which is the last one out: the operation ends as if nothing
+/// had happened, and the closer learns that there was no descriptor to end.
 #[test]
-fn one_that_panics_at_the_end_does_not_keep_the_closer() {
+fn one_that_panics_at_the_end_harms_neither_the_closer_nor_the_operation() {
     watched(|| {
         let reactor = by_hand();
         let (near, _far) = pair();
         // Registered, taken out of epoll, ended.
-        let liar = Liar::new(&[own(&near), own(&near), None]);
-        let registered = Registration::with(&reactor, liar, Interest::Both).expect("registered");
+        let panicking = os::PanicsWhenAsked::after(2, near);
+        let registered =
+            Registration::with(&reactor, panicking, Interest::Both).expect("registered");
         let waker = CountingWaker::new();
         let mut closing = pin!(registered.close());
         thread::scope(|scope| {
@@ -160,9 +163,98 @@ fn one_that_panics_at_the_end_does_not_keep_the_closer() {
             entered.recv().expect("it is inside");
             assert!(waker.poll(closing.as_mut()).is_pending());
             leave.send(()).expect("it waits");
-            assert!(operation.join().is_err(), "it panics");
+            operation.join().expect("no panic").expect("it was inside");
         });
         assert_eq!(waker.wakes(), 1);
-        assert!(waker.poll(closing).is_ready());
+        assert!(failed(&waker.poll(closing), |error| error.kind() == io::ErrorKind::InvalidInput));
+    });
+}
+
+/// It panics when the close takes it out of epoll, and again when it is to be ended.
+#[test]
+fn one_that_panics_when_it_is_closed_panics_once() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, _far) = pair();
+        let panicking = os::PanicsWhenAsked::after(1, near);
+        let registered =
+            Registration::with(&reactor, panicking, Interest::Both).expect("registered");
+        let closed = catch_unwind(AssertUnwindSafe(|| drop(registered.begin_close())));
+        assert!(closed.is_err(), "it panics");
+        assert!(registered.is_closed());
+        let error = registered.begin_close().err().expect("it was closed");
+        assert!(is_closed(&error));
+    });
+}
+
+/// A descriptor whose `as_fd` uses the registration that it is in, whatever that is about to do.
+struct Recursive {
+    stream: UnixStream,
+    registration: OnceLock<Weak<Registration<Recursive>>>,
+    is_asked: AtomicBool,
+    calls: AtomicUsize,
+}
+
+impl AsFd for Recursive {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let registration = self.registration.get().and_then(Weak::upgrade);
+        if let Some(registration) =
+            registration.filter(|_| !self.is_asked.swap(true, Ordering::SeqCst))
+        {
+            let mut context = Context::from_waker(Waker::noop());
+            for direction in [Direction::Read, Direction::Write] {
+                let _ = registration.poll_ready(&mut context, direction);
+                let _ = registration.try_io(direction, |_| Ok(()));
+                let _ = registration.poll_level(&mut context, direction);
+            }
+            let _ = registration.set_deadline(None);
+            let _ = registration.while_open(|_| Ok(()));
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            self.is_asked.store(false, Ordering::SeqCst);
+        }
+        self.stream.as_fd()
+    }
+}
+
+#[test]
+fn one_that_uses_its_own_registration_when_it_is_asked() {
+    watched(|| {
+        let reactor = by_hand();
+        for interest in [Interest::Both, Interest::WriteOnDemand] {
+            let (stream, far) = pair();
+            far.set_nonblocking(true).expect("non-blocking");
+            let recursive = Recursive {
+                stream,
+                registration: OnceLock::new(),
+                is_asked: AtomicBool::new(false),
+                calls: AtomicUsize::new(0),
+            };
+            let registered =
+                Arc::new(Registration::with(&reactor, recursive, interest).expect("registered"));
+            let set = registered.get_ref().registration.set(Arc::downgrade(&registered));
+            set.expect("once");
+            let write = |io: &Recursive| (&io.stream).write(&[0; 4096]);
+            // Without its registration, which asks it after each write.
+            let fill = || {
+                registered.assume_ready(Direction::Write);
+                while write(registered.get_ref()).is_ok() {}
+                assert!(would_block(&registered.try_io(Direction::Write, write)));
+            };
+            fill();
+            let waker = CountingWaker::new();
+            let task = Waker::from(waker.clone());
+            let mut context = Context::from_waker(&task);
+            assert!(registered.poll_ready(&mut context, Direction::Write).is_pending());
+            let mut taken = vec![0; 1 << 20];
+            while (&far).read(&mut taken).is_ok() {}
+            turn_until(&reactor, "room", || waker.wakes() > 0);
+            assert!(registered.try_io(Direction::Write, write).is_ok());
+            fill();
+            let before = registered.get_ref().calls.load(Ordering::SeqCst);
+            assert!(before > 0 || interest == Interest::Both, "it was asked");
+            registered.set_write_deadline(Some(reactor.now())).expect("open");
+            drop(registered);
+            assert_eq!(reactor.metrics().registrations, 0);
+        }
     });
 }

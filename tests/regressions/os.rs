@@ -4,12 +4,16 @@
 use std::fs;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use netpoll::OwnsFd;
+
 pub(crate) use libc::{
-    EAGAIN, EBADF, ECONNRESET, EEXIST, EMFILE, EPERM, EPIPE, POLLERR, POLLIN, POLLOUT, POLLPRI,
-    POLLRDHUP, c_short,
+    EAGAIN, EBADF, ECONNRESET, EEXIST, EMFILE, ENOTSOCK, EPERM, EPIPE, POLLERR, POLLIN, POLLOUT,
+    POLLPRI, POLLRDHUP, c_short,
 };
 
 /// A number of a descriptor and nothing more: the descriptor may be closed behind its back, or may
@@ -24,6 +28,27 @@ impl AsFd for Lent {
         unsafe { BorrowedFd::borrow_raw(self.0) }
     }
 }
+
+/// An owner that panics when it is asked for its descriptor, after it has answered so often.
+pub(crate) struct PanicsWhenAsked(UnixStream, AtomicUsize);
+
+impl PanicsWhenAsked {
+    pub(crate) fn after(answers: usize, stream: UnixStream) -> Self {
+        Self(stream, AtomicUsize::new(answers))
+    }
+}
+
+impl AsFd for PanicsWhenAsked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let left =
+            self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.expect("it has answered often enough");
+        self.0.as_fd()
+    }
+}
+
+// SAFETY: it owns its stream, and returns no other descriptor.
+unsafe impl OwnsFd for PanicsWhenAsked {}
 
 /// What the standard library offers for sockets only.
 pub(crate) fn set_nonblocking(pipe: &impl AsFd) {

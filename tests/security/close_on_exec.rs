@@ -83,7 +83,7 @@ async fn make_everything() -> io::Result<()> {
         *kinds.entry(what.split(":[").next().expect("a word").to_owned()).or_insert(0) += 1;
     }
     for (kind, least) in
-        [("anon_inode:[eventpoll]", 3), ("anon_inode:[eventfd]", 3), ("socket", 25), ("/", 4)]
+        [("anon_inode:[eventpoll]", 3), ("anon_inode:[eventfd]", 3), ("socket", 25), ("pipe", 4)]
     {
         let kind = kind.split(":[").next().expect("a word");
         assert!(kinds.get(kind).is_some_and(|count| *count >= least), "{kind} in {kinds:?}");

@@ -2,4 +2,7 @@
 #![cfg(not(netpoll_loom))]
 
 mod close_on_exec;
+mod close_refused;
 mod numbers;
+mod os;
+mod placeholder;

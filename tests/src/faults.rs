@@ -231,14 +231,26 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "close: it resolves while an operation is inside the descriptor",
         file: CLOSE,
-        right: "poll_fn(|cx| self.gate.poll_done(&self.closer, cx)).await;",
-        wrong: "if false { poll_fn(|cx| self.gate.poll_done(&self.closer, cx)).await; }",
+        right: "poll_fn(|cx| registration.gate.poll_done(&registration.closer, cx)).await",
+        wrong: "if false { poll_fn(|cx| registration.gate.poll_done(&registration.closer, cx)).await } else { Ok(()) }",
     },
     Fault {
         what: "close: the descriptor stays open until the drop",
         file: CLOSE,
         right: "self.reactor.shared().end(fd)",
         wrong: "Ok(drop(fd))",
+    },
+    Fault {
+        what: "close: a connection whose number cannot be replaced stays open until the drop",
+        file: "reactor/src/sys/mod.rs",
+        right: "match socket::shutdown(fd, Shutdown::Both) {",
+        wrong: "match socket::shutdown(fd, Shutdown::Both).and(Err(io::Error::other(\"a fault\"))) {",
+    },
+    Fault {
+        what: "close: the number of a closed descriptor conveys a directory",
+        file: "reactor/src/sys/mod.rs",
+        right: "Ok(reader)",
+        wrong: "Ok(std::fs::File::open(\"/\").map_or(reader, OwnedFd::from))",
     },
     Fault {
         what: "close: a second one succeeds",
@@ -381,16 +393,17 @@ pub const FAULTS: &[Fault] = &[
         wrong: "drop(who());",
     },
     Fault {
-        what: "limit: a place that was given back is given back again",
-        file: LIMIT,
-        right: "if self.held.swap(0, Ordering::Relaxed) == 0 {",
-        wrong: "if self.held.swap(0, Ordering::Relaxed) == 2 {",
+        what: "close: a task that sees the end finds the values that were held until then",
+        file: "reactor/src/gate.rs",
+        right: "ended: io::Result<()>) {
+        drop_all(closer.take_held());",
+        wrong: "ended: io::Result<()>) {",
     },
     Fault {
         what: "limit: a stream that is closed keeps its place",
         file: STREAM,
-        right: "self.place.iter().for_each(|place| place.give_back());",
-        wrong: "",
+        right: "registration.hold_until_closed(place);",
+        wrong: "std::mem::forget(place);",
     },
     Fault {
         what: "timeout: who asks again waits anew",

@@ -152,11 +152,6 @@ fn interrupted_or(errno: c_int, otherwise: Rule) -> Rule {
     if errno == libc::EINTR { AGAIN } else { otherwise }
 }
 
-/// The descriptor of a closed socket is made to stand for nothing.
-fn replaces(errno: c_int, _: Session) -> Rule {
-    if errno == libc::EBUSY { AGAIN } else { interrupted_or(errno, always(Fails)) }
-}
-
 /// A thread is started. The C library has an older call where there is no newer one.
 fn starts(errno: c_int, _: Session) -> Rule {
     always(if errno == libc::ENOSYS { Survives } else { Fails })
@@ -212,10 +207,12 @@ pub(crate) static CALLS: [Call; 42] = [
     call("sendmsg", libc::SYS_sendmsg, any, transfers),
     // Linux has closed it by then, whatever it says.
     call("close", libc::SYS_close, any, |_, _| made(Survives)),
-    call("dup3", libc::SYS_dup3, any, replaces),
+    // There is an older call, and where that is refused as well, `shutdown` (`tests/security/close_refused.rs`).
+    call("dup3", libc::SYS_dup3, any, survives),
     call("fcntl:GETFL", libc::SYS_fcntl, |a| controls(a, libc::F_GETFL), survives),
     call("ioctl:FIONBIO", libc::SYS_ioctl, |a| a[1] == libc::FIONBIO, fails),
-    call("open:PATH", libc::SYS_openat, |a| a[2] as c_int & libc::O_PATH != 0, |errno, _| interrupted_or(errno, always(Fails))),
+    // What the number of a closed descriptor stands for.
+    call("pipe2", libc::SYS_pipe2, any, fails),
     call("unlink", POLL_AND_UNLINK.1, any, survives),
     call("epoll_create1", libc::SYS_epoll_create1, any, fails),
     call("epoll_ctl:ADD", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_ADD), fails),
@@ -256,7 +253,7 @@ impl Call {
     /// Whether it is swept in a session. What is made only where a reactor is started is made in all of
     /// them, and alike; most reads are the standard library's, which counts processors.
     pub(crate) fn is_swept_in(&self, session: Session) -> bool {
-        let of_the_start = ["open:PATH", "epoll_create1", "eventfd2", "clone3"];
+        let of_the_start = ["pipe2", "epoll_create1", "eventfd2", "clone3"];
         let also = [
             "rt_sigprocmask",
             "sched_getscheduler",

@@ -165,7 +165,7 @@ fn left_behind(
     let mut left = Vec::new();
     let mut after = descriptors();
     if has_reactor {
-        for own in ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "/"] {
+        for own in ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "pipe:"] {
             after.entry(own.to_owned()).and_modify(|count| *count -= reactors());
         }
         let reactor = Reactor::global().expect("it is there");

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use futures::executor::{ThreadPool, block_on};
 use futures::future::join_all;
 use futures::task::SpawnExt;
+use netpoll::Direction;
 use netpoll_futures::{Limit, TcpListener, TcpStream};
 use netpoll_tests::{CountingWaker, watched};
 
@@ -59,6 +60,64 @@ fn a_place_is_kept_until_the_stream_is_dropped_or_closed() {
         assert_eq!(limit.taken(), 2, "it has given it back before");
         drop((third, fourth));
         assert_eq!(limit.taken(), 0);
+        Ok(())
+    });
+}
+
+/// Accepts the only connection that a limit allows. Its peer looks for the end with patience.
+async fn only(limit: &Limit) -> io::Result<(TcpStream, TcpStream)> {
+    let listener = limited(limit).await?;
+    let peer = connect(&listener, 1).await?.pop().expect("one");
+    peer.set_read_deadline(soon(20_000))?;
+    let stream = accept(&listener).await?;
+    assert_eq!(limit.taken(), 1);
+    Ok((stream, peer))
+}
+
+/// The descriptor of a registration is closed, with a clone of the stream alive: the place is free when that
+/// resolves, and is given back once.
+#[test]
+fn a_place_is_given_back_by_every_kind_of_close() {
+    run(|| async {
+        let limit = Limit::new(1);
+        let (stream, peer) = only(&limit).await?;
+        let clone = stream.clone();
+        stream.registration().close().await?;
+        assert_eq!(limit.taken(), 0, "closed by its registration");
+        assert_eq!(peer.read(&mut [0]).await?, 0);
+        let (other, _peer) = only(&limit).await?;
+        assert_closed(stream.close().await);
+        drop((stream, clone));
+        assert_eq!(limit.taken(), 1, "the other's");
+
+        drop(other.registration().begin_close()?);
+        assert_eq!(limit.taken(), 0, "begun, and dropped");
+        let (third, _peer) = only(&limit).await?;
+        drop(other);
+        let std = std::net::TcpStream::try_from(third)?;
+        assert_eq!(limit.taken(), 0, "it is another type of socket");
+        drop(std);
+        Ok(())
+    });
+}
+
+/// The future of `close` is dropped while an operation is inside the descriptor: the place is free as soon as
+/// the operation has let the peer see the end, with a clone of the stream alive.
+#[test]
+fn a_place_is_given_back_by_a_close_that_is_dropped_halfway() {
+    run(|| async {
+        let limit = Limit::new(1);
+        let (stream, peer) = only(&limit).await?;
+        let clone = stream.clone();
+        let inside = stream.try_io(Direction::Write, |_| {
+            assert!(poll_once(pin!(stream.close())).is_pending(), "an operation is inside");
+            Ok(limit.taken())
+        });
+        assert_eq!(inside?, 1, "the connection is still open");
+        assert_eq!(limit.taken(), 0);
+        assert_eq!(peer.read(&mut [0]).await?, 0);
+        drop((stream, clone));
+        assert_eq!(limit.taken(), 0, "once");
         Ok(())
     });
 }

@@ -6,8 +6,8 @@ use std::net;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 pub(crate) use libc::{
-    EADDRINUSE, EBADF, ECONNREFUSED, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPERM,
-    ETIMEDOUT,
+    EADDRINUSE, EBADF, ECONNREFUSED, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, ENOTSOCK,
+    EPERM, ETIMEDOUT,
 };
 
 /// What `accept(2)` tells of a connection that is not there any more.

@@ -103,7 +103,7 @@ pub use limit::Limit;
 pub use listener::{Incoming, Listener, ListenerSocket};
 pub use netpoll::socket::{Credentials, KeepAlive};
 pub use netpoll::{
-    Closed, DeadlineExceeded, Direction, OpError, ReactorGone, block_on, is_closed,
+    Closed, DeadlineExceeded, Direction, OpError, OwnsFd, ReactorGone, block_on, is_closed,
     is_deadline_exceeded, raw_os_error, spawn_helper,
 };
 pub use partial::{PartialWrite, bytes_written};

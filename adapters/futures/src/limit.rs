@@ -18,7 +18,7 @@ use std::fmt;
 use std::ptr;
 use std::sync::{Arc, Weak};
 
-use crate::sync::{AtomicU32, Mutex, Ordering, lock};
+use crate::sync::{Mutex, lock};
 
 /// How many connections there may be at once, over one listener or several: Go's
 /// `netutil.LimitListener`.
@@ -42,8 +42,9 @@ use crate::sync::{AtomicU32, Mutex, Ordering, lock};
 /// # drop(client); Ok(()) }) }
 /// ```
 ///
-/// A stream keeps its place until it is closed ([`close`](crate::Stream::close)), or until the last of
-/// its clones is dropped or made into another type of socket.
+/// A stream keeps its place until its descriptor is closed: by [`close`](crate::Stream::close), by the `close` of
+/// its [`registration`](crate::Stream::registration), or when the last of its clones is dropped or made into
+/// another type of socket. Clones that are kept do not hold the place of a closed connection.
 #[derive(Clone)]
 pub struct Limit {
     places: Arc<Places>,
@@ -71,7 +72,6 @@ pub(crate) trait Refused: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
-    held: AtomicU32,
 }
 
 impl Limit {
@@ -106,7 +106,7 @@ impl Limit {
             return None;
         }
         state.taken += 1;
-        Some(Place { places: self.places.clone(), held: AtomicU32::new(1) })
+        Some(Place { places: self.places.clone() })
     }
 }
 
@@ -121,23 +121,13 @@ fn is_same(one: &Weak<dyn Refused>, other: &Weak<dyn Refused>) -> bool {
     ptr::addr_eq(one.as_ptr(), other.as_ptr())
 }
 
-impl Place {
-    /// Gives it back now, if that has not been done.
-    pub(crate) fn give_back(&self) {
-        if self.held.swap(0, Ordering::Relaxed) == 0 {
-            return;
-        }
+impl Drop for Place {
+    fn drop(&mut self) {
         let mut state = lock(&self.places.state);
         state.taken -= 1;
         let refused = std::mem::take(&mut state.refused);
         drop(state);
         refused.iter().filter_map(Weak::upgrade).for_each(|who| who.ask_again());
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.give_back();
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use netpoll::{Direction, OpError, Registration};
+use netpoll::{Direction, OpError, OwnsFd, Registration};
 
 use crate::in_order::InOrder;
 use crate::limit::{Limit, Place, Refused};
@@ -55,7 +55,7 @@ impl<L: ListenerSocket> Refused for Shared<L> {
 
 /// What a [`Listener`] is made of: a listener of the standard library. It is implemented here, and
 /// nowhere else.
-pub trait ListenerSocket: AsFd + sealed::Sealed {
+pub trait ListenerSocket: OwnsFd + sealed::Sealed {
     /// What it accepts.
     type Stream: StreamSocket;
     /// Where its peers are, and itself.
@@ -187,7 +187,7 @@ impl<L: ListenerSocket> Listener<L> {
         let closing = self.registration().begin_close()?;
         self.shared.file.closing();
         self.shared.orders.end();
-        self.registration().finish_close(closing).await
+        closing.finish().await
     }
 
     /// The address it is bound to.

@@ -1,4 +1,4 @@
-//! The end of a descriptor: no operation begins, and the last one inside ends it.
+//! The end of a descriptor: no operation begins, and the last operation inside ends it.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,61 +7,83 @@ use std::os::fd::AsFd;
 use super::Registration;
 use crate::error::Closed;
 use crate::gate::Last;
+use crate::sys::OwnsFd;
+use crate::wake::survive;
 
-impl<T: AsFd> Registration<T> {
+impl<T: OwnsFd> Registration<T> {
     /// Closes it, as Go's `Close` does: pending operations fail with [`Closed`](crate::Closed), and so do all later
     /// ones. Resolves when the descriptor is closed, which is as soon as no operation is inside a
     /// system call; a port can then be bound again.
     ///
-    /// The descriptor's number is free when the registration is dropped; until then it stands for
-    /// nothing, so that whoever has borrowed it never reaches another's.
+    /// The descriptor's number is free when the registration is dropped. Until then it stands for a
+    /// placeholder that conveys nothing, so code that has borrowed the number never reaches another descriptor
+    /// by it: reading finds the end, and other calls fail.
     ///
     /// Closing takes place on the thread that polls: a socket that lingers blocks it.
     ///
-    /// What ends is what was registered: with a registration of a reference, its owner's descriptor.
+    /// Only the owner of a descriptor can close it (see [`OwnsFd`]):
+    ///
+    /// ```compile_fail,E0599
+    /// # use std::os::unix::net::UnixStream;
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let borrowed = netpoll::Registration::new(&near)?;
+    /// let _ = borrowed.close();
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// ```compile_fail,E0599
+    /// # use std::os::{fd::AsFd, unix::net::UnixStream};
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let borrowed = netpoll::Registration::new(near.as_fd())?;
+    /// let _ = borrowed.begin_close();
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// ```compile_fail,E0599
+    /// # use std::{os::unix::net::UnixStream, sync::Arc};
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let shared = netpoll::Registration::new(Arc::new(near))?;
+    /// let _ = shared.close();
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed) if it was closed before.
+    /// [`Closed`](crate::Closed) if it was closed before; otherwise as for [`Closing::finish`].
     ///
     /// # Cancel safety
     ///
     /// It closes when it is first polled. Dropped after that, it closes all the same.
     pub async fn close(&self) -> io::Result<()> {
-        let closing = self.begin_close()?;
-        self.finish_close(closing).await
+        self.begin_close()?.finish().await
     }
 
     /// The first half of [`close`](Self::close): every operation fails from now on. The descriptor is
-    /// still open, for [`finish_close`](Self::finish_close) to end, on another thread if it lingers.
+    /// still open, for [`Closing::finish`] to end.
     ///
     /// # Errors
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
-    pub fn begin_close(&self) -> io::Result<Closing> {
+    pub fn begin_close(&self) -> io::Result<Closing<'_, T>> {
         if !self.gate.shut() {
             return Err(Closed.into());
         }
+        let closing = Closing { inside: Inside(self) };
         self.slot.close();
         self.deregister(self.get_ref());
-        Ok(Closing { index: self.slot.index })
+        Ok(closing)
     }
+}
 
-    /// The second half of [`close`](Self::close): resolves when the descriptor is closed.
+impl<T: AsFd> Registration<T> {
+    /// Holds a value until the descriptor is closed, by whichever call ends it, and drops it then; or when
+    /// the registration goes otherwise. On a closed registration it is dropped at once.
     ///
-    /// # Errors
-    ///
-    /// What `dup3(2)` says of the descriptor; [`InvalidInput`](io::ErrorKind::InvalidInput) if the object
-    /// no longer stands for the one that was registered, which is then left as it is.
-    ///
-    /// # Panics
-    ///
-    /// If `closing` is another registration's.
-    pub async fn finish_close(&self, closing: Closing) -> io::Result<()> {
-        assert_eq!(closing.index, self.slot.index, "finish_close: of another registration");
-        let ended = self.leave();
-        poll_fn(|cx| self.gate.poll_done(&self.closer, cx)).await;
-        ended
+    /// For what is bound to the connection and not to the object: a place in a limit, an entry in a table.
+    /// The value is dropped before [`close`](Self::close) resolves, under no lock, on the thread that ends the
+    /// descriptor.
+    pub fn hold_until_closed(&self, value: impl Send + 'static) {
+        self.gate.hold(&self.closer, Box::new(value));
     }
 
     /// Makes a call that neither waits nor blocks, of either direction or none: an option, an address,
@@ -77,24 +99,18 @@ impl<T: AsFd> Registration<T> {
 
     /// Leaves the gate; the last one out after it was shut ends the descriptor.
     #[inline]
-    fn leave(&self) -> io::Result<()> {
-        if self.gate.leave() == Last::No { Ok(()) } else { self.end() }
+    fn leave(&self) {
+        if self.gate.leave() == Last::Yes {
+            self.end();
+        }
     }
 
-    fn end(&self) -> io::Result<()> {
-        let _done = Done(self);
-        let fd = self.registered(self.get_ref()).ok_or_else(|| changed("close"))?;
-        self.reactor.shared().end(fd)
-    }
-}
-
-/// Whoever waits for the end is told when this is dropped: also where asking for the descriptor
-/// panics.
-struct Done<'a, T: AsFd>(&'a Registration<T>);
-
-impl<T: AsFd> Drop for Done<'_, T> {
-    fn drop(&mut self) {
-        self.0.gate.done(&self.0.closer);
+    fn end(&self) {
+        let mut fd = None;
+        // A panic of `T::as_fd` is no reason for the closer to wait for ever.
+        survive(|| fd = self.registered(self.get_ref()));
+        let ended = fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor.shared().end(fd));
+        self.gate.done(&self.closer, ended);
     }
 }
 
@@ -105,14 +121,40 @@ pub(super) fn changed(operation: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-/// A descriptor that is being closed. See [`Registration::begin_close`].
+/// A descriptor that is being closed, by [`Registration::begin_close`]. It ends when this is dropped, unless
+/// an operation is inside; then with that operation.
 #[derive(Debug)]
-#[must_use = "the descriptor stays open until `finish_close`, or until it is dropped"]
-pub struct Closing {
-    index: u32,
+#[must_use = "dropped, it ends the descriptor at once"]
+pub struct Closing<'a, T: AsFd> {
+    inside: Inside<'a, T>,
 }
 
-/// An operation that is past the gate, until it is dropped: also when the operation panics.
+impl<T: AsFd> Closing<'_, T> {
+    /// The second half of [`Registration::close`]: resolves when the descriptor is closed.
+    ///
+    /// Where the system does not let the number be replaced (it is above a limit that was set meanwhile, a
+    /// filter refuses `dup3` and `dup2`), a connection or a listener is shut down: its peers see the end
+    /// now, and the descriptor goes when the registration is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What `dup3(2)` says, where neither can be had: the descriptor then ends when the registration is dropped.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the object no longer stands for the descriptor that was
+    /// registered, which is then left as it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it closes all the same.
+    pub async fn finish(self) -> io::Result<()> {
+        let Self { inside } = self;
+        let registration = inside.0;
+        drop(inside);
+        poll_fn(|cx| registration.gate.poll_done(&registration.closer, cx)).await
+    }
+}
+
+/// An operation that is past the gate, or the closer, until it is dropped: also when the operation panics.
+#[derive(Debug)]
 pub(super) struct Inside<'a, T: AsFd>(&'a Registration<T>);
 
 impl<'a, T: AsFd> Inside<'a, T> {
@@ -125,7 +167,6 @@ impl<'a, T: AsFd> Inside<'a, T> {
 impl<T: AsFd> Drop for Inside<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // The closer is told that it is done, not how: there is nothing to be done about it here.
-        let _ = self.0.leave();
+        self.0.leave();
     }
 }

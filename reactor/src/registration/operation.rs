@@ -18,7 +18,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
 use super::close::{Inside, changed};
@@ -260,8 +260,10 @@ impl<T: AsFd> Registration<T> {
         self.interest == Interest::WriteOnDemand && direction == Direction::Write
     }
 
-    fn ask_for(&self, interest: Interest) -> io::Result<()> {
-        let fd = self.registered(self.get_ref()).ok_or_else(|| changed("wait"))?;
+    /// `fd` is [`registered`](Self::registered), which is user code and therefore not called here: the
+    /// caller has the lock of `demand`.
+    fn ask_for(&self, fd: Option<BorrowedFd<'_>>, interest: Interest) -> io::Result<()> {
+        let fd = fd.ok_or_else(|| changed("wait"))?;
         self.reactor.shared().modify(fd, self.slot.token(), interest)
     }
 
@@ -324,7 +326,8 @@ impl<T: AsFd> Registration<T> {
         status: Status,
     ) -> Poll<io::Result<Readiness>> {
         if status == Status::Pending && self.is_on_demand(direction) {
-            let asked = self.demand.rises(|| self.ask_for(Interest::Both));
+            let fd = self.registered(self.get_ref());
+            let asked = self.demand.rises(|| self.ask_for(fd, Interest::Both));
             return asked.map_or_else(
                 |error| self.not_asked(direction, error),
                 |()| self.outcome(direction, status),
@@ -347,9 +350,10 @@ impl<T: AsFd> Registration<T> {
     #[inline]
     pub(super) fn has_moved(&self, direction: Direction) {
         if self.is_on_demand(direction) {
+            let fd = self.registered(self.get_ref());
             let somebody_waits = || self.slot.state().has_waiter(direction);
             // If it goes on reporting room, that is no harm.
-            let ask_no_more = || drop(self.ask_for(self.interest));
+            let ask_no_more = || drop(self.ask_for(fd, self.interest));
             self.demand.may_fall(somebody_waits, ask_no_more);
         }
     }

@@ -16,6 +16,7 @@ pub mod descriptor;
 mod epoll;
 mod eventfd;
 mod options;
+mod owns_fd;
 mod process;
 pub mod socket;
 mod uncancelled;
@@ -23,11 +24,13 @@ mod unix;
 
 pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;
+pub use owns_fd::OwnsFd;
 pub(crate) use process::{
     SignalsBlocked, adopt_affinity_of_process, batch_scheduling, count_forks, exact_timeouts, forks,
 };
 
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// The result of a call that says -1 for an error.
@@ -54,38 +57,70 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 /// Takes ownership of a descriptor that a call has just made.
 fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: callers pass what `socket`, `accept4`, `epoll_create1`, `eventfd`, `open` or `fcntl`
-    // has just returned, or `recvmsg` has put down, which nobody else knows of.
+    // SAFETY: callers pass what `socket`, `accept4`, `epoll_create1`, `eventfd` or `fcntl` has
+    // just returned, or `pipe2` or `recvmsg` has put down, which nobody else knows of.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// A descriptor that stands for nothing: every operation on it fails with `EBADF`.
-pub(crate) fn nothing() -> io::Result<OwnedFd> {
-    // SAFETY: a literal C string and flags.
-    let open = || check(unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) });
-    retry(open).map(owned)
+/// What the number of a closed descriptor stands for until its owner drops it: the read end of a pipe
+/// that has no writer.
+///
+/// It conveys nothing: it leads to no directory, no file system, no network and no process, and all that
+/// can be read by it is the end. Reading returns 0, writing fails with `EBADF` and raises no signal, socket
+/// calls fail with `ENOTSOCK`, `openat` and `fchdir` with `ENOTDIR`, and `poll` reports `POLLHUP`: no call
+/// waits. Making it needs no path and no call that opens one.
+///
+/// Rejected: an `O_PATH` descriptor of a directory (it is a way out of a `chroot`) or of anything else (it
+/// needs a path, or `open_tree`, which sandboxes refuse); an unconnected socket (a holder can bind or connect
+/// it, in the network namespace of its maker); a Unix socket without its peer (`write` raises `SIGPIPE`); an
+/// eventfd or an epoll instance (holders can pass each other data, `poll` on it waits).
+pub(crate) fn placeholder() -> io::Result<OwnedFd> {
+    let mut ends = [-1; 2];
+    // SAFETY: the kernel writes two integers, to `ends`.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
+    let [reader, writer] = ends.map(owned);
+    drop(writer);
+    Ok(reader)
 }
 
-/// Ends what `fd` stands for, and leaves the number to its owner, standing for nothing.
+/// Ends what `fd` stands for, and leaves the number to its owner, standing for `placeholder`.
 ///
-/// The number stays taken until the owner drops it, so that whoever has borrowed it can never
-/// reach another's descriptor by it.
+/// The number stays taken until the owner drops it, so that code that has borrowed it never reaches another
+/// descriptor by it.
+///
+/// Where the number cannot be replaced (it is above the limit of descriptors, or a filter refuses the calls),
+/// a connection or a listener is shut down instead: its peers see the end all the same, and the rest
+/// of it goes with the owner.
 ///
 /// # Errors
 ///
-/// What `dup3(2)` says; `fd` is then as it was.
-pub(crate) fn replace(fd: BorrowedFd<'_>, nothing: BorrowedFd<'_>) -> io::Result<()> {
-    loop {
-        let (from, to) = (nothing.as_raw_fd(), fd.as_raw_fd());
-        // By number: the `libc` crate has no `dup3` for Android.
-        // SAFETY: both are open, as they are borrowed. The caller owns the target.
-        let result = unsafe { libc::syscall(libc::SYS_dup3, from, to, libc::O_CLOEXEC) };
-        match check(result as libc::c_int) {
-            Ok(_) => return Ok(()),
-            // Another thread is between reserving this number and filling it (dup(2)).
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => std::thread::yield_now(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+/// What `dup3(2)` says, if there is no end to be had before the owner drops the descriptor.
+pub(crate) fn end(fd: BorrowedFd<'_>, placeholder: BorrowedFd<'_>) -> io::Result<()> {
+    let Err(refused) = replace(fd, placeholder) else { return Ok(()) };
+    // Also of a socket without a connection, whose peers can see at least that it takes nothing more.
+    match socket::shutdown(fd, Shutdown::Both) {
+        Ok(()) if socket::is_connection(fd) => Ok(()),
+        // The peer has ended it before.
+        Err(error) if is_ended(&error) && socket::is_connection(fd) => Ok(()),
+        _ => Err(refused),
     }
+}
+
+fn is_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotConnected
+}
+
+fn replace(fd: BorrowedFd<'_>, by: BorrowedFd<'_>) -> io::Result<()> {
+    let (number, by) = (fd.as_raw_fd(), by.as_raw_fd());
+    // By number: the `libc` crate has no `dup3` for Android.
+    // SAFETY: both are open, as they are borrowed, and the caller owns the target.
+    let replaced = unsafe { libc::syscall(libc::SYS_dup3, by, number, libc::O_CLOEXEC) };
+    let Err(refused) = check(replaced as libc::c_int) else { return Ok(()) };
+    // A filter may know the older call only.
+    // SAFETY: as above.
+    check(unsafe { libc::dup2(by, number) }).map_err(|_| refused)?;
+    // A child that is started in between inherits a number that stands for nothing.
+    // SAFETY: no pointers.
+    let _ = check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) });
+    Ok(())
 }

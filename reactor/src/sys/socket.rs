@@ -305,6 +305,12 @@ pub(super) fn is_tcp(fd: BorrowedFd<'_>) -> bool {
     option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL, 0).is_ok_and(|is| is == libc::IPPROTO_TCP)
 }
 
+/// Whether it is a socket of connections: a stream or a listener of any family.
+pub(super) fn is_connection(fd: BorrowedFd<'_>) -> bool {
+    option(fd, libc::SOL_SOCKET, libc::SO_TYPE, 0)
+        .is_ok_and(|kind| kind == libc::SOCK_STREAM || kind == libc::SOCK_SEQPACKET)
+}
+
 /// `TCP_NODELAY`
 pub fn set_nodelay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &libc::c_int::from(on))

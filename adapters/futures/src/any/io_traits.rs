@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::AsFd;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -76,7 +76,7 @@ where
     /// Ends writing, where there is a way to; see [`Async`].
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx).map(or_ended))?;
-        self.poll_end_writing(cx)
+        self.poll_end_writing()
     }
 }
 
@@ -132,16 +132,14 @@ impl<T: AsFd + Write> AsyncWrite for Async<T> {
     /// Ends writing, where there is a way to; see [`Async`].
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx).map(or_ended))?;
-        self.poll_end_writing(cx)
+        self.poll_end_writing()
     }
 }
 
 impl<T: AsFd> Async<T> {
-    fn poll_end_writing(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_end_writing(&self) -> Poll<io::Result<()>> {
         if self.registration.interest() == Interest::Writable {
-            // Dropped before it is done, it is done all the same; so when it is polled again there is
-            // nothing left to do.
-            return pin!(self.close()).poll(cx).map(or_ended);
+            return Poll::Ready(Ok(()));
         }
         self.check_open()?;
         Poll::Ready(descriptor::end_writing(self.as_fd()))

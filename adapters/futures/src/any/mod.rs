@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use netpoll::{Direction, OpError, Reactor, Registration, descriptor};
+use netpoll::{Direction, OpError, OwnsFd, Reactor, Registration, descriptor};
 
 use crate::in_order::InOrder;
 use crate::order::Orders;
@@ -78,9 +78,8 @@ use crate::readiness;
 /// [`read_with`](Self::read_with) or not at all.
 ///
 /// What closing the writer (`AsyncWriteExt::close`, not [`close`](Self::close)) does depends on the
-/// descriptor. A connected socket is shut down for writing. A descriptor that can only write has no
-/// other end than its own: it is closed, for all who use it, and who reads from the pipe finds the end.
-/// Of everything else there is nothing to end, and nothing happens.
+/// descriptor. A connected socket is shut down for writing. Everything else is flushed and stays open: the
+/// reader of a pipe finds the end when the writer is dropped or closed by [`close`](Self::close).
 ///
 /// # Errors
 ///
@@ -304,19 +303,6 @@ impl<T: AsFd> Async<T> {
         self.registration.set_write_deadline(deadline)
     }
 
-    /// Closes the descriptor: pending operations fail with [`Closed`](crate::Closed), and when it
-    /// resolves the descriptor is closed. See [`Registration::close`]. A socket that lingers blocks the
-    /// thread meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed) if it was closed before.
-    pub async fn close(&self) -> io::Result<()> {
-        let closing = self.registration.begin_close()?;
-        self.orders.end();
-        self.registration.finish_close(closing).await
-    }
-
     /// Operations whose `WouldBlock` is the descriptor's.
     fn in_order(&self, direction: Direction) -> InOrder<'_, T> {
         InOrder { registration: &self.registration, orders: &self.orders, direction }
@@ -324,5 +310,23 @@ impl<T: AsFd> Async<T> {
 
     fn check_open(&self) -> io::Result<()> {
         if self.registration.is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
+    }
+}
+
+impl<T: OwnsFd> Async<T> {
+    /// Closes the descriptor: pending operations fail with [`Closed`](crate::Closed), and when it
+    /// resolves the descriptor is closed. See [`Registration::close`]. A socket that lingers blocks the
+    /// thread meanwhile.
+    ///
+    /// Only of a type that owns its descriptor; see [`OwnsFd`]. Other objects are closed by
+    /// [`into_inner`](Self::into_inner) and dropping the result.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) if it was closed before.
+    pub async fn close(&self) -> io::Result<()> {
+        let closing = self.registration.begin_close()?;
+        self.orders.end();
+        closing.finish().await
     }
 }

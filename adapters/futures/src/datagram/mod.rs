@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use netpoll::socket::{self, Origin};
-use netpoll::{Direction, Interest, OpError, Reactor, Registration};
+use netpoll::{Direction, Interest, OpError, OwnsFd, Reactor, Registration};
 
 use crate::in_order::InOrder;
 use crate::order::Orders;
@@ -76,7 +76,7 @@ impl<A> Message<A> {
 
 /// What a [`Datagram`] is made of: a datagram socket of the standard library. It is implemented
 /// here, and nowhere else.
-pub trait DatagramSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
+pub trait DatagramSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
     /// Where its peers are, and itself.
     type Address: fmt::Debug + Clone + Send + Sync + 'static;
 
@@ -257,7 +257,7 @@ impl<S: DatagramSocket> Datagram<S> {
     pub async fn close(&self) -> io::Result<()> {
         let closing = self.registration().begin_close()?;
         self.shared.orders.end();
-        self.registration().finish_close(closing).await
+        closing.finish().await
     }
 
     /// The address it is bound to.

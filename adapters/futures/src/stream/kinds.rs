@@ -1,14 +1,14 @@
 //! What a stream can be made of.
 
 use std::net;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use netpoll::Interest;
+use netpoll::{Interest, OwnsFd};
 
 /// What a [`Stream`](super::Stream) is made of: a stream socket of the standard library. It is
 /// implemented here, and nowhere else.
-pub trait StreamSocket: AsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
+pub trait StreamSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
     /// What epoll is asked for: a Unix socket's peer would have it report room at every read.
     #[doc(hidden)]
     const INTEREST: Interest;

@@ -16,7 +16,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use netpoll::socket;
-use netpoll::{Closing, Direction, Reactor, Registration};
+use netpoll::{Direction, Reactor, Registration};
 
 use crate::in_order::InOrder;
 use crate::limit::Place;
@@ -38,21 +38,6 @@ pub struct Stream<S: StreamSocket> {
 pub(crate) struct Shared<S: StreamSocket> {
     pub(crate) registration: Registration<S>,
     pub(crate) orders: Orders,
-    /// Among the connections of a limit. After the registration: dropped, it goes last.
-    place: Option<Box<Place>>,
-}
-
-impl<S: StreamSocket> Shared<S> {
-    fn new(registration: Registration<S>, place: Option<Place>) -> Arc<Self> {
-        let place = place.map(Box::new);
-        Arc::new(Self { registration, orders: Orders::new(), place })
-    }
-
-    async fn finish_close(&self, closing: Closing) -> io::Result<()> {
-        let closed = self.registration.finish_close(closing).await;
-        self.place.iter().for_each(|place| place.give_back());
-        closed
-    }
 }
 
 /// Prints the socket as the standard library does: its descriptor and its addresses.
@@ -237,18 +222,20 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
-        let linger = self.registration().while_open(|socket| socket::linger(socket.as_fd()));
-        let lingers = matches!(linger, Ok(Some(time)) if !time.is_zero());
+        let lingering = self.registration().while_open(|socket| Ok(duplicate_to_linger(socket)))?;
         let closing = self.registration().begin_close()?;
         self.shared.orders.end();
-        if !lingers {
-            return self.shared.finish_close(closing).await;
+        let closed = closing.finish().await;
+        if let Some(last) = lingering {
+            // Now, however long the thread is in coming.
+            let _ = socket::shutdown(last.as_fd(), Shutdown::Both);
+            off_thread::run("netpoll-linger", move || {
+                drop(last);
+                Ok(())
+            })
+            .await?;
         }
-        let shared = self.shared.clone();
-        off_thread::run("netpoll-linger", move || {
-            off_thread::block_on(shared.finish_close(closing))
-        })
-        .await
+        closed
     }
 
     /// Ends reading, writing or both, for all clones: what is pending in that direction finds the end,
@@ -288,7 +275,7 @@ impl<S: StreamSocket> Stream<S> {
     }
 
     pub(crate) fn from_registration(registration: Registration<S>) -> Self {
-        Self { shared: Shared::new(registration, None) }
+        Self { shared: Arc::new(Shared { registration, orders: Orders::new() }) }
     }
 
     /// A connection that a listener accepted: there is room to write, and most likely something to
@@ -301,7 +288,10 @@ impl<S: StreamSocket> Stream<S> {
         let registration = Registration::with(reactor, S::from(socket), S::INTEREST)?;
         registration.assume_ready(Direction::Read);
         registration.assume_ready(Direction::Write);
-        Ok(Self { shared: Shared::new(registration, place) })
+        if let Some(place) = place {
+            registration.hold_until_closed(place);
+        }
+        Ok(Self::from_registration(registration))
     }
 
     pub(crate) fn check_open(&self) -> io::Result<()> {
@@ -326,6 +316,17 @@ impl<S: StreamSocket> Stream<S> {
         };
         Ok(turn)
     }
+}
+
+/// For a socket that lingers: a duplicate whose end waits for the peer, so that the end of the socket itself
+/// does not. Where there is no descriptor to be had, it lingers no more: the thread must not wait.
+fn duplicate_to_linger(socket: &impl AsFd) -> Option<OwnedFd> {
+    let socket = socket.as_fd();
+    let linger = socket::linger(socket).ok().flatten().filter(|time| !time.is_zero());
+    linger.and_then(|_| match socket.try_clone_to_owned() {
+        Ok(duplicate) => Some(duplicate),
+        Err(_) => socket::set_linger(socket, None).err().and(None),
+    })
 }
 
 fn check_open<S: StreamSocket>(registration: &Registration<S>) -> io::Result<()> {

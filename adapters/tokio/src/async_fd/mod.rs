@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use netpoll::{Reactor, Registration};
+use netpoll::{OwnsFd, Reactor, Registration};
 
 use crate::interested::Found;
 use crate::io::Interest;
@@ -258,18 +258,23 @@ impl<T: AsFd> AsyncFd<T> {
         self.registration.set_write_deadline(deadline)
     }
 
-    /// Closes the descriptor: who waits fails with [`Closed`](netpoll::Closed). See
+    fn guard(&self, found: Found) -> AsyncFdReadyGuard<'_, T> {
+        AsyncFdReadyGuard { async_fd: self, found }
+    }
+}
+
+impl<T: OwnsFd> AsyncFd<T> {
+    /// Closes the descriptor: pending operations fail with [`Closed`](netpoll::Closed). See
     /// [`Registration::close`].
+    ///
+    /// Only of a type that owns its descriptor; see [`OwnsFd`]. Other objects are closed by
+    /// [`into_inner`](Self::into_inner) and dropping the result.
     ///
     /// # Errors
     ///
     /// [`Closed`](netpoll::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
         self.registration.close().await
-    }
-
-    fn guard(&self, found: Found) -> AsyncFdReadyGuard<'_, T> {
-        AsyncFdReadyGuard { async_fd: self, found }
     }
 }
 
