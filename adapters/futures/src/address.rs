@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use netpoll::OpError;
+use netpoll::{OpError, socket};
 
 use crate::off_thread;
 
@@ -33,6 +34,25 @@ pub enum Addresses {
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none.
 pub async fn resolve(addresses: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     addresses.to_addresses().resolve(None).await
+}
+
+/// Which families a socket takes that is bound to `[::]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Families {
+    /// IPv6 and IPv4, as in Go (`net/sockopt_linux.go`).
+    Both,
+    /// Those that the system says (`net.ipv6.bindv6only`).
+    AsConfigured,
+}
+
+impl Families {
+    /// Tells a socket that is about to be bound. As in Go, it is no error where the system does not let it
+    /// be told: its default stays.
+    pub(crate) fn tell(self, socket: BorrowedFd<'_>, address: &SocketAddr) {
+        if self == Families::Both && address.is_ipv6() {
+            let _ = socket::set_only_v6(socket, false);
+        }
+    }
 }
 
 impl Addresses {

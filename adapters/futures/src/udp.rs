@@ -10,7 +10,7 @@ use netpoll::OpError;
 use netpoll::descriptor::uninterrupted;
 use netpoll::socket::{self, Origin};
 
-use crate::address::ToSocketAddrs;
+use crate::address::{Families, ToSocketAddrs};
 use crate::datagram::{Datagram, DatagramSocket};
 
 /// A UDP socket. What it can do with its datagrams is in [`Datagram`].
@@ -57,15 +57,31 @@ impl DatagramSocket for net::UdpSocket {
 
 impl UdpSocket {
     /// Binds to the first address that can be bound. Port 0 takes a free one; see
-    /// [`local_addr`](Self::local_addr).
+    /// [`local_addr`](Self::local_addr). A socket on `[::]` takes IPv4 as well, whatever
+    /// `net.ipv6.bindv6only` says.
     ///
     /// # Errors
     ///
     /// An [`OpError`] with the first address tried, or the name that could not be looked up.
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_for(addresses, Families::Both).await
+    }
+
+    /// [`bind`](Self::bind), but whether a socket on `[::]` takes IPv4 as well is the system's to say
+    /// (`net.ipv6.bindv6only`), as with the sockets of the standard library, of tokio and of async-net.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub async fn bind_as_configured(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_for(addresses, Families::AsConfigured).await
+    }
+
+    async fn bind_for(addresses: impl ToSocketAddrs, families: Families) -> io::Result<Self> {
         let addresses = addresses.to_addresses().resolve(None).await?;
         let bound = first_of(&addresses, "bind", |address| {
             let socket = socket::datagram(address)?;
+            families.tell(socket.as_fd(), address);
             socket::bind(socket.as_fd(), address)?;
             Ok(socket)
         })?;

@@ -64,6 +64,12 @@ pub fn set_traffic_class(fd: BorrowedFd<'_>, class: u32) -> io::Result<()> {
     set_number(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class)
 }
 
+/// `IPV6_V6ONLY`: whether a socket of IPv6 takes no IPv4. Where it is not set, the system decides
+/// (`net.ipv6.bindv6only`).
+pub fn set_only_v6(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_number(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, on.into())
+}
+
 /// `TCP_QUICKACK`
 pub fn quick_ack(fd: BorrowedFd<'_>) -> io::Result<bool> {
     number(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK).map(|on| on != 0)

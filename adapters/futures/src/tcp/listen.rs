@@ -8,7 +8,7 @@ use netpoll::socket::{self, KeepAlive};
 use netpoll::{Interest, OpError, Reactor, Registration};
 
 use super::TcpListener;
-use crate::address::ToSocketAddrs;
+use crate::address::{Families, ToSocketAddrs};
 use crate::listener::ListenerSocket;
 
 impl ListenerSocket for net::TcpListener {
@@ -33,16 +33,31 @@ impl TcpListener {
     /// directly after another listener, the queue is as long as the system allows, and accepted
     /// connections have `TCP_NODELAY` and keep-alive probes every 15 seconds.
     ///
-    /// Port 0 takes a free one; see [`local_addr`](Self::local_addr).
+    /// Port 0 takes a free one; see [`local_addr`](Self::local_addr). A listener on `[::]` takes IPv4 as
+    /// well, whatever `net.ipv6.bindv6only` says.
     ///
     /// # Errors
     ///
     /// An [`OpError`] with the first address tried, or the name that could not be looked up.
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_for(addresses, Families::Both).await
+    }
+
+    /// [`bind`](Self::bind), but whether a listener on `[::]` takes IPv4 as well is the system's to say
+    /// (`net.ipv6.bindv6only`), as with the listeners of the standard library, of tokio and of async-net.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub async fn bind_as_configured(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_for(addresses, Families::AsConfigured).await
+    }
+
+    async fn bind_for(addresses: impl ToSocketAddrs, families: Families) -> io::Result<Self> {
         let addresses = addresses.to_addresses().resolve(None).await?;
         let mut first_error = None;
         for address in &addresses {
-            match bind_one(address) {
+            match bind_one(address, families) {
                 Ok(listener) => return Self::listening(listener),
                 Err(error) => {
                     first_error.get_or_insert_with(|| OpError::wrap("bind", address, error));
@@ -77,8 +92,9 @@ impl TcpListener {
     }
 }
 
-fn bind_one(address: &SocketAddr) -> io::Result<OwnedFd> {
+fn bind_one(address: &SocketAddr, families: Families) -> io::Result<OwnedFd> {
     let socket = socket::stream(address)?;
+    families.tell(socket.as_fd(), address);
     socket::set_reuse_address(socket.as_fd(), true)?;
     // Set once, here: what is accepted inherits it.
     socket::set_nodelay(socket.as_fd(), true)?;

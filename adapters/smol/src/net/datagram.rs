@@ -53,7 +53,10 @@ impl<S: DatagramSocket> Datagram<S> {
 impl Datagram<net::UdpSocket> {
     /// Binds to the first address that can be bound. See [`netpoll_futures::UdpSocket::bind`].
     pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::UdpSocket::bind(addresses).await.map(Self).map_err(OpError::strip)
+        netpoll_futures::UdpSocket::bind_as_configured(addresses)
+            .await
+            .map(Self)
+            .map_err(OpError::strip)
     }
 
     /// Connects to the first address that can be connected to. See [`netpoll_futures::UdpSocket::connect`].

@@ -49,7 +49,10 @@ impl TcpListener {
     ///
     /// What binding to the first address said.
     pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpListener::bind(addresses).await.map(Self::from).map_err(OpError::strip)
+        netpoll_futures::TcpListener::bind_as_configured(addresses)
+            .await
+            .map(Self::from)
+            .map_err(OpError::strip)
     }
 }
 

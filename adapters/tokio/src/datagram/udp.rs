@@ -41,7 +41,10 @@ impl UdpSocket {
     ///
     /// As in tokio: the error of the system, or that the name could not be looked up.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::UdpSocket::bind(address).await.map(Into::into).map_err(OpError::strip)
+        netpoll_futures::UdpSocket::bind_as_configured(address)
+            .await
+            .map(Into::into)
+            .map_err(OpError::strip)
     }
 
     /// Connects to the first address that can be connected to: [`send`](Self::send) sends there, and

@@ -150,7 +150,10 @@ impl TcpListener {
     ///
     /// As in tokio: the error of the system, or that the name could not be looked up.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpListener::bind(address).await.map(Into::into).map_err(OpError::strip)
+        netpoll_futures::TcpListener::bind_as_configured(address)
+            .await
+            .map(Into::into)
+            .map_err(OpError::strip)
     }
 
     /// A listener of the standard library's, which is made non-blocking.
