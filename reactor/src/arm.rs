@@ -20,7 +20,7 @@
 //! that sees its request sees the push.
 
 use crate::slot::Slot;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, LoadToSwap, Ordering};
 
 /// No slot: the end of the stack. The arena's limit is far below.
 const END: u32 = u32::MAX;
@@ -42,7 +42,7 @@ impl ArmQueue {
             return at_ns;
         }
         // From here to the exchange the link is ours: we turned the mark from false to true.
-        let mut head = self.head.load(Ordering::Relaxed);
+        let mut head = self.head.load_to_swap(Ordering::Relaxed);
         loop {
             // Relaxed: the exchange releases it.
             slot.next_armed.store(head, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{AtomicU32, Mutex, Ordering, lock};
+use crate::sync::{AtomicU32, LoadToSwap, Mutex, Ordering, lock};
 use crate::wake::{survive, wake};
 
 /// The gate is shut: the count can only fall.
@@ -51,7 +51,7 @@ impl Gate {
     #[inline]
     #[must_use]
     pub(crate) fn enter(&self) -> bool {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.0.load_to_swap(Ordering::Relaxed);
         while seen & SHUT == 0 {
             match self.0.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed)
             {
@@ -73,7 +73,7 @@ impl Gate {
     /// like everybody else. False if the gate was shut before.
     #[must_use]
     pub(crate) fn shut(&self) -> bool {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.0.load_to_swap(Ordering::Relaxed);
         while seen & SHUT == 0 {
             let next = SHUT | (seen + 1);
             match self.0.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {

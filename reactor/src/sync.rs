@@ -52,6 +52,30 @@ mod imp {
 
 pub(crate) use imp::*;
 
+/// The load with which a compare-and-swap loop begins.
+///
+/// Under loom this is a read-modify-write that changes nothing. Loom tries the other order of two
+/// accesses only if it sees that they race, and it compares each access with the latest one to the
+/// same atomic only. A plain load here would be that latest access when the swap follows, and would
+/// hide from the swap every load that another thread had made before it.
+pub(crate) trait LoadToSwap<T> {
+    fn load_to_swap(&self, order: Ordering) -> T;
+}
+
+macro_rules! load_to_swap {
+    ($atomic:ty, $integer:ty) => {
+        impl LoadToSwap<$integer> for $atomic {
+            #[inline]
+            fn load_to_swap(&self, order: Ordering) -> $integer {
+                if cfg!(netpoll_loom) { self.fetch_or(0, order) } else { self.load(order) }
+            }
+        }
+    };
+}
+
+load_to_swap!(AtomicU32, u32);
+load_to_swap!(AtomicU64, u64);
+
 /// Locks, and goes on after a panic elsewhere: nothing we guard is left half changed by one,
 /// because no code of a stranger (a waker, a closure) runs under any of our locks.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

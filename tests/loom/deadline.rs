@@ -9,7 +9,7 @@ use crate::ready::Direction::Read;
 use crate::slot::{Looked, Slot, Status};
 use crate::time::deadline::SetAction;
 
-/// A slot with a read deadline that the reactor has promised to look at.
+/// A slot with a read deadline for which the reactor has filed it.
 fn filed(at_ns: u64) -> Arc<Slot> {
     let slot = Arc::new(Slot::new(0));
     assert_eq!(slot.set_deadline(Read, at_ns), SetAction::Arm(at_ns));
@@ -19,7 +19,7 @@ fn filed(at_ns: u64) -> Arc<Slot> {
 
 /// That a deadline to come is the reactor's to look at or the setter's to ask for, after the look
 /// for which the reactor had filed the slot. There is no third: it would never expire.
-fn promised_or_asked(looked: Looked, action: SetAction, at_ns: u64) -> bool {
+fn filed_or_asked_for(looked: Looked, action: SetAction, at_ns: u64) -> bool {
     match action {
         SetAction::Nothing => looked == Looked { again_ns: Some(at_ns), expired: 0, woken: 0 },
         SetAction::Arm(at) => at == at_ns && looked.again_ns.is_none_or(|again| again == at_ns),
@@ -141,7 +141,7 @@ fn deadline_set_against_firing() {
         let looked = slot.look(10);
         let action = setter.join().unwrap();
         assert_eq!(slot.status(Read), Status::Pending);
-        assert!(promised_or_asked(looked, action, 20), "{looked:?}, {action:?}");
+        assert!(filed_or_asked_for(looked, action, 20), "{looked:?}, {action:?}");
         // Both may have come to pass only in this order: it fired, and then it was set.
         assert_eq!(looked.expired == 1, action == SetAction::Arm(20));
         assert_eq!(task.was_woken(), looked.expired == 1);
@@ -149,7 +149,7 @@ fn deadline_set_against_firing() {
     });
 }
 
-/// The same where the setter first clears the deadline and then sets the later one: the promise
+/// The same where the setter first clears the deadline and then sets the later one: the flag
 /// outlives the clearing, or the look has taken it back and the setter asks.
 #[test]
 fn deadline_cleared_and_set_against_firing() {
@@ -165,12 +165,12 @@ fn deadline_cleared_and_set_against_firing() {
         let looked = slot.look(10);
         let action = setter.join().unwrap();
         assert_eq!(slot.status(Read), Status::Pending);
-        assert!(promised_or_asked(looked, action, 20), "{looked:?}, {action:?}");
+        assert!(filed_or_asked_for(looked, action, 20), "{looked:?}, {action:?}");
     });
 }
 
 /// Two threads move a deadline to different times while the reactor looks at the old one. The one
-/// that stands is promised by the look, or asked for by who set it.
+/// that stands is filed by the look, or its setter asks for a look.
 #[test]
 fn two_setters_against_firing() {
     explore(|| {
@@ -183,8 +183,8 @@ fn two_setters_against_firing() {
         let actions = setters.map(|setter| setter.join().unwrap());
         assert_eq!(slot.status(Read), Status::Pending);
         let stands = slot.look(10).again_ns.unwrap();
-        let promised = looked.again_ns.is_some_and(|again| again <= stands);
-        assert!(promised || actions.contains(&SetAction::Arm(stands)), "{looked:?}, {actions:?}");
+        let filed = looked.again_ns.is_some_and(|again| again <= stands);
+        assert!(filed || actions.contains(&SetAction::Arm(stands)), "{looked:?}, {actions:?}");
     });
 }
 

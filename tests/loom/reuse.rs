@@ -60,7 +60,7 @@ fn late_event_after_reuse() {
 }
 
 /// The reactor looks at a deadline that is due while the slot changes hands, and the next tenant
-/// sets a deadline of its own: that one does not expire, and is promised or asked for.
+/// sets a deadline of its own: that one does not expire, and its setter asks for a look.
 #[test]
 fn late_expiry_after_reuse() {
     explore(|| {

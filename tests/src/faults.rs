@@ -174,7 +174,7 @@ pub const FAULTS: &[Fault] = &[
         wrong: "Word(self.0 | CLEARED) } else if self == Word::EXPIRED { self } else { Word::NONE }",
     },
     Fault {
-        what: "deadline: an earlier one counts as promised",
+        what: "deadline: an earlier one counts as filed",
         file: DEADLINE,
         right: "let covered = self.has(FILED) && self.time_ns() <= time_ns;",
         wrong: "let covered = self.has(FILED) && self != Word::EXPIRED;",

@@ -48,7 +48,7 @@ pub(crate) mod state;
 use std::time::Duration;
 
 use crate::parker::Parker;
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{Arc, AtomicU64, LoadToSwap, Mutex, Ordering, lock};
 use state::{Coming, Holder, State};
 
 /// How often the thread looks, while there is anything to look after.
@@ -260,7 +260,14 @@ impl Lease {
     /// Acquire and release, always: what either side did before its change of the word, it did before
     /// the other's later change.
     fn update(&self, next: impl Fn(State) -> Option<State>) -> Option<State> {
-        let next = |word| next(State(word)).map(|next| next.0);
-        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok().map(State)
+        let mut seen = State(self.word.load_to_swap(Ordering::Acquire));
+        while let Some(next) = next(seen) {
+            let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
+            match self.word.compare_exchange(seen.0, next.0, order, failed) {
+                Ok(_) => return Some(seen),
+                Err(changed) => seen = State(changed),
+            }
+        }
+        None
     }
 }

@@ -89,6 +89,5 @@ fn arm(reactor: &Reactor, slot: &OwnedSlot, directions: &[Direction], at_ns: u64
         slot.expire(directions, at_ns);
     } else {
         shared.arm(slot, slot.index, at_ns);
-        directions.iter().for_each(|direction| slot.promise_look(*direction, at_ns));
     }
 }

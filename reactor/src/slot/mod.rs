@@ -42,7 +42,7 @@ pub(crate) mod waiters;
 use std::task::Waker;
 
 use crate::ready::{Direction, Ready};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, LoadToSwap, Ordering};
 use crate::time::deadline::{Deadline, Look, SetAction};
 use crate::token::Generation;
 use crate::wake::wake;
@@ -163,7 +163,7 @@ impl Slot {
 
     /// An event. Returns how many waiters it woke, or `None` if it was for another tenant.
     pub(crate) fn deliver(&self, generation: Generation, seen: Ready) -> Option<u64> {
-        let mut before = self.state.load(Ordering::Relaxed);
+        let mut before = self.state.load_to_swap(Ordering::Relaxed);
         loop {
             let Delivery::Delivered { next, read, write } = State(before).deliver(generation, seen)
             else {
@@ -193,11 +193,6 @@ impl Slot {
     #[inline]
     pub(crate) fn set_deadline(&self, direction: Direction, time_ns: u64) -> SetAction {
         self.side(direction).deadline.set(time_ns)
-    }
-
-    /// The reactor has been asked to look at the deadline just set.
-    pub(crate) fn promise_look(&self, direction: Direction, time_ns: u64) {
-        self.side(direction).deadline.promise(time_ns);
     }
 
     #[inline(never)]
@@ -347,7 +342,7 @@ impl Slot {
     }
 
     fn update_if(&self, transition: impl Fn(State) -> Option<State>) {
-        let mut seen = self.state.load(Ordering::Acquire);
+        let mut seen = self.state.load_to_swap(Ordering::Acquire);
         while let Some(next) = transition(State(seen)) {
             match self.compare_exchange(seen, next) {
                 Ok(_) => return,
@@ -359,7 +354,7 @@ impl Slot {
     /// Moves the word. It is written even where nothing changes: a second look relies on this
     /// change coming before or after the other side's, which a mere load would not settle.
     fn update_with<R>(&self, transition: impl Fn(State) -> (State, R)) -> R {
-        let mut seen = self.state.load(Ordering::Relaxed);
+        let mut seen = self.state.load_to_swap(Ordering::Relaxed);
         loop {
             let (next, result) = transition(State(seen));
             match self.compare_exchange(seen, next) {

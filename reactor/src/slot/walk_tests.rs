@@ -63,7 +63,7 @@ struct Scene {
     closed: bool,
     tenant: u64,
     now: u64,
-    /// When the reactor looks at the slot, as it was asked and as it has promised.
+    /// When the reactor looks at the slot next, because it was asked to or has filed the slot.
     look_at: Option<u64>,
 }
 
@@ -172,14 +172,13 @@ impl Scene {
         let at = (self.now + random.below(200)).saturating_sub(50).max(1);
         self.side(direction).time = Time::At(at);
         if self.slot.set_deadline(direction, at) == SetAction::Nothing {
-            let promised = self.look_at.is_some_and(|look| look <= at);
-            assert!(promised, "nobody looks at {at}, but at {:?}", self.look_at);
+            let in_time = self.look_at.is_some_and(|look| look <= at);
+            assert!(in_time, "the reactor does not look by {at}, but at {:?}", self.look_at);
         } else if at <= self.now {
             self.slot.expire(&[direction], at);
             self.side(direction).time = Time::Expired;
         } else {
             self.look_at = Some(self.look_at.map_or(at, |look| look.min(at)));
-            self.slot.promise_look(direction, at);
         }
     }
 
@@ -188,7 +187,7 @@ impl Scene {
         self.side(direction).time = Time::None;
     }
 
-    /// Time goes on, and the reactor looks when it has promised to, or before.
+    /// Time goes on, and the reactor looks when it is to look, or before.
     fn pass(&mut self, random: &mut Random) {
         self.now += random.below(60);
         let is_due = self.look_at.is_some_and(|look| look <= self.now);

@@ -1,29 +1,31 @@
 //! The deadline word of one direction: none, a time, or expired.
 //!
-//! # Who moves it
+//! # Who moves the word
 //!
-//! - **A setter** stores a time, or clears it. If the time has passed already it expires the word
-//!   itself, by compare-and-swap from what it stored: another setter may have come in between.
-//! - **The reactor** looks at the word when the time it filed for the slot has come, and when the
-//!   slot is in the arm queue. What is due it expires, by compare-and-swap from the very time that
-//!   was due: a deadline extended in the same instant is never reported as a timeout.
-//! - **An operation** only reads it.
+//! - **A setter** stores a time, or clears the word. If the time has passed already, the setter expires
+//!   the word itself, by a compare-and-swap from the time that it stored: another setter may have
+//!   stored another time since.
+//! - **The reactor** looks at the word when the time comes for which the wheel holds the slot, and when
+//!   the slot is in the arm queue. It expires a time that is due, by a compare-and-swap from that very
+//!   time. So a deadline that a setter moves away in the same instant is never reported as a timeout.
+//! - **An operation** only reads the word.
 //!
 //! # The filed flag
 //!
-//! `filed` is a promise: the reactor will look at this word no later than the time in it, because
-//! the slot is in its wheel, or in its queue while it is awake or about to be. So a setter that finds
-//! the flag and moves the time *later* keeps the promise true by doing nothing at all: no queue, no
-//! lock, no wheel. It is one compare-and-swap (a plain store would overwrite an expiry that took the
-//! slot out of the wheel, and the new time would never be looked at). A setter that needs an earlier
-//! look drops the flag, asks for the look, and then gives the promise itself. Clearing keeps the
-//! promise for whoever sets the next deadline: `cleared` marks a time that stands only for the
-//! promise. The reactor gives the promise too, when it files the slot, and takes it back, by dropping
-//! the word to none, when its look finds nothing to wait for.
+//! `FILED` says: the wheel holds this slot for the time in the word, or for an earlier one. The reactor
+//! alone sets the flag, in the look after which it files the slot. The flag goes when the reactor takes
+//! the slot out of the wheel: that look leaves the word expired, or none, or filed anew.
+//!
+//! A setter that finds the flag and moves the time *later* has nothing else to do: no queue, no lock, no
+//! wheel. Its move is one compare-and-swap. (A plain store would overwrite an expiry that took the slot
+//! out of the wheel, and the reactor would never look at the new time.) Every other setter drops the
+//! flag and puts the slot into the arm queue, and the reactor's look sets the flag again. Clearing keeps
+//! the flag for the next setter: `CLEARED` marks a time that is no deadline, and only says for when the
+//! slot is filed.
 //!
 //! All of this happens in one word by read-modify-write, so it needs no ordering between words.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, LoadToSwap, Ordering};
 
 const FILED: u64 = 1;
 const CLEARED: u64 = 1 << 1;
@@ -84,8 +86,8 @@ impl Word {
         self.0 & flag != 0
     }
 
-    /// A setter stores a time to come that the promise in the word covers. (An expired word reads as
-    /// one later than any that can be set.)
+    /// A setter moves the time of a filed slot later. (An expired word reads as a time later than any
+    /// that can be set.)
     #[inline]
     fn moved_away(self, time_ns: u64) -> Option<Word> {
         let time_ns = time_ns.min(LAST_NS);
@@ -99,12 +101,6 @@ impl Word {
             Some(moved) => (moved, SetAction::Nothing),
             None => (Word::at(time_ns, 0), SetAction::Arm(time_ns)),
         }
-    }
-
-    /// A setter that was told to ask for a look has asked: the reactor will look by then. `None` if
-    /// the word has changed since, and the promise is somebody else's to give.
-    pub(crate) fn promise(self, time_ns: u64) -> Option<Word> {
-        (self == Word::at(time_ns, 0)).then_some(Word::at(time_ns, FILED))
     }
 
     /// A setter finds that the time it stored has passed. If the word has changed since, what another
@@ -158,10 +154,10 @@ impl Deadline {
         if self.moved_away(time_ns) { SetAction::Nothing } else { self.set_anew(time_ns) }
     }
 
-    /// The common case, in line: the promise stands, and nobody else moves the word.
+    /// The common case, in line: the slot is filed, and no other thread moves the word.
     #[inline]
     fn moved_away(&self, time_ns: u64) -> bool {
-        let seen = self.0.load(Ordering::Relaxed);
+        let seen = self.0.load_to_swap(Ordering::Relaxed);
         Word(seen).moved_away(time_ns).is_some_and(|next| {
             self.0.compare_exchange(seen, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         })
@@ -170,11 +166,6 @@ impl Deadline {
     #[inline(never)]
     fn set_anew(&self, time_ns: u64) -> SetAction {
         self.update(|word| word.set(time_ns))
-    }
-
-    /// The reactor has been asked to look by `time_ns`, the time that was set.
-    pub(crate) fn promise(&self, time_ns: u64) {
-        self.update(|word| (word.promise(time_ns).unwrap_or(word), ()));
     }
 
     pub(crate) fn clear(&self) {
@@ -209,7 +200,7 @@ impl Deadline {
 
     #[inline]
     fn update<R>(&self, transition: impl Fn(Word) -> (Word, R)) -> R {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.0.load_to_swap(Ordering::Relaxed);
         loop {
             let (next, result) = transition(Word(seen));
             match self.0.compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed) {
@@ -234,9 +225,9 @@ mod tests {
         Word(LAST_NS << TIME_SHIFT | FILED),
     ];
 
-    /// The promise: a word marked as filed never asks for an earlier look than the one filed.
+    /// The flag stays only where the wheel holds the slot for early enough.
     #[test]
-    fn a_setter_keeps_the_promise_or_asks() {
+    fn a_setter_keeps_the_filed_flag_or_asks_for_a_look() {
         for word in WORDS {
             for time in [1, 49, 50, 51, LAST_NS, u64::MAX] {
                 let (next, action) = word.set(time);
@@ -300,18 +291,18 @@ mod tests {
         assert!(!deadline.is_expired());
     }
 
+    /// The fault that there was: the setter that had asked for a look set the flag itself, also on a
+    /// word that had expired and been set to the same time again.
     #[test]
-    fn who_asked_for_a_look_gives_the_promise_unless_the_word_has_moved() {
+    fn only_a_look_sets_the_filed_flag() {
         let deadline = Deadline::new();
         assert_eq!(deadline.set(50), SetAction::Arm(50));
-        deadline.promise(50);
-        assert_eq!(deadline.set(60), SetAction::Nothing);
-        assert_eq!(deadline.set(40), SetAction::Arm(40));
-        deadline.promise(50);
-        assert_eq!(deadline.set(45), SetAction::Arm(45), "nobody has promised a look by 40");
-        assert!(deadline.expire(45));
-        deadline.promise(45);
-        assert!(deadline.is_expired());
+        assert_eq!(deadline.set(60), SetAction::Arm(60));
+        assert_eq!(deadline.look(0), Look::Again(60));
+        assert_eq!(deadline.set(70), SetAction::Nothing);
+        assert_eq!(deadline.look(70), Look::Expired);
+        assert_eq!(deadline.set(70), SetAction::Arm(70));
+        assert_eq!(deadline.set(80), SetAction::Arm(80));
     }
 
     #[test]
