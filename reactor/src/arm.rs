@@ -28,11 +28,14 @@ const END: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct ArmQueue {
     head: AtomicU32,
+    /// The slots that were taken and not looked at yet. Relaxed: only the holder of the lease reads and
+    /// writes it, and the lease orders one holder after the other.
+    taken: AtomicU32,
 }
 
 impl ArmQueue {
     pub(crate) fn new() -> Self {
-        Self { head: AtomicU32::new(END) }
+        Self { head: AtomicU32::new(END), taken: AtomicU32::new(END) }
     }
 
     /// Puts a slot into the queue, unless it is there, for a deadline at `at_ns`. Returns by when
@@ -58,20 +61,25 @@ impl ArmQueue {
     /// Whether there is nothing to take. Acquire, so that a sleeper that saw a setter's request for
     /// an earlier turn sees its push as well.
     pub(crate) fn is_empty(&self) -> bool {
-        self.head.load(Ordering::Acquire) == END
+        self.head.load(Ordering::Acquire) == END && self.taken.load(Ordering::Relaxed) == END
     }
 
-    /// Takes every slot, and calls `look` with each, after its mark is gone.
+    /// Calls `look` with each slot, after its mark is gone, but with `most` slots at most: the others stay
+    /// for the next call.
     pub(crate) fn drain<'a>(
         &self,
+        most: usize,
         slot: impl Fn(u32) -> &'a Slot,
         mut look: impl FnMut(u32, &'a Slot),
     ) {
-        if self.is_empty() {
-            return;
-        }
-        let mut index = self.head.swap(END, Ordering::AcqRel);
-        while index != END {
+        let mut index = match self.taken.load(Ordering::Relaxed) {
+            END => self.head.swap(END, Ordering::AcqRel),
+            rest => rest,
+        };
+        for _ in 0..most {
+            if index == END {
+                break;
+            }
             let armed = slot(index);
             // Before the mark goes: after it, the link may be the next pusher's.
             let next = armed.next_armed.load(Ordering::Relaxed);
@@ -79,5 +87,6 @@ impl ArmQueue {
             look(index, armed);
             index = next;
         }
+        self.taken.store(index, Ordering::Relaxed);
     }
 }

@@ -21,10 +21,11 @@ use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering};
 use crate::sys::{self, Epoll, EventFd, Events};
 use crate::time::agenda::Agenda;
 use crate::time::clock::Clock;
-use crate::time::wheel::{Step, Wheel};
+use crate::time::wheel::{Step, Wheel, due_ns};
 use crate::token::Token;
 
-/// How many steps of the wheel one turn makes before it polls for events again.
+/// How many slots one turn takes from the wheel, and how many from the arm queue, before it polls for
+/// events again.
 const STEPS_PER_TURN: usize = 1024;
 
 /// How many waits in a row may fail before the reactor ends. Linux has no reason to let any fail but
@@ -135,9 +136,11 @@ impl Shared {
         let now_ns = self.clock.now_ns();
         let slot = |index| self.arena.slot(index).expect("only slots that exist are armed");
         self.agenda.with(|wheel| {
-            // It did not look at the clock since there was something due.
+            // The wheel first: it has not been at this time yet, and files by where it stands.
             self.step(wheel, now_ns, turned);
-            self.armed.drain(slot, |index, slot| look(index, slot, now_ns, wheel, turned));
+            self.armed.drain(STEPS_PER_TURN, slot, |index, slot| {
+                look(index, slot, now_ns, wheel, turned);
+            });
         });
     }
 
@@ -150,15 +153,20 @@ impl Shared {
     }
 
     fn step(&self, wheel: &mut Wheel, now_ns: u64, turned: &mut Turned) {
+        let mut gone = false;
         for _ in 0..STEPS_PER_TURN {
-            match wheel.step(now_ns) {
-                Step::Due(index) => {
-                    let slot = self.arena.slot(index).expect("only slots that exist are filed");
-                    look(index, slot, now_ns, wheel, turned);
-                }
-                Step::Moved => {}
+            let index = match wheel.step(now_ns) {
+                Step::Look(index) => index,
+                // A deadline that is gone has cost a wake-up. Those that follow it and are gone as well
+                // leave now, and cost none.
+                Step::Done if gone => match wheel.take_next() {
+                    Some(index) => index,
+                    None => return,
+                },
                 Step::Done => return,
-            }
+            };
+            let slot = self.arena.slot(index).expect("only slots that exist are filed");
+            gone = look(index, slot, now_ns, wheel, turned);
         }
     }
 
@@ -263,9 +271,12 @@ impl Shared {
     }
 
     /// A deadline of `slot` was set that the reactor does not know of: it is to look by `at_ns`.
+    ///
+    /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
+    /// one, needs no signal.
     pub(crate) fn arm(&self, slot: &Slot, index: u32, at_ns: u64) {
         let at_ns = self.armed.push(slot, index, at_ns);
-        if self.sleep.needs_waking_by(at_ns) {
+        if self.sleep.needs_waking_by(due_ns(at_ns)) {
             self.signal();
         }
     }
@@ -365,13 +376,16 @@ impl Drop for EndUnlessForgotten<'_> {
     }
 }
 
-fn look(index: u32, slot: &Slot, now_ns: u64, wheel: &mut Wheel, turned: &mut Turned) {
+/// Looks at a slot that is not filed, expires what is due, and files the slot for what is to come. True if
+/// there was neither.
+fn look(index: u32, slot: &Slot, now_ns: u64, wheel: &mut Wheel, turned: &mut Turned) -> bool {
     let looked = slot.look(now_ns);
     if let Some(at_ns) = looked.again_ns {
         wheel.file(index, at_ns);
     }
     turned.expiries += looked.expired;
     turned.wakes += looked.woken;
+    looked.again_ns.is_none() && looked.expired == 0
 }
 
 #[cfg(test)]

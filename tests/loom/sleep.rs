@@ -95,7 +95,7 @@ impl Reactor {
     fn file_armed(&self) -> Option<u64> {
         let mut earliest = None;
         let slot = |index| &self.slots[index as usize];
-        self.armed.drain(slot, |_, slot| {
+        self.armed.drain(usize::MAX, slot, |_, slot| {
             let looked = slot.look(0);
             assert_eq!(looked.expired, 0);
             earliest = [earliest, looked.again_ns].into_iter().flatten().min();

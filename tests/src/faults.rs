@@ -198,8 +198,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "deadline: the sleeping reactor is not told of an earlier one",
         file: "reactor/src/reactor.rs",
-        right: "if self.sleep.needs_waking_by(at_ns) {",
-        wrong: "if self.sleep.needs_waking_by(at_ns) && false {",
+        right: "if self.sleep.needs_waking_by(due_ns(at_ns)) {",
+        wrong: "if self.sleep.needs_waking_by(due_ns(at_ns)) && false {",
     },
     Fault {
         what: "sleep: a long one is announced until the end of its first part",

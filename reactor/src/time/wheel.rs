@@ -1,8 +1,9 @@
 //! When to look at which slot: a hierarchical timing wheel, after Varghese and Lauck (1987).
 //!
 //! Seven levels of 64 buckets; a bucket of level `n` is 64^n ticks wide. A key is filed by the
-//! highest six bits in which its tick differs from the wheel's, and moves down a level each time the
-//! wheel reaches its bucket. Filing, moving and removing are O(1), whatever the number of keys.
+//! highest six bits in which its tick differs from the wheel's. When the wheel reaches a bucket of a
+//! higher level, it takes each key out of it, and the caller files the key again, for the time that the
+//! deadline then has, or forgets it. Filing and removing are O(1), whatever the number of keys.
 //!
 //! A tick is 65.5 microseconds. With the millisecond that timer wheels usually have, a deadline of
 //! 100 microseconds would fire a millisecond late; the price is one more level.
@@ -11,10 +12,10 @@
 //! is due, and not until a bucket must be moved down: a thousand deadlines an hour away cost no
 //! wake-up in between.
 //!
-//! A step deals with one key, so that whoever turns decides how many are enough for now: a million
-//! deadlines of one bucket move down a level in a million steps, with events in between.
+//! A step takes out one key, so that the caller decides how many are enough for one turn: a million
+//! deadlines of one bucket leave it in a million steps, with events in between.
 //!
-//! Keys are slot indices. The wheel is a plain data structure that belongs to whoever turns the
+//! Keys are slot indices. The wheel is a plain data structure that belongs to the thread that turns the
 //! reactor; it knows neither slots nor a clock.
 
 const TICK_SHIFT: u32 = 16;
@@ -35,13 +36,19 @@ fn tick_at(time_ns: u64) -> u64 {
     time_ns.div_ceil(1 << TICK_SHIFT)
 }
 
+/// When the wheel is at that tick: a key filed for `time_ns` is due then. Deadlines of one tick have one
+/// answer.
+pub(crate) fn due_ns(time_ns: u64) -> u64 {
+    tick_at(time_ns).saturating_mul(1 << TICK_SHIFT)
+}
+
 #[derive(Debug)]
 pub(crate) struct Wheel {
     /// Every tick up to this one has been dealt with.
     tick: u64,
     levels: [Level; LEVELS],
-    /// The bucket in whose first tick the wheel stands, while its keys are being moved down.
-    moving: Option<(usize, usize)>,
+    /// The bucket in whose first tick the wheel stands, while its keys are being taken out.
+    emptying: Option<(usize, usize)>,
     /// By key; it grows to the highest key ever filed.
     nodes: Vec<Node>,
     filed: usize,
@@ -51,10 +58,9 @@ pub(crate) struct Wheel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Step {
-    /// This key is due, and no longer filed.
-    Due(u32),
-    /// Something was done, and there may be more to do.
-    Moved,
+    /// This key is no longer filed. It is due, or the wheel has reached its bucket: file it again for the
+    /// time that its slot has now, if there is one.
+    Look(u32),
     /// Nothing is due.
     Done,
 }
@@ -89,7 +95,7 @@ impl Wheel {
         Self {
             tick: 0,
             levels: std::array::from_fn(|_| level()),
-            moving: None,
+            emptying: None,
             nodes: Vec::new(),
             filed: 0,
         }
@@ -115,7 +121,7 @@ impl Wheel {
 
     /// When there is something to do next, in nanoseconds: a key that is due, at the latest.
     pub(crate) fn next_ns(&self) -> Option<u64> {
-        if self.moving.is_some() {
+        if self.emptying.is_some() {
             return Some(self.tick << TICK_SHIFT);
         }
         let earliest = self.levels.iter().enumerate().filter_map(|(level, ring)| {
@@ -125,41 +131,46 @@ impl Wheel {
         earliest.min().map(|tick| tick << TICK_SHIFT)
     }
 
-    /// Deals with one key. Step until it is [`Step::Done`]; who stops before that is told by
+    /// Takes out one key. Step until it is [`Step::Done`]; a caller that stops before that learns from
     /// [`next_ns`](Self::next_ns) that there is more to do.
     pub(crate) fn step(&mut self, now_ns: u64) -> Step {
-        if let Some((level, bucket)) = self.moving {
-            self.move_down(level, bucket);
-            return Step::Moved;
-        }
         let now = now_ns >> TICK_SHIFT;
-        let Some((level, bucket, start)) = self.first_bucket().filter(|found| found.2 <= now)
-        else {
-            self.tick = self.tick.max(now);
-            return Step::Done;
-        };
-        self.tick = self.tick.max(start);
-        if level > 0 {
-            self.moving = Some((level, bucket));
-            return Step::Moved;
-        }
-        let key = self.levels[level].buckets[bucket].first;
-        self.unlink(key);
-        Step::Due(key)
-    }
-
-    /// The wheel stands at the start of a bucket: its keys belong to lower levels now, all of them.
-    /// None is looked for and no time passes before the last has moved, as those that are left behind
-    /// would be found after later ones.
-    fn move_down(&mut self, level: usize, bucket: usize) {
-        match self.levels[level].buckets[bucket].first {
-            END => self.moving = None,
-            key => {
-                let tick = self.nodes[key as usize].tick;
-                self.unlink(key);
-                self.link(key, tick);
+        loop {
+            // The wheel stands still until the bucket is empty: a later step would find a key that was
+            // left behind only after later ones.
+            if let Some((level, bucket)) = self.emptying {
+                match self.take(level, bucket) {
+                    Some(key) => return Step::Look(key),
+                    None => self.emptying = None,
+                }
+            }
+            let Some((level, bucket, start)) = self.first_bucket().filter(|found| found.2 <= now)
+            else {
+                self.tick = self.tick.max(now);
+                return Step::Done;
+            };
+            self.tick = self.tick.max(start);
+            if level > 0 {
+                self.emptying = Some((level, bucket));
+            } else if let Some(key) = self.take(level, bucket) {
+                return Step::Look(key);
             }
         }
+    }
+
+    /// Takes a key out of the bucket that the wheel reaches next, due or not.
+    pub(crate) fn take_next(&mut self) -> Option<u32> {
+        let (level, bucket, _) = self.first_bucket()?;
+        self.take(level, bucket)
+    }
+
+    fn take(&mut self, level: usize, bucket: usize) -> Option<u32> {
+        let key = self.levels[level].buckets[bucket].first;
+        if key == END {
+            return None;
+        }
+        self.unlink(key);
+        Some(key)
     }
 
     fn filed_at(&mut self, key: u32) -> u64 {

@@ -5,14 +5,35 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::random_tests::{Random, walks};
 
-impl Wheel {
-    /// One key that is due, after as many steps as it takes.
+/// A wheel with the deadlines of its keys, as the slots have them.
+struct Filed {
+    wheel: Wheel,
+    deadlines: BTreeMap<u32, u64>,
+}
+
+impl Filed {
+    fn new() -> Self {
+        Self { wheel: Wheel::new(), deadlines: BTreeMap::new() }
+    }
+
+    /// Sets a deadline, and files its key for it.
+    fn file(&mut self, key: u32, time_ns: u64) {
+        self.deadlines.insert(key, time_ns);
+        self.wheel.file(key, time_ns);
+    }
+
+    /// A key that is due, after as many steps as it takes. As the reactor does it: a key whose deadline is
+    /// still to come is filed again, and one without a deadline is forgotten.
     fn pop_due(&mut self, now_ns: u64) -> Option<u32> {
         loop {
-            match self.step(now_ns) {
-                Step::Due(key) => return Some(key),
-                Step::Moved => {}
-                Step::Done => return None,
+            let Step::Look(key) = self.wheel.step(now_ns) else { return None };
+            match self.deadlines.get(&key) {
+                Some(at) if tick_at(*at) <= now_ns >> TICK_SHIFT => {
+                    self.deadlines.remove(&key);
+                    return Some(key);
+                }
+                Some(at) => self.wheel.file(key, *at),
+                None => {}
             }
         }
     }
@@ -30,105 +51,132 @@ fn agrees_with_a_sorted_map() {
 }
 
 fn compare(random: &mut Random, steps: usize) {
-    let mut wheel = Wheel::new();
-    let mut model: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut filed = Filed::new();
     let mut now = 0;
     for _ in 0..steps {
-        match random.below(4) {
-            0 | 1 => {
-                let key = random.below(500) as u32;
+        let key = random.below(500) as u32;
+        match random.below(5) {
+            0 | 1 => filed.file(key, some_time_after(now, random)),
+            // The deadline moves, and the wheel is not told unless it is earlier.
+            2 if filed.deadlines.contains_key(&key) => {
                 let at = some_time_after(now, random);
-                wheel.file(key, at);
-                let filed = model.entry(key).or_insert(at);
-                *filed = (*filed).min(at);
+                if at < filed.deadlines[&key] {
+                    filed.file(key, at);
+                } else {
+                    filed.deadlines.insert(key, at);
+                }
             }
-            2 if now < 1 << 60 => now = some_time_after(now, random),
+            3 if now < 1 << 60 => now = some_time_after(now, random),
             _ => now += random.below(1 << TICK_SHIFT),
         }
-        let next = wheel.next_ns();
-        let mut popped = Vec::new();
-        while let Some(key) = wheel.pop_due(now) {
-            popped.push(key);
+        let before = filed.deadlines.clone();
+        while let Some(key) = filed.pop_due(now) {
+            assert!(before[&key] <= now, "{key} came early");
         }
-        for key in popped {
-            let at = model.remove(&key).expect("a key that was not filed came out");
-            assert!(at <= now || at > now + (HORIZON >> 1), "{key} came early");
-        }
-        for (key, at) in &model {
+        for (key, at) in &filed.deadlines {
             assert!(tick_at(*at) > now >> TICK_SHIFT, "{key} is overdue");
-            let next = wheel.next_ns().expect("something is filed");
-            assert!(next <= tick_at(*at) << TICK_SHIFT, "the reactor would oversleep {key}");
+            let next = filed.wheel.next_ns().expect("something is filed");
+            assert!(next <= due_ns(*at), "the reactor would oversleep {key}");
         }
-        assert_eq!(wheel.is_empty(), model.is_empty());
-        assert!(next.is_some() || model.is_empty() || wheel.next_ns().is_some());
     }
+}
+
+/// The wheel takes each key out of a bucket that it reaches, so one whose deadline is gone is gone then.
+#[test]
+fn a_key_without_a_deadline_leaves_with_its_bucket() {
+    let mut filed = Filed::new();
+    let at = |ticks: u64| ticks << TICK_SHIFT;
+    let bucket = BUCKETS as u64 * 5;
+    for key in 0..BUCKETS as u32 {
+        filed.file(key, at(bucket + u64::from(key)));
+    }
+    filed.deadlines.retain(|key, _| *key == 0 || *key == 63);
+    assert_eq!(filed.pop_due(at(bucket)), Some(0));
+    assert_eq!(filed.pop_due(at(bucket)), None);
+    assert_eq!(filed.wheel.next_ns(), Some(at(bucket + 63)), "the 62 in between are gone");
+    assert_eq!(filed.pop_due(at(bucket + 63)), Some(63));
+    assert!(filed.wheel.is_empty());
+}
+
+#[test]
+fn deadlines_of_one_tick_are_due_at_one_time() {
+    let tick = 1 << TICK_SHIFT;
+    assert_eq!(due_ns(5 * tick), 5 * tick);
+    assert_eq!(due_ns(5 * tick - 1), 5 * tick);
+    assert_eq!(due_ns(4 * tick + 1), 5 * tick);
+    assert!(due_ns(u64::MAX) >= u64::MAX - tick);
 }
 
 #[test]
 fn a_deadline_an_hour_away_wakes_nobody_before() {
-    let mut wheel = Wheel::new();
+    let mut filed = Filed::new();
     let hour = 3_600_000_000_000;
     for key in 0..1000 {
-        wheel.file(key, hour + u64::from(key) * 1_000_003);
+        filed.file(key, hour + u64::from(key) * 1_000_003);
     }
-    assert!(wheel.next_ns().unwrap() >= hour);
-    assert_eq!(wheel.pop_due(hour - (2 << TICK_SHIFT)), None);
-    assert!(wheel.next_ns().unwrap() >= hour);
+    assert!(filed.wheel.next_ns().unwrap() >= hour);
+    assert_eq!(filed.pop_due(hour - (2 << TICK_SHIFT)), None);
+    assert!(filed.wheel.next_ns().unwrap() >= hour);
 }
 
 #[test]
 fn an_earlier_time_moves_a_key_and_a_later_one_does_not() {
-    let mut wheel = Wheel::new();
+    let mut filed = Filed::new();
     let at = |ticks: u64| ticks << TICK_SHIFT;
-    wheel.file(7, at(100));
-    wheel.file(7, at(5000));
-    assert_eq!(wheel.next_ns(), Some(at(100)));
-    wheel.file(7, at(3));
-    assert_eq!(wheel.next_ns(), Some(at(3)));
-    assert_eq!(wheel.pop_due(at(3) - 1), None);
-    assert_eq!(wheel.pop_due(at(3)), Some(7));
-    assert_eq!(wheel.pop_due(at(10_000)), None);
-    assert!(wheel.is_empty());
+    filed.file(7, at(100));
+    filed.wheel.file(7, at(5000));
+    assert_eq!(filed.wheel.next_ns(), Some(at(100)));
+    filed.file(7, at(3));
+    assert_eq!(filed.wheel.next_ns(), Some(at(3)));
+    assert_eq!(filed.pop_due(at(3) - 1), None);
+    assert_eq!(filed.pop_due(at(3)), Some(7));
+    assert_eq!(filed.pop_due(at(10_000)), None);
+    assert!(filed.wheel.is_empty());
 }
 
 #[test]
 fn a_time_that_has_passed_is_due_at_once() {
-    let mut wheel = Wheel::new();
-    assert_eq!(wheel.pop_due(1 << 40), None);
-    wheel.file(1, 5);
-    assert_eq!(wheel.pop_due(1 << 40), Some(1));
+    let mut filed = Filed::new();
+    assert_eq!(filed.pop_due(1 << 40), None);
+    filed.file(1, 5);
+    assert_eq!(filed.pop_due(1 << 40), Some(1));
+}
+
+/// Beyond the horizon a key is filed for the horizon, and looked at again then.
+#[test]
+fn a_key_beyond_the_horizon_is_filed_again_at_the_horizon() {
+    let mut filed = Filed::new();
+    let far = u64::MAX >> 3;
+    filed.file(1, far);
+    assert_eq!(filed.pop_due(1 << 50), None);
+    assert_eq!(filed.pop_due((HORIZON + 1) << TICK_SHIFT), None);
+    assert_eq!(filed.pop_due(far - 1), None);
+    assert_eq!(filed.pop_due(due_ns(far)), Some(1));
 }
 
 #[test]
-fn beyond_the_horizon_means_to_be_looked_at_again() {
-    let mut wheel = Wheel::new();
-    wheel.file(1, u64::MAX >> 3);
-    assert_eq!(wheel.pop_due(1 << 50), None);
-    assert_eq!(wheel.pop_due((HORIZON + 1) << TICK_SHIFT), Some(1));
-}
-
-#[test]
-fn who_stops_midway_is_told_that_there_is_more_to_do() {
-    let mut wheel = Wheel::new();
+fn a_caller_that_stops_midway_learns_that_there_is_more_to_do() {
+    let mut filed = Filed::new();
     let at = |ticks: u64| ticks << TICK_SHIFT;
     let (bucket, keys) = (BUCKETS as u64 * 5, 1000);
     for key in 0..keys {
-        wheel.file(key, at(bucket + u64::from(key) % 3));
+        filed.file(key, at(bucket + u64::from(key) % 3));
     }
     let mut due = Vec::new();
-    // One step at a time, while time passes, and others come and go.
+    // One step at a time, while time passes and another key comes.
     for now in bucket - 10..bucket + 3 * u64::from(keys) {
-        match wheel.step(at(now)) {
-            Step::Due(key) => due.push(key),
-            Step::Moved => assert!(wheel.next_ns().unwrap() <= at(now), "it would sleep"),
-            Step::Done => assert!(now < bucket || wheel.is_empty()),
+        match filed.wheel.step(at(now)) {
+            Step::Look(key) if filed.deadlines[&key] <= at(now) => due.push(key),
+            Step::Look(key) => filed.wheel.file(key, filed.deadlines[&key]),
+            Step::Done => assert!(now < bucket || filed.wheel.is_empty()),
         }
+        let next = filed.wheel.next_ns();
+        assert!(now < bucket || next.is_none_or(|next| next <= at(now + 3)), "it would sleep");
         if now == bucket + 100 {
-            wheel.file(keys, at(now - 50));
-            wheel.file(0, at(now - 60));
+            filed.file(keys, at(now - 50));
         }
     }
-    assert!(wheel.is_empty());
+    assert!(filed.wheel.is_empty());
     due.sort_unstable();
     assert!(due.into_iter().eq(0..=keys), "each once");
 }
