@@ -47,7 +47,7 @@ fn close_against_waiter() {
 /// woken. One of them is on its way into the cell, or finds it taken, when the event comes.
 #[test]
 fn two_waiters() {
-    explore_up_to(4, || {
+    explore_up_to(3, || {
         let slot = Arc::new(Slot::new(0));
         let future = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         let poll = Task::polling().wait_on_a_thread(&slot, Read);
