@@ -148,7 +148,7 @@ fn arm_queue() {
         assert_eq!(action, SetAction::Arm(at_ns));
         let _ = reactor.arm(index, at_ns);
     }
-    explore_up_to(4, || {
+    explore_up_to(3, || {
         let reactor = Reactor::new();
         let one = reactor.spawn(|reactor| set(reactor, 0, Read, 10));
         let other = reactor.spawn(|reactor| {
