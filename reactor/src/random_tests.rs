@@ -22,8 +22,10 @@ impl Random {
     }
 }
 
-/// Takes so many walks, each with a seed of its own.
+/// Takes so many walks, each with a seed of its own. Miri, which is a thousand times slower, takes a
+/// hundredth of them.
 pub(crate) fn walks(count: u64, walk: impl Fn(&mut Random)) {
+    let count = if cfg!(miri) { count.div_ceil(100) } else { count };
     let told = |name| std::env::var(name).ok().and_then(|told: String| told.parse::<u64>().ok());
     let seeds = match told(SEED) {
         Some(seed) => seed..seed + 1,

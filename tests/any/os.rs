@@ -32,7 +32,7 @@ pub(crate) fn timerfd(every: Duration) -> io::Result<OwnedFd> {
     let timer = owned(check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?);
     let every = libc::timespec {
         tv_sec: every.as_secs().try_into().expect("seconds"),
-        tv_nsec: every.subsec_nanos().into(),
+        tv_nsec: every.subsec_nanos() as _,
     };
     let spec = libc::itimerspec { it_interval: every, it_value: every };
     let nowhere = std::ptr::null_mut();

@@ -19,7 +19,7 @@ use netpoll_futures::TcpListener;
 use netpoll_tests::churn::{Plan, load, serve};
 
 /// What a process has open besides connections, with room to spare.
-const SPARE: u64 = 500;
+const SPARE: libc::rlim_t = 500;
 
 fn main() -> io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -92,7 +92,7 @@ fn resident(process: u32) -> u64 {
 }
 
 /// As many as this process may have, but no more than twenty thousand.
-fn allow_descriptors() -> io::Result<u64> {
+fn allow_descriptors() -> io::Result<libc::rlim_t> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: it fills `limit`.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {

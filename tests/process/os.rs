@@ -48,7 +48,7 @@ pub(crate) fn handle_signals() {
 }
 
 /// Has the kernel send an alarm to this process every so often, or none if it is zero.
-pub(crate) fn alarm_every(microseconds: i64) {
+pub(crate) fn alarm_every(microseconds: libc::suseconds_t) {
     let period = libc::timeval { tv_sec: 0, tv_usec: microseconds };
     let timer = libc::itimerval { it_interval: period, it_value: period };
     // SAFETY: it reads `timer`.
@@ -74,7 +74,7 @@ pub(crate) fn threads() -> Vec<i32> {
 }
 
 /// Lets this process have as many descriptors as it may, and returns how many that is.
-pub(crate) fn allow_descriptors() -> u64 {
+pub(crate) fn allow_descriptors() -> libc::rlim_t {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: it fills `limit`.
     let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };

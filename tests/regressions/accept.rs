@@ -29,9 +29,9 @@ fn accept(listener: &TcpListener) -> std::io::Result<OwnedFd> {
 }
 
 /// Takes all descriptors there are, and returns the limit that there was.
-fn exhaust_descriptors() -> u64 {
+fn exhaust_descriptors() -> libc::rlim_t {
     let next = File::open("/dev/null").expect("a descriptor").as_raw_fd();
-    limit_descriptors(u64::try_from(next).expect("a number"))
+    limit_descriptors(libc::rlim_t::try_from(next).expect("a number"))
 }
 
 /// tokio#3529: a server without a free descriptor is told so by `accept`, the connection stays in

@@ -141,7 +141,7 @@ pub(crate) fn open_descriptors() -> usize {
 }
 
 /// Sets how many descriptors this process may have, and returns how many it might before.
-pub(crate) fn limit_descriptors(soft: u64) -> u64 {
+pub(crate) fn limit_descriptors(soft: libc::rlim_t) -> libc::rlim_t {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: it fills `limit`.
     let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };

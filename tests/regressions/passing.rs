@@ -26,7 +26,7 @@ fn no_room_for_all() {
     let before = open_descriptors();
     let next = File::open("/dev/null").expect("a descriptor").as_raw_fd();
     // Room for one where the file was, and for none above.
-    let limit = limit_descriptors(u64::try_from(next).expect("a number") + 1);
+    let limit = limit_descriptors(libc::rlim_t::try_from(next).expect("a number") + 1);
 
     let mut fds = Vec::new();
     let error = recv_with_fds(far.as_fd(), &mut [0; 16], &mut fds).expect_err("no room");

@@ -210,7 +210,7 @@ pub(crate) static CALLS: [Call; 42] = [
     // There is an older call, and where that is refused as well, `shutdown` (`tests/security/close_refused.rs`).
     call("dup3", libc::SYS_dup3, any, survives),
     call("fcntl:GETFL", libc::SYS_fcntl, |a| controls(a, libc::F_GETFL), survives),
-    call("ioctl:FIONBIO", libc::SYS_ioctl, |a| a[1] == libc::FIONBIO, fails),
+    call("ioctl:FIONBIO", libc::SYS_ioctl, |a| a[1] as c_int == libc::FIONBIO as c_int, fails),
     // What the number of a closed descriptor stands for.
     call("pipe2", libc::SYS_pipe2, any, fails),
     call("unlink", POLL_AND_UNLINK.1, any, survives),

@@ -122,8 +122,9 @@ fn or_gone() -> io::Result<()> {
 }
 
 /// Makes a call in place of who asked, who waits for the answer meanwhile.
-fn make(number: c_long, [a, b, c, d, e, f]: &Arguments) {
+fn make(number: c_long, arguments: &Arguments) {
+    let [a, b, c, d, e, f] = arguments.map(|argument| argument as c_long);
     // SAFETY: the call is one that another thread of this process was about to make with these very
     // arguments, which stay as they are while it waits.
-    unsafe { libc::syscall(number, *a, *b, *c, *d, *e, *f) };
+    unsafe { libc::syscall(number, a, b, c, d, e, f) };
 }
