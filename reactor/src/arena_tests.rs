@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::random_tests::walks;
+use crate::random_tests::{steps, walks};
 use crate::ready::Ready;
 use crate::token::{GENERATION_BITS, Generation};
 
@@ -14,7 +14,7 @@ fn a_token_finds_its_own_tenant_and_no_other() {
         let arena = Arena::new();
         let mut tenants = BTreeMap::new();
         let mut gone = Vec::new();
-        for _ in 0..2000 {
+        for _ in steps(2000) {
             if random.below(2) == 0 && tenants.len() < 300 {
                 let slot = arena.allocate().expect("there is room");
                 let taken = tenants.insert(slot.token().encode(), slot);

@@ -38,6 +38,11 @@ pub(crate) fn walks(count: u64, walk: impl Fn(&mut Random)) {
     }
 }
 
+/// How many steps a walk takes: a twentieth of them under Miri.
+pub(crate) fn steps(count: usize) -> std::ops::Range<usize> {
+    0..if cfg!(miri) { count / 20 } else { count }
+}
+
 struct Walk(u64);
 
 impl Drop for Walk {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Wake, Waker};
 
 use super::*;
-use crate::random_tests::{Random, walks};
+use crate::random_tests::{Random, steps, walks};
 
 const TASKS: usize = 5;
 
@@ -254,7 +254,7 @@ impl Scene {
 fn agrees_with_a_plain_model() {
     walks(300, |random| {
         let mut scene = Scene::new();
-        for _ in 0..1000 {
+        for _ in steps(1000) {
             scene.step(random);
         }
         scene.vacate();

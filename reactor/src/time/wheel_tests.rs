@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::random_tests::{Random, walks};
+use crate::random_tests::{Random, steps, walks};
 
 /// A wheel with the deadlines of its keys, as the slots have them.
 struct Filed {
@@ -47,13 +47,13 @@ fn some_time_after(now: u64, random: &mut Random) -> u64 {
 
 #[test]
 fn agrees_with_a_sorted_map() {
-    walks(10, |random| compare(random, 2000));
+    walks(10, compare);
 }
 
-fn compare(random: &mut Random, steps: usize) {
+fn compare(random: &mut Random) {
     let mut filed = Filed::new();
     let mut now = 0;
-    for _ in 0..steps {
+    for _ in steps(2000) {
         let key = random.below(500) as u32;
         match random.below(5) {
             0 | 1 => filed.file(key, some_time_after(now, random)),
