@@ -167,16 +167,17 @@ pub(crate) fn pin_to_one_processor() -> String {
 
 /// The scheduling policy of the calling thread.
 pub(crate) fn policy() -> libc::c_int {
+    // By number: musl has the function, and it always fails.
     // SAFETY: no pointers; 0 is the calling thread.
-    unsafe { libc::sched_getscheduler(0) }
+    unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) as libc::c_int }
 }
 
 /// Puts the calling thread under a scheduling policy. False if the user may not.
 pub(crate) fn set_policy(policy: libc::c_int) -> bool {
     let is_real_time = [libc::SCHED_FIFO, libc::SCHED_RR].contains(&policy);
-    // SAFETY: zero is a value of each of its fields.
-    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
-    parameters.sched_priority = libc::c_int::from(is_real_time);
-    // SAFETY: it reads `parameters`; 0 is the calling thread.
-    unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) == 0 }
+    let priority = libc::c_int::from(is_real_time);
+    // SAFETY: it reads `priority`; 0 is the calling thread.
+    let failed =
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) };
+    failed == 0
 }

@@ -101,9 +101,21 @@ fn shuts_down(errno: c_int, session: Session) -> Rule {
     }
 }
 
+/// musl makes the call again where the kernel may not know the flags in it: `socket` without them, and
+/// `accept` in place of `accept4`.
+const TRIES_AN_OLDER_CALL: bool = cfg!(target_env = "musl");
+
+fn makes_a_socket(errno: c_int, _: Session) -> Rule {
+    match errno {
+        libc::EINVAL | libc::EPROTONOSUPPORT if TRIES_AN_OLDER_CALL => rule(Survives, Some(Fails)),
+        _ => always(Fails),
+    }
+}
+
 fn accepts(errno: c_int, session: Session) -> Rule {
     match errno {
         libc::ECONNABORTED => AGAIN,
+        libc::EINVAL if TRIES_AN_OLDER_CALL => always(Survives),
         _ => transfers(errno, session),
     }
 }
@@ -187,7 +199,7 @@ const fn call(
 /// All of them. Of those that have a number in common, the first that fits.
 #[rustfmt::skip]
 pub(crate) static CALLS: [Call; 42] = [
-    call("socket", libc::SYS_socket, any, fails),
+    call("socket", libc::SYS_socket, any, makes_a_socket),
     call("socketpair", libc::SYS_socketpair, any, fails),
     call("bind", libc::SYS_bind, any, fails),
     call("listen", libc::SYS_listen, any, fails),
