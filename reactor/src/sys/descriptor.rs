@@ -1,7 +1,6 @@
 //! Calls for descriptors of any kind: pipes, timers, devices, sockets.
 
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{check, retry, socket};
@@ -51,16 +50,6 @@ pub fn interest(fd: BorrowedFd<'_>) -> Interest {
         libc::O_WRONLY => Interest::Writable,
         _ if socket::is_tcp(fd) => Interest::Both,
         _ => Interest::WriteOnDemand,
-    }
-}
-
-/// Ends writing of a connected socket. Of everything else there is nothing to end. `shutdown(2)`
-pub fn end_writing(fd: BorrowedFd<'_>) -> io::Result<()> {
-    match socket::shutdown(fd, Shutdown::Write) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTSOCK | libc::ENOTCONN)) => {
-            Ok(())
-        }
-        done => done,
     }
 }
 

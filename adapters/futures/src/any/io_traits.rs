@@ -8,11 +8,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
-use netpoll::descriptor::{self, uninterrupted};
-use netpoll::{Direction, Interest};
+use netpoll::Direction;
+use netpoll::descriptor::uninterrupted;
 
 use super::Async;
-use crate::is_closed;
 
 impl<T: AsFd> AsyncRead for &Async<T>
 where
@@ -73,10 +72,9 @@ where
         }
     }
 
-    /// Ends writing, where there is a way to; see [`Async`].
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.as_mut().poll_flush(cx).map(or_ended))?;
-        self.poll_end_writing()
+    /// Flushes, and ends nothing; see [`Async`].
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
 }
 
@@ -129,24 +127,8 @@ impl<T: AsFd + Write> AsyncWrite for Async<T> {
         }
     }
 
-    /// Ends writing, where there is a way to; see [`Async`].
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.as_mut().poll_flush(cx).map(or_ended))?;
-        self.poll_end_writing()
+    /// Flushes, and ends nothing; see [`Async`].
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
-}
-
-impl<T: AsFd> Async<T> {
-    fn poll_end_writing(&self) -> Poll<io::Result<()>> {
-        if self.registration.interest() == Interest::Writable {
-            return Poll::Ready(Ok(()));
-        }
-        self.check_open()?;
-        Poll::Ready(descriptor::end_writing(self.as_fd()))
-    }
-}
-
-/// To have been closed before is as good.
-fn or_ended(closed: io::Result<()>) -> io::Result<()> {
-    closed.or_else(|error| if is_closed(&error) { Ok(()) } else { Err(error) })
 }

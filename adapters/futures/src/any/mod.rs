@@ -77,9 +77,9 @@ use crate::readiness;
 /// `T` that keeps back what it has read ([`std::io::Stdin`] does) has to be read with
 /// [`read_with`](Self::read_with) or not at all.
 ///
-/// What closing the writer (`AsyncWriteExt::close`, not [`close`](Self::close)) does depends on the
-/// descriptor. A connected socket is shut down for writing. Everything else is flushed and stays open: the
-/// reader of a pipe finds the end when the writer is dropped or closed by [`close`](Self::close).
+/// Closing the writer (`AsyncWriteExt::close`, not [`close`](Self::close)) only flushes it, as in async-io: no
+/// socket is shut down, and the peer finds the end when the descriptor is dropped, or closed by
+/// [`close`](Self::close). To end one direction of a socket, call `shutdown` of [`get_ref`](Self::get_ref).
 ///
 /// # Errors
 ///
