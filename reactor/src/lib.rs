@@ -182,7 +182,7 @@ pub use handle::{Builder, Reactor, block_on};
 pub use helper::{fork_generation, spawn_helper};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
-pub use registration::{Closing, Readiness, Registration, Waiting};
+pub use registration::{Closing, OwnedWait, Readiness, Registration, Waiting};
 pub use sys::{OwnsFd, descriptor, socket};
 pub use timer::Timer;
 pub use wake::wake;

@@ -2,6 +2,7 @@
 //! names they share with the crates whose shape they take.
 #![cfg(not(netpoll_loom))]
 
+mod auto_traits;
 mod debug;
 mod errors;
 mod os;

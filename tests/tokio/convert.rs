@@ -22,7 +22,7 @@ fn streams_come_in_blocking_and_go_out_as_they_are() {
         assert!(os::is_nonblocking(&stream));
         let mut byte = [0];
         {
-            let mut read = std::pin::pin!(stream.read(&mut byte));
+            let mut read = std::pin::pin!(stream.get_ref().read(&mut byte));
             assert!(poll_once(read.as_mut()).is_pending());
             peer.write_all(b"x")?;
             assert_eq!(read.await?, 1);
@@ -33,7 +33,7 @@ fn streams_come_in_blocking_and_go_out_as_they_are() {
         std.set_nonblocking(false)?;
         let stream: TcpStream = std.try_into()?;
         peer.write_all(b"y")?;
-        assert_eq!(stream.read(&mut byte).await?, 1);
+        assert_eq!(stream.get_ref().read(&mut byte).await?, 1);
         Ok(())
     });
 }
@@ -59,7 +59,7 @@ fn unix_sockets_come_in_and_go_out() {
         let (near, mut far) = unix::net::UnixStream::pair()?;
         let near = UnixStream::from_std(near)?;
         far.write_all(b"x")?;
-        assert_eq!(near.read(&mut [0]).await?, 1);
+        assert_eq!(near.get_ref().read(&mut [0]).await?, 1);
         let mut near = near.into_std()?;
         assert_kind(near.read(&mut [0]), ErrorKind::WouldBlock);
         drop(UnixStream::try_from(near)?);
@@ -83,11 +83,11 @@ fn a_stream_in_the_care_of_another_reactor() {
         let near = Registration::with(&reactor, near, Interest::WriteOnDemand)?;
         let near = UnixStream::from(netpoll_futures::UnixStream::from(near));
         let far = UnixStream::from_std(far)?;
-        far.write_all(b"x").await?;
-        assert_eq!(near.read(&mut [0]).await?, 1);
+        far.get_ref().write_all(b"x").await?;
+        assert_eq!(near.get_ref().read(&mut [0]).await?, 1);
         assert_eq!(near.as_fd().as_raw_fd(), near.as_raw_fd());
         near.get_ref().shutdown(net::Shutdown::Write)?;
-        assert_eq!(far.read(&mut [0]).await?, 0);
+        assert_eq!(far.get_ref().read(&mut [0]).await?, 0);
         let underneath = netpoll_futures::UnixStream::from(near);
         underneath.close().await?;
         reactor.shutdown();

@@ -104,11 +104,6 @@ operations! {
         poll_fn(|cx| near.poll_send(cx, b"x")).await?;
         far.try_recv(&mut [0])?
     };
-    who_waits_to_receive: |near, _far| near.readable().await?;
-    who_waits_to_send: |near, _far| near.writable().await?;
-    who_waits_for_either: |near, _far| {
-        near.ready(Interest::READABLE | Interest::WRITABLE).await?
-    };
     who_polls_for_something_to_receive: |near, _far| {
         poll_fn(|cx| near.poll_recv_ready(cx)).await?;
     };

@@ -17,7 +17,7 @@ use crate::support::*;
 fn everything_that_reads_has_the_deadline() {
     everywhere(|| async {
         let (mut near, far) = pair().await?;
-        far.write_all(b"hello").await?;
+        far.get_ref().write_all(b"hello").await?;
         near.readable().await?;
         near.set_read_deadline(past())?;
         let mut buffer = [0; 8];
@@ -43,7 +43,7 @@ fn everything_that_reads_has_the_deadline() {
 #[test]
 fn everything_that_writes_has_the_deadline() {
     everywhere(|| async {
-        let (mut near, far) = pair().await?;
+        let (mut near, mut far) = pair().await?;
         near.set_write_deadline(past())?;
         assert_late(near.write(b"x").await);
         assert_late(near.write_all(b"x").await);
@@ -79,7 +79,7 @@ fn it_ends_what_is_pending() {
         assert!(begun.elapsed() >= Duration::from_millis(20), "early");
         let block = vec![0; TOO_MUCH];
         writer.set_write_deadline(soon(20))?;
-        let error = writer.as_ref().write_all(&block).await.unwrap_err();
+        let error = writer.as_ref().get_ref().write_all(&block).await.unwrap_err();
         let written = bytes_written(&error);
         assert!(0 < written && written < TOO_MUCH, "{written} bytes were written");
         assert!(begun.elapsed() >= Duration::from_millis(40), "early");
@@ -91,7 +91,7 @@ fn it_ends_what_is_pending() {
 #[test]
 fn a_line_that_is_late_is_read_later() {
     everywhere(|| async {
-        let (near, far) = pair().await?;
+        let (near, mut far) = pair().await?;
         let mut reader = BufReader::new(near);
         far.write_all(b"half a").await?;
         reader.get_ref().set_read_deadline(soon(10))?;
@@ -122,7 +122,7 @@ fn one_that_is_moved_away_does_not_fire() {
             assert!(waker.poll(read.as_mut()).is_pending());
             timer.await?;
             assert_eq!(waker.wakes(), 0, "it fired");
-            control.write_all(b"x").await?;
+            control.get_ref().write_all(b"x").await?;
             read.await?;
         }
         assert_eq!(buffer.filled(), b"x");
@@ -148,13 +148,13 @@ fn accepting_has_one() {
 #[test]
 fn unix_sockets_have_them() {
     everywhere(|| async {
-        let (near, far) = UnixStream::pair()?;
+        let (mut near, far) = UnixStream::pair()?;
         near.set_deadline(past())?;
         assert_late(near.read(&mut [0]).await);
         assert_late(near.write(b"x").await);
         near.set_deadline(None)?;
         near.write_all(b"x").await?;
-        assert_eq!(far.read(&mut [0]).await?, 1);
+        assert_eq!(far.get_ref().read(&mut [0]).await?, 1);
         let listener = UnixListener::bind(format!("\0netpoll-tokio-late-{}", std::process::id()))?;
         listener.set_deadline(soon(10))?;
         assert_late(listener.accept().await);

@@ -61,7 +61,7 @@ fn owned_halves_live_on_different_tasks() {
 #[test]
 fn halves_of_a_unix_stream_do_as_well() {
     everywhere(|| async {
-        let (mut near, far) = UnixStream::pair()?;
+        let (mut near, mut far) = UnixStream::pair()?;
         {
             let (reader, writer): (unix::ReadHalf<'_>, unix::WriteHalf<'_>) = near.split();
             assert!(reader.local_addr()?.is_unnamed() && writer.peer_addr()?.is_unnamed());
@@ -79,7 +79,7 @@ fn halves_of_a_unix_stream_do_as_well() {
 #[test]
 fn dropping_the_half_that_writes_ends_writing() {
     everywhere(|| async {
-        let (client, server) = pair().await?;
+        let (client, mut server) = pair().await?;
         let (mut reader, writer) = client.into_split();
         drop(writer);
         assert_eq!(server.read(&mut [0]).await?, 0);
@@ -97,9 +97,9 @@ fn forgetting_the_half_that_writes_ends_nothing() {
         let (reader, writer) = client.into_split();
         writer.forget();
         let mut byte = [0];
-        let mut read = pin!(server.read(&mut byte));
+        let mut read = pin!(server.get_ref().read(&mut byte));
         assert!(poll_once(read.as_mut()).is_pending(), "the end came");
-        reader.as_ref().write_all(b"x").await?;
+        reader.as_ref().get_ref().write_all(b"x").await?;
         assert_eq!(read.await?, 1);
         Ok(())
     });
@@ -108,13 +108,13 @@ fn forgetting_the_half_that_writes_ends_nothing() {
 #[test]
 fn halves_become_one_again() {
     everywhere(|| async {
-        let (client, server) = pair().await?;
+        let (client, mut server) = pair().await?;
         let descriptor = client.as_raw_fd();
         let (reader, writer) = client.into_split();
         let client: TcpStream = reader.reunite(writer).expect("they belong together");
         let (reader, writer) = client.into_split();
         let client = writer.reunite(reader).expect("they belong together");
-        client.write_all(b"x").await?;
+        client.get_ref().write_all(b"x").await?;
         assert_eq!(server.read(&mut [0]).await?, 1);
         let mut byte = [0];
         let mut read = pin!(server.read(&mut byte));
@@ -138,8 +138,8 @@ fn halves_of_two_streams_are_given_back() {
         let netpoll_tokio::ReuniteError(one_reads, other_writes) = error;
         let one = one_reads.reunite(one_writes).expect("they belong together");
         other_reads.reunite(other_writes).expect("they belong together");
-        one.write_all(b"x").await?;
-        assert_eq!(server.read(&mut [0]).await?, 1);
+        one.get_ref().write_all(b"x").await?;
+        assert_eq!(server.get_ref().read(&mut [0]).await?, 1);
         Ok(())
     });
 }
@@ -149,7 +149,7 @@ fn halves_have_what_their_direction_needs() {
     everywhere(|| async {
         let (mut client, server) = pair().await?;
         let address = server.peer_addr()?;
-        server.write_all(b"abc").await?;
+        server.get_ref().write_all(b"abc").await?;
         {
             let (mut reader, writer) = client.split();
             assert_eq!((reader.local_addr()?, writer.local_addr()?), (address, address));
@@ -183,7 +183,7 @@ fn a_half_has_the_deadline_of_its_direction() {
         writer.set_write_deadline(past())?;
         assert_late(writer.write_all(b"x").await);
         reader.set_read_deadline(None)?;
-        server.write_all(b"y").await?;
+        server.get_ref().write_all(b"y").await?;
         assert_eq!(reader.read_u8().await?, b'y');
         Ok(())
     });

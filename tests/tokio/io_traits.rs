@@ -126,7 +126,7 @@ fn vectored_writes_are_written_as_they_are() {
 #[test]
 fn what_is_read_is_appended() {
     everywhere(|| async {
-        let (client, mut server) = pair().await?;
+        let (mut client, mut server) = pair().await?;
         client.write_all(b"hello").await?;
         let mut vec = b"before ".to_vec();
         assert_eq!(server.read_buf(&mut vec).await?, 5);
@@ -154,7 +154,7 @@ fn memory_is_not_cleared_to_be_read_into() {
             assert!(waker.poll(read.as_mut()).is_pending(), "nothing came yet");
         }
         assert!(buffer.initialized().is_empty(), "cleared for nothing");
-        client.write_all(b"hello").await?;
+        client.get_ref().write_all(b"hello").await?;
         std::future::poll_fn(|cx| Pin::new(&mut server).poll_read(cx, &mut buffer)).await?;
         assert_eq!(buffer.filled(), b"hello");
         assert_eq!(buffer.initialized().len(), 5);
@@ -167,7 +167,7 @@ fn memory_is_not_cleared_to_be_read_into() {
 fn a_buffer_that_is_partly_filled_is_filled_up() {
     everywhere(|| async {
         let (client, mut server) = pair().await?;
-        client.write_all(b"0123456789").await?;
+        client.get_ref().write_all(b"0123456789").await?;
         let mut memory = [0; 8];
         let mut buffer = ReadBuf::new(&mut memory);
         buffer.put_slice(b"<");

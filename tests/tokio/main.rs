@@ -19,5 +19,6 @@ mod socket;
 mod support;
 mod tries;
 mod udp;
+mod unchanged;
 mod unix;
 mod unix_datagram;

@@ -28,8 +28,8 @@ fn it_listens_and_connects() {
         let client = socket.connect(address).await?;
         let (server, peer) = listener.accept().await?;
         assert_eq!((peer, client.local_addr()?), (from, from));
-        client.write_all(b"x").await?;
-        assert_eq!(server.read(&mut [0]).await?, 1);
+        client.get_ref().write_all(b"x").await?;
+        assert_eq!(server.get_ref().read(&mut [0]).await?, 1);
         assert!(!client.nodelay()?, "only what was set is set");
         Ok(())
     });

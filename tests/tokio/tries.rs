@@ -90,7 +90,7 @@ fn what_is_tried_lands_where_it_belongs() {
 fn no_room_takes_nothing() {
     everywhere(|| async {
         let (client, server) = pair().await?;
-        client.write_all(b"x").await?;
+        client.get_ref().write_all(b"x").await?;
         server.readable().await?;
         let mut nowhere: &mut [u8] = &mut [];
         assert_eq!(server.try_read_buf(&mut nowhere)?, 0);
@@ -106,7 +106,7 @@ fn readiness_tells_what_there_is() {
         let (mut client, server) = pair().await?;
         assert_eq!(client.ready(Interest::WRITABLE).await?, Ready::WRITABLE);
         assert_eq!(client.ready(BOTH).await?, Ready::WRITABLE, "nothing came yet");
-        server.write_all(b"x").await?;
+        server.get_ref().write_all(b"x").await?;
         assert_eq!(client.ready(Interest::READABLE).await?, Ready::READABLE);
         assert_eq!(client.ready(BOTH).await?, Ready::READABLE | Ready::WRITABLE);
         client.shutdown().await?;
@@ -130,7 +130,7 @@ fn who_polls_for_readiness_is_woken_by_it() {
             let mut wait = pin!(poll_fn(|cx| client.poll_read_ready(cx)));
             assert!(waker.poll(wait.as_mut()).is_pending());
         }
-        server.write_all(b"x").await?;
+        server.get_ref().write_all(b"x").await?;
         client.readable().await?;
         while first.wakes() == 0 || second.wakes() == 0 {
             std::thread::yield_now();
@@ -151,7 +151,7 @@ fn operations_of_ones_own() {
             near.try_io(interest, || socket::recv(near.as_fd(), &mut [0; 8]))
         };
         assert_kind(receive(Interest::READABLE), ErrorKind::WouldBlock);
-        far.write_all(b"hello").await?;
+        far.get_ref().write_all(b"hello").await?;
         near.readable().await?;
         assert_eq!(receive(BOTH)?, 5);
         let send = || socket::send(near.as_fd(), b"back");
@@ -159,7 +159,7 @@ fn operations_of_ones_own() {
         let mut buffer = [0; 8];
         let peek = || socket::peek(far.as_fd(), &mut buffer);
         assert_eq!(far.async_io(Interest::READABLE, peek).await?, 4);
-        assert_eq!(far.read(&mut buffer).await?, 4);
+        assert_eq!(far.get_ref().read(&mut buffer).await?, 4);
         Ok(())
     });
 }
@@ -181,7 +181,7 @@ fn an_operation_that_would_block_in_both_directions_waits() {
             let attempts = attempts.load(Ordering::Relaxed);
             assert!(attempts <= 4, "{attempts} attempts");
         }
-        server.write_all(b"x").await?;
+        server.get_ref().write_all(b"x").await?;
         let received = pin!(client.async_io(BOTH, receive));
         assert_eq!(received.await?, 1);
         Ok(())

@@ -30,8 +30,8 @@ fn by_path() {
         assert!(peer.is_unnamed());
         assert_eq!(client.peer_addr()?.as_pathname(), Some(path.as_path()));
         assert_eq!(server.local_addr()?.as_pathname(), Some(path.as_path()));
-        client.write_all(b"x").await?;
-        assert_eq!(server.read(&mut [0]).await?, 1);
+        client.get_ref().write_all(b"x").await?;
+        assert_eq!(server.get_ref().read(&mut [0]).await?, 1);
         assert!(listener.take_error()?.is_none() && client.take_error()?.is_none());
         fs::remove_file(path)
     });
@@ -61,8 +61,8 @@ fn by_abstract_name() {
         let by_address = UnixStream::connect_addr(&address).await?;
         for client in [by_path, by_address] {
             let (server, _) = listener.accept().await?;
-            server.write_all(b"x").await?;
-            assert_eq!(client.read(&mut [0]).await?, 1);
+            server.get_ref().write_all(b"x").await?;
+            assert_eq!(client.get_ref().read(&mut [0]).await?, 1);
         }
         assert!(!fs::exists(name)?);
         Ok(())

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::ops::Deref;
 use std::os::fd::AsFd;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use netpoll::budget::{Key, wait_and_spend};
-use netpoll::{Direction, Readiness, Registration};
+use netpoll::budget::{Key, poll_spend, wait_and_spend};
+use netpoll::{Direction, OwnedWait, Readiness, Registration};
 
 use crate::budget;
 use crate::ready::{Interest, Ready};
@@ -46,34 +47,72 @@ impl fmt::Debug for Found {
 }
 
 /// Waits until one of the directions is ready. It fails as soon as one of them must.
+///
+/// It takes nothing from a budget, as in tokio: the operation that follows does, where it is awaited.
 pub(crate) async fn ready<T: AsFd>(
     registration: &Registration<T>,
     interest: Interest,
 ) -> io::Result<Found> {
-    let key = Key::of(registration, Direction::Read);
-    budget::spend(wait_and_spend(key, || either(registration, interest))).await
+    Wait::new(registration, interest).await
 }
 
-async fn either<T: AsFd>(registration: &Registration<T>, interest: Interest) -> io::Result<Found> {
-    let mut read = pin!(interest.is_readable().then(|| registration.readable()));
-    let mut write = pin!(interest.is_writable().then(|| registration.writable()));
-    poll_fn(|cx| {
-        let found = Found { read: now(read.as_mut(), cx)?, write: now(write.as_mut(), cx)? };
-        match found {
+/// [`ready`] for the only user of the registration. The future is `Send` where `T` is, be it `Sync` or not: it
+/// holds no `&Registration<T>`.
+pub(crate) async fn ready_mut<T: AsFd>(
+    registration: &mut Registration<T>,
+    interest: Interest,
+) -> io::Result<Found> {
+    Wait::new(registration, interest).await
+}
+
+/// A wait for any direction of an interest, by way of `R`, a `&` or a `&mut` to the registration.
+struct Wait<R: Deref<Target = Registration<T>>, T: AsFd> {
+    registration: R,
+    read: Option<OwnedWait>,
+    write: Option<OwnedWait>,
+}
+
+impl<R: Deref<Target = Registration<T>>, T: AsFd> Wait<R, T> {
+    fn new(registration: R, interest: Interest) -> Self {
+        let read = interest.is_readable().then(|| OwnedWait::new(Direction::Read));
+        let write = interest.is_writable().then(|| OwnedWait::new(Direction::Write));
+        Self { registration, read, write }
+    }
+}
+
+impl<R: Deref<Target = Registration<T>> + Unpin, T: AsFd> Wait<R, T> {
+    /// Ready when one of the directions is, and the thread's budget has a unit left for the operation that
+    /// follows.
+    fn poll_and_spend(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Found>> {
+        let found = ready!(Pin::new(&mut *self).poll(cx))?;
+        poll_spend(cx, Key::of(&*self.registration, Direction::Read)).map(|()| Ok(found))
+    }
+}
+
+impl<R: Deref<Target = Registration<T>> + Unpin, T: AsFd> Future for Wait<R, T> {
+    type Output = io::Result<Found>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Found>> {
+        let Self { registration, read, write } = &mut *self;
+        let mut now = |wait: &mut Option<OwnedWait>| match wait {
+            Some(wait) => match wait.poll_ready(registration, cx) {
+                Poll::Ready(found) => found.map(Some),
+                Poll::Pending => Ok(None),
+            },
+            None => Ok(None),
+        };
+        match (Found { read: now(read)?, write: now(write)? }) {
             Found { read: None, write: None } => Poll::Pending,
             some => Poll::Ready(Ok(some)),
         }
-    })
-    .await
+    }
 }
 
-fn now<F>(waiting: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> io::Result<Option<Readiness>>
-where
-    F: Future<Output = io::Result<Readiness>>,
-{
-    match waiting.as_pin_mut().map(|waiting| waiting.poll(cx)) {
-        Some(Poll::Ready(found)) => found.map(Some),
-        Some(Poll::Pending) | None => Ok(None),
+impl<R: Deref<Target = Registration<T>>, T: AsFd> Drop for Wait<R, T> {
+    fn drop(&mut self) {
+        for wait in self.read.iter_mut().chain(&mut self.write) {
+            wait.leave(&self.registration);
+        }
     }
 }
 
@@ -106,7 +145,8 @@ pub(crate) async fn io<T: AsFd, R>(
     mut operation: impl FnMut(&T) -> io::Result<R>,
 ) -> io::Result<R> {
     loop {
-        ready(registration, interest).await?;
+        let key = Key::of(registration, Direction::Read);
+        budget::spend(wait_and_spend(key, || ready(registration, interest))).await?;
         match try_io(registration, interest, &mut operation) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             done => return done,
@@ -121,7 +161,9 @@ pub(crate) async fn io_mut<T: AsFd, R>(
     mut operation: impl FnMut(&mut T) -> io::Result<R>,
 ) -> io::Result<R> {
     loop {
-        ready(registration, interest).await?;
+        let mut wait = Wait::new(&mut *registration, interest);
+        budget::spend(poll_fn(|cx| wait.poll_and_spend(cx))).await?;
+        drop(wait);
         match try_io_mut(registration, interest, &mut operation) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             done => return done,

@@ -41,9 +41,10 @@
 //!
 //! Inside of a tokio task, each operation that is awaited or polled, and comes to its end, takes one
 //! unit of the task's [budget](tokio::task::coop), as tokio's own do: a task that always finds
-//! something to read yields now and then. `try_*` take none. As with everything that takes part in
-//! it, do not block a task of tokio's on another executor (`futures::executor::block_on` inside of
-//! `async`): when the budget is used up, what is waited for is that the task yields.
+//! something to read yields now and then. `try_*`, `readable`, `writable` and `ready` take none. As with
+//! everything that takes part in it, do not block a task of tokio's on another executor
+//! (`futures::executor::block_on` inside of `async`): when the budget is used up, the operation waits for the
+//! task to yield.
 //!
 //! # What is what
 //!
@@ -67,8 +68,9 @@
 //! A deadline is [`TimedOut`](std::io::ErrorKind::TimedOut) with [`DeadlineExceeded`] inside, and what was
 //! closed on this side is [`Closed`]. Every error of the system comes as tokio's calls return it, with its
 //! `raw_os_error()`; those of [`netpoll_futures`], with operation and address, are what
-//! [`get_ref`](Stream::get_ref) leads to. Reads, writes, accepts and receives that are awaited by `&self` are served in the order in
-//! which they came; what polls, keeps no place.
+//! [`get_ref`](Stream::get_ref) leads to.
+//!
+//! Accepts and receives that are awaited are served in the order in which they came; what polls, keeps no place.
 #![doc = include_str!("public.md")]
 
 mod async_fd;

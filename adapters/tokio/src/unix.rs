@@ -16,8 +16,9 @@ use crate::stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, Stream, WriteHalf};
 /// # fn main() -> std::io::Result<()> {
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// use netpoll_tokio::net::UnixStream;
+/// use tokio::io::AsyncWriteExt;
 ///
-/// let (near, far) = UnixStream::pair()?;
+/// let (mut near, far) = UnixStream::pair()?;
 /// near.write_all(b"hello").await?;
 /// let mut buffer = Vec::with_capacity(8);
 /// far.readable().await?;

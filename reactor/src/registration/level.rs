@@ -31,7 +31,7 @@ impl<T: AsFd> Registration<T> {
     /// Dropped, it has changed nothing.
     pub async fn level(&self, direction: Direction) -> io::Result<()> {
         let mut waiting = self.waiting(direction);
-        poll_fn(|cx| self.level_of(direction, || waiting.poll_ready(cx))).await
+        poll_fn(|cx| waiting.poll_level(cx)).await
     }
 
     /// [`level`](Self::level) for those who poll.
@@ -142,7 +142,7 @@ impl<T: AsFd> Registration<T> {
         or_again(cx, done)
     }
 
-    fn level_of(
+    pub(super) fn level_of(
         &self,
         direction: Direction,
         mut ready: impl FnMut() -> Poll<io::Result<Readiness>>,

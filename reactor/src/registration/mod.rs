@@ -24,7 +24,7 @@ use crate::wake::survive;
 pub use close::Closing;
 pub(crate) use deadline::set_slot_deadline;
 pub use operation::Readiness;
-pub use waiting::Waiting;
+pub use waiting::{OwnedWait, Waiting};
 
 /// A descriptor that a reactor watches, with readiness, deadlines and waiters for each direction.
 ///

@@ -73,6 +73,12 @@ impl<'a, T: AsFd> Waiting<'a, T> {
         self.poll_attempts(cx, operation, |moved| is_short(*moved, len))
     }
 
+    /// As [`Registration::level`].
+    pub fn poll_level(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (registration, direction) = (self.registration, self.direction);
+        registration.level_of(direction, || self.poll_ready(cx))
+    }
+
     /// Waits no more, until it is polled again.
     #[inline]
     pub fn leave(&mut self) {
@@ -126,6 +132,63 @@ impl<'a, T: AsFd> Waiting<'a, T> {
             self.ticket = Ticket::draw();
         }
         self.registration.slot.begin_wait(self.direction, self.ticket, cx.waker())
+    }
+}
+
+/// A wait of one direction that borrows nothing between two polls: for futures that own the registration, or
+/// have it by `&mut`. It is a [`Waiting`] otherwise.
+///
+/// It must be polled with the same registration each time, and [left](Self::leave) before it is dropped;
+/// otherwise the next event wakes its task once in vain.
+#[derive(Debug)]
+pub struct OwnedWait {
+    ticket: Ticket,
+    direction: Direction,
+}
+
+impl OwnedWait {
+    /// A wait that has not begun.
+    #[must_use]
+    pub fn new(direction: Direction) -> Self {
+        Self { ticket: Ticket::POLL, direction }
+    }
+
+    /// As [`Registration::ready`].
+    pub fn poll_ready<T: AsFd>(
+        &mut self,
+        registration: &Registration<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        self.with(registration, |waiting| waiting.poll_ready(cx))
+    }
+
+    /// As [`Registration::level`].
+    pub fn poll_level<T: AsFd>(
+        &mut self,
+        registration: &Registration<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.with(registration, |waiting| waiting.poll_level(cx))
+    }
+
+    /// Waits no more, until it is polled again.
+    pub fn leave<T: AsFd>(&mut self, registration: &Registration<T>) {
+        self.with(registration, Waiting::leave);
+    }
+
+    fn with<'a, T: AsFd, R>(
+        &mut self,
+        registration: &'a Registration<T>,
+        act: impl FnOnce(&mut Waiting<'a, T>) -> R,
+    ) -> R {
+        let Self { ticket, direction } = *self;
+        // It makes no attempts, so it is new all the time.
+        let mut waiting = Waiting { registration, ticket, direction, is_new: true };
+        let done = act(&mut waiting);
+        self.ticket = waiting.ticket;
+        // It goes on waiting.
+        std::mem::forget(waiting);
+        done
     }
 }
 

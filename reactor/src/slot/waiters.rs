@@ -84,6 +84,9 @@ pub(crate) struct Cell(UnsafeCell<Option<Waiter>>);
 // finds there, a `Waker`, may be used from any thread.
 unsafe impl Sync for Cell {}
 
+/// A panic leaves it whole: no waker is cloned, woken or dropped while a thread is inside.
+impl std::panic::RefUnwindSafe for Cell {}
+
 /// Permission to touch a [`Cell`]: this thread made the transition that set its busy flag.
 #[derive(Debug)]
 pub(crate) struct Inside<'a>(&'a Cell);

@@ -217,7 +217,7 @@ async fn read<S: StreamSocket>(
             let mut stream = netpoll_smol::net::Stream::from(stream.clone());
             AsyncReadExt::read(&mut stream, buffer).await
         }
-        Face::Tokio => netpoll_tokio::Stream::from(stream.clone()).read(buffer).await,
+        Face::Tokio => netpoll_tokio::Stream::from(stream.clone()).get_ref().read(buffer).await,
     }
 }
 
@@ -245,7 +245,9 @@ async fn writing<S: StreamSocket>(
         Call::Write => write(&stream, face, bytes).await,
         Call::WriteVectored => write_vectored(&stream, face, bytes).await,
         Call::WriteAll => match face {
-            Face::Tokio => netpoll_tokio::Stream::from(stream.clone()).write_all(bytes).await,
+            Face::Tokio => {
+                netpoll_tokio::Stream::from(stream.clone()).get_ref().write_all(bytes).await
+            }
             _ => stream.write_all(bytes).await,
         }
         .map(|()| bytes.len()),
@@ -267,7 +269,7 @@ async fn write<S: StreamSocket>(stream: &Stream<S>, face: Face, bytes: &[u8]) ->
             let mut stream = netpoll_smol::net::Stream::from(stream.clone());
             AsyncWriteExt::write(&mut stream, bytes).await
         }
-        Face::Tokio => netpoll_tokio::Stream::from(stream.clone()).write(bytes).await,
+        Face::Tokio => netpoll_tokio::Stream::from(stream.clone()).get_ref().write(bytes).await,
     }
 }
 

@@ -74,19 +74,20 @@ impl Listener for TcpListener {
     }
 }
 
+/// tokio's streams read and write by `&mut`; by `&self`, the stream underneath does.
 macro_rules! stream {
     ($type:ty, $written:expr) => {
         impl Stream for $type {
             async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-                self.read(buffer).await
+                self.get_ref().read(buffer).await
             }
 
             async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-                self.write(bytes).await
+                self.get_ref().write(bytes).await
             }
 
             async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-                self.write_all(bytes).await
+                self.get_ref().write_all(bytes).await
             }
 
             fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {

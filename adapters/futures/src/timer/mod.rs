@@ -4,6 +4,7 @@ mod alarm;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -151,6 +152,10 @@ impl Timer {
         self.alarm.set(next);
     }
 }
+
+/// A panic elsewhere leaves a timer whole: it runs no code of its user's but wakers, and those last.
+impl UnwindSafe for Timer {}
+impl RefUnwindSafe for Timer {}
 
 /// Prints the time it is set to, and the period of an interval.
 impl fmt::Debug for Timer {

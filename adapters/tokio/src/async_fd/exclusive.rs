@@ -34,7 +34,7 @@ impl<T: AsFd> AsyncFd<T> {
         &mut self,
         interest: Interest,
     ) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
-        let found = interested::ready(&self.registration, interest).await?;
+        let found = interested::ready_mut(&mut self.registration, interest).await?;
         Ok(AsyncFdReadyMutGuard { async_fd: self, found })
     }
 

@@ -110,7 +110,7 @@ impl<S: DatagramSocket> Datagram<S> {
     ///
     /// As for [`ready`](Self::ready).
     pub async fn readable(&self) -> io::Result<()> {
-        budget::spend(self.inner.readable()).await
+        self.ready(Interest::READABLE).await.map(drop)
     }
 
     /// Waits until there may be room to send.
@@ -119,7 +119,7 @@ impl<S: DatagramSocket> Datagram<S> {
     ///
     /// As for [`ready`](Self::ready).
     pub async fn writable(&self) -> io::Result<()> {
-        budget::spend(self.inner.writable()).await
+        self.ready(Interest::WRITABLE).await.map(drop)
     }
 
     /// Makes any operation on the socket, as soon as a direction of `interest` is ready, and again

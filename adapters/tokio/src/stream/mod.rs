@@ -23,63 +23,21 @@ pub use owned_halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 
 /// A connection: a [`TcpStream`](crate::net::TcpStream) or a [`UnixStream`](crate::net::UnixStream).
 ///
-/// What reads and writes through [`AsyncRead`](tokio::io::AsyncRead) and
-/// [`AsyncWrite`](tokio::io::AsyncWrite) is served when it polls; [`read`](Self::read),
-/// [`write`](Self::write) and [`write_all`](Self::write_all) take `&self` and are served in the order
-/// in which they came, and `write_all` is contiguous.
+/// As in tokio, reading and writing are [`AsyncRead`](tokio::io::AsyncRead) and
+/// [`AsyncWrite`](tokio::io::AsyncWrite), by `&mut`, with the methods of `AsyncReadExt` and `AsyncWriteExt`. Several
+/// tasks may write at once by way of the halves of [`split`](Self::split) and [`into_split`](Self::into_split), by
+/// [`try_write`](Self::try_write), or by the stream underneath ([`get_ref`](Self::get_ref)), whose `read`, `write` and
+/// `write_all` take `&self` and whose `write_all` is contiguous.
 pub struct Stream<S: StreamSocket> {
     pub(crate) inner: netpoll_futures::Stream<S>,
 }
 
 impl<S: StreamSocket> Stream<S> {
-    /// Reads what there is, as soon as there is something. Zero is the end of the stream. Unlike
-    /// `AsyncReadExt::read`, it needs no `&mut`.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the system's.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it has read nothing.
-    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        budget::spend(self.inner.read(buffer)).await
-    }
-
-    /// Writes as much as there is room for, at least something. Unlike `AsyncWriteExt::write`, it
-    /// needs no `&mut`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read`](Self::read).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it has written nothing.
-    pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        budget::spend(self.inner.write(buffer)).await
-    }
-
-    /// Writes all of it, with nothing of other `write_all`s in between. Unlike
-    /// `AsyncWriteExt::write_all`, it needs no `&mut`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read`](Self::read); [`bytes_written`](netpoll_futures::bytes_written) says how many
-    /// came before it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, part of it may have been written.
-    pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
-        budget::spend(self.inner.write_all(buffer)).await
-    }
-
     /// Reads without taking away: what it returns stays to be read.
     ///
     /// # Errors
     ///
-    /// As for [`read`](Self::read).
+    /// [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the system's.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         budget::spend(self.inner.peek(buffer)).await
     }
@@ -117,7 +75,7 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// As for [`ready`](Self::ready).
     pub async fn readable(&self) -> io::Result<()> {
-        budget::spend(self.inner.readable()).await
+        self.ready(Interest::READABLE).await.map(drop)
     }
 
     /// Waits until there may be room to write, or writing must fail.
@@ -126,7 +84,7 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// As for [`ready`](Self::ready).
     pub async fn writable(&self) -> io::Result<()> {
-        budget::spend(self.inner.writable()).await
+        self.ready(Interest::WRITABLE).await.map(drop)
     }
 
     /// [`readable`](Self::readable) for those who poll. Any number of tasks may: each is woken.
@@ -143,7 +101,8 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, and as for [`read`](Self::read).
+    /// `WouldBlock`, [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the
+    /// system's.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.try_read(buffer)
     }
@@ -159,11 +118,12 @@ impl<S: StreamSocket> Stream<S> {
     }
 
     /// Writes what there is room for now, or fails with `WouldBlock`: also in the middle of another's
-    /// [`write_all`](Self::write_all).
+    /// [`write_all`](netpoll_futures::Stream::write_all).
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, and as for [`read`](Self::read).
+    /// `WouldBlock`, [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the
+    /// system's.
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         self.inner.try_write(buffer)
     }
