@@ -45,6 +45,14 @@ impl Closed {
     }
 }
 
+impl ReactorGone {
+    /// The error that carries it.
+    #[must_use]
+    pub fn error() -> io::Error {
+        ReactorGone.into()
+    }
+}
+
 /// Whether `error` says that a deadline passed, and not that the kernel gave up (`ETIMEDOUT`).
 #[must_use]
 pub fn is_deadline_exceeded(error: &io::Error) -> bool {

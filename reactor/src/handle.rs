@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::num::NonZero;
+use std::os::fd::RawFd;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -164,9 +165,20 @@ impl Reactor {
         &self.shard
     }
 
-    /// A handle on the shard where a new descriptor or timer belongs.
+    /// A handle on the shard where a new timer belongs.
     pub(crate) fn assign(&self) -> Self {
         Self { shards: self.shards.clone(), shard: self.shards.assign().clone() }
+    }
+
+    /// A handle on the shard where a descriptor belongs.
+    pub(crate) fn assign_descriptor(&self, number: RawFd) -> Self {
+        let shard = self.shards.assign_descriptor(number).clone();
+        Self { shards: self.shards.clone(), shard }
+    }
+
+    /// The descriptor is about to leave its shard, or has not come to it.
+    pub(crate) fn forget_descriptor(&self, number: RawFd) {
+        self.shards.forget(number);
     }
 }
 

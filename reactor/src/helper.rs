@@ -26,7 +26,8 @@ pub(crate) enum Affinity {
 ///
 /// # Errors
 ///
-/// As for [`Builder::spawn`]: no thread is to be had.
+/// No thread is to be had. The kind is [`Other`](io::ErrorKind::Other), and not the `WouldBlock` of the
+/// system's `EAGAIN`, which programs take for "not ready".
 ///
 /// # Panics
 ///
@@ -44,12 +45,13 @@ pub(crate) fn spawn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
     let _blocked = sys::SignalsBlocked::new();
-    Builder::new().name(name.to_owned()).spawn(move || {
+    let begun = Builder::new().name(name.to_owned()).spawn(move || {
         if affinity == Affinity::Process {
             sys::adopt_affinity_of_process();
         }
         work()
-    })
+    });
+    begun.map_err(|error| io::Error::other(format!("no thread could be started: {error}")))
 }
 
 /// A number that a forked child does not share with its parent.

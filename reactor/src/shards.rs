@@ -1,8 +1,13 @@
 //! The reactors behind one handle: mostly one, on large machines several, over which descriptors are
 //! spread. Each has its own epoll, slots, wheel and thread, and knows nothing of the others.
+//!
+//! Which reactor a descriptor went to is noted, so that a second registration of it goes there too, and
+//! fails with the `EEXIST` of that epoll.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::io;
+use std::os::fd::RawFd;
 use std::thread::{self, JoinHandle};
 
 use crate::error::OpError;
@@ -20,6 +25,8 @@ pub(crate) struct Shards {
 struct Shard {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// To which shard a descriptor went, for each number that modulo the shards is this one.
+    homes: Mutex<HashMap<RawFd, usize>>,
 }
 
 thread_local! {
@@ -50,7 +57,7 @@ impl Shards {
                 .map(|(manner, affinity)| spawn(shared.clone(), manner, affinity))
                 .transpose();
             let thread = thread.map_err(failed("a reactor's thread"))?;
-            let shard = Shard { shared, thread: Mutex::new(thread) };
+            let shard = Shard { shared, thread: Mutex::new(thread), homes: Mutex::default() };
             let before = std::mem::take(&mut shards.shards).into_vec();
             shards.shards = before.into_iter().chain([shard]).collect();
         }
@@ -61,9 +68,33 @@ impl Shards {
         self.shards.iter().map(|shard| &shard.shared)
     }
 
-    /// The shard for a new descriptor: the one that this thread drives, else the next in turn.
+    /// The shard for a new timer: the one that this thread drives, else the next in turn.
     pub(crate) fn assign(&self) -> &Arc<Shared> {
         &self.shards[self.choose()].shared
+    }
+
+    /// The shard for a descriptor: the one that has it, else as for a timer. A descriptor that was closed
+    /// without being deregistered leaves a note behind, which only means that the next one of that number
+    /// goes to the same shard.
+    pub(crate) fn assign_descriptor(&self, number: RawFd) -> &Arc<Shared> {
+        let chosen = self.choose();
+        let Some(homes) = self.homes(number) else { return &self.shards[chosen].shared };
+        let home = *lock(homes).entry(number).or_insert(chosen);
+        &self.shards[home].shared
+    }
+
+    /// A descriptor is about to be deregistered, or was not registered after all.
+    pub(crate) fn forget(&self, number: RawFd) {
+        if let Some(homes) = self.homes(number) {
+            lock(homes).remove(&number);
+        }
+    }
+
+    /// None where there is nothing to note: with one shard, and in a forked child, which must not take
+    /// its parent's lock.
+    fn homes(&self, number: RawFd) -> Option<&Mutex<HashMap<RawFd, usize>>> {
+        let several = self.shards.len() > 1 && self.shards[0].shared.is_ours();
+        several.then(|| &self.shards[number.unsigned_abs() as usize % self.shards.len()].homes)
     }
 
     /// A shard for this thread to drive: what it registers meanwhile goes there.

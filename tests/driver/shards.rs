@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Wake, Waker};
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use async_executor::LocalExecutor;
 use futures::executor;
-use netpoll::{Reactor, Timer};
+use netpoll::{Interest, Reactor, Registration, Timer, raw_os_error};
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::stage::Echo;
@@ -129,4 +131,43 @@ fn several_without_threads_are_refused() {
     let refused = Reactor::builder().reactors(2).thread(false).build();
     assert_eq!(refused.expect_err("nobody would turn them").kind(), ErrorKind::InvalidInput);
     Reactor::builder().reactors(0).thread(false).build().expect("zero is one");
+}
+
+/// Wherever the first of them went: to the next in turn, or to the one that a thread drives.
+#[test]
+fn a_descriptor_is_registered_once() {
+    watched(|| {
+        let reactor = Reactor::builder().reactors(4).build().expect("reactors");
+        let (near, _far) = UnixStream::pair().expect("a pair");
+        let register = || Registration::with(&reactor, near.as_fd(), Interest::Both);
+        let assert_is_there = || {
+            let error = register().expect_err("it is registered");
+            assert_eq!(raw_os_error(&error), Some(libc::EEXIST), "{error}");
+        };
+        for _ in 0..3 {
+            let registered = register().expect("a registration");
+            (0..4).for_each(|_| assert_is_there());
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| reactor.block_on(async { assert_is_there() }));
+                }
+            });
+            registered.into_inner().expect("open");
+        }
+        drop(register().expect("a registration"));
+        reactor.block_on(async { register() }).expect("a registration");
+    });
+}
+
+/// One that was closed by another hand than its registration's is another descriptor when it comes again.
+#[test]
+fn a_number_that_comes_again_is_registered_again() {
+    watched(|| {
+        let reactor = three();
+        for _ in 0..20 {
+            let (near, _far) = UnixStream::pair().expect("a pair");
+            let registered = Registration::with(&reactor, near.as_fd(), Interest::Both);
+            std::mem::forget(registered.expect("a registration"));
+        }
+    });
 }

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::arena::OwnedSlot;
 use crate::demand::Demand;
-use crate::error::{Closed, OpError, ReactorGone};
+use crate::error::{Closed, OpError, ReactorGone, raw_os_error};
 use crate::gate::{Closer, Gate};
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
@@ -98,12 +98,17 @@ impl<T: AsFd> Registration<T> {
     ///
     /// As for [`with`](Self::with).
     pub fn try_with(reactor: &Reactor, io: T, interest: Interest) -> Result<Self, (T, io::Error)> {
-        let reactor = reactor.assign();
         let fd = io.as_fd();
         let number = fd.as_raw_fd();
+        let reactor = reactor.assign_descriptor(number);
         let slot = match enter(&reactor, fd, interest) {
             Ok(slot) => slot,
-            Err(error) => return Err((io, error)),
+            Err(error) => {
+                if raw_os_error(&error) != Some(libc::EEXIST) {
+                    reactor.forget_descriptor(number);
+                }
+                return Err((io, error));
+            }
         };
         let (gate, closer, demand) = (Gate::new(), Closer::new(), Demand::new());
         let io = Some(io);
@@ -164,6 +169,7 @@ impl<T: AsFd> Registration<T> {
 
     fn deregister(&self, io: &T) {
         if let Some(fd) = self.registered(io) {
+            self.reactor.forget_descriptor(self.number);
             self.reactor.shared().deregister(fd);
         }
     }

@@ -12,6 +12,10 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net as unix;
 
+/// The most bytes of a path. The kernel takes paths that fill it, without their zero.
+const LONGEST_PATH: usize =
+    size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path);
+
 #[derive(Debug)]
 pub(super) struct Address {
     storage: MaybeUninit<libc::sockaddr_storage>,
@@ -54,6 +58,7 @@ impl Address {
         match self.path() {
             [0, name @ ..] => unix::SocketAddr::from_abstract_name(name),
             // It ends with a zero, unless it fills all the room there is.
+            path if path.len() == LONGEST_PATH && !path.contains(&0) => Ok(longest_path(path)),
             path => {
                 let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
                 unix::SocketAddr::from_pathname(OsStr::from_bytes(path))
@@ -91,6 +96,42 @@ impl Address {
         // and such an address is integers only.
         unsafe { self.storage.as_ptr().cast::<T>().read() }
     }
+}
+
+/// The address of a path of 108 bytes. The standard library's type holds one where its own calls receive it,
+/// with a length that counts a zero beyond the end, but it is not made of a path. So the address of the first
+/// 107 bytes is made, and gets the last byte and that length.
+///
+/// If the standard library's type is not as it was found to be, the result is the unnamed address.
+fn longest_path(path: &[u8]) -> unix::SocketAddr {
+    /// Both fields of the type, in either order.
+    const SIZE: usize = 116;
+    let unnamed = || unix::SocketAddr::from_pathname("").expect("an empty path is no name");
+    let (last, first) = path.split_last().expect("it is 108 bytes long");
+    let Ok(mut address) = unix::SocketAddr::from_pathname(OsStr::from_bytes(first)) else {
+        return unnamed();
+    };
+    let begin = (&raw const address).addr();
+    let path_offset = address.as_pathname().map(|path| path.as_os_str().as_bytes().as_ptr().addr());
+    let (path_offset, len_offset) = match path_offset.map(|path| path.wrapping_sub(begin)) {
+        Some(offset @ 2) if size_of_val(&address) == SIZE => (offset, SIZE - 4),
+        Some(offset @ 6) if size_of_val(&address) == SIZE => (offset, 0),
+        _ => return unnamed(),
+    };
+    let start = (&raw mut address).cast::<u8>();
+    // SAFETY: the address has 116 bytes, and its path lies in it: so it is a `sockaddr_un` of 110 bytes,
+    // whose path begins at its third, and beside it an integer of 4, where 2 are left for alignment.
+    let len = unsafe { start.add(len_offset) }.cast::<libc::socklen_t>();
+    // SAFETY: as above, the integer is there and aligned.
+    if unsafe { len.read() } as usize != size_of::<libc::sockaddr_un>() {
+        return unnamed();
+    }
+    // SAFETY: as above; it is the length, as it is that of a path of 107 bytes with its zero.
+    unsafe { len.write(size_of::<libc::sockaddr_un>() as libc::socklen_t + 1) };
+    // SAFETY: the path has 108 bytes, of which this is the last, the zero of the one of 107.
+    unsafe { start.add(path_offset + LONGEST_PATH - 1).write(*last) };
+    let is_it = address.as_pathname().is_some_and(|is| is.as_os_str().as_bytes() == path);
+    if is_it { address } else { unnamed() }
 }
 
 fn of_family(family: libc::c_int, wanted: &str) -> io::Error {
@@ -148,6 +189,14 @@ mod tests {
             let address: SocketAddr = text.parse().unwrap();
             assert_eq!(Address::from(address).to_std().unwrap(), address);
         }
+    }
+
+    #[test]
+    fn a_path_may_fill_all_there_is() {
+        let path: Vec<u8> = (0..LONGEST_PATH).map(|index| b'a' + index as u8 % 26).collect();
+        let address = longest_path(&path);
+        assert_eq!(address.as_pathname().map(|path| path.as_os_str().as_bytes()), Some(&*path));
+        assert_eq!(address.clone().as_pathname(), address.as_pathname());
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+use std::ffi::CString;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
@@ -31,7 +32,7 @@ use super::{check, check_len, owned, retry, uncancelled};
 
 pub use super::control::{recv_with_fds, send_with_fds};
 pub use super::options::*;
-pub use super::unix::{Credentials, bind_unix, connect_unix, peer_cred, unix_stream};
+pub use super::unix::{Credentials, bind_unix, connect_unix, peer_cred, send_to_unix, unix_stream};
 
 /// The most buffers that one vectored call takes (`IOV_MAX`).
 const MOST_BUFFERS: usize = 1024;
@@ -244,6 +245,17 @@ pub fn not_taken(fd: BorrowedFd<'_>) -> io::Result<usize> {
     // SAFETY: the kernel writes one integer, to `count`.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) })?;
     Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// The number of the network interface of this name, for the scope of an IPv6 address.
+/// `if_nametoindex(3)`
+pub fn interface_index(name: &str) -> io::Result<u32> {
+    let name = CString::new(name)?;
+    // SAFETY: a C string, which outlives the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()),
+        index => Ok(index),
+    }
 }
 
 /// `SO_REUSEADDR`

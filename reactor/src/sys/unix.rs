@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr;
 
 use super::socket::option;
-use super::{check, owned, retry};
+use super::{check, check_len, owned, retry};
 
 /// Who is at the other end of a Unix socket. It is what the kernel noted when the connection was
 /// made, or the pair; nobody can claim to be another, and nothing changes it later.
@@ -48,6 +48,20 @@ pub fn connect_unix(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> 
     // SAFETY: `pointer` is to `len` bytes of an address, which outlives the call.
     let connect = || check(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) });
     retry(connect).map(drop)
+}
+
+/// `sendto(2)` to a Unix socket.
+pub fn send_to_unix(
+    fd: BorrowedFd<'_>,
+    datagram: &[u8],
+    address: &SocketAddr,
+) -> io::Result<usize> {
+    let (address, address_len) = in_the_kernels_form(address);
+    let (bytes, len) = (datagram.as_ptr().cast(), datagram.len());
+    let (to, flags) = ((&raw const address).cast(), libc::MSG_NOSIGNAL);
+    // SAFETY: the kernel reads `len` bytes of the datagram, and `address_len` bytes of an address; both
+    // outlive the call.
+    retry(|| check_len(unsafe { libc::sendto(fd.as_raw_fd(), bytes, len, flags, to, address_len) }))
 }
 
 /// `SO_PEERCRED`
