@@ -1,17 +1,18 @@
-//! Addresses and names. A name is looked up on a thread of its own: `getaddrinfo(3)` blocks.
+//! Addresses and names. A name is looked up on another thread: `getaddrinfo(3)` blocks.
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+use netpoll::socket::interface_index;
 use netpoll::{OpError, socket};
 
 use crate::off_thread;
 
 /// What `bind` and `connect` take: an address, several, or a name with a port, such as
-/// `"localhost:80"` or `("localhost", 80)`.
+/// `"localhost:80"` or `("localhost", 80)`. The scope of an IPv6 address may be an interface's name, as in
+/// `"[fe80::1%eth0]:80"`.
 pub trait ToSocketAddrs {
     /// The addresses, or the name to look up.
     fn to_addresses(&self) -> Addresses;
@@ -26,14 +27,48 @@ pub enum Addresses {
     Name(String),
 }
 
-/// The addresses that these words say, looked up where they are names.
+/// The addresses that these words say, looked up where they are names. An empty list gives an empty list.
+///
+/// Names are looked up by `getaddrinfo(3)`, on a pool of at most 32 threads, which end when there is nothing
+/// to look up. Further lookups wait in a queue. The names of one domain have at most a quarter of the
+/// threads, so that a name server that does not answer leaves the others to other names.
 ///
 /// # Errors
 ///
-/// An [`OpError`](crate::OpError) with the name that could not be looked up, and
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none.
+/// An [`OpError`](crate::OpError) with the name that could not be looked up. Its kind is
+/// [`Other`](io::ErrorKind::Other) if there is no thread to look it up.
+///
+/// # Cancel safety
+///
+/// Dropped, it leaves the queue. A lookup that has begun goes on, and its result is dropped.
 pub async fn resolve(addresses: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
-    addresses.to_addresses().resolve(None).await
+    addresses.to_addresses().look_up(None).await
+}
+
+/// Makes `attempt` with each address until one succeeds, as tokio and async-net do for several addresses.
+/// For adapters in the shape of those.
+///
+/// # Errors
+///
+/// That of the last address. [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none, or as for
+/// [`resolve`].
+#[doc(hidden)]
+pub async fn try_each<T, F: Future<Output = io::Result<T>>>(
+    addresses: impl ToSocketAddrs,
+    mut attempt: impl FnMut(SocketAddr) -> F,
+) -> io::Result<T> {
+    let mut last_error = None;
+    for address in resolve(addresses).await? {
+        match attempt(address).await {
+            Err(error) => last_error = Some(error),
+            done => return done,
+        }
+    }
+    Err(last_error.unwrap_or_else(none))
+}
+
+fn none() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "no addresses")
 }
 
 /// Which families a socket takes that is bound to `[::]`.
@@ -58,30 +93,48 @@ impl Families {
 impl Addresses {
     /// The addresses, at least one.
     pub(crate) async fn resolve(self, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
-        let (addresses, subject) = match self {
-            Addresses::Known(addresses) => (addresses, "an empty list".to_owned()),
-            Addresses::Name(name) => {
-                let look_up = look_up(name.clone());
-                let found = off_thread::before(deadline, look_up).await;
-                (found.map_err(|error| OpError::wrap("resolve", &name, error))?, name)
-            }
+        let subject = match &self {
+            Addresses::Known(_) => "an empty list".to_owned(),
+            Addresses::Name(name) => name.clone(),
         };
+        let addresses = self.look_up(deadline).await?;
         if addresses.is_empty() {
-            let none = io::Error::new(io::ErrorKind::InvalidInput, "no addresses");
-            return Err(OpError::wrap("resolve", subject, none));
+            return Err(OpError::wrap("resolve", subject, none()));
         }
         Ok(addresses)
     }
-}
 
-fn look_up(name: String) -> impl Future<Output = io::Result<Vec<SocketAddr>>> {
-    off_thread::run("netpoll-resolve", move || {
-        std::net::ToSocketAddrs::to_socket_addrs(name.as_str()).map(Iterator::collect)
-    })
+    async fn look_up(self, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
+        let name = match self {
+            Addresses::Known(addresses) => return Ok(addresses),
+            Addresses::Name(name) => name,
+        };
+        let host = name.rsplit_once(':').map_or(&*name, |(host, _)| host);
+        let ask = {
+            let name = name.clone();
+            move || std::net::ToSocketAddrs::to_socket_addrs(name.as_str()).map(Iterator::collect)
+        };
+        let found = off_thread::before(deadline, off_thread::run(host, ask)).await;
+        found.map_err(|error| OpError::wrap("resolve", &name, error))
+    }
 }
 
 fn known(address: impl Into<SocketAddr>) -> Addresses {
     Addresses::Known(vec![address.into()])
+}
+
+/// An address with an interface as its scope, such as `[fe80::1%eth0]:80`.
+fn with_scope(text: &str) -> Option<SocketAddr> {
+    let (host, port) = text.strip_prefix('[')?.rsplit_once("]:")?;
+    scoped(host, port.parse().ok()?).map(SocketAddr::from)
+}
+
+/// The host of an address with an interface as its scope, by name or by number, such as `fe80::1%eth0`.
+fn scoped(host: &str, port: u16) -> Option<SocketAddrV6> {
+    let (ip, scope) = host.split_once('%')?;
+    let ip = ip.parse().ok()?;
+    let scope = scope.parse().ok().or_else(|| interface_index(scope).ok())?;
+    Some(SocketAddrV6::new(ip, port, 0, scope))
 }
 
 impl ToSocketAddrs for SocketAddr {
@@ -128,9 +181,9 @@ impl ToSocketAddrs for [SocketAddr] {
 
 impl ToSocketAddrs for str {
     fn to_addresses(&self) -> Addresses {
-        match self.parse::<SocketAddr>() {
-            Ok(address) => known(address),
-            Err(_) => Addresses::Name(self.to_owned()),
+        match self.parse::<SocketAddr>().ok().or_else(|| with_scope(self)) {
+            Some(address) => known(address),
+            None => Addresses::Name(self.to_owned()),
         }
     }
 }
@@ -143,10 +196,10 @@ impl ToSocketAddrs for String {
 
 impl ToSocketAddrs for (&str, u16) {
     fn to_addresses(&self) -> Addresses {
-        match self.0.parse::<IpAddr>() {
-            Ok(ip) => known((ip, self.1)),
-            Err(_) => Addresses::Name(format!("{}:{}", self.0, self.1)),
-        }
+        let (host, port) = *self;
+        let address = host.parse::<IpAddr>().map(|ip| (ip, port).into()).ok();
+        let address = address.or_else(|| scoped(host, port).map(SocketAddr::from));
+        address.map_or_else(|| Addresses::Name(format!("{host}:{port}")), known)
     }
 }
 

@@ -83,6 +83,7 @@ mod listener;
 mod off_thread;
 mod order;
 mod partial;
+mod per_process;
 mod readiness;
 mod socket_file;
 mod stream;
@@ -95,7 +96,7 @@ mod unix;
 
 use netpoll::wake;
 
-pub use address::{Addresses, ToSocketAddrs, resolve};
+pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
 pub use any::Async;
 pub use backoff::Backoff;
 pub use datagram::{Datagram, DatagramSocket, Message};

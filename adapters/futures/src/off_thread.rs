@@ -1,45 +1,86 @@
-//! What blocks, on a thread of its own: a name to look up, a socket that lingers.
+//! Blocking calls on other threads: the lookups of names.
 //!
-//! A thread for each call: both are rare, and a pool would let one slow name server hold up all.
+//! One pool for all of them, with a bound on its threads and a queue. A thread is started when a call
+//! is queued that may begin at once, and ends as soon as no queued call may begin.
+//!
+//! # Shares
+//!
+//! A name server that does not answer keeps a thread for many seconds. So that its names do not take all
+//! threads, the names of one domain (the last two labels) may have a quarter of them at a time, and those
+//! of one top-level domain half. Names without a dot count as names of one top-level domain, but for
+//! `localhost`. A call whose share is used up stays in the queue, and those behind it overtake it.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
-use netpoll::{DeadlineExceeded, Reactor, Timer, spawn_helper};
+use netpoll::{DeadlineExceeded, Reactor, ReactorGone, Timer, fork_generation, spawn_helper};
 
-struct Handover<T> {
-    result: Mutex<Option<io::Result<T>>>,
-    waiter: AtomicWaker,
+use crate::per_process::{self, COPIES, PerProcess};
+use crate::sync::lock;
+
+/// How many threads the pool has at most.
+const MOST_THREADS: usize = 32;
+const SHARE_OF_A_DOMAIN: usize = MOST_THREADS / 4;
+const SHARE_OF_A_TOP_LEVEL: usize = MOST_THREADS / 2;
+
+static POOLS: [PerProcess<Pool>; COPIES] = [const { PerProcess::new(Pool::new()) }; COPIES];
+
+struct Pool {
+    state: Mutex<State>,
 }
 
-/// Runs `work` on a new thread. Dropped, it lets the thread finish for nobody.
+struct State {
+    threads: usize,
+    /// The shares of the calls that are running.
+    running: Vec<Zone>,
+    /// By the order in which they came.
+    queue: BTreeMap<u64, Job>,
+    next: u64,
+}
+
+struct Job {
+    zone: Zone,
+    call: Box<dyn Call>,
+}
+
+/// Whose share a name takes: hashes of its last two labels and of its last one. Two zones of the same
+/// hash share a share, which is no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Zone {
+    domain: u64,
+    top_level: u64,
+}
+
+trait Call: Send {
+    fn run(self: Box<Self>);
+    /// It will not be run.
+    fn fail(self: Box<Self>, error: &io::Error);
+}
+
+/// Runs `work`, which looks up a name of `host`, on a thread of the pool. Dropped, it leaves the queue;
+/// a call that has begun goes on, and its result is dropped.
+///
+/// # Errors
+///
+/// What `work` returns, or an error of the kind [`Other`](io::ErrorKind::Other) if no thread could be
+/// started and the pool has none. [`ReactorGone`] in a forked child, if the call was queued before the
+/// fork.
 pub(crate) async fn run<T: Send + 'static>(
-    name: &str,
+    host: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let here = Arc::new(Handover { result: Mutex::new(None), waiter: AtomicWaker::new() });
-    let there = here.clone();
-    spawn_helper(name, move || {
-        let result = work();
-        *there.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        there.waiter.wake();
-    })?;
-    poll_fn(move |cx| {
-        here.waiter.register(cx.waker());
-        match here.result.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(result) => Poll::Ready(result),
-            None => Poll::Pending,
-        }
-    })
-    .await
+    let (pool, generation) = per_process::own(&POOLS)?;
+    run_in(pool, generation, Zone::of(host), work).await
 }
 
-/// What `work` says, or that it took too long.
+/// `work`, or [`DeadlineExceeded`] at the deadline. After the deadline, `work` is not polled at all.
 pub(crate) async fn before<T>(
     deadline: Option<Instant>,
     work: impl Future<Output = io::Result<T>>,
@@ -52,4 +93,287 @@ pub(crate) async fn before<T>(
         Poll::Pending => work.as_mut().poll(cx),
     })
     .await
+}
+
+async fn run_in<T: Send + 'static>(
+    pool: &'static Pool,
+    generation: u32,
+    zone: Zone,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let here = Arc::new(Handover { result: Mutex::new(None), waiter: AtomicWaker::new() });
+    let call = Box::new(Pending { work, there: here.clone() });
+    let _queued = Queued { id: pool.queue(Job { zone, call }), pool, generation };
+    poll_fn(|cx| {
+        if generation != fork_generation() {
+            return Poll::Ready(Err(ReactorGone::error()));
+        }
+        here.waiter.register(cx.waker());
+        lock(&here.result).take().map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+/// Where a call leaves its result for the task that waits for it.
+struct Handover<T> {
+    result: Mutex<Option<io::Result<T>>>,
+    waiter: AtomicWaker,
+}
+
+impl<T> Handover<T> {
+    fn set(&self, result: io::Result<T>) {
+        *lock(&self.result) = Some(result);
+        if let Some(waker) = self.waiter.take() {
+            netpoll::wake(waker);
+        }
+    }
+}
+
+struct Pending<W, T> {
+    work: W,
+    there: Arc<Handover<T>>,
+}
+
+impl<T: Send, W: FnOnce() -> io::Result<T> + Send> Call for Pending<W, T> {
+    fn run(self: Box<Self>) {
+        let result = (self.work)();
+        self.there.set(result);
+    }
+
+    fn fail(self: Box<Self>, error: &io::Error) {
+        self.there.set(Err(io::Error::new(error.kind(), error.to_string())));
+    }
+}
+
+/// A call that may be in the queue. Dropped, it is not.
+struct Queued {
+    id: u64,
+    pool: &'static Pool,
+    generation: u32,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        // In a forked child the lock is the parent's.
+        if self.generation == fork_generation() {
+            let cancelled = lock(&self.pool.state).queue.remove(&self.id);
+            drop(cancelled);
+        }
+    }
+}
+
+impl Pool {
+    const fn new() -> Self {
+        let state = State { threads: 0, running: Vec::new(), queue: BTreeMap::new(), next: 0 };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// Queues a call, and starts a thread for it if it may begin and there is room for one. That thread's
+    /// share is taken from here on.
+    fn queue(&'static self, job: Job) -> u64 {
+        let zone = job.zone;
+        let mut state = lock(&self.state);
+        let id = state.next;
+        state.next += 1;
+        state.queue.insert(id, job);
+        if state.threads == MOST_THREADS || !state.may_begin(zone) {
+            return id;
+        }
+        state.threads += 1;
+        state.running.push(zone);
+        drop(state);
+        if let Err(error) = spawn_helper("netpoll-resolve", move || self.work(id, zone)) {
+            self.thread_failed(zone, &error);
+        }
+        id
+    }
+
+    /// The other threads come to the call later. If there is none, no queued call would ever begin.
+    fn thread_failed(&self, zone: Zone, error: &io::Error) {
+        let mut state = lock(&self.state);
+        state.end(zone);
+        state.threads -= 1;
+        if state.threads > 0 {
+            return;
+        }
+        let stranded = std::mem::take(&mut state.queue);
+        drop(state);
+        let error = io::Error::other(error.to_string());
+        stranded.into_values().for_each(|job| job.call.fail(&error));
+    }
+
+    /// The first call of a new thread, unless it was cancelled, and then the others.
+    fn work(&self, first: u64, zone: Zone) {
+        let job = lock(&self.state).queue.remove(&first);
+        if let Some(job) = job {
+            job.call.run();
+        }
+        lock(&self.state).end(zone);
+        while let Some(Job { zone, call }) = self.next() {
+            call.run();
+            lock(&self.state).end(zone);
+        }
+    }
+
+    /// The next call, or the end of this thread.
+    fn next(&self) -> Option<Job> {
+        let mut state = lock(&self.state);
+        let mut waiting = state.queue.iter();
+        let next = waiting.find(|(_, job)| state.may_begin(job.zone)).map(|(id, _)| *id);
+        let Some(job) = next.and_then(|id| state.queue.remove(&id)) else {
+            state.threads -= 1;
+            return None;
+        };
+        state.running.push(job.zone);
+        Some(job)
+    }
+}
+
+impl State {
+    fn may_begin(&self, zone: Zone) -> bool {
+        let running = |is_of: fn(&Zone, Zone) -> bool| {
+            self.running.iter().filter(|other| is_of(other, zone)).count()
+        };
+        running(|other, zone| other.domain == zone.domain) < SHARE_OF_A_DOMAIN
+            && running(|other, zone| other.top_level == zone.top_level) < SHARE_OF_A_TOP_LEVEL
+    }
+
+    fn end(&mut self, zone: Zone) {
+        let place = self.running.iter().position(|other| *other == zone);
+        self.running.swap_remove(place.expect("it was running"));
+    }
+}
+
+impl Zone {
+    fn of(host: &str) -> Self {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let mut labels = host.rsplit('.');
+        let (last, before) = (labels.next().unwrap_or_default(), labels.next());
+        let domain = hash(&(before, last));
+        let top_level = if before.is_some() || last == "localhost" { last } else { "" };
+        Self { domain, top_level: hash(&top_level) }
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::RwLock;
+    use std::task::{Context, Waker};
+    use std::thread;
+
+    use super::*;
+
+    type Lookup = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+
+    fn pool() -> &'static Pool {
+        Box::leak(Box::new(Pool::new()))
+    }
+
+    /// A lookup that has its answer when the gate is open.
+    fn look_up(pool: &'static Pool, host: &str, gate: &Arc<RwLock<()>>) -> Lookup {
+        let (gate, gate_is_shut) = (gate.clone(), gate.try_read().is_err());
+        let work = move || {
+            drop(gate.read());
+            Ok(())
+        };
+        let mut lookup = Box::pin(run_in(pool, fork_generation(), Zone::of(host), work));
+        if gate_is_shut {
+            assert!(poll(lookup.as_mut()).is_pending());
+        }
+        lookup
+    }
+
+    fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn queued(pool: &Pool) -> usize {
+        lock(&pool.state).queue.len()
+    }
+
+    fn threads(pool: &Pool) -> usize {
+        lock(&pool.state).threads
+    }
+
+    fn wait_until(mut condition: impl FnMut() -> bool) {
+        while !condition() {
+            thread::yield_now();
+        }
+    }
+
+    /// All names of a server that does not answer, and then one of another. The names are of one domain, of
+    /// one top-level domain, or without a dot.
+    #[test]
+    fn a_dead_name_server_holds_up_no_other_name() {
+        let open = Arc::new(RwLock::new(()));
+        for (dead, others) in [
+            (".dead.example.", ["localhost", "live.example", "Example.org"]),
+            (".dead", ["localhost", "live.example", "intranet"]),
+            ("", ["localhost", "live.example", "example.org"]),
+        ] {
+            let (pool, gate) = (pool(), Arc::new(RwLock::new(())));
+            let shut = gate.write();
+            let kept: Vec<_> =
+                (0..200).map(|n| look_up(pool, &format!("n{n}{dead}"), &gate)).collect();
+            for other in others {
+                netpoll::block_on(look_up(pool, other, &open)).expect("an answer");
+            }
+            assert!(threads(pool) <= MOST_THREADS);
+            assert!(queued(pool) >= kept.len() - SHARE_OF_A_TOP_LEVEL);
+            drop(shut);
+            for lookup in kept {
+                netpoll::block_on(lookup).expect("an answer");
+            }
+            wait_until(|| threads(pool) == 0);
+            assert_eq!(lock(&pool.state).running, []);
+        }
+    }
+
+    #[test]
+    fn threads_are_bounded_and_all_calls_are_made() {
+        let (pool, gate) = (pool(), Arc::new(RwLock::new(())));
+        let shut = gate.write();
+        let lookups: Vec<_> = (0..500).map(|n| look_up(pool, &format!("{n}.{n}"), &gate)).collect();
+        assert_eq!(threads(pool), MOST_THREADS);
+        drop(shut);
+        for lookup in lookups {
+            netpoll::block_on(lookup).expect("an answer");
+        }
+        wait_until(|| threads(pool) == 0);
+    }
+
+    #[test]
+    fn a_cancelled_lookup_leaves_the_queue() {
+        let (pool, gate) = (pool(), Arc::new(RwLock::new(())));
+        let shut = gate.write();
+        let lookups: Vec<_> = (0..100).map(|_| look_up(pool, "dead.example", &gate)).collect();
+        wait_until(|| queued(pool) == 100 - SHARE_OF_A_DOMAIN);
+        drop(lookups);
+        assert_eq!(queued(pool), 0);
+        drop(shut);
+        wait_until(|| threads(pool) == 0);
+    }
+
+    #[test]
+    fn without_a_thread_calls_fail_and_are_not_taken_for_not_ready() {
+        let (pool, gate) = (pool(), Arc::new(RwLock::new(())));
+        let (_shut, zone) = (gate.write(), Zone::of("example.org"));
+        // As if a thread had been begun for each share and the system had none for the last of them.
+        lock(&pool.state).running = vec![zone; SHARE_OF_A_DOMAIN];
+        lock(&pool.state).threads = 2;
+        let mut lookup = look_up(pool, "example.org", &gate);
+        let error = io::Error::from(io::ErrorKind::WouldBlock);
+        pool.thread_failed(zone, &error);
+        assert!(poll(lookup.as_mut()).is_pending(), "another thread comes to it");
+        pool.thread_failed(zone, &error);
+        let Poll::Ready(Err(error)) = poll(lookup.as_mut()) else { panic!("no thread is left") };
+        assert_eq!((error.kind(), error.raw_os_error()), (io::ErrorKind::Other, None));
+    }
 }

@@ -10,7 +10,8 @@ use once_cell::sync::Lazy;
 
 static GLOBAL: Lazy<Executor<'static>> = Lazy::new(|| {
     let told = std::env::var("SMOL_THREADS").ok().and_then(|threads| threads.parse().ok());
-    for number in 1..=told.unwrap_or(1) {
+    // One at least: smol runs no task if it is told to have no thread.
+    for number in 1..=told.unwrap_or(1).max(1) {
         let name = format!("smol-{number}");
         thread::Builder::new().name(name).spawn(run).expect("a thread for the executor");
     }
@@ -18,7 +19,7 @@ static GLOBAL: Lazy<Executor<'static>> = Lazy::new(|| {
 });
 
 /// Spawns a task onto the global executor, which one thread runs, or as many as `SMOL_THREADS` says
-/// when the first task is spawned.
+/// when the first task is spawned. Zero counts as one; with smol, no task would run.
 ///
 /// ```
 /// let task = netpoll_smol::spawn(async { 1 + 2 });

@@ -45,7 +45,7 @@ pub mod unix {
     pub type ReuniteError = crate::ReuniteError<UnixStream>;
 }
 
-/// The addresses of a host: a name is looked up on a thread of its own.
+/// The addresses of a host, as [`netpoll_futures::resolve`] finds them. An empty list has none.
 ///
 /// # Errors
 ///

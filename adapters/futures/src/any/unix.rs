@@ -3,11 +3,11 @@
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
 
-use netpoll::Direction;
+use netpoll::{Direction, OpError};
 
 use super::Async;
-use crate::off_thread;
 use crate::unix::listen_at;
 
 impl Async<UnixListener> {
@@ -28,8 +28,8 @@ impl Async<UnixListener> {
 }
 
 impl Async<UnixStream> {
-    /// Connects to a path. It may have to wait until the listener's queue has room, and so connects on
-    /// a thread of its own.
+    /// Connects to a path, or to an abstract name, as
+    /// [`UnixStream::connect`](crate::UnixStream::connect) does.
     ///
     /// # Errors
     ///
@@ -37,10 +37,11 @@ impl Async<UnixStream> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it may still connect, and then hangs up.
+    /// Dropped, it leaves no socket behind.
     pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        let path = path.as_ref().to_owned();
-        Self::new(off_thread::run("netpoll-connect", move || UnixStream::connect(path)).await?)
+        let stream = crate::UnixStream::connect(path).await.map_err(OpError::strip)?;
+        let only = Arc::into_inner(stream.shared).expect("there is no clone of it yet");
+        Ok(only.registration.into())
     }
 
     /// Two that are connected to each other.

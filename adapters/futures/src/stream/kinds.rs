@@ -17,16 +17,22 @@ pub trait StreamSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed 
     /// stops where descriptors came along (`unix(7)`), whatever follows.
     #[doc(hidden)]
     const SHORT_READ_DRAINS: bool;
+
+    /// Whether `SO_LINGER` has closing wait.
+    #[doc(hidden)]
+    const LINGERS: bool;
 }
 
 impl StreamSocket for net::TcpStream {
     const INTEREST: Interest = Interest::Both;
     const SHORT_READ_DRAINS: bool = true;
+    const LINGERS: bool = true;
 }
 
 impl StreamSocket for UnixStream {
     const INTEREST: Interest = Interest::WriteOnDemand;
     const SHORT_READ_DRAINS: bool = false;
+    const LINGERS: bool = false;
 }
 
 mod sealed {

@@ -2,6 +2,7 @@
 
 mod io_traits;
 mod kinds;
+mod linger;
 mod poll;
 mod uninit;
 mod write;
@@ -20,9 +21,10 @@ use netpoll::{Direction, Reactor, Registration};
 
 use crate::in_order::InOrder;
 use crate::limit::Place;
-use crate::off_thread;
 use crate::order::{Orders, Turn};
 use crate::readiness;
+
+use linger::Lingering;
 
 pub use kinds::StreamSocket;
 
@@ -215,25 +217,24 @@ impl<S: StreamSocket> Stream<S> {
     /// [`Closed`](crate::Closed), and when it resolves the descriptor is closed.
     /// See [`Registration::close`].
     ///
-    /// A socket with `SO_LINGER` may take that long; it lingers on another
-    /// thread, not on the executor's.
+    /// With `SO_LINGER`, TCP sends the end of the stream at once, behind what was written, and this resolves
+    /// when the peer has acknowledged all of it, or after that time. The task waits, and no thread does. The
+    /// connection ends for duplicates of the descriptor too.
     ///
     /// # Errors
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
+    ///
+    /// # Cancel safety
+    ///
+    /// It closes when it is first polled. Dropped after that, it closes all the same, and does not linger.
     pub async fn close(&self) -> io::Result<()> {
-        let lingering = self.registration().while_open(|socket| Ok(duplicate_to_linger(socket)))?;
+        let lingering = self.registration().while_open(|socket| Ok(Lingering::of(socket)))?;
         let closing = self.registration().begin_close()?;
         self.shared.orders.end();
         let closed = closing.finish().await;
-        if let Some(last) = lingering {
-            // Now, however long the thread is in coming.
-            let _ = socket::shutdown(last.as_fd(), Shutdown::Both);
-            off_thread::run("netpoll-linger", move || {
-                drop(last);
-                Ok(())
-            })
-            .await?;
+        if let Some(lingering) = lingering {
+            lingering.wait(self.reactor()).await;
         }
         closed
     }
@@ -316,17 +317,6 @@ impl<S: StreamSocket> Stream<S> {
         };
         Ok(turn)
     }
-}
-
-/// For a socket that lingers: a duplicate whose end waits for the peer, so that the end of the socket itself
-/// does not. Where there is no descriptor to be had, it lingers no more: the thread must not wait.
-fn duplicate_to_linger(socket: &impl AsFd) -> Option<OwnedFd> {
-    let socket = socket.as_fd();
-    let linger = socket::linger(socket).ok().flatten().filter(|time| !time.is_zero());
-    linger.and_then(|_| match socket.try_clone_to_owned() {
-        Ok(duplicate) => Some(duplicate),
-        Err(_) => socket::set_linger(socket, None).err().and(None),
-    })
 }
 
 fn check_open<S: StreamSocket>(registration: &Registration<S>) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use netpoll::socket::{self, KeepAlive};
-use netpoll::{OpError, Registration};
+use netpoll::{DeadlineExceeded, OpError, Reactor, Registration};
 
 use super::TcpStream;
 use crate::address::{Addresses, ToSocketAddrs};
@@ -34,7 +34,7 @@ impl TcpStream {
         connect(addresses.to_addresses(), None).await
     }
 
-    /// [`connect`](Self::connect), for at most `timeout`.
+    /// [`connect`](Self::connect), for at most `timeout`. With a timeout of zero it makes no call.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl TcpStream {
     }
 
     /// [`connect`](Self::connect), until `deadline`: several addresses share the time there is, and
-    /// looking up a name is part of it.
+    /// looking up a name is part of it. After the deadline, no address is tried.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl TcpStream {
         address: SocketAddr,
     ) -> io::Result<Self> {
         let connected = match begin_with(socket.into(), &address) {
-            Ok(socket) => finish(socket, None).await,
+            Ok(begun) => finish(begun, None).await,
             Err(error) => Err(error),
         };
         connected.map_err(|error| OpError::wrap("connect", address, error))
@@ -84,7 +84,8 @@ async fn connect(addresses: Addresses, deadline: Option<Instant>) -> io::Result<
     let addresses = addresses.resolve(deadline).await?;
     let mut first_error = None;
     for (tried, address) in addresses.iter().enumerate() {
-        let share = deadline.map(|end| share(Instant::now(), end, addresses.len() - tried));
+        let left = addresses.len() - tried;
+        let share = deadline.map(|end| now().map(|now| share(now, end, left))).transpose()?;
         match connect_one(address, share).await {
             Ok(stream) => return Ok(stream),
             Err(error) => {
@@ -93,6 +94,11 @@ async fn connect(addresses: Addresses, deadline: Option<Instant>) -> io::Result<
         }
     }
     Err(first_error.expect("resolving yields at least one address"))
+}
+
+/// The time by which deadlines of connects are judged.
+fn now() -> io::Result<Instant> {
+    Reactor::global().map(Reactor::now)
 }
 
 /// When to give up on the next of `left` addresses.
@@ -114,11 +120,31 @@ async fn connect_one(address: &SocketAddr, deadline: Option<Instant>) -> io::Res
 }
 
 async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
+    // The system would connect to a peer that is near before it looks at the time.
+    if let Some(deadline) = deadline
+        && deadline <= now()?
+    {
+        return Err(DeadlineExceeded::error());
+    }
     finish(begin(address)?, deadline).await
 }
 
+/// A socket that is connected, or about to be.
+enum Begun {
+    /// `connect(2)` has said so. There may be no peer yet: with `TCP_FASTOPEN_CONNECT` the first write
+    /// goes with the connection's first segment.
+    Connected(net::TcpStream),
+    UnderWay(net::TcpStream),
+}
+
 /// Waits until a socket is connected that is about to be.
-async fn finish(socket: net::TcpStream, deadline: Option<Instant>) -> io::Result<TcpStream> {
+async fn finish(begun: Begun, deadline: Option<Instant>) -> io::Result<TcpStream> {
+    let socket = match begun {
+        Begun::Connected(socket) => {
+            return Registration::new(socket).map(TcpStream::from_registration);
+        }
+        Begun::UnderWay(socket) => socket,
+    };
     let registration = Registration::new(socket)?;
     registration.set_write_deadline(deadline)?;
     loop {
@@ -131,23 +157,23 @@ async fn finish(socket: net::TcpStream, deadline: Option<Instant>) -> io::Result
     }
 }
 
-/// A socket that is connected or about to be.
-fn begin(address: &SocketAddr) -> io::Result<net::TcpStream> {
+fn begin(address: &SocketAddr) -> io::Result<Begun> {
     let socket = socket::stream(address)?;
     socket::set_nodelay(socket.as_fd(), true)?;
     socket::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
     connect_or_begin(socket.into(), address)
 }
 
-fn begin_with(socket: net::TcpStream, address: &SocketAddr) -> io::Result<net::TcpStream> {
+fn begin_with(socket: net::TcpStream, address: &SocketAddr) -> io::Result<Begun> {
     socket.set_nonblocking(true)?;
     connect_or_begin(socket, address)
 }
 
-fn connect_or_begin(socket: net::TcpStream, address: &SocketAddr) -> io::Result<net::TcpStream> {
+fn connect_or_begin(socket: net::TcpStream, address: &SocketAddr) -> io::Result<Begun> {
     match socket::connect(socket.as_fd(), address) {
-        Err(error) if !has_begun(&error) => Err(error),
-        _ => Ok(socket),
+        Ok(()) => Ok(Begun::Connected(socket)),
+        Err(error) if has_begun(&error) => Ok(Begun::UnderWay(socket)),
+        Err(error) => Err(error),
     }
 }
 

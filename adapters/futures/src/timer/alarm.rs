@@ -1,14 +1,13 @@
-//! Who wakes a timer: the reactor, or where none is to be had (no descriptors left for it, it was shut
-//! down, we are in a forked child) a thread.
+//! What a timer waits for: the reactor, or where there is none (no descriptors left for it, it was shut
+//! down, the process is a forked child) the [sleeper](super::sleeper).
 
 use std::io;
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
-use std::thread::{self, Thread};
 use std::time::Instant;
 
-use futures_util::task::AtomicWaker;
-use netpoll::{Reactor, spawn_helper};
+use netpoll::Reactor;
+
+use super::sleeper::Sleeper;
 
 /// Rings at the time that it is set to, and goes on ringing until it is set anew.
 pub(super) struct Alarm {
@@ -22,6 +21,7 @@ enum By {
     /// It was never polled.
     Nobody,
     Reactor(netpoll::Timer),
+    /// One thread for all timers without a reactor.
     Thread(Sleeper),
 }
 
@@ -72,71 +72,5 @@ impl Alarm {
         let timer = netpoll::Timer::never(reactor)?;
         timer.set(self.time);
         Ok(timer)
-    }
-}
-
-/// A thread that sleeps until it is time to wake somebody.
-#[derive(Debug, Default)]
-struct Sleeper {
-    waiter: Arc<AtomicWaker>,
-    asleep: Option<Asleep>,
-}
-
-impl Sleeper {
-    fn poll_reached(&mut self, cx: &mut Context<'_>, time: Option<Instant>) -> Poll<Instant> {
-        self.waiter.register(cx.waker());
-        match time {
-            Some(time) if time <= Instant::now() => return Poll::Ready(time),
-            Some(time) if self.asleep.is_none() => match Asleep::until(time, &self.waiter) {
-                Ok(asleep) => self.asleep = Some(asleep),
-                // No thread to be had either: the task tries again and again. Busy, but not wrong.
-                Err(_) => cx.waker().wake_by_ref(),
-            },
-            _ => {}
-        }
-        Poll::Pending
-    }
-
-    /// The time is another now: whoever waits is to come and say so.
-    fn forget(&mut self) {
-        self.asleep = None;
-        self.waiter.wake();
-    }
-}
-
-/// The thread, which goes when this does.
-#[derive(Debug)]
-struct Asleep {
-    thread: Thread,
-    /// What keeps it asleep.
-    wanted: Option<Arc<()>>,
-}
-
-impl Asleep {
-    fn until(time: Instant, waiter: &Arc<AtomicWaker>) -> io::Result<Self> {
-        let (wanted, waiter) = (Arc::new(()), waiter.clone());
-        let still_wanted = Arc::downgrade(&wanted);
-        let thread = spawn_helper("netpoll-timer", move || {
-            sleep_while(&still_wanted, time);
-            waiter.wake();
-        })?;
-        Ok(Self { thread: thread.thread().clone(), wanted: Some(wanted) })
-    }
-}
-
-impl Drop for Asleep {
-    fn drop(&mut self) {
-        self.wanted = None;
-        self.thread.unpark();
-    }
-}
-
-fn sleep_while(wanted: &Weak<()>, until: Instant) {
-    while wanted.strong_count() > 0 {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return;
-        }
-        thread::park_timeout(left);
     }
 }

@@ -1,6 +1,7 @@
 //! A timer: a time to wait for, once or again and again.
 
 mod alarm;
+mod sleeper;
 
 use std::fmt;
 use std::future::Future;
@@ -22,8 +23,9 @@ const SHORTEST: Duration = Duration::from_nanos(1 << 16);
 /// waited for, which is never later than now.
 ///
 /// It is in the shape of async-io's type of this name, and like that one cannot fail, neither when it
-/// is made nor later: where there is no reactor to be had, it waits on a thread of its own. A timer that
-/// nobody polls costs nothing but its size.
+/// is made nor later. Where there is no reactor, one thread serves all timers, and ends with the last of
+/// them. Where there is no thread either, the task polls again and again until the time has come. A timer that
+/// is not polled costs nothing but its size.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

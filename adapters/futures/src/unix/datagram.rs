@@ -9,7 +9,6 @@ use std::path::Path;
 use std::task::{Context, Poll};
 
 use netpoll::OpError;
-use netpoll::descriptor::uninterrupted;
 use netpoll::socket::{self, Origin};
 
 use super::{UnixDatagram, address};
@@ -24,7 +23,8 @@ impl DatagramSocket for net::UnixDatagram {
     }
 
     fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
-        uninterrupted(|| self.send_to_addr(datagram, to))
+        // The standard library's call fails with the address of a path of 108 bytes.
+        socket::send_to_unix(self.as_fd(), datagram, to)
     }
 
     fn own_address(&self) -> io::Result<SocketAddr> {
@@ -110,7 +110,7 @@ impl UnixDatagram {
     /// [`Closed`](crate::Closed), or an [`OpError`] with the address.
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         self.registration().while_open(|socket| {
-            let connected = socket.connect_addr(address);
+            let connected = socket::connect_unix(socket.as_fd(), address);
             connected.map_err(|error| failed("connect", address, error))
         })
     }

@@ -254,7 +254,7 @@ impl Server {
         if self.settings.limit.is_some() {
             listener.set_limit(self.settings.limit.as_ref())?;
         }
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::with(listener.registration().reactor());
         while let Some(accepted) = before_leaving(&place, listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => {

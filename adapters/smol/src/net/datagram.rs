@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net as unix;
 use std::path::Path;
 
-use netpoll_futures::{DatagramSocket, OpError};
+use netpoll_futures::{DatagramSocket, OpError, try_each};
 
 use super::AsyncToSocketAddrs;
 
@@ -53,7 +53,7 @@ impl<S: DatagramSocket> Datagram<S> {
 impl Datagram<net::UdpSocket> {
     /// Binds to the first address that can be bound. See [`netpoll_futures::UdpSocket::bind`].
     pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::UdpSocket::bind_as_configured(addresses)
+        try_each(addresses, netpoll_futures::UdpSocket::bind_as_configured)
             .await
             .map(Self)
             .map_err(OpError::strip)
@@ -61,7 +61,7 @@ impl Datagram<net::UdpSocket> {
 
     /// Connects to the first address that can be connected to. See [`netpoll_futures::UdpSocket::connect`].
     pub async fn connect(&self, addresses: impl AsyncToSocketAddrs) -> io::Result<()> {
-        self.0.connect(addresses).await.map_err(OpError::strip)
+        try_each(addresses, |address| self.0.connect(address)).await.map_err(OpError::strip)
     }
 
     /// Sends a datagram to an address. See [`netpoll_futures::UdpSocket::send_to`].

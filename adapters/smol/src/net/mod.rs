@@ -8,7 +8,7 @@ pub mod unix;
 use std::io;
 use std::net;
 
-use netpoll_futures::OpError;
+use netpoll_futures::{OpError, try_each};
 
 #[doc(no_inline)]
 pub use std::net::{
@@ -36,9 +36,12 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What connecting to the first address said.
+    /// What connecting to the last address said.
     pub async fn connect(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpStream::connect(addresses).await.map(Self::from).map_err(OpError::strip)
+        try_each(addresses, netpoll_futures::TcpStream::connect)
+            .await
+            .map(Self::from)
+            .map_err(OpError::strip)
     }
 }
 
@@ -47,16 +50,16 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What binding to the first address said.
+    /// What binding to the last address said.
     pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpListener::bind_as_configured(addresses)
+        try_each(addresses, netpoll_futures::TcpListener::bind_as_configured)
             .await
             .map(Self::from)
             .map_err(OpError::strip)
     }
 }
 
-/// The addresses that these words say, looked up where they are names.
+/// The addresses that these words say, looked up where they are names. An empty list gives an empty list.
 ///
 /// # Errors
 ///

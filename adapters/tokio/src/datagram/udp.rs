@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use netpoll::{OpError, socket as options};
-use netpoll_futures::ToSocketAddrs;
+use netpoll_futures::{ToSocketAddrs, try_each};
 
 use super::{Datagram, poll, spend};
 
@@ -39,9 +39,9 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As in tokio: the error of the system, or that the name could not be looked up.
+    /// As in tokio: the error of the system for the last address, or that the name could not be looked up.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::UdpSocket::bind_as_configured(address)
+        try_each(address, netpoll_futures::UdpSocket::bind_as_configured)
             .await
             .map(Into::into)
             .map_err(OpError::strip)
@@ -52,9 +52,9 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// [`Closed`](netpoll::Closed), the error of the system, or that the name could not be looked up.
+    /// [`Closed`](netpoll::Closed), the error of the system for the last address, or that the name could not be looked up.
     pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
-        self.inner.connect(address).await.map_err(OpError::strip)
+        try_each(address, |address| self.inner.connect(address)).await.map_err(OpError::strip)
     }
 
     /// Sends a datagram to an address, as soon as there is room; of several, to the first of the

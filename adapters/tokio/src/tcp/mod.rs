@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netpoll::{OpError, socket as options};
-use netpoll_futures::ToSocketAddrs;
+use netpoll_futures::{ToSocketAddrs, try_each};
 
 use crate::listener::Listener;
 use crate::stream::Stream;
@@ -50,13 +50,16 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// As in tokio: the error of the system, or that the name could not be looked up.
+    /// As in tokio: the error of the system for the last address, or that the name could not be looked up.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it leaves no socket behind.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpStream::connect(address).await.map(Into::into).map_err(OpError::strip)
+        try_each(address, netpoll_futures::TcpStream::connect)
+            .await
+            .map(Into::into)
+            .map_err(OpError::strip)
     }
 
     /// A stream of the standard library's, which is made non-blocking.
@@ -121,8 +124,8 @@ impl TcpStream {
         self.inner.linger()
     }
 
-    /// `SO_LINGER`, rounded up to seconds. [`close`](Stream::close) lingers on another thread;
-    /// dropping a stream that lingers blocks the thread.
+    /// `SO_LINGER`, rounded up to seconds. [`close`](Stream::close) lingers without blocking
+    /// the thread; dropping a stream that lingers blocks it.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.inner.set_linger(linger)
     }
@@ -148,9 +151,9 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// As in tokio: the error of the system, or that the name could not be looked up.
+    /// As in tokio: the error of the system for the last address, or that the name could not be looked up.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        netpoll_futures::TcpListener::bind_as_configured(address)
+        try_each(address, netpoll_futures::TcpListener::bind_as_configured)
             .await
             .map(Into::into)
             .map_err(OpError::strip)

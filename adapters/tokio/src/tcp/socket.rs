@@ -162,8 +162,8 @@ impl TcpSocket {
         socket::linger(self.as_fd())
     }
 
-    /// `SO_LINGER`, rounded up to seconds. [`close`](TcpStream::close) lingers on another thread;
-    /// dropping a stream that lingers blocks the thread.
+    /// `SO_LINGER`, rounded up to seconds. [`close`](TcpStream::close) lingers without blocking
+    /// the thread; dropping a stream that lingers blocks it.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         socket::set_linger(self.as_fd(), linger)
     }

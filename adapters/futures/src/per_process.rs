@@ -1,0 +1,44 @@
+//! Statics that a forked child does not share with its parent.
+//!
+//! A thread of the parent may hold a lock at the moment of the fork, and the child does not have that
+//! thread: a child that took the lock would wait for ever. So each process of a line of forks has a copy
+//! of its own, which it claims by its [generation](netpoll::fork_generation) without taking a lock.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use netpoll::{ReactorGone, fork_generation};
+
+/// How many processes of a line of forks, each the child of the one before, may use a static.
+pub(crate) const COPIES: usize = 8;
+
+const UNCLAIMED: u64 = u64::MAX;
+
+pub(crate) struct PerProcess<T> {
+    owner: AtomicU64,
+    value: T,
+}
+
+impl<T> PerProcess<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self { owner: AtomicU64::new(UNCLAIMED), value }
+    }
+}
+
+/// The copy of this process, with the generation that goes with it.
+///
+/// # Errors
+///
+/// [`ReactorGone`](netpoll::ReactorGone) in a process that finds all copies claimed by its ancestors.
+pub(crate) fn own<T>(copies: &'static [PerProcess<T>; COPIES]) -> io::Result<(&'static T, u32)> {
+    let generation = fork_generation();
+    let me = u64::from(generation);
+    // Relaxed: only this process writes its generation, and what a copy holds has its own locks.
+    let is_mine = |copy: &&PerProcess<T>| {
+        let claim =
+            |from| copy.owner.compare_exchange(from, me, Ordering::Relaxed, Ordering::Relaxed);
+        claim(UNCLAIMED).is_ok() || claim(me).is_ok()
+    };
+    let copy = copies.iter().find(is_mine).ok_or_else(ReactorGone::error)?;
+    Ok((&copy.value, generation))
+}

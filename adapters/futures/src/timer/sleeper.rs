@@ -1,0 +1,163 @@
+//! The timers that have no reactor: one thread sleeps for all of them, and ends with the last.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use netpoll::{fork_generation, spawn_helper};
+
+use crate::per_process::{self, COPIES, PerProcess};
+use crate::sync::lock;
+
+static SLEEPERS: [PerProcess<Thread>; COPIES] = [const { PerProcess::new(Thread::new()) }; COPIES];
+
+/// The thread and the tasks that it is to wake.
+struct Thread {
+    state: Mutex<State>,
+    /// The earliest time is another, or there is none.
+    changed: Condvar,
+}
+
+struct State {
+    runs: bool,
+    /// By time; the number tells those of one time apart.
+    tasks: BTreeMap<(Instant, u64), Waker>,
+    next: u64,
+}
+
+/// One timer's place among those that the thread serves.
+#[derive(Debug, Default)]
+pub(super) struct Sleeper {
+    /// The task that polls, also where no time is set.
+    waiter: Option<Waker>,
+    entry: Option<Entry>,
+}
+
+impl Sleeper {
+    /// Ready with the time when it has come. Where no thread is to be had, the task is woken again and
+    /// again: busy, but not late.
+    pub(super) fn poll_reached(
+        &mut self,
+        cx: &mut Context<'_>,
+        time: Option<Instant>,
+    ) -> Poll<Instant> {
+        let entry = self.entry.take();
+        match time {
+            Some(time) if time <= Instant::now() => return Poll::Ready(time),
+            Some(time) => {
+                let kept = entry.filter(|entry| entry.renew(time, cx.waker()));
+                self.entry = kept.or_else(|| Entry::new(time, cx.waker()));
+                if self.entry.is_none() {
+                    cx.waker().wake_by_ref();
+                }
+            }
+            None => {}
+        }
+        self.waiter = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The timer has another time, for which the task polls anew.
+    pub(super) fn forget(&mut self) {
+        self.entry = None;
+        if let Some(waiter) = self.waiter.take() {
+            waiter.wake();
+        }
+    }
+}
+
+/// A task that the thread wakes at a time, unless this is dropped before.
+#[derive(Debug)]
+struct Entry {
+    key: (Instant, u64),
+    generation: u32,
+}
+
+impl Entry {
+    /// `None` if no thread is to be had.
+    fn new(time: Instant, waker: &Waker) -> Option<Self> {
+        let (thread, generation) = per_process::own(&SLEEPERS).ok()?;
+        let waker = waker.clone();
+        let mut state = lock(&thread.state);
+        let key = (time, state.next);
+        state.next += 1;
+        state.tasks.insert(key, waker);
+        let starts = !std::mem::replace(&mut state.runs, true);
+        let is_first = state.tasks.first_key_value().is_some_and(|(first, _)| *first == key);
+        drop(state);
+        let entry = Self { key, generation };
+        if starts && spawn_helper("netpoll-timer", || thread.serve()).is_err() {
+            thread.fail();
+            return None;
+        }
+        if is_first {
+            thread.changed.notify_one();
+        }
+        Some(entry)
+    }
+
+    /// Has it wake another task, if it is for this time and has not woken one yet.
+    fn renew(&self, time: Instant, waker: &Waker) -> bool {
+        let Ok((thread, generation)) = per_process::own(&SLEEPERS) else { return false };
+        if self.key.0 != time || self.generation != generation {
+            return false;
+        }
+        let waker = waker.clone();
+        let before =
+            lock(&thread.state).tasks.get_mut(&self.key).map(|task| std::mem::replace(task, waker));
+        before.is_some()
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // In a forked child the lock is the parent's.
+        if self.generation != fork_generation() {
+            return;
+        }
+        let Ok((thread, _)) = per_process::own(&SLEEPERS) else { return };
+        let mut state = lock(&thread.state);
+        let cancelled = state.tasks.remove(&self.key);
+        let is_last = state.tasks.is_empty();
+        drop(state);
+        drop(cancelled);
+        if is_last {
+            thread.changed.notify_one();
+        }
+    }
+}
+
+impl Thread {
+    const fn new() -> Self {
+        let state = State { runs: false, tasks: BTreeMap::new(), next: 0 };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Wakes each task at its time, until there is none.
+    fn serve(&self) {
+        let mut state = lock(&self.state);
+        while let Some(first) = state.tasks.first_entry() {
+            let left = first.key().0.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let task = first.remove();
+                drop(state);
+                netpoll::wake(task);
+                state = lock(&self.state);
+            } else {
+                let waited = self.changed.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+        state.runs = false;
+    }
+
+    /// No thread could be started: those who rely on it poll again, and find out for themselves.
+    fn fail(&self) {
+        let mut state = lock(&self.state);
+        state.runs = false;
+        let tasks = std::mem::take(&mut state.tasks);
+        drop(state);
+        tasks.into_values().for_each(netpoll::wake);
+    }
+}
