@@ -181,3 +181,28 @@ pub(crate) fn set_policy(policy: libc::c_int) -> bool {
         unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) };
     failed == 0
 }
+
+/// Makes this process that of a user of its own, who may have so many threads, or returns false where that
+/// is not allowed: root has no such limit, and others share theirs with the rest of their processes.
+pub(crate) fn allow_threads(count: usize) -> bool {
+    let count = libc::rlim_t::try_from(count).expect("a small number");
+    let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
+    let user = 200_000_000 + std::process::id();
+    // SAFETY: no pointers.
+    if unsafe { libc::geteuid() } != 0 {
+        return false;
+    }
+    // SAFETY: it reads `limit`.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
+    // SAFETY: no pointers.
+    set == 0 && unsafe { libc::setresuid(user, user, user) } == 0
+}
+
+/// Opens files until no descriptor is left.
+pub(crate) fn take_all_descriptors() -> Vec<fs::File> {
+    let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
+    // SAFETY: it reads `limit`.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(set, 0, "a limit may be lowered");
+    std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect()
+}

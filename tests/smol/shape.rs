@@ -110,3 +110,21 @@ fn a_child_says_what_it_has_to_say() {
         assert_eq!(said.expect("a child").stdout, b"hello\n");
     });
 }
+
+/// smol itself would have no thread to run the task, which then waits for ever.
+#[test]
+fn a_task_runs_where_no_thread_is_asked_for() {
+    const NAME: &str = "shape::a_task_runs_where_no_thread_is_asked_for";
+    watched(|| {
+        if std::env::var("SMOL_THREADS").is_ok_and(|threads| threads == "0") {
+            assert_eq!(smol::block_on(smol::spawn(async { 1 })), 1);
+            return;
+        }
+        let this = std::env::current_exe().expect("the path of this program");
+        let mut run = std::process::Command::new(this);
+        run.args(["--exact", NAME]).env("SMOL_THREADS", "0").env("NETPOLL_TEST_PATIENCE", "20");
+        let run = run.output().expect("a process");
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("1 passed"), "{said}");
+    });
+}

@@ -30,7 +30,7 @@ async fn pause(backoff: &mut Backoff, error: io::Error) -> io::Result<Duration> 
 fn other_errors_come_back_as_they_are() {
     run(|| async {
         let mut backoff = Backoff::new();
-        for code in [os::EINVAL, os::EBADF, os::EPERM] {
+        for code in [os::EINVAL, os::EBADF, os::EFAULT, os::ENOTSOCK] {
             let error = backoff.pause(io::Error::from_raw_os_error(code)).await.unwrap_err();
             assert_eq!(error.raw_os_error(), Some(code));
             let error = OpError::wrap("accept", "here", io::Error::from_raw_os_error(code));

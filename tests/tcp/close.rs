@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::pin::pin;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::executor::{LocalPool, block_on};
 use futures::future::{Either, join, select};
@@ -228,6 +228,20 @@ fn a_stream_that_lingers_is_closed_at_once() {
     });
 }
 
+/// Its time is over before the peer has read anything.
+#[test]
+fn lingering_lasts_no_longer_than_it_may() {
+    run(|| async {
+        let (client, server, written) = lingering().await?;
+        client.set_linger(Some(Duration::from_secs(1)))?;
+        let began = Instant::now();
+        client.close().await?;
+        assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+        assert_eq!(read_to_end(&server).await?.len(), written);
+        Ok(())
+    });
+}
+
 #[test]
 fn a_dropped_close_closes_all_the_same() {
     run(|| async {
@@ -239,13 +253,14 @@ fn a_dropped_close_closes_all_the_same() {
     });
 }
 
+/// It does not linger then, but what was written goes on to the peer.
 #[test]
 fn a_dropped_close_that_lingers_closes_all_the_same() {
     run(|| async {
         let (client, server, written) = lingering().await?;
         assert!(poll_once(pin!(client.close())).is_pending());
+        client.registration().get_ref().peer_addr().expect_err("the descriptor is no socket");
         assert_eq!(read_to_end(&server).await?.len(), written);
-        // The thread that lingers has come to it by now: the end was found.
         assert_closed(client.read(&mut [0; 16]).await);
         Ok(())
     });

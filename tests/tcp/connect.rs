@@ -170,15 +170,54 @@ fn a_dropped_connect_leaves_no_socket() {
     });
 }
 
+/// Nor does the server see any of it.
 #[test]
 fn no_time_at_all_is_too_little() {
     run(|| async {
-        let listener = TcpListener::bind(LOOPBACK).await?;
+        let listener = net::TcpListener::bind(LOOPBACK)?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         assert_late(TcpStream::connect_timeout(address, Duration::ZERO).await);
         let past = past().expect("a time");
         assert_late(TcpStream::connect_deadline(address, past).await);
         assert_late(TcpStream::connect_deadline([address, address], past).await);
+        assert_kind(listener.accept(), ErrorKind::WouldBlock);
+        Ok(())
+    });
+}
+
+#[test]
+fn no_address_is_tried_after_the_deadline() {
+    run(|| async {
+        let deaf = Deaf::new().await?;
+        let listener = net::TcpListener::bind(LOOPBACK)?;
+        listener.set_nonblocking(true)?;
+        // The first has at least two seconds, and so all the time there is.
+        let addresses = [deaf.address(), listener.local_addr()?];
+        assert_late(TcpStream::connect_timeout(addresses, MOMENT).await);
+        assert_kind(listener.accept(), ErrorKind::WouldBlock);
+        Ok(())
+    });
+}
+
+/// As the second one does to a server that has given out a cookie.
+#[test]
+fn a_connect_that_is_done_before_there_is_a_peer_is_done() {
+    run(|| async {
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        let address = listener.local_addr()?;
+        let socket = socket::stream(&address)?;
+        if let Err(error) = os::connect_with_the_first_write(&socket) {
+            println!("not run: this system has no TCP Fast Open: {error}");
+            return Ok(());
+        }
+        let stream = TcpStream::connect_with(socket, address).await?;
+        stream.write_all(b"hello").await?;
+        let (accepted, _) = listener.accept().await?;
+        assert_eq!(read_exactly(&accepted, 5).await?, b"hello");
+        accepted.write_all(b"and back").await?;
+        assert_eq!(read_exactly(&stream, 8).await?, b"and back");
+        assert_eq!(stream.peer_addr()?, address);
         Ok(())
     });
 }

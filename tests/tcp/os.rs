@@ -6,12 +6,19 @@ use std::net;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 pub(crate) use libc::{
-    EADDRINUSE, EBADF, ECONNREFUSED, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, ENOTSOCK,
-    EPERM, ETIMEDOUT,
+    EADDRINUSE, EBADF, ECONNREFUSED, EFAULT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC,
+    ENOTSOCK, EPERM, ETIMEDOUT,
 };
 
 /// What `accept(2)` tells of a connection that is not there any more.
-pub(crate) const OF_ONE_CONNECTION: [i32; 8] = [
+pub(crate) const OF_ONE_CONNECTION: [i32; 15] = [
+    libc::ECONNABORTED,
+    libc::ECONNRESET,
+    libc::ENOSR,
+    libc::EOPNOTSUPP,
+    libc::EPERM,
+    libc::EPROTONOSUPPORT,
+    libc::ESOCKTNOSUPPORT,
     libc::ENETDOWN,
     libc::EPROTO,
     libc::ENOPROTOOPT,
@@ -106,4 +113,20 @@ pub(crate) fn send_carelessly(socket: &impl AsFd) -> io::Result<usize> {
     // SAFETY: the kernel reads one byte of `byte`.
     let sent = unsafe { libc::send(fd, (&raw const byte).cast(), 1, 0) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Has `connect(2)` return before there is a peer: the first write goes with the first segment, without
+/// a cookie (`TCP_FASTOPEN_CONNECT`, `TCP_FASTOPEN_NO_COOKIE`).
+pub(crate) fn connect_with_the_first_write(socket: &impl AsFd) -> io::Result<()> {
+    const TCP_FASTOPEN_NO_COOKIE: libc::c_int = 34;
+    for name in [libc::TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE] {
+        let on: libc::c_int = 1;
+        let (pointer, len) = ((&raw const on).cast(), size_of::<libc::c_int>());
+        let fd = socket.as_fd().as_raw_fd();
+        // SAFETY: the kernel reads `len` bytes of `on`.
+        check(unsafe {
+            libc::setsockopt(fd, libc::IPPROTO_TCP, name, pointer, len as libc::socklen_t)
+        })?;
+    }
+    Ok(())
 }

@@ -2,14 +2,15 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
-use netpoll_futures::{OpError, TcpListener, TcpStream};
+use netpoll_futures::{OpError, TcpListener, TcpStream, resolve};
 use netpoll_tests::watched;
 
 use crate::support::*;
@@ -139,5 +140,50 @@ fn a_dropped_look_up_disturbs_nobody() {
             let _ = poll_once(connect.as_mut());
         }
         TcpListener::bind("localhost:0").await.map(drop)
+    });
+}
+
+/// An interface by its name, as in Go; the standard library knows only its number.
+#[test]
+fn an_address_with_a_scope_is_not_looked_up() {
+    run(|| async {
+        let scope = netpoll::socket::interface_index("lo")?;
+        let expected: SocketAddr = format!("[fe80::1%{scope}]:80").parse().expect("an address");
+        let numbered = format!("[fe80::1%{scope}]:80");
+        for text in ["[fe80::1%lo]:80", &numbered] {
+            let resolved = poll_once(pin!(resolve(text)));
+            assert!(
+                matches!(&resolved, Poll::Ready(Ok(all)) if *all == [expected]),
+                "{resolved:?}"
+            );
+        }
+        let host = poll_once(pin!(resolve(("fe80::1%lo", 80))));
+        assert!(matches!(&host, Poll::Ready(Ok(all)) if *all == [expected]), "{host:?}");
+        assert_eq!(TcpListener::bind("[::1%lo]:0").await?.local_addr()?.ip(), Ipv6Addr::LOCALHOST);
+        let unknown = "[fe80::1%no-such-interface]:80";
+        assert_resolve(TcpStream::connect(unknown).await, unknown);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_list_without_addresses_resolves_to_none() {
+    run(|| async {
+        let none: &[SocketAddr] = &[];
+        assert_eq!(resolve(none).await?, []);
+        Ok(())
+    });
+}
+
+/// The lookups of other tests may take a share of the threads, but no name server is asked for this.
+#[test]
+fn a_deadline_ends_a_lookup_in_the_queue() {
+    run(|| async {
+        let names: Vec<_> = (0..200).map(|_| Box::pin(resolve("localhost:1"))).collect();
+        let mut names = names;
+        names.iter_mut().for_each(|name| drop(poll_once(name.as_mut())));
+        let late = TcpStream::connect_timeout("localhost:1", Duration::from_nanos(1));
+        assert_late(late.await);
+        Ok(())
     });
 }

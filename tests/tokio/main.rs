@@ -4,6 +4,7 @@
 //! where time itself is the matter, it is bounded from below only.
 #![cfg(not(netpoll_loom))]
 
+mod addresses;
 mod async_fd;
 mod budget;
 mod close;

@@ -12,6 +12,7 @@ mod convert;
 mod descriptors;
 mod half_close;
 mod listener;
+mod longest;
 mod os;
 mod queue;
 mod support;

@@ -29,3 +29,17 @@ pub(crate) fn is_close_on_exec(fd: &impl AsFd) -> io::Result<bool> {
     let flags = check(unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_GETFD) })?;
     Ok(flags & libc::FD_CLOEXEC != 0)
 }
+
+/// Binds to a path that may fill all there is, where no zero ends it. The standard library takes none that
+/// does.
+pub(crate) fn bind_to_all_of(socket: &impl AsFd, path: &[u8]) -> io::Result<()> {
+    let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as _, sun_path: [0; 108] };
+    assert!(path.len() <= address.sun_path.len(), "room for the path");
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = *from as libc::c_char;
+    }
+    let len = size_of_val(&address) as libc::socklen_t;
+    let pointer = (&raw const address).cast();
+    // SAFETY: the kernel reads `len` bytes of `address`.
+    check(unsafe { libc::bind(socket.as_fd().as_raw_fd(), pointer, len) }).map(drop)
+}

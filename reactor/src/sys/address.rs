@@ -129,7 +129,9 @@ fn longest_path(path: &[u8]) -> unix::SocketAddr {
     // SAFETY: as above; it is the length, as it is that of a path of 107 bytes with its zero.
     unsafe { len.write(size_of::<libc::sockaddr_un>() as libc::socklen_t + 1) };
     // SAFETY: the path has 108 bytes, of which this is the last, the zero of the one of 107.
-    unsafe { start.add(path_offset + LONGEST_PATH - 1).write(*last) };
+    let end = unsafe { start.add(path_offset + LONGEST_PATH - 1) };
+    // SAFETY: as above, it is a byte of the path.
+    unsafe { end.write(*last) };
     let is_it = address.as_pathname().is_some_and(|is| is.as_os_str().as_bytes() == path);
     if is_it { address } else { unnamed() }
 }
