@@ -4,7 +4,7 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{self, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use netpoll::socket;
 use netpoll_futures::{Async, UnixDatagram, UnixListener, UnixStream};
@@ -21,7 +21,7 @@ fn longest(directory: &Directory) -> PathBuf {
     longest
 }
 
-fn datagram_at(path: &PathBuf) -> io::Result<net::UnixDatagram> {
+fn datagram_at(path: &Path) -> io::Result<net::UnixDatagram> {
     let socket = net::UnixDatagram::unbound()?;
     os::bind_to_all_of(&socket, path.as_os_str().as_bytes())?;
     Ok(socket)
