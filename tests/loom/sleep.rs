@@ -138,22 +138,40 @@ impl Reactor {
     }
 }
 
-/// Two threads set deadlines on one slot, and one of them on another as well, while the reactor
-/// takes the queue. Each deadline was looked at, or its slot is in the queue still: a look at what
-/// the queue holds in the end leaves none out.
+/// Sets a deadline as a registration does, and asks for the reactor's look.
+fn arm(reactor: &Reactor, index: usize, direction: Direction, at_ns: u64) {
+    assert_eq!(reactor.slots[index].set_deadline(direction, at_ns), SetAction::Arm(at_ns));
+    let _ = reactor.arm(index, at_ns);
+}
+
+/// A thread sets a deadline on a slot that is in the queue already, with another slot, while the reactor
+/// takes the queue. The reactor has looked at each deadline, or its slot is in the queue still.
 #[test]
 fn arm_queue() {
-    fn set(reactor: &Reactor, index: usize, direction: Direction, at_ns: u64) {
-        let action = reactor.slots[index].set_deadline(direction, at_ns);
-        assert_eq!(action, SetAction::Arm(at_ns));
-        let _ = reactor.arm(index, at_ns);
-    }
+    explore(|| {
+        let reactor = Reactor::new();
+        arm(&reactor, 1, Read, 20);
+        arm(&reactor, 0, Write, 30);
+        let setter = reactor.spawn(|reactor| arm(reactor, 0, Read, 10));
+        let _ = reactor.file_armed();
+        setter.join().unwrap();
+        let _ = reactor.file_armed();
+        assert!(reactor.armed.is_empty());
+        assert!(reactor.has_filed(0, Read, 10));
+        assert!(reactor.has_filed(1, Read, 20));
+        assert!(reactor.has_filed(0, Write, 30));
+    });
+}
+
+/// The same with two threads that set deadlines on one slot, and one of them on another as well.
+#[test]
+fn arm_queue_of_two_setters() {
     explore_up_to(3, || {
         let reactor = Reactor::new();
-        let one = reactor.spawn(|reactor| set(reactor, 0, Read, 10));
+        let one = reactor.spawn(|reactor| arm(reactor, 0, Read, 10));
         let other = reactor.spawn(|reactor| {
-            set(reactor, 1, Read, 20);
-            set(reactor, 0, Write, 30);
+            arm(reactor, 1, Read, 20);
+            arm(reactor, 0, Write, 30);
         });
         let _ = reactor.file_armed();
         one.join().unwrap();
