@@ -8,15 +8,15 @@ use std::os::fd::RawFd;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceBox;
 
 use crate::budget;
 use crate::driver::Driver;
-use crate::helper::Affinity;
+use crate::helper::{Affinity, fork_generation};
 use crate::metrics::Metrics;
 use crate::reactor::Shared;
 use crate::shards::Shards;
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex, lock};
 use crate::thread::Manner;
 use crate::time::clock::Clock;
 
@@ -56,7 +56,28 @@ pub struct Builder {
 /// How many processors share a reactor of the global one.
 const PROCESSORS_PER_REACTOR: usize = 16;
 
-static GLOBAL: OnceCell<Reactor> = OnceCell::new();
+/// Read and set without a lock: a forked child would wait for ever for a lock that another thread held.
+static GLOBAL: OnceBox<Reactor> = OnceBox::new();
+
+/// One thread makes the global reactor while the others wait for it.
+static MAKING: Mutex<()> = Mutex::new(());
+
+/// The global reactor, and whether it was made by this call.
+fn get_or_make_global(
+    make: impl FnOnce() -> io::Result<Reactor>,
+) -> io::Result<(&'static Reactor, bool)> {
+    // A forked child may have inherited the lock, held by a thread that it does not have. There, two
+    // threads may make a reactor each, and the later one ends again.
+    let _alone = (fork_generation() == 0).then(|| lock(&MAKING));
+    if let Some(global) = GLOBAL.get() {
+        return Ok((global, false));
+    }
+    let made = make().map(|reactor| GLOBAL.set(Box::new(reactor)).is_ok());
+    match (GLOBAL.get(), made) {
+        (Some(global), made) => Ok((global, made.unwrap_or(false))),
+        (None, made) => Err(made.expect_err("it was set")),
+    }
+}
 
 impl Reactor {
     /// The reactor of this process, made with its thread when it is first asked for. On machines of
@@ -67,10 +88,14 @@ impl Reactor {
     /// An [`OpError`](crate::OpError): no descriptors or no thread to be had; the next call tries again. In a forked child, the
     /// handle is the parent's: what is done with it fails with [`ReactorGone`](crate::ReactorGone).
     pub fn global() -> io::Result<&'static Reactor> {
-        GLOBAL.get_or_try_init(|| {
+        if let Some(global) = GLOBAL.get() {
+            return Ok(global);
+        }
+        let make = || {
             let processors = available_parallelism().map_or(1, NonZero::get);
             Reactor::builder().reactors(processors.div_ceil(PROCESSORS_PER_REACTOR)).build()
-        })
+        };
+        get_or_make_global(make).map(|(global, _)| global)
     }
 
     /// Another reactor, with or without a thread of its own.
@@ -127,15 +152,26 @@ impl Reactor {
     }
 
     /// Ends the reactor: every operation of its sockets and timers fails with
-    /// [`ReactorGone`](crate::ReactorGone), the pending ones are woken, and its thread is joined.
+    /// [`ReactorGone`](crate::ReactorGone), the pending ones are woken, and its thread ends. Only this call
+    /// waits for the thread, and so does every other thread that makes the call meanwhile: it must not hold a lock
+    /// that a waker takes. Dropping the last handle, socket or timer ends the reactor as well, and
+    /// waits for nothing.
     ///
-    /// The sockets' descriptors stay open until they are dropped or closed. Called by a waker on the
-    /// reactor's own thread, it does not wait for that thread.
+    /// The sockets' descriptors stay open until they are dropped or closed. Called by a waker on a
+    /// reactor's own thread, of this reactor or another, it waits for no thread: two such threads could
+    /// wait for each other. In a forked child it does nothing.
     pub fn shutdown(&self) {
         self.shards.shut_down();
     }
 
-    /// What it has done so far.
+    /// Whether it was shut down, has failed, or is that of the process that forked this one: what is done
+    /// with it fails with [`ReactorGone`](crate::ReactorGone).
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.shared().check_usable().is_err()
+    }
+
+    /// What it has done so far. In a forked child it has no registrations.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shards.iter().map(|shard| shard.metrics()).sum()
@@ -274,11 +310,7 @@ impl Builder {
     /// Those of [`build`](Self::build), and [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is a
     /// global one.
     pub fn build_global(self) -> io::Result<&'static Reactor> {
-        let mut built = false;
-        let global = GLOBAL.get_or_try_init(|| {
-            built = true;
-            self.build()
-        })?;
+        let (global, built) = get_or_make_global(|| self.build())?;
         let message = "reactor: there is a global one";
         built.then_some(global).ok_or_else(|| io::Error::new(io::ErrorKind::AlreadyExists, message))
     }

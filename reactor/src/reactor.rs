@@ -362,7 +362,19 @@ impl Shared {
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        self.counters.read(self.arena.tenants())
+        // The arena's lock may be held by a thread that a forked child does not have.
+        let registrations = if self.is_ours() { self.arena.tenants() } else { 0 };
+        self.counters.read(registrations)
+    }
+}
+
+/// A forked child keeps the slots for good: the wakers in them are copies, and what their owners do when
+/// one is dropped is the parent's to do.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            std::mem::forget(self.arena.clone());
+        }
     }
 }
 

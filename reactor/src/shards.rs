@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
-use std::thread::{self, JoinHandle};
+use std::sync::PoisonError;
+use std::thread::JoinHandle;
 
 use crate::error::OpError;
 use crate::helper::Affinity;
@@ -118,14 +119,17 @@ impl Shards {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Ends them all, and joins their threads.
+    /// Ends them all, and waits for their threads to end.
     pub(crate) fn shut_down(&self) {
-        for shard in &self.shards {
-            shard.end();
+        self.end();
+        if !crate::thread::is_a_reactors() {
+            self.shards.iter().for_each(Shard::join);
         }
-        for shard in &self.shards {
-            shard.join();
-        }
+    }
+
+    /// Ends them all, and waits for no thread.
+    fn end(&self) {
+        self.shards.iter().for_each(Shard::end);
     }
 }
 
@@ -138,22 +142,33 @@ impl Shard {
         }
     }
 
+    /// Waits for the end of the thread, as every other caller does: the lock is held meanwhile. No
+    /// reactor's own thread comes here, so no two threads wait for each other.
     fn join(&self) {
-        let thread = lock(&self.thread).take();
+        // A forked child has the handle, but not the thread, and the lock may be held by no thread.
         if !self.shared.is_ours() {
-            // A forked child has the handle, but not the thread.
-            return std::mem::forget(thread);
+            return;
         }
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id())
-        {
-            thread.join().expect("wakers that panic are caught, and nothing else panics there");
+        let mut thread = lock(&self.thread);
+        if let Some(thread) = thread.take() {
+            // If it panicked, the panic hook has said so, and the reactor has ended.
+            let _ = thread.join();
         }
     }
 }
 
+/// The threads end by themselves: each of them owns what it uses. Whether a waker keeps one of them is
+/// no concern of the thread that drops the last handle, which may hold a lock that the waker takes.
 impl Drop for Shards {
     fn drop(&mut self) {
-        self.shut_down();
+        self.end();
+        for shard in &mut self.shards {
+            if !shard.shared.is_ours() {
+                // A forked child has no thread to detach.
+                let thread = shard.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+                std::mem::forget(thread.take());
+            }
+        }
     }
 }
 

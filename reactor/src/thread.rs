@@ -2,6 +2,7 @@
 //!
 //! When it does which is in [`lease`](crate::lease).
 
+use std::cell::Cell;
 use std::io;
 use std::thread::JoinHandle;
 
@@ -21,12 +22,24 @@ pub(crate) enum Manner {
     Preempting,
 }
 
+thread_local! {
+    static IS_A_REACTORS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is a reactor's own, of whichever reactor.
+///
+/// Such a thread waits for the end of no other: two of them could wait for each other.
+pub(crate) fn is_a_reactors() -> bool {
+    IS_A_REACTORS.get()
+}
+
 pub(crate) fn spawn(
     shared: Arc<Shared>,
     manner: Manner,
     affinity: Affinity,
 ) -> io::Result<JoinHandle<()>> {
     helper::spawn("netpoll", affinity, move || {
+        IS_A_REACTORS.set(true);
         if manner == Manner::Patient {
             sys::batch_scheduling();
         }
@@ -35,11 +48,12 @@ pub(crate) fn spawn(
     })
 }
 
-/// Looks after the reactor until it is gone.
+/// Looks after the reactor until it is gone. A child that a waker forks has a copy of this thread and no
+/// reactor: there it ends as well.
 fn attend(shared: &Shared) {
     let mut watch = Watch::default();
     let thread = shared.lease.thread().expect("a reactor that has a thread");
-    while !shared.is_gone() {
+    while shared.check_usable().is_ok() {
         match shared.lease.watch(&mut watch) {
             Duty::Turn => turn(shared),
             Duty::Tick => sleep(thread, |thread| thread.sleep_for(TICK)),

@@ -65,6 +65,10 @@ impl Timer {
     /// that has fired can fire again. Moving it away costs a few nanoseconds.
     #[inline]
     pub fn set(&self, instant: Option<Instant>) {
+        // In a forked child it would wake the parent's tasks.
+        if !self.reactor.shared().is_ours() {
+            return;
+        }
         match instant {
             None => self.slot.clear_deadline(Direction::Read),
             Some(at) => set_slot_deadline(&self.reactor, &self.slot, &[Direction::Read], at),
@@ -77,11 +81,21 @@ impl Timer {
     ///
     /// [`ReactorGone`](crate::ReactorGone) if the reactor was shut down before.
     pub fn poll_fired(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.slot.wait(Direction::Read, Ticket::POLL, cx.waker()) {
-            Status::Expired => Poll::Ready(Ok(())),
-            Status::Closed => Poll::Ready(Err(closed(&self.reactor))),
-            Status::Pending => Poll::Pending,
-            Status::Ready(_) => unreachable!("a slot without a descriptor has no events"),
+        loop {
+            let status = match self.slot.status(Direction::Read) {
+                // No turn of the reactor will come in a forked child.
+                Status::Pending if !self.reactor.shared().is_ours() => Status::Closed,
+                Status::Pending => self.slot.begin_wait(Direction::Read, Ticket::POLL, cx.waker()),
+                status => status,
+            };
+            match status {
+                Status::Expired => return Poll::Ready(Ok(())),
+                Status::Closed => return Poll::Ready(Err(closed(&self.reactor))),
+                Status::Pending => return Poll::Pending,
+                // An event of a former tenant, 131,072 generations ago: those numbers begin anew. It is
+                // not for the timer.
+                Status::Ready(state) => self.slot.drained(Direction::Read, state),
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod blocked;
 mod ends;
 mod hook;
 mod inline;
+mod joins;
 mod several;
 mod shards;
 mod stage;

@@ -51,9 +51,14 @@ mod time {
 }
 
 // Where `order` finds them in its own crate.
-pub(crate) use error::Closed;
+pub(crate) use error::{Closed, ReactorGone};
 pub(crate) use ready::Direction;
 pub(crate) use wake::wake;
+
+/// No model forks.
+pub(crate) fn fork_generation() -> u32 {
+    0
+}
 
 /// The models, by what they are about.
 #[path = "."]

@@ -8,6 +8,7 @@ mod bounded;
 mod exec;
 mod exit;
 mod fork;
+mod fork_storm;
 mod helpers;
 mod os;
 mod shutdown;

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // Foreign calls. The other modules have none.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,47 @@ pub(crate) fn in_a_child(body: impl FnOnce() -> u8) -> i32 {
     assert_eq!(ended, pid);
     assert!(libc::WIFEXITED(status), "the child hung or was killed: status {status:#x}");
     libc::WEXITSTATUS(status)
+}
+
+/// What a child tells its parent of: the step that it has come to, and whether that went right.
+pub(crate) struct Steps(std::io::PipeWriter);
+
+impl Steps {
+    pub(crate) fn tell(&mut self, step: u8, right: bool) {
+        let _ = self.0.write_all(&[step]);
+        if !right {
+            // SAFETY: no pointers. Nothing of the parent's is run at exit.
+            unsafe { libc::_exit(1) };
+        }
+    }
+}
+
+/// As [`in_a_child`], for a body that tells how far it has come. A child that hangs is ended after 20
+/// seconds, and the last step that it told of is named.
+pub(crate) fn in_a_child_that_tells(body: impl FnOnce(&mut Steps)) {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    // SAFETY: the child goes no further than `_exit` below.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: no pointers. A child that hangs is ended by this.
+        unsafe { libc::alarm(20) };
+        let mut steps = Steps(writer);
+        let ended = catch_unwind(AssertUnwindSafe(|| body(&mut steps)));
+        // SAFETY: no pointers. Nothing of the parent's is run at exit.
+        unsafe { libc::_exit(if ended.is_ok() { 0 } else { 2 }) };
+    }
+    assert!(pid > 0, "a process can be had");
+    drop(writer);
+    let mut status = 0;
+    // SAFETY: it writes one integer to `status`; the child is ours and waited for once.
+    let ended = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!(ended, pid);
+    if status != 0 {
+        let mut steps = Vec::new();
+        let _ = reader.read_to_end(&mut steps);
+        let how = if libc::WIFSIGNALED(status) { "it hung after" } else { "it went wrong at" };
+        panic!("{how} step {:?}: status {status:#x}", steps.last());
+    }
 }
 
 /// How many signals were handled, by any thread.

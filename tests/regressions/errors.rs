@@ -152,6 +152,9 @@ fn make_and_drop() {
             assert_eq!(open_descriptors(), made);
         }
         drop(reactor);
-        assert_eq!(open_descriptors(), before);
+        // The reactor's thread has its own until it ends, which the drop does not wait for.
+        while open_descriptors() != before {
+            std::thread::yield_now();
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Timers: slots without a descriptor, on a clock that stands still until it is moved.
 
+use std::io::Write;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use futures::executor::block_on;
 use netpoll::{Direction, Reactor, Timer};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::wait_until_asleep;
+use crate::os::{wait_until_asleep, wait_until_delivered};
 use crate::stage::{
     LOOK, assert_quiet, by_hand, by_hand_with_clock, is_reactor_gone, on_wake, poll_ready, send,
-    settled, turning,
+    settled, turning, wait_to_read,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -311,5 +312,57 @@ fn many_new_deadlines_take_several_turns() {
         }
         assert_eq!(expiries, [1024, 2048, 3000]);
         drop(timers);
+    });
+}
+
+/// The numbers that tell the tenants of a slot apart begin anew after 131,072. An event for the first of
+/// them, which one turn has taken from epoll together with the event whose waker drops that tenant, reaches a
+/// timer. It is not for the timer, which waits on and fires in its time.
+#[test]
+fn a_late_event_of_a_former_tenant_is_none_of_a_timers() {
+    watched(|| {
+        const GENERATIONS: usize = 1 << 17;
+        let reactor = by_hand_with_clock();
+        let (first, first_far) = settled(&reactor);
+        let (second, second_far) = settled(&reactor);
+        let both = Arc::new(Mutex::new(vec![first, second]));
+        let kept = Arc::new(Mutex::new(None));
+        // Whichever event comes first, its waker ends the other registration.
+        for own in 0..2 {
+            let (weak, kept, reactor) = (Arc::downgrade(&both), kept.clone(), reactor.clone());
+            let waker = on_wake(move || {
+                let Some(both) = weak.upgrade() else { return };
+                let mut both = both.lock().expect("no panic");
+                if both.len() < 2 {
+                    return;
+                }
+                let other = both.swap_remove(1 - own);
+                drop(both);
+                drop(other);
+                for _ in 1..GENERATIONS {
+                    drop(Timer::never(&reactor));
+                }
+                *kept.lock().expect("no panic") = Some(Timer::never(&reactor).expect("a timer"));
+            });
+            wait_to_read(&both.lock().expect("no panic")[own], &waker);
+        }
+        for mut far in [&first_far, &second_far] {
+            far.write_all(b"x").expect("room");
+            wait_until_delivered(far);
+        }
+        let stale = reactor.metrics().stale_events;
+        reactor.turn(LOOK).expect("a turn");
+
+        let timer = kept.lock().expect("no panic").take().expect("a timer");
+        assert_eq!(reactor.metrics().stale_events, stale, "the event found the timer");
+        let waker = CountingWaker::new();
+        let poll = || timer.poll_fired(&mut Context::from_waker(&Waker::from(waker.clone())));
+        assert!(poll().is_pending());
+        timer.set(Some(reactor.now() + Duration::from_millis(5)));
+        assert!(poll().is_pending());
+        reactor.advance(Duration::from_millis(6));
+        reactor.turn(LOOK).expect("a turn");
+        assert!(matches!(poll(), Poll::Ready(Ok(()))));
+        assert!(waker.wakes() > 0);
     });
 }

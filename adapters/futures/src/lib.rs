@@ -94,7 +94,7 @@ mod timer;
 mod udp;
 mod unix;
 
-use netpoll::wake;
+use netpoll::{fork_generation, wake};
 
 pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
 pub use any::Async;

@@ -18,7 +18,8 @@ use std::fmt;
 use std::ptr;
 use std::sync::{Arc, Weak};
 
-use crate::sync::{Mutex, lock};
+use crate::fork_generation;
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// How many connections there may be at once, over one listener or several: Go's
 /// `netutil.LimitListener`.
@@ -53,6 +54,9 @@ pub struct Limit {
 #[derive(Debug)]
 struct Places {
     most: usize,
+    /// Of the process that made it. A forked child does not take the lock, which a thread may hold that
+    /// it does not have.
+    generation: u32,
     state: Mutex<State>,
 }
 
@@ -83,7 +87,8 @@ impl Limit {
     #[must_use]
     pub fn new(most: usize) -> Self {
         assert!(most > 0, "Limit::new: a limit of no connections lets nobody in");
-        Self { places: Arc::new(Places { most, state: Mutex::new(State::default()) }) }
+        let (generation, state) = (fork_generation(), Mutex::new(State::default()));
+        Self { places: Arc::new(Places { most, generation, state }) }
     }
 
     /// How many connections there may be.
@@ -92,21 +97,28 @@ impl Limit {
         self.places.most
     }
 
-    /// How many there are.
+    /// How many there are. In a forked child there are none.
     #[must_use]
     pub fn taken(&self) -> usize {
-        lock(&self.places.state).taken
+        self.places.lock().map_or(0, |state| state.taken)
     }
 
     /// A place, if there is one. If not, whom `who` names is asked again when one is given back.
     pub(crate) fn take(&self, who: impl FnOnce() -> Weak<dyn Refused>) -> Option<Place> {
-        let mut state = lock(&self.places.state);
+        let mut state = self.places.lock()?;
         if state.taken == self.places.most {
             state.refuse(who());
             return None;
         }
         state.taken += 1;
         Some(Place { places: self.places.clone() })
+    }
+}
+
+impl Places {
+    /// `None` in a forked child.
+    fn lock(&self) -> Option<MutexGuard<'_, State>> {
+        (self.generation == fork_generation()).then(|| lock(&self.state))
     }
 }
 
@@ -123,7 +135,7 @@ fn is_same(one: &Weak<dyn Refused>, other: &Weak<dyn Refused>) -> bool {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut state = lock(&self.places.state);
+        let Some(mut state) = self.places.lock() else { return };
         state.taken -= 1;
         let refused = std::mem::take(&mut state.refused);
         drop(state);

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use netpoll::{Direction, OpError, OwnsFd, Registration};
 
+use crate::ReactorGone;
 use crate::in_order::InOrder;
 use crate::limit::{Limit, Place, Refused};
 use crate::order::Orders;
@@ -168,9 +169,10 @@ impl<L: ListenerSocket> Listener<L> {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed).
+    /// [`Closed`](crate::Closed), or [`ReactorGone`](crate::ReactorGone).
     pub fn set_limit(&self, limit: Option<&Limit>) -> io::Result<()> {
         self.registration().while_open(|_| Ok(()))?;
+        self.check_reactor()?;
         let before = std::mem::replace(&mut *lock(&self.shared.limit), limit.cloned());
         drop(before);
         self.shared.ask_again();
@@ -219,8 +221,14 @@ impl<L: ListenerSocket> Listener<L> {
         Self { shared: Arc::new(Shared { file, registration, orders, limit }) }
     }
 
+    /// A forked child takes no connection of the parent's, and no lock.
+    fn check_reactor(&self) -> io::Result<()> {
+        if self.registration().reactor().is_gone() { Err(ReactorGone::error()) } else { Ok(()) }
+    }
+
     /// Takes a place before it accepts, and gives it back if it does not.
     fn accept_one(&self, socket: &L) -> io::Result<Taken<L>> {
+        self.check_reactor()?;
         let limit = lock(&self.shared.limit).clone();
         let place = limit.map(|limit| self.take_place(&limit)).transpose()?;
         let (socket, peer) = socket.accept_one()?;

@@ -29,7 +29,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, lock};
 use crate::wake;
-use crate::{Closed, Direction};
+use crate::{Closed, Direction, ReactorGone, fork_generation};
 
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;
@@ -43,6 +43,9 @@ const OVER: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct Orders {
     words: [AtomicU32; 2],
+    /// Of the process that made it. A forked child does not take the lock, which a thread may hold that
+    /// it does not have.
+    generation: u32,
     /// Made when the first has to wait.
     queues: Mutex<Option<Box<[Queue; 2]>>>,
 }
@@ -76,7 +79,8 @@ enum Asked {
 
 impl Orders {
     pub(crate) fn new() -> Self {
-        Self { words: [FREE, FREE].map(AtomicU32::new), queues: Mutex::new(None) }
+        let words = [FREE, FREE].map(AtomicU32::new);
+        Self { words, generation: fork_generation(), queues: Mutex::new(None) }
     }
 
     /// Whether nobody has the turn, so that nobody waits for it: a hint.
@@ -115,7 +119,7 @@ impl Orders {
             return Poll::Ready(Ok(turn));
         }
         let waker = cx.waker().clone();
-        let mut queues = self.lock();
+        let mut queues = self.lock()?;
         match self.take_or_queue(direction) {
             Asked::Taken => Poll::Ready(Ok(Turn(self, direction))),
             Asked::Over => Poll::Ready(Err(Closed::error())),
@@ -130,7 +134,8 @@ impl Orders {
 
     /// Nobody waits for a turn any more, whoever has it: the socket is closed.
     pub(crate) fn end(&self) {
-        let mut queues = self.lock();
+        // The waiters of a forked child are copies of the parent's.
+        let Ok(mut queues) = self.lock() else { return };
         for word in &self.words {
             word.fetch_or(OVER, Ordering::AcqRel);
         }
@@ -173,7 +178,7 @@ impl Orders {
 
     fn pass_on_to_next(&self, direction: Direction) {
         let mut woken = Vec::new();
-        let mut queues = self.lock();
+        let Ok(mut queues) = self.lock() else { return };
         let handed =
             queues.as_mut().is_some_and(|queues| queues[direction as usize].pop(&mut woken));
         if !handed {
@@ -195,8 +200,13 @@ impl Orders {
         &self.words[direction as usize]
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Box<[Queue; 2]>>> {
-        lock(&self.queues)
+    /// Fails with [`ReactorGone`] in a forked child.
+    fn lock(&self) -> io::Result<MutexGuard<'_, Option<Box<[Queue; 2]>>>> {
+        if self.generation == fork_generation() {
+            Ok(lock(&self.queues))
+        } else {
+            Err(ReactorGone::error())
+        }
     }
 }
 
@@ -251,7 +261,7 @@ impl<'a> Place<'a> {
 
     fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waker = cx.waker().clone();
-        let mut queues = self.orders.lock();
+        let mut queues = self.orders.lock()?;
         let asked = match self.standing {
             _ if self.is_handed(&mut queues) => Asked::Taken,
             Standing::Outside => self.orders.take_or_queue(self.direction),
@@ -317,7 +327,7 @@ impl<'a> Place<'a> {
     }
 
     fn leave_queue(&self) {
-        let mut queues = self.orders.lock();
+        let Ok(mut queues) = self.orders.lock() else { return };
         if self.is_handed(&mut queues) {
             drop(queues);
             self.orders.pass_on(self.direction);

@@ -31,14 +31,16 @@ impl SocketFile {
 
     /// The socket is about to be closed.
     pub(crate) fn closing(&self) {
+        // Not even the lock is a child's: a thread that it does not have may hold it.
+        if self.process != process::id() {
+            return;
+        }
         let path = self.path.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(path) = path.filter(|_| self.removed_on_close.load(Ordering::Relaxed)) else {
             return;
         };
-        if self.process == process::id() {
-            // Somebody else may have removed it, which is as good.
-            let _ = fs::remove_file(path);
-        }
+        // Somebody else may have removed it, which is as good.
+        let _ = fs::remove_file(path);
     }
 }
 

@@ -69,7 +69,9 @@ struct Thread {
 }
 
 impl Driver {
+    /// In a forked child, and after a shutdown, it drives nothing.
     pub(crate) fn new(reactor: Option<Arc<Shared>>) -> Self {
+        let reactor = reactor.filter(|reactor| reactor.check_usable().is_ok());
         if let Some(reactor) = &reactor {
             reactor.lease.join();
         }

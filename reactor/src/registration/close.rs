@@ -69,7 +69,12 @@ impl<T: OwnsFd> Registration<T> {
             return Err(Closed.into());
         }
         let closing = Closing { inside: Inside(self) };
-        self.slot.close();
+        if self.reactor.shared().is_ours() {
+            self.slot.close();
+        } else {
+            // The waiters are the parent's tasks, and so is the lock of their list.
+            self.slot.close_and_wake_none();
+        }
         self.deregister(self.get_ref());
         Ok(closing)
     }
@@ -83,6 +88,10 @@ impl<T: AsFd> Registration<T> {
     /// The value is dropped before [`close`](Self::close) resolves, under no lock, on the thread that ends the
     /// descriptor.
     pub fn hold_until_closed(&self, value: impl Send + 'static) {
+        // In a forked child the lock may be held by a thread that it does not have.
+        if !self.reactor.shared().is_ours() {
+            return drop(value);
+        }
         self.gate.hold(&self.closer, Box::new(value));
     }
 
@@ -106,11 +115,18 @@ impl<T: AsFd> Registration<T> {
     }
 
     fn end(&self) {
+        let ended = self.end_descriptor();
+        // The closer's lock is the parent's in a forked child, which does not wait for the end.
+        if self.reactor.shared().is_ours() {
+            self.gate.done(&self.closer, ended);
+        }
+    }
+
+    fn end_descriptor(&self) -> io::Result<()> {
         let mut fd = None;
         // A panic of `T::as_fd` is no reason for the closer to wait for ever.
         survive(|| fd = self.registered(self.get_ref()));
-        let ended = fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor.shared().end(fd));
-        self.gate.done(&self.closer, ended);
+        fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor.shared().end(fd))
     }
 }
 
@@ -148,6 +164,12 @@ impl<T: AsFd> Closing<'_, T> {
     pub async fn finish(self) -> io::Result<()> {
         let Self { inside } = self;
         let registration = inside.0;
+        if !registration.reactor.shared().is_ours() {
+            // An operation of the parent's may be inside of this copy of the gate for ever. The number
+            // stays taken, as ever, so a call of the child's own that is inside reaches no other descriptor.
+            std::mem::forget(inside);
+            return registration.end_descriptor();
+        }
         drop(inside);
         poll_fn(|cx| registration.gate.poll_done(&registration.closer, cx)).await
     }

@@ -12,13 +12,16 @@ mod waiting;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::Waker;
 
 use crate::arena::OwnedSlot;
 use crate::demand::Demand;
-use crate::error::{Closed, OpError, ReactorGone, raw_os_error};
+use crate::error::{Closed, OpError, raw_os_error};
 use crate::gate::{Closer, Gate};
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
+use crate::slot::Status;
+use crate::slot::waiters::Ticket;
 use crate::wake::survive;
 
 pub use close::Closing;
@@ -182,7 +185,17 @@ impl<T: AsFd> Registration<T> {
 
     #[inline]
     fn check_open(&self) -> io::Result<()> {
-        if self.is_closed() { Err(closed(&self.reactor)) } else { Ok(()) }
+        let usable = !self.is_closed() && self.reactor.shared().is_ours();
+        if usable { Ok(()) } else { Err(closed(&self.reactor)) }
+    }
+
+    /// As [`Slot::begin_wait`](crate::slot::Slot::begin_wait). In a forked child no event will come, and a
+    /// lock of the slot may be held by a thread that is not there: waiting is over before it begins.
+    fn begin_wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
+        if !self.reactor.shared().is_ours() {
+            return Status::Closed;
+        }
+        self.slot.begin_wait(direction, ticket, waker)
     }
 }
 
@@ -222,7 +235,7 @@ fn enter(reactor: &Reactor, fd: BorrowedFd<'_>, interest: Interest) -> io::Resul
 
 #[cold]
 pub(crate) fn closed(reactor: &Reactor) -> io::Error {
-    if reactor.shared().is_gone() { ReactorGone.into() } else { Closed.into() }
+    reactor.shared().check_usable().err().unwrap_or_else(|| Closed.into())
 }
 
 fn explain(fd: BorrowedFd<'_>, error: io::Error) -> io::Error {

@@ -53,7 +53,10 @@ impl<T: AsFd> Registration<T> {
             Direction::Read => Ready::READABLE,
             Direction::Write => Ready::WRITABLE,
         };
-        let _ = self.slot.deliver(self.slot.generation(), ready);
+        // In a forked child it would wake the parent's tasks.
+        if self.reactor.shared().is_ours() {
+            let _ = self.slot.deliver(self.slot.generation(), ready);
+        }
     }
 
     /// Ready when an operation of this direction may succeed, or must fail: in this order, when the
@@ -71,10 +74,11 @@ impl<T: AsFd> Registration<T> {
         cx: &mut Context<'_>,
         direction: Direction,
     ) -> Poll<io::Result<Readiness>> {
-        let status = if self.interest.includes(direction) {
-            self.slot.wait(direction, Ticket::POLL, cx.waker())
-        } else {
-            self.slot.status(direction)
+        let status = match self.slot.status(direction) {
+            Status::Pending if self.interest.includes(direction) => {
+                self.begin_wait(direction, Ticket::POLL, cx.waker())
+            }
+            status => status,
         };
         self.waited(direction, status)
     }
@@ -349,7 +353,8 @@ impl<T: AsFd> Registration<T> {
     /// An operation did not block.
     #[inline]
     pub(super) fn has_moved(&self, direction: Direction) {
-        if self.is_on_demand(direction) {
+        // A forked child leaves epoll, and the lock, as they are.
+        if self.is_on_demand(direction) && self.reactor.shared().is_ours() {
             let fd = self.registered(self.get_ref());
             let somebody_waits = || self.slot.state().has_waiter(direction);
             // If it goes on reporting room, that is no harm.

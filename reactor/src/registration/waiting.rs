@@ -82,10 +82,11 @@ impl<'a, T: AsFd> Waiting<'a, T> {
     /// Waits no more, until it is polled again.
     #[inline]
     pub fn leave(&mut self) {
-        if self.ticket != Ticket::POLL {
+        // A forked child leaves the waker where it is: see `begin_wait`.
+        if self.ticket != Ticket::POLL && self.registration.reactor.shared().is_ours() {
             self.registration.slot.leave(self.direction, self.ticket);
-            self.ticket = Ticket::POLL;
         }
+        self.ticket = Ticket::POLL;
         self.is_new = true;
     }
 
@@ -131,7 +132,7 @@ impl<'a, T: AsFd> Waiting<'a, T> {
         if self.ticket == Ticket::POLL {
             self.ticket = Ticket::draw();
         }
-        self.registration.slot.begin_wait(self.direction, self.ticket, cx.waker())
+        self.registration.begin_wait(self.direction, self.ticket, cx.waker())
     }
 }
 

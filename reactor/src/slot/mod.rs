@@ -121,6 +121,7 @@ impl Slot {
     }
 
     /// As [`status`](Self::status); if that is pending, `waker` is woken when it changes.
+    #[cfg(any(test, netpoll_loom))]
     pub(crate) fn wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
         match self.status(direction) {
             Status::Pending => self.begin_wait(direction, ticket, waker),
@@ -239,6 +240,11 @@ impl Slot {
         self.settle(Direction::Read, read);
         self.settle(Direction::Write, write);
         true
+    }
+
+    /// The same in a forked child, whose waiters are copies.
+    pub(crate) fn close_and_wake_none(&self) {
+        self.update(State::with_closed);
     }
 
     /// The tenant goes. Wakers that were left behind by `poll_*` calls are woken a last time.

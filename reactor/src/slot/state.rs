@@ -264,6 +264,11 @@ impl State {
         if doubtful { None } else { self.drained(direction, before) }
     }
 
+    /// Closed, with every waiter where it was.
+    pub(crate) fn with_closed(self) -> State {
+        State(self.0 | CLOSED)
+    }
+
     /// The socket is closed on this side.
     pub(crate) fn close(self) -> Closing {
         if self.is_closed() {

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use netpoll::{is_deadline_exceeded, socket};
+use netpoll::{fork_generation, is_deadline_exceeded, socket};
 
 use super::Timeouts;
 use crate::stream::{Stream, StreamSocket};
@@ -20,6 +20,9 @@ use crate::sync::{AtomicU32, Ordering, lock};
 
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// Of the process that made it. A forked child does not take the lock, which a thread may hold that
+    /// it does not have, and has no deadlines to set.
+    generation: u32,
     state: Mutex<State>,
     /// Whether anything in the state may wait, so that there is something to end. A hint: who moves a
     /// byte at the very moment at which another begins to wait may come before or after it.
@@ -38,16 +41,17 @@ struct State {
 impl Watch {
     pub(super) fn new(timeouts: Timeouts) -> Self {
         let state = State { timeouts, reads: false, blocked: None, write_until: None };
-        Self { state: Mutex::new(state), waits: AtomicU32::new(0) }
+        let generation = fork_generation();
+        Self { generation, state: Mutex::new(state), waits: AtomicU32::new(0) }
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {
-        self.lock().timeouts
+        self.lock().map(|state| state.timeouts).unwrap_or_default()
     }
 
     /// What waits begins to wait now.
     pub(super) fn set_timeouts<S: StreamSocket>(&self, stream: &Stream<S>, timeouts: Timeouts) {
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return };
         state.timeouts = timeouts;
         state.renew_read(stream);
         if state.blocked.is_some() {
@@ -79,7 +83,7 @@ impl Watch {
         if !read.as_ref().is_err_and(is_deadline_exceeded) {
             return false;
         }
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return false };
         let has_come = state.reads && has_come(stream);
         if has_come {
             state.reads = false;
@@ -111,7 +115,7 @@ impl Watch {
     }
 
     fn waits_to_read<S: StreamSocket>(&self, stream: &Stream<S>) {
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return };
         if !state.reads {
             state.reads = true;
             state.renew_read(stream);
@@ -123,7 +127,7 @@ impl Watch {
         if !self.may_wait() {
             return;
         }
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return };
         if state.reads {
             state.reads = false;
             state.renew_read(stream);
@@ -132,7 +136,7 @@ impl Watch {
     }
 
     fn waits_to_write<S: StreamSocket>(&self, stream: &Stream<S>) {
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return };
         if state.blocked.is_none() {
             state.renew_write(stream);
             state.renew_read(stream);
@@ -144,7 +148,7 @@ impl Watch {
         if !self.may_wait() {
             return;
         }
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return };
         if state.blocked.take().is_some() {
             state.set_write(stream, None);
         }
@@ -160,7 +164,7 @@ impl Watch {
         if !is_deadline_exceeded(error) {
             return false;
         }
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return false };
         match (state.write_until, state.blocked) {
             (Some(until), Some(before)) if until <= stream.reactor().now() => {
                 let got_on = not_taken(stream) < before;
@@ -187,8 +191,9 @@ impl Watch {
         self.waits.store(waits, Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+    /// `None` in a forked child.
+    fn lock(&self) -> Option<MutexGuard<'_, State>> {
+        (self.generation == fork_generation()).then(|| lock(&self.state))
     }
 }
 

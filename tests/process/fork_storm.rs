@@ -1,0 +1,392 @@
+//! A process whose threads are at work in every part of the crates forks a thousand times. The child has
+//! the locks as they were at that instant, some of them held by threads that it does not have. Each call in
+//! the child returns at once, and tells that the reactor is the parent's.
+
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::TcpStream as StdStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::executor::block_on;
+use netpoll::{Direction, Interest, Reactor, ReactorGone, Registration, Timer};
+use netpoll_futures::{
+    Limit, TcpListener, TcpStream, TimeoutStream, Timeouts, UnixDatagram, UnixStream,
+};
+use netpoll_tests::CountingWaker;
+
+use crate::os::{Steps, in_a_child_that_tells};
+use crate::support::{LOOPBACK, alone};
+
+const FORKS: usize = 1000;
+
+fn is_gone<T>(result: &io::Result<T>) -> bool {
+    let payload = |error: &io::Error| {
+        error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<ReactorGone>)
+    };
+    result.as_ref().is_err_and(payload)
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Whether a future that is begun here ends at once, with that error.
+fn ends<T>(future: impl Future<Output = io::Result<T>>) -> bool {
+    matches!(poll_once(pin!(future)), Poll::Ready(result) if is_gone(&result))
+}
+
+/// Forks a thousand times while the threads do their work again and again.
+fn fork_while(work: &[Box<dyn Fn() + Send + Sync>], mut child: impl FnMut(&mut Steps)) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for work in work {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    work();
+                }
+            });
+        }
+        // Whatever comes of the children, the threads end.
+        let forked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            (0..FORKS).for_each(|_| in_a_child_that_tells(&mut child));
+        }));
+        over.store(true, Ordering::Relaxed);
+        if let Err(panic) = forked {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+type Near = Arc<Registration<StdUnixStream>>;
+
+fn registered(reactor: &Reactor, interest: Interest) -> (Near, StdUnixStream) {
+    let (near, far) = StdUnixStream::pair().expect("a pair");
+    near.set_nonblocking(true).expect("an option");
+    let near = Registration::with(reactor, near, interest).expect("a registration");
+    (Arc::new(near), far)
+}
+
+/// Waits that begin and end, several on one socket at once, so that the list of those that wait is locked
+/// now and then.
+fn waits(near: &Near) -> impl Fn() + Send + Sync + use<> {
+    let near = near.clone();
+    move || {
+        let wakers = [CountingWaker::new(), CountingWaker::new()];
+        for direction in Direction::BOTH {
+            let mut futures: Vec<_> = (0..3).map(|_| Box::pin(near.ready(direction))).collect();
+            for future in &mut futures {
+                let _ = poll_once(future.as_mut());
+            }
+            for waker in &wakers {
+                let waker = Waker::from(waker.clone());
+                let _ = near.poll_ready(&mut Context::from_waker(&waker), direction);
+            }
+        }
+    }
+}
+
+/// Registrations, waits, deadlines and timers.
+#[test]
+fn a_child_of_threads_that_wait() {
+    alone("fork_storm::a_child_of_threads_that_wait", || {
+        let reactor = Reactor::builder().build().expect("a reactor");
+        let (near, _far) = registered(&reactor, Interest::Both);
+        let (on_demand, _far) = registered(&reactor, Interest::WriteOnDemand);
+        let mut work: Vec<Box<dyn Fn() + Send + Sync>> =
+            vec![Box::new(waits(&near)), Box::new(waits(&near)), Box::new(waits(&on_demand))];
+        let (timing, socket) = (reactor.clone(), near.clone());
+        work.push(Box::new(move || {
+            let timers: Vec<_> = (0..8).map(|_| Timer::never(&timing).expect("a timer")).collect();
+            let now = timing.now();
+            for timer in &timers {
+                timer.set(Some(now + Duration::from_secs(60)));
+                timer.set(Some(now + Duration::from_millis(1)));
+            }
+            socket.set_deadline(Some(now + Duration::from_secs(60))).expect("open");
+            socket.set_read_deadline(None).expect("open");
+            let _ = timing.metrics();
+        }));
+        let registering = reactor.clone();
+        work.push(Box::new(move || drop(registered(&registering, Interest::WriteOnDemand))));
+        let writing = on_demand.clone();
+        work.push(Box::new(move || {
+            let _ = writing.try_io(Direction::Write, |_| Ok(()));
+        }));
+
+        // Two that wait already: one in the cell, and one in the list.
+        let mut waiting: Vec<_> = (0..2).map(|_| Some(Box::pin(near.readable()))).collect();
+        for waiting in waiting.iter_mut().flatten() {
+            assert!(poll_once(waiting.as_mut()).is_pending());
+        }
+        let mut timer =
+            Some(Timer::at(&reactor, reactor.now() + Duration::from_secs(3600)).expect("one"));
+        let (socket, demanding) = (near.clone(), on_demand.clone());
+        fork_while(&work, |step| {
+            let soon = Some(reactor.now());
+            for waiting in &mut waiting {
+                step.tell(1, true);
+                drop(waiting.take());
+            }
+            let cx = &mut Context::from_waker(Waker::noop());
+            for direction in Direction::BOTH {
+                let on_demand = direction == Direction::Write;
+                let near = if on_demand { &demanding } else { &socket };
+                if !near.must_wait(direction) {
+                    continue;
+                }
+                step.tell(2, ends(near.ready(direction)));
+                step.tell(3, ends(near.level(direction)));
+                let poll = near.poll_ready(cx, direction);
+                step.tell(4, matches!(poll, Poll::Ready(result) if is_gone(&result)));
+            }
+            step.tell(5, demanding.try_io(Direction::Write, |_| Ok(())).is_ok_or_blocks());
+            step.tell(6, is_gone(&socket.set_deadline(soon)));
+            step.tell(7, is_gone(&socket.set_read_deadline(None)));
+            step.tell(8, is_gone(&socket.set_write_deadline(soon)));
+            let inherited = timer.take().expect("the parent has it");
+            inherited.set(soon);
+            step.tell(
+                9,
+                matches!(inherited.poll_fired(cx), Poll::Ready(result) if is_gone(&result)),
+            );
+            step.tell(10, is_gone(&Timer::never(&reactor)));
+            step.tell(11, is_gone(&Registration::with(&reactor, io::stdin(), Interest::Readable)));
+            step.tell(12, reactor.metrics().registrations == 0);
+            step.tell(13, is_gone(&reactor.turn(Some(Duration::ZERO))));
+            socket.assume_ready(Direction::Write);
+            reactor.notify();
+            step.tell(14, reactor.is_gone());
+            let close = poll_once(pin!(socket.close()));
+            step.tell(15, matches!(close, Poll::Ready(Ok(()))));
+            let close = poll_once(pin!(demanding.close()));
+            step.tell(16, matches!(close, Poll::Ready(Ok(()))));
+            drop(inherited);
+            step.tell(17, true);
+            reactor.shutdown();
+            step.tell(18, true);
+        });
+    });
+}
+
+trait IsOkOrBlocks {
+    fn is_ok_or_blocks(&self) -> bool;
+}
+
+impl<T> IsOkOrBlocks for io::Result<T> {
+    fn is_ok_or_blocks(&self) -> bool {
+        self.as_ref().map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |_| true)
+    }
+}
+
+/// Threads in `block_on`, drivers, reactors that come and go, and shutdowns.
+#[test]
+fn a_child_of_threads_that_drive() {
+    alone("fork_storm::a_child_of_threads_that_drive", || {
+        let reactor = Reactor::global().expect("a reactor");
+        let driving = || {
+            for _ in 0..10 {
+                netpoll::block_on(async {
+                    let timer =
+                        Timer::at(Reactor::global()?, Instant::now() + Duration::from_micros(50))?;
+                    timer.await
+                })
+                .expect("it fires");
+            }
+        };
+        let parking = || {
+            let mut driver = Reactor::global().expect("a reactor").driver();
+            let waker = driver.waker();
+            thread::scope(|scope| {
+                scope.spawn(move || waker.wake());
+                driver.park();
+            });
+        };
+        let coming = || {
+            let several = Reactor::builder().reactors(2).build().expect("reactors");
+            thread::scope(|scope| {
+                scope.spawn(|| several.shutdown());
+                scope.spawn(|| several.shutdown());
+            });
+        };
+        let mut inherited = Some(reactor.driver());
+        let other = Reactor::builder().build().expect("a reactor");
+        let shared = other.clone();
+        let looking = move || {
+            let _ = shared.metrics();
+            shared.block_on(async {});
+        };
+        let work: Vec<Box<dyn Fn() + Send + Sync>> = vec![
+            Box::new(driving),
+            Box::new(driving),
+            Box::new(parking),
+            Box::new(coming),
+            Box::new(looking),
+        ];
+        fork_while(&work, |step| {
+            netpoll::block_on(async {});
+            step.tell(1, true);
+            other.block_on(async {});
+            step.tell(2, true);
+            let ended =
+                netpoll::block_on(async { Timer::at(Reactor::global()?, Instant::now())?.await });
+            step.tell(3, is_gone(&ended));
+            let mut driver = reactor.driver();
+            driver.waker().wake();
+            driver.park();
+            driver.look();
+            step.tell(4, true);
+            drop(driver);
+            step.tell(5, true);
+            drop(inherited.take());
+            step.tell(6, true);
+            let _ = other.metrics();
+            step.tell(7, true);
+            other.shutdown();
+            step.tell(8, true);
+            reactor.shutdown();
+            step.tell(9, true);
+            // Without a thread: the standard library takes a lock of its own when a thread begins, which a
+            // thread of the parent may have held.
+            let own = Reactor::builder().thread(false).build().expect("the child's own");
+            let fired = own.block_on(async { Timer::at(&own, Instant::now())?.await });
+            step.tell(10, fired.is_ok());
+            own.shutdown();
+            step.tell(11, true);
+        });
+    });
+}
+
+/// The global reactor is being made on another thread. A child that asks for it gets one, the parent's or
+/// its own.
+#[test]
+fn a_child_of_threads_that_make_the_global_reactor() {
+    // Each attempt has a process of its own, as there is one global reactor in each.
+    alone("fork_storm::a_child_of_threads_that_make_the_global_reactor", || {
+        // A reactor of one's own, so that forks are counted.
+        let _counting = Reactor::builder().build().expect("a reactor");
+        for _ in 0..200 {
+            in_a_child_that_tells(|step| {
+                let begin = AtomicBool::new(false);
+                thread::scope(|scope| {
+                    scope.spawn(|| {
+                        while !begin.load(Ordering::Relaxed) {
+                            std::hint::spin_loop();
+                        }
+                        Reactor::global().expect("a reactor");
+                    });
+                    begin.store(true, Ordering::Relaxed);
+                    in_a_child_that_tells(|step| {
+                        let global = Reactor::global().expect("one or the other");
+                        let timer = Timer::at(global, Instant::now());
+                        let fired = timer.and_then(netpoll::block_on);
+                        step.tell(1, fired.is_ok() || is_gone(&fired));
+                    });
+                });
+                step.tell(1, true);
+            });
+        }
+    });
+}
+
+/// Sockets of netpoll-futures, on which several tasks read, write and accept at once.
+#[test]
+fn a_child_of_threads_that_use_sockets() {
+    alone("fork_storm::a_child_of_threads_that_use_sockets", || {
+        let (near, far) = UnixStream::pair().expect("a pair");
+        let (one, other) = UnixDatagram::pair().expect("a pair");
+        let limit = Limit::new(3);
+        let listener = block_on(TcpListener::bind(LOOPBACK)).expect("a port");
+        listener.set_limit(Some(&limit)).expect("open");
+        let address = listener.local_addr().expect("bound");
+        let (timed, _peer) = UnixStream::pair().expect("a pair");
+        let timed = Arc::new(TimeoutStream::new(timed, Timeouts::default()));
+
+        let reading = near.clone();
+        let reads = move || {
+            let mut buffers = [[0]; 3];
+            let mut futures: Vec<_> =
+                buffers.iter_mut().map(|buffer| Box::pin(reading.read(buffer))).collect();
+            for future in &mut futures {
+                let _ = poll_once(future.as_mut());
+            }
+        };
+        let writing = far.clone();
+        let writes = move || {
+            let _ = writing.write_all(b"xyz").now_or_never();
+        };
+        let sending = one.clone();
+        let sends = move || {
+            let _ = sending.send(b"x").now_or_never();
+            let _ = other.recv(&mut [0; 8]).now_or_never();
+            let _ = other.recv(&mut [0; 8]).now_or_never();
+        };
+        let accepting = listener.clone();
+        let accepts = move || {
+            let client = StdStream::connect(address).expect("it listens");
+            let _ = accepting.accept().now_or_never();
+            drop(client);
+            block_on(async {
+                let timer = netpoll_futures::Timer::after(Duration::from_millis(1)).fuse();
+                futures::pin_mut!(timer);
+                let accept = accepting.accept().fuse();
+                futures::pin_mut!(accept);
+                futures::select! { _ = timer => (), _ = accept => () }
+            });
+        };
+        let idle = timed.clone();
+        let times = move || {
+            idle.set_timeouts(Timeouts::default());
+            let _ = idle.timeouts();
+        };
+        let work: Vec<Box<dyn Fn() + Send + Sync>> = vec![
+            Box::new(reads.clone()),
+            Box::new(reads),
+            Box::new(writes),
+            Box::new(sends.clone()),
+            Box::new(sends),
+            Box::new(accepts),
+            Box::new(times),
+        ];
+
+        let mut buffer = [0];
+        let mut queued = Some(Box::pin(timed.get_ref().read(&mut buffer)));
+        assert!(poll_once(queued.as_mut().expect("it is there").as_mut()).is_pending());
+        fork_while(&work, |step| {
+            drop(queued.take());
+            step.tell(1, true);
+            step.tell(2, ends_or_done(near.read(&mut [0; 64])));
+            step.tell(3, ends_or_done(near.write_all(b"x")));
+            step.tell(4, ends_or_done(one.send(b"x")));
+            step.tell(5, ends(listener.accept()));
+            let polled = poll_once(pin!(poll_fn(|cx| listener.poll_accept(cx))));
+            step.tell(6, matches!(polled, Poll::Ready(result) if is_gone(&result)));
+            let _ = listener.set_limit(None);
+            step.tell(7, limit.taken() == 0);
+            let _ = (timed.timeouts(), timed.set_timeouts(Timeouts::default()));
+            step.tell(8, true);
+            let connected = TcpStream::connect(address).now_or_never();
+            step.tell(9, connected.is_none_or(|connected| connected.is_err()));
+            step.tell(10, matches!(poll_once(pin!(near.close())), Poll::Ready(Ok(()))));
+            step.tell(11, matches!(poll_once(pin!(far.close())), Poll::Ready(Ok(()))));
+            step.tell(12, matches!(poll_once(pin!(listener.close())), Poll::Ready(Ok(()))));
+            step.tell(13, matches!(poll_once(pin!(one.close())), Poll::Ready(Ok(()))));
+        });
+    });
+}
+
+/// Whether it is over at once, with a reactor that is gone or because it need not wait.
+fn ends_or_done<T>(future: impl Future<Output = io::Result<T>>) -> bool {
+    match poll_once(pin!(future)) {
+        Poll::Ready(Ok(_)) => true,
+        Poll::Ready(result) => is_gone(&result),
+        Poll::Pending => false,
+    }
+}
