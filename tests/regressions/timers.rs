@@ -366,3 +366,28 @@ fn a_late_event_of_a_former_tenant_is_none_of_a_timers() {
         assert!(waker.wakes() > 0);
     });
 }
+
+/// A deadline word holds 146 years. A clock that is moved by hand gets there, and a timer of 200 years is
+/// not early by 53 of them.
+#[test]
+fn a_timer_of_two_centuries_is_not_early() {
+    watched(|| {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        let reactor = by_hand_with_clock();
+        let waker = CountingWaker::new();
+        let after = |years| Timer::at(&reactor, reactor.now() + YEAR * years).expect("a timer");
+        let (century, two, three) = (after(100), after(200), after(300));
+        for timer in [&century, &two, &three] {
+            assert!(poll(timer, &waker).is_pending());
+        }
+        let mut passed = 0;
+        while passed < 199 {
+            pass(&reactor, YEAR);
+            passed += 1;
+            let fired = poll(&century, &waker).is_ready();
+            assert!(fired == (passed > 100) || passed == 100, "after {passed} years");
+            assert!(poll(&two, &waker).is_pending(), "after {passed} years");
+            assert!(poll(&three, &waker).is_pending(), "after {passed} years");
+        }
+    });
+}

@@ -73,11 +73,12 @@ impl Clock {
         whole.saturating_add(u64::from(since.subsec_nanos()))
     }
 
-    /// Moves a clock that is moved by hand. False if this one is not.
+    /// Moves a clock that is moved by hand, to its end at most, five centuries on. False if this one is not.
     pub(crate) fn advance(&self, by: Duration) -> bool {
         let Some(ns) = &self.by_hand_ns else { return false };
-        ns.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX >> 8), Ordering::AcqRel);
-        true
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let moved = |now: u64| Some(now.saturating_add(by));
+        ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved).is_ok()
     }
 }
 

@@ -31,8 +31,9 @@ const FILED: u64 = 1;
 const CLEARED: u64 = 1 << 1;
 const TIME_SHIFT: u32 = 2;
 
-/// The last time a word can hold, 146 years after the clock began: what lies beyond is clamped. One
-/// short of what the bits allow, which with both flags would read as expired.
+/// The last time a word can hold, 146 years after the clock began. It stands for all that lie beyond, and
+/// never comes: a deadline is not early, also where a clock is moved so far by hand. One short of what the
+/// bits allow, which with both flags would read as expired.
 const LAST_NS: u64 = (u64::MAX >> TIME_SHIFT) - 1;
 
 /// A snapshot of the word.
@@ -125,6 +126,8 @@ impl Word {
         if self == Word::EXPIRED || self == Word::NONE || self.has(CLEARED) {
             let settled = if self == Word::EXPIRED { self } else { Word::NONE };
             (settled, Look::Idle)
+        } else if self.time_ns() == LAST_NS && now_ns >= LAST_NS {
+            (Word::NONE, Look::Idle)
         } else if self.time_ns() <= now_ns {
             (Word::EXPIRED, Look::Expired)
         } else {
