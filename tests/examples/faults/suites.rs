@@ -16,6 +16,7 @@ pub(crate) const SUITES: &[Suite] = &[
     suite("conformance", &["-p", "netpoll-tests", "--test", "conformance", "--", "tcp_v4"]),
     suite("tcp", &["-p", "netpoll-tests", "--test", "tcp"]),
     suite("driver", &["-p", "netpoll-tests", "--test", "driver"]),
+    suite("security", &["-p", "netpoll-tests", "--test", "security"]),
     suite("regressions", &["-p", "netpoll-tests", "--test", "regressions"]),
     suite("hostile", &["-p", "netpoll-tests", "--test", "hostile"]),
     suite("unit", &["-p", "netpoll", "-p", "netpoll-futures", "--lib"]),
