@@ -75,6 +75,7 @@ enum Reading {
     /// A head: the first one, or one of which a byte has come.
     Head,
     /// The next head, of which no byte has come.
+    #[cfg_attr(not(feature = "http1"), expect(dead_code, reason = "a state of HTTP/1"))]
     NextHead,
     /// The body of a request, or HTTP/2 frames of any kind after the first head.
     Body,
