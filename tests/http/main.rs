@@ -22,6 +22,7 @@ mod shutdown_states;
 mod site;
 mod stage;
 mod stall;
+mod timeout_stream;
 mod timer;
 mod upgrade;
 mod wrk;

@@ -3,7 +3,10 @@
 use netpoll_futures::TcpStream;
 use netpoll_hyper::{Deadline, Deadlines, Executor};
 
-use crate::raw::{DATA, GOAWAY, HEADERS, PING, Raw, get, hello, ping, windows};
+use crate::raw::{
+    DATA, GOAWAY, HEADERS, PING, PREFACE, Raw, SETTINGS, WINDOW_UPDATE, frame, get, hello, ping,
+    windows,
+};
 use crate::site::Site;
 use crate::stage::{Outcome, ms, run, until};
 
@@ -63,6 +66,22 @@ fn a_client_that_pings_and_opens_no_window_has_stalled() {
     });
 }
 
+/// Its windows are closed from the first.
+#[test]
+fn a_client_that_never_opens_a_window_has_stalled() {
+    run(|executor| async move {
+        let site = Site::by_hand(&executor, limits())?;
+        let mut raw = Raw::new(TcpStream::connect(site.address).await?);
+        // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113, section 6.5.2).
+        let closed = frame(SETTINGS, 0, 0, b"\x00\x04\x00\x00\x00\x00");
+        raw.stream.write_all(&[PREFACE, &closed, &get(1, "/hello")].concat()).await?;
+        raw.next_of(HEADERS).await?;
+        ping_to_the_end(&site, &mut raw).await?;
+        site.late(Deadline::WriteStall, 1).await;
+        Ok(())
+    });
+}
+
 /// The windows of the connection open, and that of the stream does not: no byte moves.
 #[test]
 fn a_window_that_lets_no_byte_through_is_no_progress() {
@@ -72,7 +91,7 @@ fn a_window_that_lets_no_byte_through_is_no_progress() {
         raw.stream.write_all(&get(3, "/endless")).await?;
         raw.next_of(HEADERS).await?;
         for _ in 0..100 {
-            let other = crate::raw::frame(crate::raw::WINDOW_UPDATE, 0, 0, &1u32.to_be_bytes());
+            let other = frame(WINDOW_UPDATE, 0, 0, &1u32.to_be_bytes());
             if raw.stream.write_all(&other).await.is_err() || site.late_ones() > 0 {
                 break;
             }

@@ -46,10 +46,11 @@
 //! | [`UdpSocket`], [`UnixDatagram`] | `recv`, `recv_from`, `recv_msg`, `peek`, `send`, `send_to`, `connect`, `try_*`, `poll_*`, `readable`, `writable` | | three | the same |
 //! | [`Async<T>`](Async): any descriptor | `read_with`, `write_with`, `try_io`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` where std has `Read`, `Write` for `T`, `&T` | three | `TryFrom` std and `OwnedFd`; `From<Registration<T>>`; `AsFd` |
 //! | [`Timer`] | | `Future`, `Stream` of `Instant` | | |
-//! | [`TimeoutStream`]: a stream for servers | `read`, `write`, `write_all`, vectored, `poll_*` | `AsyncRead`, `AsyncWrite` | its own | [`into_inner`](TimeoutStream::into_inner) |
+//! | [`TimeoutStream`]: a stream for servers of your own protocol | `read`, `write`, `write_all`, vectored, `poll_*` | `AsyncRead`, `AsyncWrite` | its own | [`into_inner`](TimeoutStream::into_inner) |
 //!
 //! What else a server needs: [`Limit`], how many connections there may be, and [`Backoff`], the pauses of
-//! an accept loop that has run out of descriptors. [`TimeoutStream`] shows the three together.
+//! an accept loop that has run out of descriptors. [`TimeoutStream`] shows the three together. For HTTP,
+//! the server of `netpoll-hyper` has limits that know heads, requests and bodies.
 //!
 //! # Errors
 //!

@@ -20,14 +20,14 @@ use watch::Watch;
 /// How long a [`TimeoutStream`] waits: `None` for ever. A limit that no clock can tell is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For something to move, by whoever reads: 75 seconds unless told otherwise. It begins when
+    /// The limit of reading, for something to move: 75 seconds unless told otherwise. It begins when
     /// reading has to wait, and anew whenever a byte was read or written; while writing waits for
-    /// room, it rests.
+    /// room, it rests. Under a server library it has to be `None`: see [`TimeoutStream`].
     pub idle: Option<Duration>,
-    /// For the peer to take something of what is written to it, by whoever writes: 60 seconds unless
-    /// told otherwise. It begins when writing finds no room, and once it has passed, anew if the peer
-    /// has taken anything meanwhile: a slow peer is not stalled, and one that takes nothing any more
-    /// is found out before twice the time.
+    /// The limit of writing, for the peer to take something, if only a byte: 60 seconds unless told
+    /// otherwise. It begins when writing finds no room, and once it has passed, anew if the peer has
+    /// taken anything meanwhile: a slow peer has not stalled, and writing to one that takes nothing any more
+    /// fails before twice the time.
     pub write_stall: Option<Duration>,
 }
 
@@ -46,11 +46,23 @@ impl Timeouts {
     }
 }
 
-/// A stream whose peer must not keep it waiting: reading fails when the connection is idle, and
-/// writing when the peer takes nothing, both with [`DeadlineExceeded`](crate::DeadlineExceeded).
+/// A stream for protocols of your own, whose peer must not keep it waiting: reading fails when the
+/// connection is idle, and writing when the peer takes nothing, both with
+/// [`DeadlineExceeded`](crate::DeadlineExceeded).
 ///
-/// A server with all the limits that it needs: so many connections at once, a pause where there are
-/// no descriptors, and an end for whoever says nothing or takes nothing.
+/// # Not under a server library
+///
+/// `idle` counts from the moment at which a read has to wait. Your own server reads when it expects something; a
+/// library such as hyper or axum reads all the time, also while a handler works on a request, so `idle` would cut
+/// off requests in flight. And each byte renews it, so the head of a request that comes byte by byte would live
+/// for ever. For HTTP use the server of `netpoll-hyper`, with a listener or, by its `serve_connection`,
+/// with an accept loop of your own: its limits know heads, requests and bodies. Under any other library, leave
+/// `idle` to the library and set [`Timeouts::idle`] to `None`; `write_stall` holds there as well.
+///
+/// # A server
+///
+/// With all the limits that it needs: a number of connections, a pause where the process has no descriptors,
+/// and an end for peers that say nothing or take nothing.
 ///
 /// ```no_run
 /// use netpoll_futures::{Backoff, Limit, TcpListener, TimeoutStream, Timeouts};

@@ -7,7 +7,7 @@
 //!
 //! | the connection | limit | begins with |
 //! | --- | --- | --- |
-//! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the first head: the accept. Later heads of HTTP/1: their first byte that is not CR or LF |
+//! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the first head: the accept. Later heads of HTTP/1: their first byte after the answer that is not CR or LF |
 //! | has requests in flight | none, but for what is being written | the call of the service |
 //! | is idle | [`idle`](Deadlines::idle) | the end of the last answer, or the last byte of a request's body that comes after its answer |
 //! | has something to write and no room | [`write_stall`](Deadlines::write_stall), and up to twice that | the last byte of an answer that the peer took or gave leave for; it takes the place of the idle deadline |

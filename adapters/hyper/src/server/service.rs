@@ -66,7 +66,7 @@ where
             if is_upgrade(answer.status(), *this.is_connect) {
                 in_flight.iter().for_each(|in_flight| in_flight.is_upgrade());
             }
-            answer.map(|body| Answer { body, in_flight })
+            answer.map(|body| Answer { held: Held::new(in_flight.as_ref()), body, in_flight })
         }))
     }
 }
@@ -82,6 +82,8 @@ pin_project! {
         #[pin]
         body: B,
         in_flight: Option<Arc<InFlight<S>>>,
+        // hyper has to come for the next piece. Some versions of hyper first wait for the window.
+        held: Option<Held<S>>,
     }
 }
 
@@ -94,10 +96,15 @@ impl<B: Body, S: StreamSocket> Body for Answer<B, S> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
         let this = self.project();
-        let frame = ready!(this.body.poll_frame(cx));
-        Poll::Ready(frame.map(|frame| {
-            frame.map(|frame| frame.map_data(|data| Piece::new(data, this.in_flight.clone())))
-        }))
+        let frame = this.body.poll_frame(cx).map_ok(|frame| {
+            frame.map_data(|data| Piece { data, held: Held::new(this.in_flight.as_ref()) })
+        });
+        if !matches!(frame, Poll::Ready(Some(Ok(_)))) {
+            *this.held = None;
+        } else if this.held.is_none() {
+            *this.held = Held::new(this.in_flight.as_ref());
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -113,23 +120,12 @@ impl<B: Body, S: StreamSocket> Body for Answer<B, S> {
 #[derive(Debug)]
 pub(super) struct Piece<D, S: StreamSocket> {
     data: D,
-    in_flight: Option<Arc<InFlight<S>>>,
+    held: Option<Held<S>>,
 }
 
 impl<D, S: StreamSocket> Piece<D, S> {
-    fn new(data: D, in_flight: Option<Arc<InFlight<S>>>) -> Self {
-        in_flight.iter().for_each(|in_flight| in_flight.piece_begins());
-        Self { data, in_flight }
-    }
-
     fn gets_on(&self) {
-        self.in_flight.iter().for_each(|in_flight| in_flight.piece_gets_on());
-    }
-}
-
-impl<D, S: StreamSocket> Drop for Piece<D, S> {
-    fn drop(&mut self) {
-        self.in_flight.iter().for_each(|in_flight| in_flight.piece_ends());
+        self.held.iter().for_each(|held| held.0.gets_on());
     }
 }
 
@@ -159,5 +155,23 @@ impl<D: Buf, S: StreamSocket> Buf for Piece<D, S> {
             self.gets_on();
         }
         bytes
+    }
+}
+
+/// It is hyper's turn: it has a piece of the answer to write, or has to come for the next.
+#[derive(Debug)]
+struct Held<S: StreamSocket>(Arc<InFlight<S>>);
+
+impl<S: StreamSocket> Held<S> {
+    fn new(in_flight: Option<&Arc<InFlight<S>>>) -> Option<Self> {
+        let in_flight = in_flight?.clone();
+        in_flight.is_held();
+        Some(Self(in_flight))
+    }
+}
+
+impl<S: StreamSocket> Drop for Held<S> {
+    fn drop(&mut self) {
+        self.0.is_let_go();
     }
 }

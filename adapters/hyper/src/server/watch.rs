@@ -50,8 +50,9 @@ struct State<S: StreamSocket> {
     frames: Option<Frames>,
     /// Requests whose answers hyper or the kernel has not taken completely.
     in_flight: usize,
-    /// HTTP/2: pieces of answers that hyper has and the kernel has not.
-    pieces: usize,
+    /// HTTP/2: what hyper holds of answers, for want of the peer's windows or of room: pieces that the
+    /// kernel does not have, and bodies whose next piece hyper has not come for.
+    held: usize,
     /// If a write waits for room: how much the peer had not taken when it began to wait.
     blocked: Option<usize>,
     /// The last progress.
@@ -115,7 +116,7 @@ impl<S: StreamSocket> Watch<S> {
             #[cfg(feature = "http2")]
             frames: None,
             in_flight: 0,
-            pieces: 0,
+            held: 0,
             blocked: None,
             read_until: None,
             write_until: None,
@@ -324,7 +325,7 @@ impl<S: StreamSocket> State<S> {
             None // The deadline of the write counts.
         } else if self.in_flight == 0 {
             if self.leaving { grace } else { limit(self.limits.idle, Deadline::Idle) }
-        } else if self.pieces > 0 {
+        } else if self.held > 0 {
             let is_over = self.missed == Some(Deadline::WriteStall);
             if is_over { grace } else { limit(self.limits.write_stall, Deadline::WriteStall) }
         } else {
@@ -424,30 +425,30 @@ pub(super) struct InFlight<S: StreamSocket> {
 /// hyper has a piece of the answer until the kernel has taken it. (With HTTP/1, a piece that hyper cannot write
 /// waits for room in the socket, and [`Watch::is_blocked`] knows that.)
 impl<S: StreamSocket> InFlight<S> {
-    /// Notes that hyper has taken a piece.
-    pub(super) fn piece_begins(&self) {
+    /// Notes that hyper has taken a piece, or has to come for one.
+    pub(super) fn is_held(&self) {
         if self.has_frames {
             let mut state = self.watch.lock();
-            state.pieces += 1;
-            if state.pieces == 1 {
+            state.held += 1;
+            if state.held == 1 {
                 state.progress();
             }
         }
     }
 
     /// Notes that hyper has written some of a piece.
-    pub(super) fn piece_gets_on(&self) {
+    pub(super) fn gets_on(&self) {
         if self.has_frames {
             self.watch.lock().progress();
         }
     }
 
-    /// Notes that hyper has written or dropped a piece.
-    pub(super) fn piece_ends(&self) {
+    /// Notes that hyper has written or dropped a piece, or has come for one that the service does not have yet.
+    pub(super) fn is_let_go(&self) {
         if self.has_frames {
             let mut state = self.watch.lock();
-            state.pieces -= 1;
-            if state.pieces == 0 {
+            state.held -= 1;
+            if state.held == 0 {
                 state.progress();
             }
         }

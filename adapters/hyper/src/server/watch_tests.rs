@@ -373,14 +373,14 @@ mod http2 {
     fn an_answer_without_a_window_stalls_at_the_second_expiry() -> io::Result<()> {
         let scene = scene()?;
         let answers = [scene.watch.request(), scene.watch.request()];
-        answers[0].piece_begins();
+        answers[0].is_held();
         scene.reactor.advance(999 * SECOND);
-        answers[0].piece_gets_on();
+        answers[0].gets_on();
         scene.reactor.advance(999 * SECOND);
         assert!(scene.poll_read_is_pending(), "something was written");
-        answers[0].piece_ends();
+        answers[0].is_let_go();
         assert_eq!(scene.awaited(), None, "the service has nothing to send yet");
-        answers[1].piece_begins();
+        answers[1].is_held();
         for expected in [Verdict::Wait, Verdict::Leave] {
             scene.watch.has_read(PING);
             assert_eq!(scene.verdict_after(1000 * SECOND), expected);
@@ -396,10 +396,10 @@ mod http2 {
     fn progress_between_two_expiries_is_no_stall() -> io::Result<()> {
         let scene = scene()?;
         let answer = scene.watch.request();
-        answer.piece_begins();
+        answer.is_held();
         for _ in 0..3 {
             assert_eq!(scene.verdict_after(1000 * SECOND), Verdict::Wait);
-            answer.piece_gets_on();
+            answer.gets_on();
         }
         Ok(())
     }
@@ -409,9 +409,9 @@ mod http2 {
         let scene = scene()?;
         let answer = scene.watch.request();
         let _other = scene.watch.request();
-        answer.piece_begins();
+        answer.is_held();
         assert_eq!(scene.awaited(), Some(Deadline::WriteStall));
-        answer.piece_ends();
+        answer.is_let_go();
         drop(answer);
         assert_eq!(scene.awaited(), None);
         Ok(())
