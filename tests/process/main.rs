@@ -5,6 +5,7 @@
 #![cfg(not(netpoll_loom))]
 
 mod bounded;
+mod directory;
 mod exec;
 mod exit;
 mod fork;

@@ -6,3 +6,4 @@ mod close_refused;
 mod numbers;
 mod os;
 mod placeholder;
+mod shared_description;

@@ -198,7 +198,7 @@ const fn call(
 
 /// All of them. Of those that have a number in common, the first that fits.
 #[rustfmt::skip]
-pub(crate) static CALLS: [Call; 42] = [
+pub(crate) static CALLS: [Call; 43] = [
     call("socket", libc::SYS_socket, any, makes_a_socket),
     call("socketpair", libc::SYS_socketpair, any, fails),
     call("bind", libc::SYS_bind, any, fails),
@@ -225,6 +225,8 @@ pub(crate) static CALLS: [Call; 42] = [
     call("ioctl:FIONBIO", libc::SYS_ioctl, |a| a[1] as c_int == libc::FIONBIO as c_int, fails),
     // What the number of a closed descriptor stands for.
     call("pipe2", libc::SYS_pipe2, any, fails),
+    // Of a path; the standard library makes others, of descriptors.
+    call("statx:PATH", libc::SYS_statx, |a| a[2] as c_int & libc::AT_SYMLINK_NOFOLLOW != 0, survives),
     call("unlink", POLL_AND_UNLINK.1, any, survives),
     call("epoll_create1", libc::SYS_epoll_create1, any, fails),
     call("epoll_ctl:ADD", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_ADD), fails),

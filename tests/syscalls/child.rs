@@ -102,7 +102,8 @@ fn play(session: Session, lies: usize, fault: Option<Fault>) -> Played {
     let (failures, calls) = inside.join().unwrap_or_default();
     *WAITS_FOR.lock().expect("no panic") = "the bystander to end";
     let bystander = bystander.end();
-    let is_file_removed = fault.is_none_or(|fault| fault.call.name != "unlink");
+    let is_file_removed =
+        fault.is_none_or(|fault| !["statx:PATH", "unlink"].contains(&fault.call.name));
     let left = left_behind(&before, bystander.is_some(), is_file_removed);
     let panics = PANICS.load(Ordering::SeqCst);
     Played { failures, calls, failed: seen.failed(), bystander, left, panics }

@@ -242,3 +242,33 @@ fn what_was_never_received_is_closed_with_the_stream() {
         Ok(())
     });
 }
+
+/// `SO_PASSPIDFD` has the kernel add a descriptor of the sending process to every message. It is not
+/// among those that the peer sent, and it does not stay open.
+#[test]
+fn a_descriptor_that_the_kernel_adds_is_closed() {
+    run(|| async {
+        const MESSAGES: usize = 100;
+        let (near, far) = UnixStream::pair()?;
+        os::set_option(&far, os::SO_PASSCRED)?;
+        if let Err(error) = os::set_option(&far, os::SO_PASSPIDFD) {
+            assert_eq!(error.raw_os_error(), Some(os::ENOPROTOOPT), "{error}");
+            println!("not run: this kernel has no SO_PASSPIDFD");
+            return Ok(());
+        }
+        let (reader, _writer) = io::pipe()?;
+        for _ in 0..MESSAGES {
+            near.send_with_fds(b"none", &[]).await?;
+            let (bytes, fds) = receive(&far).await?;
+            assert_eq!((&*bytes, fds.len()), (&b"none"[..], 0));
+            near.send_with_fds(b"two", &[reader.as_fd(); 2]).await?;
+            let (bytes, fds) = receive(&far).await?;
+            assert_eq!((&*bytes, fds.len()), (&b"two"[..], 2));
+            assert!(fds.iter().all(|fd| !os::is_pidfd(fd)));
+            near.send_with_fds(b"to a plain read", &[]).await?;
+            far.read(&mut [0; 64]).await?;
+        }
+        assert_eq!(os::open_pidfds(), 0, "of {} messages", 3 * MESSAGES);
+        Ok(())
+    });
+}

@@ -197,3 +197,110 @@ fn an_abstract_name_has_no_file() {
         Ok(())
     });
 }
+
+/// A newer server has removed the file of the older one and has bound the path anew, as servers do that
+/// are started while their predecessor still runs.
+#[test]
+fn the_file_of_a_newer_listener_stays() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        for close in [true, false] {
+            let older = UnixListener::bind(&path)?;
+            fs::remove_file(&path)?;
+            let newer = UnixListener::bind(&path)?;
+            if close {
+                older.close().await?;
+            }
+            drop(older);
+            assert!(is_there(&path), "the newer one's");
+            UnixStream::connect(&path).await?;
+            newer.accept().await?;
+            newer.close().await?;
+            assert!(!is_there(&path), "its own");
+        }
+        Ok(())
+    });
+}
+
+/// The same, where the older one's descriptor was closed some time before its last clone goes: the file
+/// system may have given the number of its file to the newer one's by then.
+#[test]
+fn the_file_of_a_newer_listener_stays_whatever_its_number() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        for _ in 0..20 {
+            let older = UnixListener::bind(&path)?;
+            fs::remove_file(&path)?;
+            older.registration().close().await?;
+            let newer = UnixListener::bind(&path)?;
+            drop(older);
+            assert!(is_there(&path), "the newer one's");
+            newer.close().await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_file_that_has_taken_the_place_of_ours_stays() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let elsewhere = path.with_extension("elsewhere");
+        let listener = UnixListener::bind(&path)?;
+        fs::rename(&path, &elsewhere)?;
+        File::create(&path)?;
+        listener.close().await?;
+        assert!(is_there(&path) && is_there(&elsewhere));
+        Ok(())
+    });
+}
+
+/// The name is looked up without its last symbolic link, as binding does.
+#[test]
+fn a_link_to_our_file_stays() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let elsewhere = path.with_extension("elsewhere");
+        let listener = UnixListener::bind(&path)?;
+        fs::rename(&path, &elsewhere)?;
+        std::os::unix::fs::symlink(&elsewhere, &path)?;
+        listener.close().await?;
+        assert!(is_there(&path) && is_there(&elsewhere));
+        Ok(())
+    });
+}
+
+/// To ask for its removal is to mean the file that was at the path when the listener was taken over.
+#[test]
+fn of_a_listener_taken_over_the_file_of_a_newer_one_stays() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let path = directory.socket();
+        let older = UnixListener::try_from(net::UnixListener::bind(&path)?)?;
+        fs::remove_file(&path)?;
+        let newer = UnixListener::bind(&path)?;
+        older.set_unlink_on_close(true);
+        older.close().await?;
+        assert!(is_there(&path));
+        newer.close().await
+    });
+}
+
+#[test]
+fn a_directory_that_was_moved_is_not_searched() {
+    run(|| async {
+        let directory = Directory::new()?;
+        let inner = directory.socket();
+        fs::create_dir(&inner)?;
+        let path = inner.join("socket");
+        let listener = UnixListener::bind(&path)?;
+        fs::rename(&inner, inner.with_extension("moved"))?;
+        listener.close().await?;
+        assert!(is_there(&inner.with_extension("moved").join("socket")), "no longer at its path");
+        Ok(())
+    });
+}

@@ -103,6 +103,10 @@ impl<L: ListenerSocket> Listener<L> {
     ///
     /// Connections that are gone before we come to them are passed over.
     ///
+    /// `accept4(2)` has no flag that keeps it from blocking, so accepting relies on the listener's
+    /// `O_NONBLOCK`, which is shared by all that share its file description: a process that has
+    /// inherited or received the listener and clears that flag can make an accept block its thread.
+    ///
     /// # Errors
     ///
     /// [`DeadlineExceeded`](crate::DeadlineExceeded), [`Closed`](crate::Closed), or an [`OpError`]:

@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
 
 use netpoll::OpError;
-use netpoll::descriptor::uninterrupted;
 use netpoll::socket::{self, Origin};
 
 use crate::address::{Families, ToSocketAddrs};
@@ -35,7 +34,7 @@ impl DatagramSocket for net::UdpSocket {
     }
 
     fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
-        uninterrupted(|| self.send_to(datagram, to))
+        socket::send_to(self.as_fd(), datagram, to)
     }
 
     fn own_address(&self) -> io::Result<SocketAddr> {

@@ -3,11 +3,15 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::socket::message;
+use super::socket::{RECEIVE, SEND, message};
 use super::{check_len, owned, retry};
 
 /// The most descriptors that one message takes (`SCM_MAX_FD`).
 const MOST_DESCRIPTORS: usize = 253;
+
+/// A control message with a descriptor of the sending process (`unix(7)`, `SO_PASSPIDFD`). Only these and
+/// `SCM_RIGHTS` carry descriptors.
+const SCM_PIDFD: libc::c_int = 4;
 
 /// Control data. Aligned for its headers, and with room for as many descriptors as there can be, and
 /// for what else a socket may have been told to send along.
@@ -39,15 +43,16 @@ pub fn send_with_fds(
         put(&mut message, &mut room, fds);
     }
     // SAFETY: sending only reads the one buffer and the control data, which outlive the call.
-    let send = || unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    let send = || unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, SEND) };
     retry(|| check_len(send()))
 }
 
-/// `recvmsg(2)` with room for descriptors: those that came are appended to `fds`, close-on-exec. Zero
-/// is the end of a stream, unless `bytes` is empty.
+/// `recvmsg(2)` with room for descriptors: those that the peer sent are appended to `fds`, close-on-exec.
+/// Zero is the end of a stream, unless `bytes` is empty.
 ///
 /// On a stream, bytes that were sent with descriptors may be received together with those that went
-/// before, but never with those that come after. Other control messages are passed over.
+/// before, but never with those that come after. Other control messages are passed over; the descriptor
+/// of the sending process, which the kernel adds to every message under `SO_PASSPIDFD`, is closed.
 ///
 /// # Errors
 ///
@@ -72,12 +77,14 @@ fn recv_within(
     let mut message = message(&raw mut buffer, 1);
     message.msg_control = room.as_mut_ptr().cast();
     message.msg_controllen = size_of_val(room) as _;
-    let flags = libc::MSG_CMSG_CLOEXEC;
+    let flags = RECEIVE | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: the kernel writes to the one buffer and to the control data, each as long as it is said
     // to be.
     let len =
         retry(|| check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) }))?;
-    let came = take(&message);
+    let came = take(&message, libc::SCM_RIGHTS);
+    // The kernel's own, which the peer did not send. Dropped, it is closed.
+    drop(take(&message, SCM_PIDFD));
     if message.msg_flags & libc::MSG_CTRUNC != 0 {
         return Err(truncated(came.len()));
     }
@@ -116,15 +123,16 @@ fn put(message: &mut libc::msghdr, room: &mut Room, fds: &[BorrowedFd<'_>]) {
     }
 }
 
-/// Takes ownership of the descriptors in a message that was just received.
-fn take(message: &libc::msghdr) -> Vec<OwnedFd> {
+/// Takes ownership of the descriptors in the control messages of type `kind` of a message that was just
+/// received. At most once for each type: a second time, they would have two owners.
+fn take(message: &libc::msghdr, kind: libc::c_int) -> Vec<OwnedFd> {
     let mut fds = Vec::new();
     // SAFETY: the kernel has said in `message` how much control data there is.
     let mut at = unsafe { libc::CMSG_FIRSTHDR(message) };
     while !at.is_null() {
         // SAFETY: not null, it is a header within that data, aligned as the kernel aligns them.
         let header = unsafe { at.read() };
-        if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+        if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, kind) {
             take_each(at, &header, &mut fds);
         }
         // SAFETY: the header is one of this message's.
@@ -142,7 +150,11 @@ fn take_each(at: *const libc::cmsghdr, header: &libc::cmsghdr, fds: &mut Vec<Own
     let mut next = unsafe { libc::CMSG_DATA(at) }.cast::<RawFd>();
     for _ in 0..count {
         // SAFETY: there are `count` numbers there.
-        fds.push(owned(unsafe { next.read_unaligned() }));
+        let number = unsafe { next.read_unaligned() };
+        // Where the kernel could not make a descriptor of a process, it says why: a negative errno.
+        if number >= 0 {
+            fds.push(owned(number));
+        }
         // SAFETY: at most to the end of them.
         next = unsafe { next.add(1) };
     }
@@ -155,6 +167,7 @@ mod tests {
     use std::os::unix::net::{UnixDatagram, UnixStream};
 
     use super::*;
+    use crate::sys::socket::set_option;
 
     /// Room for one descriptor and its header, and so for two of them: it is rounded up.
     const ROOM_FOR_TWO: usize = 3;
@@ -218,5 +231,43 @@ mod tests {
         assert_eq!(fds.len(), 1, "appended to, not replaced");
         drop(reader);
         writer.write_all(b"it is a pipe").unwrap_err();
+    }
+
+    /// In a room for one descriptor, the kernel's own is the one that fits.
+    #[test]
+    fn a_descriptor_that_the_kernel_adds_is_closed_where_the_others_are_lost() {
+        let (reader, _writer, near, far) = pipe_and_stream();
+        let on: libc::c_int = 1;
+        const SO_PASSPIDFD: libc::c_int = 76;
+        if set_option(far.as_fd(), libc::SOL_SOCKET, SO_PASSPIDFD, &on).is_err() {
+            println!("not run: this kernel has no SO_PASSPIDFD");
+            return;
+        }
+        for _ in 0..20 {
+            send_with_fds(near.as_fd(), b"two", &[reader.as_fd(); 2]).unwrap();
+            let mut fds = Vec::new();
+            let mut room = [0; ROOM_FOR_TWO];
+            recv_within(far.as_fd(), &mut [0; 16], &mut fds, &mut room).unwrap_err();
+            assert!(fds.is_empty());
+        }
+        let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let links = links.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        assert_eq!(links.filter(|link| link.to_string_lossy().contains("pidfd")).count(), 0);
+    }
+
+    /// What the kernel says instead of a descriptor of a process is no number to be closed.
+    #[test]
+    fn an_errno_in_the_place_of_a_descriptor_is_passed_over() {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let mut room: Room = [0; 256];
+        let mut message = message(std::ptr::null_mut(), 0);
+        put(&mut message, &mut room, &[reader.as_fd()]);
+        // SAFETY: it computes where the header is that was just put there.
+        let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+        // SAFETY: it computes where the data of that header is.
+        let data = unsafe { libc::CMSG_DATA(header) };
+        // SAFETY: there is room for the number that was put there.
+        unsafe { data.cast::<RawFd>().write_unaligned(-libc::ESRCH) };
+        assert!(take(&message, libc::SCM_RIGHTS).is_empty());
     }
 }

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net as unix;
 
 use super::address::Address;
+use super::socket::{RECEIVE, SEND};
 use super::{check, check_len, owned, retry};
 
 /// Where a datagram came from, as the kernel says it.
@@ -67,7 +68,8 @@ fn receive(
         let (name, name_len) = from.as_mut_ptrs();
         // SAFETY: the kernel writes at most `len` bytes to `room`; `name` is to room for any address,
         // and `name_len` says how much.
-        let received = unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, flags, name, name_len) };
+        let received =
+            unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, RECEIVE | flags, name, name_len) };
         check_len(received).map(|len| (len, Origin(from)))
     })
 }
@@ -78,7 +80,7 @@ pub fn recv_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize>
     let spare = buffer.spare_capacity_mut();
     let (room, len) = (spare.as_mut_ptr().cast(), spare.len());
     // SAFETY: the kernel writes at most `len` bytes to `room`.
-    let len = retry(|| check_len(unsafe { libc::recv(fd.as_raw_fd(), room, len, 0) }))?;
+    let len = retry(|| check_len(unsafe { libc::recv(fd.as_raw_fd(), room, len, RECEIVE) }))?;
     let filled = buffer.len() + len;
     // SAFETY: the kernel wrote these `len` bytes, which lie in the capacity.
     unsafe { buffer.set_len(filled) };
@@ -94,7 +96,8 @@ pub fn recv_from_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<(
         let (name, name_len) = from.as_mut_ptrs();
         // SAFETY: the kernel writes at most `len` bytes to `room`; `name` is to room for any address,
         // and `name_len` says how much.
-        let received = unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, 0, name, name_len) };
+        let received =
+            unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, RECEIVE, name, name_len) };
         check_len(received).map(|len| (len, Origin(from)))
     })?;
     let filled = buffer.len() + len;
@@ -115,12 +118,23 @@ pub fn recv_from_uninit<'a>(
         let (name, name_len) = from.as_mut_ptrs();
         // SAFETY: the kernel writes at most `len` bytes to `room`; `name` is to room for any address,
         // and `name_len` says how much.
-        let received = unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, 0, name, name_len) };
+        let received =
+            unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, RECEIVE, name, name_len) };
         check_len(received).map(|len| (len, Origin(from)))
     })?;
     let filled = &mut buffer[..len];
     // SAFETY: the kernel wrote these `len` bytes; a byte has the layout of its `MaybeUninit`.
     Ok((unsafe { &mut *(std::ptr::from_mut(filled) as *mut [u8]) }, origin))
+}
+
+/// `sendto(2)`: a datagram, whole or not at all.
+pub fn send_to(fd: BorrowedFd<'_>, buffer: &[u8], to: &SocketAddr) -> io::Result<usize> {
+    let to = Address::from(*to);
+    let (name, name_len) = to.as_ptr();
+    let (fd, bytes, len) = (fd.as_raw_fd(), buffer.as_ptr().cast(), buffer.len());
+    // SAFETY: the kernel reads `len` bytes of the buffer, and `name_len` bytes of the address, which
+    // outlives the call.
+    retry(|| check_len(unsafe { libc::sendto(fd, bytes, len, SEND, name, name_len) }))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Socket calls for the crates that make sockets: each is one system call, safe, non-blocking, and
-//! retried after a signal. What the standard library does as well is not repeated here.
+//! retried after a signal. Receiving and sending do not block even where the descriptor lacks
+//! `O_NONBLOCK` (`MSG_DONTWAIT`); [`accept`] and [`connect`] rely on it. What the standard library does as well is not repeated here.
 //!
 //! ```
 //! use std::os::fd::AsFd;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use super::address::Address;
 pub use super::datagram::{
     Origin, datagram, peek_from, recv_from, recv_from_spare, recv_from_uninit, recv_measured,
-    recv_spare,
+    recv_spare, send_to,
 };
 use super::{check, check_len, owned, retry, uncancelled};
 
@@ -36,6 +37,13 @@ pub use super::unix::{Credentials, bind_unix, connect_unix, peer_cred, send_to_u
 
 /// The most buffers that one vectored call takes (`IOV_MAX`).
 const MOST_BUFFERS: usize = 1024;
+
+/// The flags of every call that receives: it does not block, whatever the file description says.
+/// `O_NONBLOCK` belongs to that, and another process that shares it may clear it at any time.
+pub(super) const RECEIVE: libc::c_int = libc::MSG_DONTWAIT;
+
+/// The flags of every call that sends: it does not block (see [`RECEIVE`]), and raises no `SIGPIPE`.
+pub(super) const SEND: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// What keeps a silent connection from looking alive: after `idle` without a byte, `count` probes,
 /// `interval` apart. `None` leaves a value as it is.
@@ -84,8 +92,9 @@ pub fn listen_with_backlog(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
     check(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
 }
 
-/// `connect(2)`. `WouldBlock` means that it has begun: wait until the socket is writable, then ask
-/// for its error. With an errno inside, it has not: that is `EAGAIN`, a lack of routes.
+/// `connect(2)`. It relies on the socket's `O_NONBLOCK`, as the call has no flag of that kind.
+///
+/// `WouldBlock` means that it has begun: wait until the socket is writable, then ask for its error. With an errno inside, it has not: that is `EAGAIN`, a lack of routes.
 pub fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     let address = Address::from(*address);
     let (pointer, len) = address.as_ptr();
@@ -104,6 +113,10 @@ pub fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
 }
 
 /// `accept4(2)`. A connection that was gone before we came to it (`ECONNABORTED`) is passed over.
+///
+/// The call has no flag that keeps it from blocking: it relies on the listener's `O_NONBLOCK`. If another
+/// process that shares the listener's file description clears that, `accept` blocks its thread until a
+/// connection comes.
 pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     let (socket, peer) = next_connection(|| {
         let mut peer = Address::empty();
@@ -127,7 +140,8 @@ fn next_connection<T>(mut accept: impl FnMut() -> io::Result<T>) -> io::Result<T
     }
 }
 
-/// `accept4(2)` on a Unix socket, whose peer most often has no name.
+/// `accept4(2)` on a Unix socket, whose peer most often has no name. It relies on `O_NONBLOCK`, as
+/// [`accept`] does.
 pub fn accept_unix(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, unix::SocketAddr)> {
     let (fd, nowhere, no_len) = (fd.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: without room for an address, the kernel writes none.
@@ -155,7 +169,8 @@ pub fn recv_uninit<'a>(
 ) -> io::Result<&'a mut [u8]> {
     let pointer = buffer.as_mut_ptr();
     // SAFETY: the kernel writes at most `buffer.len()` bytes to `pointer`.
-    let recv = || unsafe { uncancelled::recv(fd.as_raw_fd(), pointer.cast(), buffer.len(), 0) };
+    let recv =
+        || unsafe { uncancelled::recv(fd.as_raw_fd(), pointer.cast(), buffer.len(), RECEIVE) };
     let len = retry(|| check_len(recv()))?;
     let filled = &mut buffer[..len];
     // SAFETY: the kernel wrote these `len` bytes; a byte has the layout of its `MaybeUninit`.
@@ -165,12 +180,12 @@ pub fn recv_uninit<'a>(
 /// `recv(2)`. Zero is the end of the stream, unless `buffer` is empty.
 #[inline]
 pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    recv_flags(fd, buffer, 0)
+    recv_flags(fd, buffer, RECEIVE)
 }
 
 /// `recv(2)` with `MSG_PEEK`: what it returns stays to be received.
 pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    recv_flags(fd, buffer, libc::MSG_PEEK)
+    recv_flags(fd, buffer, RECEIVE | libc::MSG_PEEK)
 }
 
 #[inline]
@@ -185,9 +200,9 @@ fn recv_flags(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::
 #[inline]
 pub fn send(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
     let (pointer, len) = (buffer.as_ptr().cast(), buffer.len());
-    let (fd, flags) = (fd.as_raw_fd(), libc::MSG_NOSIGNAL);
+    let fd = fd.as_raw_fd();
     // SAFETY: the kernel reads `len` bytes from `pointer`.
-    at_once(move || check_len(unsafe { uncancelled::send(fd, pointer, len, flags) }))
+    at_once(move || check_len(unsafe { uncancelled::send(fd, pointer, len, SEND) }))
 }
 
 /// [`retry`] of a call that is compiled into its caller; only where it fails, there is another one.
@@ -217,7 +232,7 @@ pub fn recv_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::
     let mut message = message(buffers.as_mut_ptr().cast(), buffers.len());
     // SAFETY: `IoSliceMut` has the layout of `iovec` (its documentation), and every buffer is
     // borrowed for longer than the call.
-    retry(|| check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) }))
+    retry(|| check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, RECEIVE) }))
 }
 
 /// `sendmsg(2)` from several buffers, the first 1,024 of them. See [`window`].
@@ -225,7 +240,7 @@ pub fn send_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<
     let message = message(buffers.as_ptr().cast_mut().cast(), buffers.len());
     // SAFETY: `IoSlice` has the layout of `iovec` (its documentation), sending only reads it, and
     // every buffer is borrowed for longer than the call.
-    let send = || unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    let send = || unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, SEND) };
     retry(|| check_len(send()))
 }
 

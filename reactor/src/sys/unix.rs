@@ -10,7 +10,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr;
 
-use super::socket::option;
+use super::socket::{SEND, option};
 use super::{check, check_len, owned, retry};
 
 /// Who is at the other end of a Unix socket. It is what the kernel noted when the connection was
@@ -58,7 +58,7 @@ pub fn send_to_unix(
 ) -> io::Result<usize> {
     let (address, address_len) = in_the_kernels_form(address);
     let (bytes, len) = (datagram.as_ptr().cast(), datagram.len());
-    let (to, flags) = ((&raw const address).cast(), libc::MSG_NOSIGNAL);
+    let (to, flags) = ((&raw const address).cast(), SEND);
     // SAFETY: the kernel reads `len` bytes of the datagram, and `address_len` bytes of an address; both
     // outlive the call.
     retry(|| check_len(unsafe { libc::sendto(fd.as_raw_fd(), bytes, len, flags, to, address_len) }))

@@ -86,6 +86,18 @@ use crate::readiness;
 /// The system's errors are returned as they are, as async-io returns them: code may match
 /// [`raw_os_error`](io::Error::raw_os_error).
 ///
+/// # Blocking
+///
+/// An operation that blocks keeps its thread, and no deadline ends it. `O_NONBLOCK` belongs to the open
+/// file description: duplicates share it, and so do other processes that have inherited or received
+/// the descriptor, each of which may clear it at any time. The operations of sockets that are
+/// methods here (`recv`, `send_to`, `peek` and their kin) do not rely on it, as each call says itself that
+/// it must not block (`MSG_DONTWAIT`). Everything else does: `accept`, [`read_with`](Self::read_with)
+/// and [`write_with`](Self::write_with) with calls such as `read(2)`, and the traits of futures-io,
+/// which call `T`'s own `read` and `write`. For a descriptor that others share, pass an operation that does
+/// not block by itself: `recv(2)` with `MSG_DONTWAIT` for a socket, `preadv2(2)` with `RWF_NOWAIT` for
+/// a pipe.
+///
 /// # Not for
 ///
 /// Regular files and directories: epoll refuses them, as they are always ready. Standard streams that

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_util::stream;
-use netpoll::{Direction, OpError, Registration};
+use netpoll::{Direction, OpError, Registration, socket};
 
 use super::Async;
 use crate::listener::ListenerSocket;
@@ -89,7 +90,7 @@ impl Async<TcpStream> {
     ///
     /// As for [`read_with`](Self::read_with).
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_order(Direction::Read).io(|socket| socket.peek(buffer)).await
+        self.in_order(Direction::Read).io(|socket| socket::peek(socket.as_fd(), buffer)).await
     }
 }
 
@@ -107,12 +108,20 @@ impl Async<UdpSocket> {
 
     /// Receives a datagram. Returns its length and whose it is.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.in_order(Direction::Read).io(|socket| socket.recv_from(buffer)).await
+        let recv = |socket: &UdpSocket| {
+            let (len, origin) = socket::recv_from(socket.as_fd(), buffer)?;
+            Ok((len, origin.internet()?))
+        };
+        self.in_order(Direction::Read).io(recv).await
     }
 
     /// [`recv_from`](Self::recv_from), and leaves the datagram to be received again.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.in_order(Direction::Read).io(|socket| socket.peek_from(buffer)).await
+        let peek = |socket: &UdpSocket| {
+            let (len, origin) = socket::peek_from(socket.as_fd(), buffer)?;
+            Ok((len, origin.internet()?))
+        };
+        self.in_order(Direction::Read).io(peek).await
     }
 
     /// Sends a datagram.
@@ -122,21 +131,22 @@ impl Async<UdpSocket> {
         address: A,
     ) -> io::Result<usize> {
         let address = address.into();
-        self.in_order(Direction::Write).io(|socket| socket.send_to(buffer, address)).await
+        let send = |socket: &UdpSocket| socket::send_to(socket.as_fd(), buffer, &address);
+        self.in_order(Direction::Write).io(send).await
     }
 
     /// Receives a datagram of the connected peer. Returns its length.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_order(Direction::Read).io(|socket| socket.recv(buffer)).await
+        self.in_order(Direction::Read).io(|socket| socket::recv(socket.as_fd(), buffer)).await
     }
 
     /// [`recv`](Self::recv), and leaves the datagram to be received again.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_order(Direction::Read).io(|socket| socket.peek(buffer)).await
+        self.in_order(Direction::Read).io(|socket| socket::peek(socket.as_fd(), buffer)).await
     }
 
     /// Sends a datagram to the connected peer.
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.in_order(Direction::Write).io(|socket| socket.send(buffer)).await
+        self.in_order(Direction::Write).io(|socket| socket::send(socket.as_fd(), buffer)).await
     }
 }

@@ -1,11 +1,12 @@
 //! Unix sockets over the types of the standard library.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use netpoll::{Direction, OpError};
+use netpoll::{Direction, OpError, socket};
 
 use super::Async;
 use crate::unix::listen_at;
@@ -88,7 +89,11 @@ impl Async<UnixDatagram> {
 
     /// Receives a datagram. Returns its length and whose it is.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.in_order(Direction::Read).io(|socket| socket.recv_from(buffer)).await
+        let recv = |socket: &UnixDatagram| {
+            let (len, origin) = socket::recv_from(socket.as_fd(), buffer)?;
+            Ok((len, origin.unix()?))
+        };
+        self.in_order(Direction::Read).io(recv).await
     }
 
     /// Sends a datagram.
@@ -97,16 +102,18 @@ impl Async<UnixDatagram> {
     /// an unconnected socket nothing, it is tried again whenever other tasks have run.
     pub async fn send_to<P: AsRef<Path>>(&self, buffer: &[u8], path: P) -> io::Result<usize> {
         let path = path.as_ref();
-        self.write_with(|socket| socket.send_to(buffer, path)).await
+        let to = SocketAddr::from_pathname(path)?;
+        let send = |socket: &UnixDatagram| socket::send_to_unix(socket.as_fd(), buffer, &to);
+        self.write_with(send).await
     }
 
     /// Receives a datagram of the connected peer. Returns its length.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_order(Direction::Read).io(|socket| socket.recv(buffer)).await
+        self.in_order(Direction::Read).io(|socket| socket::recv(socket.as_fd(), buffer)).await
     }
 
     /// Sends a datagram to the connected peer.
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.in_order(Direction::Write).io(|socket| socket.send(buffer)).await
+        self.in_order(Direction::Write).io(|socket| socket::send(socket.as_fd(), buffer)).await
     }
 }

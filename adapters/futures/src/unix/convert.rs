@@ -22,7 +22,8 @@ impl TryFrom<net::UnixStream> for UnixStream {
 }
 
 /// Its file, if it has one, is not ours: it stays when the listener is closed, unless
-/// [`set_unlink_on_close`](UnixListener::set_unlink_on_close) says otherwise.
+/// [`set_unlink_on_close`](UnixListener::set_unlink_on_close) says otherwise. It is the file that is at the
+/// listener's path at the time of this conversion.
 impl TryFrom<net::UnixListener> for UnixListener {
     type Error = io::Error;
 

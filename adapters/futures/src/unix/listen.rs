@@ -38,8 +38,9 @@ impl UnixListener {
     /// as long as the system allows.
     ///
     /// The socket's file is removed again when the listener is [closed](Self::close), or with its last
-    /// clone, as in Go; see [`set_unlink_on_close`](Self::set_unlink_on_close). One that was left
-    /// behind, by a process that was killed, is in the way: remove it first, if that is what you mean.
+    /// clone, as in Go, unless another file is at the path by then; see
+    /// [`set_unlink_on_close`](Self::set_unlink_on_close). A file that a killed process has left behind
+    /// makes binding fail until it is removed.
     ///
     /// Making the file and removing it may keep the thread waiting for the file system.
     ///
@@ -64,8 +65,13 @@ impl UnixListener {
     /// by default if [`bind`](Self::bind) made it; an abstract name has no file. Go's
     /// `SetUnlinkOnClose`.
     ///
-    /// Never by another process than this one, such as a forked child. A path that was given as a
-    /// relative one is looked for from where the process is by then.
+    /// It is removed only if the path still leads to the very file (device and inode) that was bound, or
+    /// that was there when the listener was made of one of the standard library. So a server that has
+    /// removed the file of its predecessor and has bound the path anew keeps its own. Linux cannot compare and
+    /// remove in one step: a path that is bound anew in the few microseconds between the two loses its file.
+    ///
+    /// A forked child never removes it. A relative path is the one that it was when the listener was
+    /// made, whatever the working directory is later. A file that was renamed stays.
     ///
     /// It is for all clones. After [`close`](Self::close) it is of no effect.
     pub fn set_unlink_on_close(&self, on: bool) {
