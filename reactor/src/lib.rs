@@ -61,7 +61,10 @@
 //! - Every operation asks, in this order: closed? deadline passed? ready?
 //! - A new write (`io`, `transfer`, a [`Waiting`], `attempt_io`) makes one attempt even where the answer to
 //!   the last is no: the kernel reports room from a third of the buffer on, and takes bytes before. A
-//!   writer that waits, and is woken by room, makes no attempt more than it needs.
+//!   writer that waits, and is woken by room, makes no attempt more than it needs. A new read makes one where
+//!   an error or the peer's end was seen: it may find a message of the error queue that another read did not.
+//! - What stays flagged while an operation finds nothing (a message in the error queue, a shutdown of a
+//!   datagram socket) makes no wait spin: it counts once for each event.
 //! - Between the ready descriptor and the woken task there is no lock and no allocation, and on the
 //!   path of an operation that need not wait there is one load, the gate, and the system call.
 //!   (Only where two wait in one direction there is a list, with a lock of its own.)

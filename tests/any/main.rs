@@ -8,6 +8,7 @@ mod bad_input;
 mod child;
 mod close;
 mod deadline;
+mod error_queue;
 mod events;
 mod futures_io;
 mod kinds;

@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-pub(crate) use libc::{EADDRINUSE, EBADF, EEXIST, EINVAL, ENOENT, EPERM};
+pub(crate) use libc::{EADDRINUSE, EBADF, ECONNREFUSED, EEXIST, EINVAL, ENOENT, EPERM};
+pub(crate) use libc::{POLLERR, POLLHUP, POLLPRI};
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -150,5 +151,62 @@ impl AsFd for Nothing {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: not -1; no descriptor has this number, so none is reached by it.
         unsafe { BorrowedFd::borrow_raw(i32::MAX) }
+    }
+}
+
+/// Has a UDP socket keep the errors that it gets in its error queue (`ip(7)`, `IP_RECVERR`).
+pub(crate) fn queue_errors(socket: &impl AsFd) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1)
+}
+
+/// Has the kernel put a timestamp of everything that is sent into the error queue.
+pub(crate) fn stamp_what_is_sent(socket: &impl AsFd) -> io::Result<()> {
+    let flags = libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+    set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags as libc::c_int)
+}
+
+fn set_option(socket: &impl AsFd, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
+    let (fd, len) = (socket.as_fd().as_raw_fd(), size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: the kernel reads one integer, `value`.
+    check(unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), len) }).map(drop)
+}
+
+/// Takes a message of the error queue, and returns the error that it tells of.
+pub(crate) fn recv_error(socket: &impl AsFd) -> io::Result<i32> {
+    let mut control = [0_u64; 64];
+    // SAFETY: zero is a value of each of its fields.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    let (fd, flags) = (socket.as_fd().as_raw_fd(), libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT);
+    // SAFETY: the kernel writes to the control data, which is as long as it is said to be.
+    if unsafe { libc::recvmsg(fd, &raw mut message, flags) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has said in `message` how much control data there is.
+    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    assert!(!header.is_null(), "a message of the error queue says which error it was");
+    // SAFETY: not null, it is the header of a message with an error.
+    let data = unsafe { libc::CMSG_DATA(header) }.cast::<libc::sock_extended_err>();
+    // SAFETY: the kernel wrote one there, of plain integers.
+    let error = unsafe { data.read_unaligned() };
+    Ok(error.ee_errno.try_into().expect("an errno"))
+}
+
+/// Sends a byte of urgent data.
+pub(crate) fn send_urgent(socket: &impl AsFd, byte: u8) -> io::Result<()> {
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: it reads one byte.
+    let sent = unsafe { libc::send(fd, (&raw const byte).cast(), 1, libc::MSG_OOB) };
+    check(sent as libc::c_int).map(drop)
+}
+
+/// Waits until `poll(2)` says all of this, of an error or a hang-up also where it is not asked for.
+pub(crate) fn wait_for(fd: &impl AsFd, events: libc::c_short) {
+    let mut asked = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events, revents: 0 };
+    while asked.revents & events != events {
+        // SAFETY: one `pollfd`, which outlives the call.
+        let found = unsafe { libc::poll(&raw mut asked, 1, -1) };
+        assert!(found >= 0, "poll fails only for a signal, and there is none");
     }
 }

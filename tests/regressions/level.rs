@@ -2,6 +2,7 @@
 //! or throws away what it has read and says `WouldBlock` with more to come. smol's own example of an
 //! inotify watch does the second, and a slot that believed it would wait for ever.
 
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -13,9 +14,10 @@ use netpoll::{Direction, Interest, Registration, is_closed, is_deadline_exceeded
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{self, POLLPRI, send_urgent};
+use crate::seccomp;
 use crate::stage::{
-    by_hand, by_hand_with_clock, failed, fill, finish, poll_ready, registered, send, settled,
-    take_events, turn_until, would_block,
+    LOOK, alone, by_hand, by_hand_with_clock, failed, fill, finish, poll_ready, registered, send,
+    settled, take_events, turn_until, would_block,
 };
 
 fn poll_level(
@@ -211,4 +213,110 @@ fn what_the_kernel_agrees_with_is_believed() {
         });
         assert!(would_block(&asked_twice));
     });
+}
+
+/// Refuses `poll(2)` to this thread, by either of its numbers.
+fn forbid_poll() {
+    #[cfg(not(target_arch = "aarch64"))]
+    seccomp::forbid(seccomp::SYS_poll, seccomp::EPERM);
+    seccomp::forbid(seccomp::SYS_ppoll, seccomp::EPERM);
+}
+
+/// Runs a test in a process of its own; it is given a way to have `poll(2)` fail from then on.
+fn where_poll_fails(name: &'static str, fail_poll: fn(), body: fn(fn())) {
+    watched(move || alone(name, || body(fail_poll)));
+}
+
+fn no_descriptors() {
+    os::limit_descriptors(0);
+}
+
+/// An operation that finds nothing waits for the next event: it is made once for each.
+fn an_operation_waits(fail_poll: fn()) {
+    let reactor = by_hand();
+    let (near, far) = settled(&reactor);
+    send(&reactor, &far, b"x");
+    fail_poll();
+    let (calls, waker) = (Cell::new(0), CountingWaker::new());
+    let mut read = pin!(near.io_checked(Direction::Read, |io| {
+        calls.set(calls.get() + 1);
+        read_wanted(io, b'y')
+    }));
+    for _ in 0..1000 {
+        assert!(waker.poll(read.as_mut()).is_pending(), "there is nothing of use");
+        reactor.turn(LOOK).expect("a turn");
+    }
+    send(&reactor, &far, b"y");
+    assert!(matches!(waker.poll(read), Poll::Ready(Ok(b'y'))));
+    assert!(calls.get() <= 10, "{} calls", calls.get());
+}
+
+/// What is left is found all the same.
+fn what_is_left_is_found(fail_poll: fn()) {
+    let reactor = by_hand();
+    let (mut near, far) = settled(&reactor);
+    send(&reactor, &far, b"xxxyxxy");
+    fail_poll();
+    let found = finish(&reactor, near.io_checked(Direction::Read, |io| read_wanted(io, b'y')));
+    assert_eq!(found.expect("no error"), b'y');
+    let found = finish(
+        &reactor,
+        std::future::poll_fn(|cx| {
+            near.poll_io_mut_checked(cx, Direction::Read, |io| read_wanted(io, b'y'))
+        }),
+    );
+    assert_eq!(found.expect("no error"), b'y');
+}
+
+/// A wait for readiness ends while there is something left, and only then.
+fn a_wait_for_readiness_is_level_triggered(fail_poll: fn()) {
+    let reactor = by_hand();
+    let (near, far) = settled(&reactor);
+    send(&reactor, &far, b"ab");
+    fail_poll();
+    for _ in 0..3 {
+        finish(&reactor, near.level(Direction::Read)).expect("there are two bytes");
+    }
+    read_directly(&near, 1);
+    finish(&reactor, near.level(Direction::Read)).expect("there is one byte");
+    read_directly(&near, 1);
+    let (mut ended, waker) = (0, CountingWaker::new());
+    for _ in 0..1000 {
+        ended += usize::from(poll_level(&near, Direction::Read, &waker).is_ready());
+        reactor.turn(LOOK).expect("a turn");
+    }
+    assert!(ended <= 3, "there is nothing, and {ended} waits have ended");
+    send(&reactor, &far, b"c");
+    finish(&reactor, near.level(Direction::Read)).expect("there is one byte");
+}
+
+#[test]
+fn an_operation_waits_where_poll_is_refused() {
+    const NAME: &str = "level::an_operation_waits_where_poll_is_refused";
+    where_poll_fails(NAME, forbid_poll, an_operation_waits);
+}
+
+#[test]
+fn an_operation_waits_where_no_descriptors_are_allowed() {
+    const NAME: &str = "level::an_operation_waits_where_no_descriptors_are_allowed";
+    where_poll_fails(NAME, no_descriptors, an_operation_waits);
+}
+
+#[test]
+fn what_is_left_is_found_where_poll_is_refused() {
+    const NAME: &str = "level::what_is_left_is_found_where_poll_is_refused";
+    where_poll_fails(NAME, forbid_poll, what_is_left_is_found);
+}
+
+#[test]
+fn a_wait_for_readiness_is_level_triggered_where_poll_is_refused() {
+    const NAME: &str = "level::a_wait_for_readiness_is_level_triggered_where_poll_is_refused";
+    where_poll_fails(NAME, forbid_poll, a_wait_for_readiness_is_level_triggered);
+}
+
+#[test]
+fn a_wait_for_readiness_is_level_triggered_where_no_descriptors_are_allowed() {
+    const NAME: &str =
+        "level::a_wait_for_readiness_is_level_triggered_where_no_descriptors_are_allowed";
+    where_poll_fails(NAME, no_descriptors, a_wait_for_readiness_is_level_triggered);
 }

@@ -6,7 +6,11 @@ use std::mem::offset_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-pub(crate) use libc::{EACCES, EBADF, EINTR, EINVAL, ENOSYS, ENOTTY, EPERM, SYS_epoll_pwait2};
+#[cfg(not(target_arch = "aarch64"))]
+pub(crate) use libc::SYS_poll;
+pub(crate) use libc::{
+    EACCES, EBADF, EINTR, EINVAL, ENOSYS, ENOTTY, EPERM, SYS_epoll_pwait2, SYS_ppoll,
+};
 
 /// From now on, and for good, `call` fails with `errno` in this thread and in those that it starts.
 pub(crate) fn forbid(call: libc::c_long, errno: libc::c_int) {

@@ -66,8 +66,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "slot: a short read clears although the end was seen",
         file: STATE,
-        right: "if doubtful { None }",
-        wrong: "if doubtful && false { None }",
+        right: "if self.is_doubtful(direction) { None }",
+        wrong: "if false { None }",
     },
     Fault {
         what: "slot: a waiter does not look again after it has sat down",
@@ -293,8 +293,20 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "room: a new write waits until the kernel reports some",
         file: "reactor/src/registration/operation.rs",
-        right: "may_write.then(|| Readiness {",
-        wrong: "(may_write && false).then(|| Readiness {",
+        right: "let may_find = direction == Direction::Write || state.is_doubtful(direction);",
+        wrong: "let may_find = direction == Direction::Read && state.is_doubtful(direction);",
+    },
+    Fault {
+        what: "level: a new read does not look where an error was seen",
+        file: "reactor/src/registration/operation.rs",
+        right: "let has_to_wait = direction == Direction::Read && self.must_wait(direction);",
+        wrong: "let has_to_wait = false;",
+    },
+    Fault {
+        what: "level: an error without data is made an operation of again and again",
+        file: "reactor/src/registration/level.rs",
+        right: "Polled::Flagged => operation(&mut this).map(Some),",
+        wrong: "Polled::Flagged => Ok(None),",
     },
     Fault {
         what: "room: the rest of a write makes an attempt before it waits",

@@ -66,7 +66,8 @@ impl SocketFile {
             return;
         }
         let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let is_to_go = |bound: &Bound| self.removed_on_close.load(Ordering::Relaxed) && bound.is_there();
+        let is_to_go =
+            |bound: &Bound| self.removed_on_close.load(Ordering::Relaxed) && bound.is_there();
         if let Some(bound) = bound.filter(is_to_go) {
             // Another process may have removed it since, which is as good.
             let _ = fs::remove_file(bound.path);

@@ -2,9 +2,17 @@
 //! system calls behind our back, or says `WouldBlock` where the descriptor did not.
 //!
 //! Code that was written for a reactor that is level-triggered may do both: there, waiting ends at once
-//! while there is something left. Here, what the slot says is checked against the kernel (`poll(2)`)
-//! before anybody relies on it: once in each wait for readiness, and once for each `WouldBlock`.
+//! while there is something left. Here, the kernel is asked (`poll(2)`) whether what the slot says is so:
+//! once in each wait for readiness, and once for each `WouldBlock`.
+//!
+//! The kernel flags some things for as long as they last, though an operation finds nothing: a message in a
+//! socket's error queue, for instance, which a remote peer can put there. A flag alone is therefore worth
+//! one more attempt of an operation, and ends one wait for readiness, for each event.
+//!
+//! Where `poll(2)` fails (a sandbox refuses it, or the limit of descriptors was lowered to zero), epoll is
+//! asked instead: to report as a new event that for which the descriptor is ready now.
 
+use std::borrow::Borrow;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
@@ -14,13 +22,14 @@ use super::Registration;
 use super::operation::Readiness;
 use crate::budget::{self, Key};
 use crate::ready::{Direction, Ready};
-use crate::sys::descriptor;
+use crate::sys::descriptor::{self, Polled};
 
 impl<T: AsFd> Registration<T> {
     /// Waits until `direction` is ready by the kernel's word: [`ready`](Self::ready) for code that makes
     /// its system calls on its own, and does not [`clear_ready`](Self::clear_ready) when they block.
     ///
-    /// What has come besides ordinary readiness, such as urgent data, ends it once each time.
+    /// What has come besides ordinary readiness ends it once each time: urgent data, or a message in the
+    /// error queue of a socket, of which a plain `recv` finds nothing. Read that queue until it is empty.
     ///
     /// # Errors
     ///
@@ -47,7 +56,9 @@ impl<T: AsFd> Registration<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let checked = self.try_io(direction, |io| checked(io, direction, operation(io)));
+        let readiness = self.now_ready_or_first(direction)?;
+        let checked =
+            self.attempt(readiness, |io| self.once_checked(direction, operation(io)), |_| false);
         checked?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
@@ -58,12 +69,13 @@ impl<T: AsFd> Registration<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let checked = self.attempt_io(direction, |io| checked(io, direction, operation(io)));
+        let checked = self.attempt_io(direction, |io| self.once_checked(direction, operation(io)));
         checked?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
     /// As [`io`](Self::io), for such an operation; see [`try_io_checked`](Self::try_io_checked). While
-    /// there is something left it is made again and again, and other tasks run in between.
+    /// there is something left it is made again and again, and other tasks run in between; where the kernel
+    /// flags an error or a hang-up and nothing else, it is made once more for each event.
     ///
     /// # Errors
     ///
@@ -74,8 +86,8 @@ impl<T: AsFd> Registration<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         loop {
-            let done = self.io(direction, |io| checked(io, direction, operation(io))).await?;
-            let Some(done) = done else {
+            let attempt = |_: &T| checked(self, direction, |this| operation(this.get_ref()));
+            let Some(done) = self.io(direction, attempt).await? else {
                 let_others_run().await;
                 continue;
             };
@@ -90,7 +102,8 @@ impl<T: AsFd> Registration<T> {
         direction: Direction,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let done = self.poll_io(cx, direction, |io| checked(io, direction, operation(io)));
+        let attempt = |_: &T| checked(self, direction, |this| operation(this.get_ref()));
+        let done = self.poll_io(cx, direction, attempt);
         or_again(cx, done)
     }
 
@@ -102,12 +115,21 @@ impl<T: AsFd> Registration<T> {
         direction: Direction,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        self.poll_attempts_mut(cx, direction, |this| operation(this.get_mut()))
+    }
+
+    fn poll_attempts_mut<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        mut operation: impl FnMut(&mut Self) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
         let mut is_first = true;
         loop {
             let readiness = ready!(self.poll_attempt(cx, direction, is_first))?;
             ready!(budget::poll_spend(cx, Key::of(self, direction)));
             is_first = false;
-            let done = operation(self.get_mut());
+            let done = operation(self);
             match self.attempt(readiness, |_| done, |_| false) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
@@ -135,9 +157,8 @@ impl<T: AsFd> Registration<T> {
         direction: Direction,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let done = self.poll_io_mut(cx, direction, |io| {
-            let done = operation(io);
-            checked(io, direction, done)
+        let done = self.poll_attempts_mut(cx, direction, |this| {
+            checked(this, direction, |this| operation(this.get_mut()))
         });
         or_again(cx, done)
     }
@@ -149,12 +170,24 @@ impl<T: AsFd> Registration<T> {
     ) -> Poll<io::Result<()>> {
         loop {
             let readiness = ready!(ready())?;
+            // Asking has taken it, for descriptors that report it once; reading does not get it, of the
+            // others.
             let is_urgent = readiness.ready().intersects(Ready::PRIORITY);
-            match self.attempt(readiness, |io| ask(io, direction), |()| false) {
+            let mut ends_once = is_urgent && direction == Direction::Read;
+            let ask = |io: &T| {
+                match self.ask(io, direction)? {
+                    Polled::Ready => return Ok(()),
+                    // Of a pipe or a terminal it is the end, or that there is no other end any more: no
+                    // operation blocks.
+                    Polled::Flagged if !descriptor::is_socket(io.as_fd()) => return Ok(()),
+                    Polled::Flagged | Polled::Unknown => ends_once = true,
+                    Polled::NotReady => {}
+                }
+                Err(io::ErrorKind::WouldBlock.into())
+            };
+            match self.attempt(readiness, ask, |()| false) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // Asking has taken it, for descriptors that report it once; reading does not get
-                    // it, of the others.
-                    if is_urgent && direction == Direction::Read {
+                    if ends_once {
                         return Poll::Ready(Ok(()));
                     }
                 }
@@ -162,20 +195,48 @@ impl<T: AsFd> Registration<T> {
             }
         }
     }
-}
 
-fn ask(io: &impl AsFd, direction: Direction) -> io::Result<()> {
-    let ready = descriptor::is_ready(io.as_fd(), direction);
-    if ready { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
-}
-
-/// What an operation said; `None` if it said `WouldBlock` and the kernel does not.
-fn checked<R>(io: &impl AsFd, direction: Direction, said: io::Result<R>) -> io::Result<Option<R>> {
-    match said {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            ask(io, direction).map(|()| None).map_err(|_| error)
+    /// What the kernel says of this direction.
+    ///
+    /// Where it cannot be asked, it reports that later, as an event, if there is anything to report.
+    fn ask(&self, io: &T, direction: Direction) -> io::Result<Polled> {
+        match descriptor::poll(io.as_fd(), direction) {
+            Err(_) => self.report_anew(direction).map(|()| Polled::Unknown),
+            said => said,
         }
-        done => done.map(Some),
+    }
+
+    /// What an operation said that is made once; `None` if it said `WouldBlock` and the kernel does not, so that
+    /// the direction stays ready.
+    fn once_checked<R>(&self, direction: Direction, said: io::Result<R>) -> io::Result<Option<R>> {
+        match said {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                match self.ask(self.get_ref(), direction)? {
+                    Polled::Ready | Polled::Flagged => Ok(None),
+                    Polled::NotReady | Polled::Unknown => Err(error),
+                }
+            }
+            done => done.map(Some),
+        }
+    }
+}
+
+/// Makes an operation; `None` if it said `WouldBlock` and the kernel does not. Where an error or a hang-up is
+/// flagged and nothing else, it is made once more, and believed then.
+fn checked<T: AsFd, S: Borrow<Registration<T>>, R>(
+    mut this: S,
+    direction: Direction,
+    mut operation: impl FnMut(&mut S) -> io::Result<R>,
+) -> io::Result<Option<R>> {
+    let blocked = match operation(&mut this) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => error,
+        done => return done.map(Some),
+    };
+    let registration = this.borrow();
+    match registration.ask(registration.get_ref(), direction)? {
+        Polled::Ready => Ok(None),
+        Polled::Flagged => operation(&mut this).map(Some),
+        Polled::NotReady | Polled::Unknown => Err(blocked),
     }
 }
 

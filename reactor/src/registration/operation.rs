@@ -83,8 +83,8 @@ impl<T: AsFd> Registration<T> {
         self.waited(direction, status)
     }
 
-    /// As [`poll_ready`](Self::poll_ready), for an operation. Also ready for the first attempt of a write
-    /// that is new.
+    /// As [`poll_ready`](Self::poll_ready), for an operation. Also ready for the
+    /// [first attempt](Self::first_attempt) of one that is new.
     #[inline]
     pub(super) fn poll_attempt(
         &self,
@@ -94,7 +94,7 @@ impl<T: AsFd> Registration<T> {
     ) -> Poll<io::Result<Readiness>> {
         match self.slot.status(direction) {
             Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
-            Status::Pending if is_first => match self.after_a_deadline(direction) {
+            Status::Pending if is_first => match self.first_attempt_of_a_poll(direction) {
                 Some(readiness) => Poll::Ready(Ok(readiness)),
                 None => self.poll_ready(cx, direction),
             },
@@ -102,19 +102,32 @@ impl<T: AsFd> Registration<T> {
         }
     }
 
-    /// For a `poll_*` call that would have to wait: whether it is a new write after a write deadline.
+    /// [`first_attempt`](Self::first_attempt) for a `poll_*` call, which does not know whether it is new: it
+    /// is where no task waits, and if it writes, after a write deadline.
     #[cold]
-    fn after_a_deadline(&self, direction: Direction) -> Option<Readiness> {
-        let readiness = self.new_write(direction)?;
+    fn first_attempt_of_a_poll(&self, direction: Direction) -> Option<Readiness> {
+        let readiness = self.first_attempt(direction)?;
         let state = readiness.state;
-        (state.has_lapsed(direction) && !state.has_waiter(direction)).then_some(readiness)
+        let is_new = direction == Direction::Read || state.has_lapsed(direction);
+        (is_new && !state.has_waiter(direction)).then_some(readiness)
     }
 
-    /// For a new operation that would have to wait: by which to make its first attempt, if it writes.
+    /// For a new operation that would have to wait: by which to make its first attempt, ready or not. One
+    /// that writes makes it always. One that reads makes it where an error or an end was seen: another
+    /// operation may have blocked then, and have cleared the readiness, where this one finds something
+    /// (a message of the error queue).
     #[cold]
-    pub(super) fn new_write(&self, direction: Direction) -> Option<Readiness> {
-        let may_write = direction == Direction::Write && self.interest.includes(direction);
-        may_write.then(|| Readiness { direction, state: self.slot.state() })
+    pub(super) fn first_attempt(&self, direction: Direction) -> Option<Readiness> {
+        let state = self.slot.state();
+        let may_find = direction == Direction::Write || state.is_doubtful(direction);
+        (may_find && self.interest.includes(direction)).then_some(Readiness { direction, state })
+    }
+
+    /// As [`now_ready`](Self::now_ready), or by which to make the first attempt of one that reads.
+    pub(super) fn now_ready_or_first(&self, direction: Direction) -> io::Result<Readiness> {
+        let has_to_wait = direction == Direction::Read && self.must_wait(direction);
+        let first = has_to_wait.then(|| self.first_attempt(direction)).flatten();
+        first.map_or_else(|| self.now_ready(direction), Ok)
     }
 
     /// Waits until reading may succeed. Dropped, it has changed nothing.
@@ -175,7 +188,8 @@ impl<T: AsFd> Registration<T> {
     }
 
     /// Makes an operation as soon as the direction is ready, and again until it does not block. One that
-    /// writes is attempted once at first, ready or not, as for [`attempt_io`](Self::attempt_io).
+    /// writes is attempted once at first, ready or not, as for [`attempt_io`](Self::attempt_io); one that
+    /// reads, where the reactor has seen an error or the peer's end.
     ///
     /// # Errors
     ///
@@ -262,6 +276,13 @@ impl<T: AsFd> Registration<T> {
 
     fn is_on_demand(&self, direction: Direction) -> bool {
         self.interest == Interest::WriteOnDemand && direction == Direction::Write
+    }
+
+    /// Has epoll report anew, as an event, that for which `direction` is ready now.
+    #[cold]
+    pub(super) fn report_anew(&self, direction: Direction) -> io::Result<()> {
+        let fd = self.registered(self.get_ref());
+        self.ask_for(fd, if self.is_on_demand(direction) { Interest::Both } else { self.interest })
     }
 
     /// `fd` is [`registered`](Self::registered), which is user code and therefore not called here: the

@@ -107,13 +107,14 @@ impl<'a, T: AsFd> Waiting<'a, T> {
         polled
     }
 
-    /// As [`poll_ready`](Self::poll_ready), and for the first attempt of a write.
+    /// As [`poll_ready`](Self::poll_ready), and for the first attempt of a new operation.
     #[inline]
     fn poll_attempt(&mut self, cx: &mut Context<'_>, is_new: bool) -> Poll<io::Result<Readiness>> {
         let (registration, direction) = (self.registration, self.direction);
         let mut status = registration.slot.status(direction);
         if status == Status::Pending {
-            if let Some(readiness) = is_new.then(|| registration.new_write(direction)).flatten() {
+            if let Some(readiness) = is_new.then(|| registration.first_attempt(direction)).flatten()
+            {
                 return Poll::Ready(Ok(readiness));
             }
             status = self.wait(cx);

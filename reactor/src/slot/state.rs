@@ -171,6 +171,13 @@ impl State {
         }
     }
 
+    /// Whether an end, an error or an urgent mark was seen: an operation may find it without another
+    /// event.
+    #[inline]
+    pub(crate) fn is_doubtful(self, direction: Direction) -> bool {
+        self.ready().intersects(side(direction).doubt)
+    }
+
     #[inline]
     pub(crate) fn has_lapsed(self, direction: Direction) -> bool {
         self.0 & side(direction).lapsed != 0
@@ -260,8 +267,7 @@ impl State {
     /// stops at the urgent mark with data behind it, and no event follows (asterinas#3146).
     #[inline]
     pub(crate) fn short(self, direction: Direction, before: State) -> Option<State> {
-        let doubtful = self.ready().intersects(side(direction).doubt);
-        if doubtful { None } else { self.drained(direction, before) }
+        if self.is_doubtful(direction) { None } else { self.drained(direction, before) }
     }
 
     /// Closed, with every waiter where it was.

@@ -53,17 +53,44 @@ pub fn interest(fd: BorrowedFd<'_>) -> Interest {
     }
 }
 
-/// Whether an operation of this direction would not block now, be it to fail. `poll(2)`
+/// What `poll(2)` says of one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// An operation would not block.
+    Ready,
+    /// An error or a hang-up is flagged, and nothing else. An operation finds it, or blocks all the same, for as
+    /// long as the flag stays: a `recv(2)` finds nothing of a socket's error queue.
+    Flagged,
+    /// An operation would block.
+    NotReady,
+    /// The kernel could not be asked.
+    Unknown,
+}
+
+/// Asks the kernel what an operation of this direction would do now. `poll(2)`
 ///
-/// Urgent data is not asked for: a plain read does not get it. Where even asking fails, it is for the
-/// operation to find out why.
-pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> bool {
-    let events = match direction {
-        Direction::Read => libc::POLLIN,
-        Direction::Write => libc::POLLOUT,
+/// Urgent data is not asked for: a plain read does not get it.
+pub(crate) fn poll(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Polled> {
+    let (ready, events) = match direction {
+        Direction::Read => (libc::POLLIN, libc::POLLIN | libc::POLLRDHUP),
+        Direction::Write => (libc::POLLOUT, libc::POLLOUT),
     };
     let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     // SAFETY: one `pollfd`, which outlives the call.
-    let poll = || check(unsafe { libc::poll(&raw mut asked, 1, 0) });
-    retry(poll).map_or(true, |ready| ready > 0)
+    retry(|| check(unsafe { libc::poll(&raw mut asked, 1, 0) }))?;
+    let said = asked.revents;
+    Ok(if said == 0 {
+        Polled::NotReady
+    } else if said & ready == 0 || (said & libc::POLLRDHUP != 0 && socket::is_datagram(fd)) {
+        // Of a datagram socket that was shut down for reading, Linux says that it is readable. It is
+        // not: it has no end that a read could find.
+        Polled::Flagged
+    } else {
+        Polled::Ready
+    })
+}
+
+/// Whether it is a socket, of any kind.
+pub(crate) fn is_socket(fd: BorrowedFd<'_>) -> bool {
+    socket::kind(fd).is_ok()
 }

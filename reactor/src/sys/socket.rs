@@ -327,6 +327,16 @@ pub fn set_keepalive(fd: BorrowedFd<'_>, keepalive: Option<KeepAlive>) -> io::Re
     Ok(())
 }
 
+/// `SO_TYPE`
+pub(super) fn kind(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
+    option(fd, libc::SOL_SOCKET, libc::SO_TYPE, 0)
+}
+
+/// Whether it is a socket, and one of datagrams.
+pub(super) fn is_datagram(fd: BorrowedFd<'_>) -> bool {
+    kind(fd).is_ok_and(|kind| kind == libc::SOCK_DGRAM || kind == libc::SOCK_RAW)
+}
+
 /// Whether it is a socket, and one of TCP.
 pub(super) fn is_tcp(fd: BorrowedFd<'_>) -> bool {
     option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL, 0).is_ok_and(|is| is == libc::IPPROTO_TCP)

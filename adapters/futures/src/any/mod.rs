@@ -30,8 +30,14 @@ use crate::readiness;
 /// An operation that says [`WouldBlock`](io::ErrorKind::WouldBlock) is made again when the descriptor is
 /// ready again: when there is something new, or at once if the kernel says that there is something left.
 /// So it may throw away what is of no use and say `WouldBlock`, and
-/// [`readable`](Self::readable) may be followed by any system call, made by whomever. What tells is a
-/// `poll(2)` after each `WouldBlock`.
+/// [`readable`](Self::readable) may be followed by any system call, made by any code. For that, each
+/// `WouldBlock` is followed by a `poll(2)`.
+///
+/// Some things stay flagged though a read finds nothing: a message in a socket's error queue, a shutdown of
+/// a datagram socket for reading. Such a flag ends one wait for readiness, and leads to at most one more call
+/// of an operation, for each event; then they wait for what is new. To read the error queue, pass
+/// `recvmsg(2)` with `MSG_ERRQUEUE` to [`read_with`](Self::read_with), or read it after
+/// [`readable`](Self::readable), each time until it is empty.
 ///
 /// ```
 /// use std::io::{PipeReader, Read, Write};
