@@ -129,7 +129,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
         ],
     ),
     ("driver", &["budget", "lease", "parker", "reactor", "sync"]),
-    ("helper", &["sys"]),
+    ("helper", &["error", "sys"]),
     ("thread", &["helper", "lease", "parker", "reactor", "sync", "sys"]),
     ("shards", &["error", "helper", "reactor", "sync", "thread", "time"]),
     (

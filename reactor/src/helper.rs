@@ -3,6 +3,7 @@
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
+use crate::error::OpError;
 use crate::sys;
 
 /// On which processors a helper thread runs.
@@ -27,7 +28,7 @@ pub(crate) enum Affinity {
 /// # Errors
 ///
 /// No thread is to be had. The kind is [`Other`](io::ErrorKind::Other), and not the `WouldBlock` of the
-/// system's `EAGAIN`, which programs take for "not ready".
+/// system's `EAGAIN`, which programs take for "not ready"; [`raw_os_error`](crate::raw_os_error) finds that in it.
 ///
 /// # Panics
 ///
@@ -51,7 +52,7 @@ pub(crate) fn spawn<T: Send + 'static>(
         }
         work()
     });
-    begun.map_err(|error| io::Error::other(format!("no thread could be started: {error}")))
+    begun.map_err(|error| io::Error::other(OpError::wrap("start", "a thread", error)))
 }
 
 /// A number that a forked child does not share with its parent.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use futures::future::{join_all, try_join_all};
 use netpoll::{Interest, Reactor, Registration, socket};
-use netpoll_futures::{Backoff, Limit, TcpListener, TcpStream, Timer, raw_os_error, resolve};
+use netpoll_futures::{Backoff, Limit, TcpListener, TcpStream, Timer, resolve};
 
 use crate::os;
 use crate::support::{LOOPBACK, alone};
@@ -81,7 +81,7 @@ fn without_a_thread_a_lookup_fails_and_is_not_taken_for_not_ready() {
         let reactor = Reactor::global().expect_err("no thread");
         for error in [lookup, reactor] {
             assert!(!transient.contains(&error.kind()), "{error:?}");
-            assert_eq!(raw_os_error(&error), None, "{error:?}");
+            assert_eq!(error.raw_os_error(), None, "{error:?}");
         }
     });
 }
