@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // The cursor has no safe way to be filled but by clearing or by copying.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::task::{Context, Poll, ready};
 
@@ -16,16 +17,59 @@ pub(crate) fn poll_fill<S: StreamSocket>(
     cursor: &mut ReadBufCursor<'_>,
     inspect: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<()>> {
-    // SAFETY: it is lent to one call, which has the kernel write bytes into it and does nothing else
-    // with it: no byte that was initialised becomes uninitialised.
+    // SAFETY: the stream promises that so many bytes are initialised as it says, and that no byte
+    // becomes uninitialised.
+    unsafe { fill(cursor, |unfilled| stream.poll_read_uninit(cx, unfilled), inspect) }
+}
+
+/// # Safety
+///
+/// `read` must initialise as many of the first bytes as it returns, and must make none uninitialised.
+unsafe fn fill(
+    cursor: &mut ReadBufCursor<'_>,
+    read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<usize>>,
+    inspect: impl FnOnce(&[u8]),
+) -> Poll<io::Result<()>> {
+    // SAFETY: it is lent to `read` alone, which makes no byte uninitialised.
     let unfilled = unsafe { cursor.as_mut() };
-    let count = ready!(stream.poll_read_uninit(cx, unfilled))?;
+    let count = ready!(read(unfilled))?;
     let filled = ptr::from_ref(&unfilled[..count]) as *const [u8];
-    // SAFETY: the kernel wrote these `count` bytes, which is what `poll_read_uninit` promises of its
-    // count, and `unfilled` stays borrowed for as long as the slice is used.
+    // SAFETY: `read` has initialised these `count` bytes, and `unfilled` stays borrowed for as long as
+    // the slice is used.
     inspect(unsafe { &*filled });
     // SAFETY: as above: the first `count` bytes of the unfilled part are initialised, and the slice
     // expression has checked that they are within the buffer.
     unsafe { cursor.advance(count) };
     Poll::Ready(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::rt::ReadBuf;
+
+    use super::*;
+
+    /// For Miri: no byte is read before it was written, however often the buffer is filled on.
+    #[test]
+    fn bytes_are_put_behind_each_other_and_shown_once() {
+        let mut room = [MaybeUninit::uninit(); 8];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        let mut shown = Vec::new();
+        for bytes in [&b"abc"[..], b"", b"de", b"fgh", b""] {
+            let read = |unfilled: &mut [MaybeUninit<u8>]| {
+                for (byte, written) in unfilled.iter_mut().zip(bytes) {
+                    byte.write(*written);
+                }
+                Poll::Ready(Ok(bytes.len()))
+            };
+            // SAFETY: `read` writes as many bytes as it returns.
+            let filled = unsafe { fill(&mut buffer.unfilled(), read, |more| shown.extend(more)) };
+            assert!(matches!(filled, Poll::Ready(Ok(()))));
+        }
+        let nothing = |_: &mut [MaybeUninit<u8>]| Poll::Pending;
+        // SAFETY: `nothing` returns no count.
+        let waits = unsafe { fill(&mut buffer.unfilled(), nothing, |_| unreachable!()) };
+        assert!(waits.is_pending());
+        assert_eq!((buffer.filled(), &shown[..]), (&b"abcdefgh"[..], &b"abcdefgh"[..]));
+    }
 }

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
@@ -22,13 +23,9 @@ pub(crate) fn poll_read<S: StreamSocket>(
     cx: &mut Context<'_>,
     buffer: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {
-    // SAFETY: no byte of it becomes uninitialised: the stream promises that.
-    let unfilled = unsafe { buffer.unfilled_mut() };
-    let read = ready!(stream.poll_read_uninit(cx, unfilled))?;
-    // SAFETY: the stream promises that so many bytes of the unfilled part are initialised.
-    unsafe { buffer.assume_init(read) };
-    buffer.advance(read);
-    Poll::Ready(Ok(()))
+    let read = |unfilled: &mut [_]| stream.poll_read_uninit(cx, unfilled).map_ok(|read| (read, ()));
+    // SAFETY: the stream promises it.
+    unsafe { fill(buffer, read) }
 }
 
 /// Reads into the spare room of `buffer`, if there is something to read, and advances it.
@@ -50,13 +47,9 @@ pub(crate) fn poll_recv<S: DatagramSocket>(
     cx: &mut Context<'_>,
     buffer: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {
-    // SAFETY: no byte of it becomes uninitialised: the socket promises that.
-    let unfilled = unsafe { buffer.unfilled_mut() };
-    let received = ready!(socket.poll_recv_uninit(cx, unfilled))?;
-    // SAFETY: the socket promises that so many bytes of the unfilled part are initialised.
-    unsafe { buffer.assume_init(received) };
-    buffer.advance(received);
-    Poll::Ready(Ok(()))
+    let recv = |unfilled: &mut [_]| socket.poll_recv_uninit(cx, unfilled).map_ok(|read| (read, ()));
+    // SAFETY: the socket promises it.
+    unsafe { fill(buffer, recv) }
 }
 
 /// [`poll_recv`], and says from whom.
@@ -65,13 +58,26 @@ pub(crate) fn poll_recv_from<S: DatagramSocket>(
     cx: &mut Context<'_>,
     buffer: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<S::Address>> {
-    // SAFETY: no byte of it becomes uninitialised: the socket promises that.
+    // SAFETY: the socket promises it.
+    unsafe { fill(buffer, |unfilled| socket.poll_recv_from_uninit(cx, unfilled)) }
+}
+
+/// Fills the unfilled part of `buffer` by the bytes that `read` counts. Returns what else `read` says.
+///
+/// # Safety
+///
+/// `read` must initialise as many of the first bytes as it returns, and must make none uninitialised.
+unsafe fn fill<T>(
+    buffer: &mut ReadBuf<'_>,
+    read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<(usize, T)>>,
+) -> Poll<io::Result<T>> {
+    // SAFETY: it is lent to `read` alone, which makes no byte uninitialised.
     let unfilled = unsafe { buffer.unfilled_mut() };
-    let (received, from) = ready!(socket.poll_recv_from_uninit(cx, unfilled))?;
-    // SAFETY: the socket promises that so many bytes of the unfilled part are initialised.
-    unsafe { buffer.assume_init(received) };
-    buffer.advance(received);
-    Poll::Ready(Ok(from))
+    let (count, rest) = ready!(read(unfilled))?;
+    // SAFETY: `read` has initialised so many bytes of the unfilled part.
+    unsafe { buffer.assume_init(count) };
+    buffer.advance(count);
+    Poll::Ready(Ok(rest))
 }
 
 /// Receives into the spare room of `buffer`, and advances it.
@@ -124,4 +130,31 @@ pub(crate) fn try_recv_from<S: DatagramSocket>(
     // SAFETY: the socket promises that the first so many bytes of the room are initialised.
     unsafe { buffer.advance_mut(received) };
     Ok((received, from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For Miri: no byte is read before it was written, however often the buffer is filled on.
+    #[test]
+    fn bytes_are_put_behind_each_other() {
+        let mut room = [MaybeUninit::uninit(); 8];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        for bytes in [&b"abc"[..], b"", b"de", b"fgh", b""] {
+            let read = |unfilled: &mut [MaybeUninit<u8>]| {
+                for (byte, written) in unfilled.iter_mut().zip(bytes) {
+                    byte.write(*written);
+                }
+                Poll::Ready(Ok((bytes.len(), bytes.len())))
+            };
+            // SAFETY: `read` writes as many bytes as it returns.
+            let filled = unsafe { fill(&mut buffer, read) };
+            assert!(matches!(filled, Poll::Ready(Ok(count)) if count == bytes.len()));
+        }
+        let nothing = |_: &mut [MaybeUninit<u8>]| Poll::<io::Result<(usize, ())>>::Pending;
+        // SAFETY: `nothing` returns no count.
+        assert!(unsafe { fill(&mut buffer, nothing) }.is_pending());
+        assert_eq!(buffer.filled(), b"abcdefgh");
+    }
 }
