@@ -112,6 +112,10 @@ fn types_have_the_auto_traits_of_smols() {
         ours::unix::UnixDatagram, peer::unix::UnixDatagram;
         netpoll_smol::Async<net::TcpStream>, async_io::Async<net::TcpStream>;
         netpoll_smol::Async<NotSync>, async_io::Async<NotSync>;
+        netpoll_smol::Readable<'static, net::TcpStream>, async_io::Readable<'static, net::TcpStream>;
+        netpoll_smol::Writable<'static, net::TcpStream>, async_io::Writable<'static, net::TcpStream>;
+        netpoll_smol::ReadableOwned<net::TcpStream>, async_io::ReadableOwned<net::TcpStream>;
+        netpoll_smol::WritableOwned<net::TcpStream>, async_io::WritableOwned<net::TcpStream>;
         netpoll_smol::Timer, async_io::Timer;
     }
 }

@@ -10,6 +10,7 @@ use std::io;
 use std::net;
 use std::os::unix::net as unix;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -209,6 +210,11 @@ async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     printed.add("futures::Message", Message { filled: 1, len: 1, from: address });
     printed.add("futures::Addresses", Addresses::Known(vec![address, address]));
     printed.add("futures::Async", Async::<net::TcpListener>::bind(([127, 0, 0, 1], 0))?);
+    let any = Arc::new(Async::<net::UdpSocket>::bind(([127, 0, 0, 1], 0))?);
+    printed.add("futures::Readable", any.readable());
+    printed.add("futures::Writable", any.writable());
+    printed.add("futures::ReadableOwned", any.clone().readable_owned());
+    printed.add("futures::WritableOwned", any.writable_owned());
     let (datagram, _peer) = UnixDatagram::pair()?;
     printed.add("futures::Datagram (Unix)", datagram);
     let folder = Folder::new()?;
@@ -348,7 +354,10 @@ fn public_types() -> Vec<String> {
             });
             for declared in declared {
                 let end = declared.find(|c: char| !c.is_alphanumeric()).unwrap_or(declared.len());
-                found.push(format!("{name}::{}", &declared[..end]));
+                // A macro declares `$name`: those are printed above, and not searched for.
+                if end > 0 {
+                    found.push(format!("{name}::{}", &declared[..end]));
+                }
             }
         }
     }

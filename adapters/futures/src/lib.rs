@@ -98,7 +98,7 @@ mod unix;
 use netpoll::{fork_generation, wake};
 
 pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
-pub use any::Async;
+pub use any::{Async, Readable, ReadableOwned, Writable, WritableOwned};
 pub use backoff::Backoff;
 pub use datagram::{Datagram, DatagramSocket, Message};
 pub use limit::Limit;

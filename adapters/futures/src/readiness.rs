@@ -27,15 +27,6 @@ pub(crate) fn poll_ready<T: AsFd>(
     poll_spend(cx, Key::of(registration, direction)).map(Ok)
 }
 
-/// [`Registration::level`].
-pub(crate) async fn level<T: AsFd>(
-    registration: &Registration<T>,
-    direction: Direction,
-) -> io::Result<()> {
-    let wait = || registration.level(direction);
-    wait_and_spend(Key::of(registration, direction), wait).await.map(drop)
-}
-
 /// [`Registration::poll_level`].
 pub(crate) fn poll_level<T: AsFd>(
     registration: &Registration<T>,

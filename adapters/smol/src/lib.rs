@@ -68,6 +68,6 @@ pub use {
 };
 
 pub use netpoll_futures::{
-    Async, Backoff, Closed, DeadlineExceeded, Limit, TimeoutStream, Timeouts, Timer, is_closed,
-    is_deadline_exceeded,
+    Async, Backoff, Closed, DeadlineExceeded, Limit, Readable, ReadableOwned, TimeoutStream,
+    Timeouts, Timer, Writable, WritableOwned, is_closed, is_deadline_exceeded,
 };

@@ -1,5 +1,6 @@
 //! A wait that keeps its place between polls.
 
+use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
@@ -27,7 +28,6 @@ impl<T: AsFd> Registration<T> {
 /// after it wait. After [`leave`](Self::leave), or after one that failed, the next one is the first again.
 ///
 /// It is one task's at a time: only who polled last is woken.
-#[derive(Debug)]
 pub struct Waiting<'a, T: AsFd> {
     registration: &'a Registration<T>,
     /// That of the `poll_*` calls while it has not had to wait.
@@ -35,6 +35,16 @@ pub struct Waiting<'a, T: AsFd> {
     direction: Direction,
     /// It has made no attempt yet.
     is_new: bool,
+}
+
+/// Prints the registration and the direction.
+impl<T: AsFd + fmt::Debug> fmt::Debug for Waiting<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("registration", self.registration)
+            .field("direction", &self.direction)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a, T: AsFd> Waiting<'a, T> {

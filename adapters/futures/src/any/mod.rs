@@ -4,6 +4,7 @@ mod convert;
 mod io_traits;
 mod net;
 mod unix;
+mod wait;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -18,6 +19,8 @@ use netpoll::{Direction, OpError, OwnsFd, Reactor, Registration, descriptor};
 use crate::in_order::InOrder;
 use crate::order::Orders;
 use crate::readiness;
+
+pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 
 /// Any descriptor that epoll takes: a pipe, an eventfd, a timerfd, an inotify instance, a child's
 /// standard streams, a TUN device, a socket of any kind. In the shape of async-io's type of this name.
@@ -183,23 +186,23 @@ impl<T: AsFd> Async<T> {
     /// # Cancel safety
     ///
     /// Dropped, it has changed nothing.
-    pub async fn readable(&self) -> io::Result<()> {
-        readiness::level(&self.registration, Direction::Read).await
+    pub fn readable(&self) -> Readable<'_, T> {
+        Readable::new(&self.registration)
     }
 
     /// Waits until writing would not block, be it to fail. See [`readable`](Self::readable).
-    pub async fn writable(&self) -> io::Result<()> {
-        readiness::level(&self.registration, Direction::Write).await
+    pub fn writable(&self) -> Writable<'_, T> {
+        Writable::new(&self.registration)
     }
 
     /// [`readable`](Self::readable), as a future that borrows nothing.
-    pub async fn readable_owned(self: Arc<Self>) -> io::Result<()> {
-        self.readable().await
+    pub fn readable_owned(self: Arc<Self>) -> ReadableOwned<T> {
+        ReadableOwned::new(self)
     }
 
     /// [`writable`](Self::writable), as a future that borrows nothing.
-    pub async fn writable_owned(self: Arc<Self>) -> io::Result<()> {
-        self.writable().await
+    pub fn writable_owned(self: Arc<Self>) -> WritableOwned<T> {
+        WritableOwned::new(self)
     }
 
     /// [`readable`](Self::readable) for those who poll: any number of tasks, and each that gets

@@ -1,0 +1,80 @@
+//! Waits for readiness, as futures that have names and need no pinning.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use netpoll::budget::{Key, poll_spend};
+use netpoll::{Direction, OwnedWait, Registration, Waiting};
+
+use super::Async;
+
+macro_rules! waits {
+    ($borrowed:ident, $owned:ident, $direction:expr, $method:literal, $owned_method:literal) => {
+        #[doc = concat!("The future of [`Async::", $method, "`].")]
+        #[must_use = "a future does nothing unless it is polled"]
+        pub struct $borrowed<'a, T: AsFd>(Waiting<'a, T>);
+
+        #[doc = concat!("The future of [`Async::", $owned_method, "`], which borrows nothing.")]
+        #[must_use = "a future does nothing unless it is polled"]
+        pub struct $owned<T: AsFd> {
+            descriptor: Arc<Async<T>>,
+            wait: OwnedWait,
+        }
+
+        impl<'a, T: AsFd> $borrowed<'a, T> {
+            pub(super) fn new(registration: &'a Registration<T>) -> Self {
+                Self(registration.waiting($direction))
+            }
+        }
+
+        impl<T: AsFd> $owned<T> {
+            pub(super) fn new(descriptor: Arc<Async<T>>) -> Self {
+                Self { descriptor, wait: OwnedWait::new($direction) }
+            }
+        }
+
+        impl<T: AsFd> Future for $borrowed<'_, T> {
+            type Output = io::Result<()>;
+
+            fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                ready!(self.0.poll_level(cx))?;
+                poll_spend(cx, Key::of(self.0.registration(), $direction)).map(Ok)
+            }
+        }
+
+        impl<T: AsFd> Future for $owned<T> {
+            type Output = io::Result<()>;
+
+            fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                let Self { descriptor, wait } = &mut *self;
+                ready!(wait.poll_level(&descriptor.registration, cx))?;
+                poll_spend(cx, Key::of(&descriptor.registration, $direction)).map(Ok)
+            }
+        }
+
+        impl<T: AsFd> Drop for $owned<T> {
+            fn drop(&mut self) {
+                self.wait.leave(&self.descriptor.registration);
+            }
+        }
+
+        impl<T: AsFd> fmt::Debug for $borrowed<'_, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($borrowed)).finish_non_exhaustive()
+            }
+        }
+
+        impl<T: AsFd> fmt::Debug for $owned<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($owned)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+waits!(Readable, ReadableOwned, Direction::Read, "readable", "readable_owned");
+waits!(Writable, WritableOwned, Direction::Write, "writable", "writable_owned");
