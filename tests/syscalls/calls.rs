@@ -93,12 +93,19 @@ fn reads(errno: c_int, session: Session) -> Rule {
     }
 }
 
-/// Ending what a descriptor writes is done, for one that is no socket or not connected.
-fn shuts_down(errno: c_int, session: Session) -> Rule {
-    match (errno, session) {
-        (libc::ENOTSOCK | libc::ENOTCONN, Session::Any) => always(Survives),
-        _ => always(Fails),
-    }
+/// The user's own, which fails; or that of a TCP socket that lingers in its close, which then lingers no
+/// more and is closed all the same.
+fn shuts_down(_: c_int, session: Session) -> Rule {
+    always(if lingers(session) { Either } else { Fails })
+}
+
+/// A descriptor is registered: the user's socket, or the duplicate by which a TCP socket lingers.
+fn registers(_: c_int, session: Session) -> Rule {
+    always(if lingers(session) { Either } else { Fails })
+}
+
+fn lingers(session: Session) -> bool {
+    matches!(session, Session::Tcp | Session::Driven)
 }
 
 /// musl makes the call again where the kernel may not know the flags in it: `socket` without them, and
@@ -198,7 +205,7 @@ const fn call(
 
 /// All of them. Of those that have a number in common, the first that fits.
 #[rustfmt::skip]
-pub(crate) static CALLS: [Call; 43] = [
+pub(crate) static CALLS: [Call; 44] = [
     call("socket", libc::SYS_socket, any, makes_a_socket),
     call("socketpair", libc::SYS_socketpair, any, fails),
     call("bind", libc::SYS_bind, any, fails),
@@ -209,6 +216,8 @@ pub(crate) static CALLS: [Call; 43] = [
     call("getsockopt:LINGER", libc::SYS_getsockopt, |a| asks_for(a, libc::SOL_SOCKET, libc::SO_LINGER), survives),
     call("getsockopt:PROTOCOL", libc::SYS_getsockopt, |a| asks_for(a, libc::SOL_SOCKET, libc::SO_PROTOCOL), survives),
     call("getsockopt", libc::SYS_getsockopt, any, fails),
+    // The user's own, or that of a close that must not wait.
+    call("setsockopt:LINGER", libc::SYS_setsockopt, |a| asks_for(a, libc::SOL_SOCKET, libc::SO_LINGER), either),
     call("setsockopt", libc::SYS_setsockopt, any, fails),
     call("getsockname", libc::SYS_getsockname, any, either),
     call("getpeername", libc::SYS_getpeername, any, names_the_peer),
@@ -229,7 +238,7 @@ pub(crate) static CALLS: [Call; 43] = [
     call("statx:PATH", libc::SYS_statx, |a| a[2] as c_int & libc::AT_SYMLINK_NOFOLLOW != 0, survives),
     call("unlink", POLL_AND_UNLINK.1, any, survives),
     call("epoll_create1", libc::SYS_epoll_create1, any, fails),
-    call("epoll_ctl:ADD", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_ADD), fails),
+    call("epoll_ctl:ADD", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_ADD), registers),
     // Asked to report room, or to report it no more.
     call("epoll_ctl:MOD", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_MOD), either),
     call("epoll_ctl:DEL", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_DEL), survives),

@@ -53,7 +53,7 @@ pub(crate) fn defect_of(played: &Played) -> Option<String> {
 }
 
 fn defect_of_failures(case: &Case, outcome: Outcome, failures: &[Failure]) -> Option<String> {
-    let is_it = |failure: &Failure| failure.is(case.told());
+    let is_it = |failure: &Failure| failure.is(case.told(), case.session);
     let may_fail = |failure: &Failure| match outcome {
         Outcome::Survives => false,
         Outcome::Fails | Outcome::Either => is_it(failure),

@@ -90,13 +90,18 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Whether it is this error of the system, told as it should be: with what was tried, on what,
-    /// where it is more than one call.
-    pub(crate) fn is(&self, errno: libc::c_int) -> bool {
+    /// Whether it is this error of the system, in the shape that the session's types promise: with operation
+    /// and address around it where the operation is more than one call; and, in the shape of async-io, as
+    /// the system's own.
+    pub(crate) fn is(&self, errno: libc::c_int, session: Session) -> bool {
         let is_named = self.error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<OpError>);
-        let needs_a_name = ["start", "bind", "connect", "accept", "register"];
-        let is_told = is_named || !needs_a_name.contains(&self.operation);
-        raw_os_error(&self.error) == Some(errno) && is_told
+        let is_as_promised = match self.operation {
+            "start" => is_named,
+            "bind" | "connect" | "accept" | "register" if session == Session::Any => !is_named,
+            "bind" | "connect" | "accept" | "register" => is_named,
+            _ => true,
+        };
+        raw_os_error(&self.error) == Some(errno) && is_as_promised
     }
 
     pub(crate) fn is_late(&self) -> bool {
