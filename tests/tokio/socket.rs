@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{self, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use netpoll_tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -151,6 +151,41 @@ fn one_that_was_made_elsewhere() {
             TcpSocket::from_std_stream(std).connect(listener.local_addr()?).await?;
         assert!(os::is_nonblocking(&client));
         listener.accept().await?;
+        Ok(())
+    });
+}
+
+/// The number is taken as it is; what was set on the descriptor before is still set.
+#[test]
+fn a_number_becomes_a_socket_and_a_socket_a_number() {
+    everywhere(|| async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.set_reuseport(true)?;
+        let number = socket.into_raw_fd();
+        let socket: TcpSocket = os::take(number);
+        assert_eq!((socket.as_raw_fd(), socket.as_fd().as_raw_fd()), (number, number));
+        assert!(socket.reuseport()?);
+        let number = socket.into_raw_fd();
+        let theirs: tokio::net::TcpSocket = os::take(number);
+        assert_eq!(theirs.as_raw_fd(), number);
+        let socket: TcpSocket = os::take(theirs.into_raw_fd());
+        socket.bind(loopback())?;
+        let listener = socket.listen(4)?;
+        assert_eq!(listener.as_raw_fd(), number);
+        TcpSocket::new_v4()?.connect(listener.local_addr()?).await?;
+        Ok(())
+    });
+}
+
+/// As in tokio, which asks the caller for a descriptor that does not block; one that does is no fault here.
+#[test]
+fn a_blocking_number_is_made_non_blocking() {
+    everywhere(|| async {
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        let std = net::TcpStream::from(OwnedFd::from(TcpSocket::new_v4()?));
+        std.set_nonblocking(false)?;
+        let socket: TcpSocket = os::take(std.into_raw_fd());
+        assert!(os::is_nonblocking(&socket.connect(listener.local_addr()?).await?));
         Ok(())
     });
 }

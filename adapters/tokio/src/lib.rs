@@ -57,7 +57,7 @@
 //! | [`net::tcp::OwnedWriteHalf`], [`net::unix::OwnedWriteHalf`] | | yes, vectored | `set_write_deadline` | `AsRef` to the stream, `reunite` |
 //! | [`net::TcpListener`], [`net::UnixListener`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Listener`] and back; `AsFd`, `AsRawFd` |
 //! | [`net::UdpSocket`], [`net::UnixDatagram`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Datagram`] and back; `AsFd`, `AsRawFd` |
-//! | [`net::TcpSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `IntoRawFd` |
+//! | [`net::TcpSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
 //! | [`io::unix::AsyncFd`] | | | three, `close` | `From` [`netpoll::Registration`], `into_inner`; `AsFd`, `AsRawFd` |
 //!
 //! The streams, their halves, the listeners and the datagram sockets are each one generic type here,
@@ -78,6 +78,7 @@ mod budget;
 mod datagram;
 mod interested;
 mod listener;
+mod raw_fd;
 mod ready;
 mod stream;
 mod tcp;

@@ -1,0 +1,14 @@
+//! Sockets from a number: tokio's types have this conversion of the standard library, which is `unsafe`.
+#![allow(unsafe_code)]
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use crate::tcp::TcpSocket;
+
+/// The descriptor may be blocking: the socket is made non-blocking when it connects or listens.
+impl FromRawFd for TcpSocket {
+    unsafe fn from_raw_fd(fd: RawFd) -> Self {
+        // SAFETY: the caller promises that `fd` is open, and that the result owns it.
+        Self::from(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}
