@@ -41,7 +41,7 @@ pub struct Waiting<'a, T: AsFd> {
 impl<T: AsFd + fmt::Debug> fmt::Debug for Waiting<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting")
-            .field("registration", self.registration)
+            .field("io", self.registration.get_ref())
             .field("direction", &self.direction)
             .finish_non_exhaustive()
     }
