@@ -6,10 +6,13 @@ use std::io::{self, ErrorKind, PipeReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 
 use netpoll_tests::CountingWaker;
 use netpoll_tokio::io::unix::AsyncFd;
 use netpoll_tokio::io::{Interest, Ready};
+use tokio::sync::Barrier;
 
 use crate::os;
 use crate::support::*;
@@ -105,6 +108,74 @@ fn a_guard_clears_only_what_it_has_seen() {
         assert_eq!(receive(&near)?, 1);
         Ok(())
     });
+}
+
+/// An event ends every wait that had begun, as in tokio: also one that is polled only after another task has
+/// cleared the readiness. Nothing is left then, and the guard says so.
+#[test]
+fn an_event_ends_every_wait_though_another_clears_it() {
+    everywhere(|| async {
+        let (near, mut far) = registered().await?;
+        let wakers = [(); 3].map(|()| CountingWaker::new());
+        let mut waits = [(); 3].map(|()| Box::pin(near.readable()));
+        for (waker, wait) in wakers.iter().zip(&mut waits) {
+            assert!(waker.poll(wait.as_mut()).is_pending());
+        }
+        far.write_all(b"x")?;
+        let [first, others @ ..] = &mut waits;
+        first.as_mut().await?.clear_ready();
+        for wait in others {
+            let Poll::Ready(guard) = poll_once(wait.as_mut()) else {
+                panic!("the event came while it waited");
+            };
+            let mut guard = guard?;
+            assert!(guard.ready().is_empty());
+            guard.clear_ready();
+        }
+        assert!(poll_once(pin!(near.readable())).is_pending(), "no event came since it began");
+        assert_eq!(receive(&near)?, 1);
+        Ok(())
+    });
+}
+
+/// Ten tasks that each clear what they were woken for, one after the other, on threads that take turns with
+/// the reactor's in any order.
+#[test]
+fn tasks_that_clear_what_others_wait_for_all_end() {
+    async fn rounds() -> io::Result<()> {
+        for _ in 0..ROUNDS {
+            let (near, mut far) = registered().await?;
+            let near = Arc::new(near);
+            let waiting = Arc::new(Barrier::new(TASKS + 1));
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|_| tokio::spawn(wait_and_clear(near.clone(), waiting.clone())))
+                .collect();
+            waiting.wait().await;
+            far.write_all(b"x")?;
+            for task in tasks {
+                task.await??;
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_and_clear(
+        near: Arc<AsyncFd<UnixStream>>,
+        waiting: Arc<Barrier>,
+    ) -> io::Result<()> {
+        let mut wait = pin!(near.readable());
+        assert!(poll_once(wait.as_mut()).is_pending());
+        waiting.wait().await;
+        let mut guard = wait.await?;
+        tokio::task::yield_now().await;
+        guard.clear_ready();
+        Ok(())
+    }
+
+    const ROUNDS: usize = 100;
+    const TASKS: usize = 10;
+    on_one_thread(rounds);
+    on_many_threads(rounds);
 }
 
 #[test]

@@ -68,15 +68,44 @@ pub(crate) async fn ready_mut<T: AsFd>(
 /// A wait for any direction of an interest, by way of `R`, a `&` or a `&mut` to the registration.
 struct Wait<R: Deref<Target = Registration<T>>, T: AsFd> {
     registration: R,
-    read: Option<OwnedWait>,
-    write: Option<OwnedWait>,
+    read: Option<WaitOnce>,
+    write: Option<WaitOnce>,
 }
 
 impl<R: Deref<Target = Registration<T>>, T: AsFd> Wait<R, T> {
     fn new(registration: R, interest: Interest) -> Self {
-        let read = interest.is_readable().then(|| OwnedWait::new(Direction::Read));
-        let write = interest.is_writable().then(|| OwnedWait::new(Direction::Write));
+        let read = interest.is_readable().then(|| WaitOnce::new(Direction::Read));
+        let write = interest.is_writable().then(|| WaitOnce::new(Direction::Write));
         Self { registration, read, write }
+    }
+}
+
+/// A wait of one direction for readiness, or for one event.
+///
+/// An event ends every wait that has begun before it, as in tokio, even if another task has cleared the
+/// readiness before this one is polled: tasks that clear what they were all woken for would wait for ever
+/// otherwise. The set of what is ready is empty then.
+struct WaitOnce {
+    direction: Direction,
+    wait: OwnedWait,
+    /// What the reactor had seen when it began to wait.
+    since: Option<Readiness>,
+}
+
+impl WaitOnce {
+    fn new(direction: Direction) -> Self {
+        Self { direction, wait: OwnedWait::new(direction), since: None }
+    }
+
+    fn poll<T: AsFd>(
+        &mut self,
+        registration: &Registration<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        let since = *self.since.get_or_insert_with(|| registration.seen(self.direction));
+        let polled = self.wait.poll_ready(registration, cx);
+        let seen = registration.seen(self.direction);
+        if polled.is_pending() && seen.is_after(&since) { Poll::Ready(Ok(seen)) } else { polled }
     }
 }
 
@@ -94,8 +123,8 @@ impl<R: Deref<Target = Registration<T>> + Unpin, T: AsFd> Future for Wait<R, T> 
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Found>> {
         let Self { registration, read, write } = &mut *self;
-        let mut now = |wait: &mut Option<OwnedWait>| match wait {
-            Some(wait) => match wait.poll_ready(registration, cx) {
+        let mut now = |wait: &mut Option<WaitOnce>| match wait {
+            Some(wait) => match wait.poll(registration, cx) {
                 Poll::Ready(found) => found.map(Some),
                 Poll::Pending => Ok(None),
             },
@@ -110,7 +139,7 @@ impl<R: Deref<Target = Registration<T>> + Unpin, T: AsFd> Future for Wait<R, T> 
 
 impl<R: Deref<Target = Registration<T>>, T: AsFd> Drop for Wait<R, T> {
     fn drop(&mut self) {
-        for wait in self.read.iter_mut().chain(&mut self.write) {
+        for WaitOnce { wait, .. } in self.read.iter_mut().chain(&mut self.write) {
             wait.leave(&self.registration);
         }
     }

@@ -43,6 +43,13 @@ impl Readiness {
     pub fn ready(&self) -> Ready {
         self.state.ready()
     }
+
+    /// Whether an event of the direction came between `earlier` and this one, which must be of the same
+    /// registration and direction. Exact but for 65,536 events in between, which look like none.
+    #[must_use]
+    pub fn is_after(&self, earlier: &Readiness) -> bool {
+        self.state.tick(self.direction) != earlier.state.tick(self.direction)
+    }
 }
 
 impl<T: AsFd> Registration<T> {
@@ -144,6 +151,13 @@ impl<T: AsFd> Registration<T> {
     pub async fn ready(&self, direction: Direction) -> io::Result<Readiness> {
         let mut waiting = self.waiting(direction);
         poll_fn(|cx| waiting.poll_ready(cx)).await
+    }
+
+    /// What the reactor has seen of the descriptor until now, whether `direction` is ready or not. It clears
+    /// nothing that comes later.
+    #[must_use]
+    pub fn seen(&self, direction: Direction) -> Readiness {
+        Readiness { direction, state: self.slot.state() }
     }
 
     /// Whether an operation of this direction would have to wait: it is neither ready nor bound to
