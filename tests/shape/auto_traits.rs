@@ -85,6 +85,7 @@ fn types_have_the_auto_traits_of_tokios() {
         ours::unix::ReuniteError, peer::unix::ReuniteError;
         ours::unix::UCred, peer::unix::UCred;
         ours::UnixDatagram, peer::UnixDatagram;
+        ours::UnixSocket, peer::UnixSocket;
         our_io::Interest, peer_io::Interest;
         our_io::Ready, peer_io::Ready;
         our_io::unix::AsyncFd<OwnedFd>, peer_io::unix::AsyncFd<OwnedFd>;

@@ -241,7 +241,9 @@ async fn partial_write(stream: &netpoll_futures::TcpStream) -> io::Result<io::Er
 async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_tokio::io::unix::AsyncFd;
     use netpoll_tokio::io::{Interest, Ready};
-    use netpoll_tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixStream};
+    use netpoll_tokio::net::{
+        TcpListener, TcpSocket, TcpStream, UdpSocket, UnixSocket, UnixStream,
+    };
 
     let listener = TcpListener::bind("[::1]:0").await?;
     let mut stream = TcpStream::connect(listener.local_addr()?).await?;
@@ -257,6 +259,7 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     let (_other_read, other_write) = other.into_split();
     printed.add("tokio::ReuniteError", read.reunite(other_write).unwrap_err());
     printed.add("tokio::TcpSocket", TcpSocket::new_v6()?);
+    printed.add("tokio::UnixSocket", UnixSocket::new_stream()?);
     printed.add("tokio::Datagram", UdpSocket::bind("[::1]:0").await?);
     printed.add("tokio::UCred", UnixStream::pair()?.0.peer_cred()?);
     printed.add("tokio::Interest", Interest::READABLE | Interest::WRITABLE);

@@ -23,3 +23,4 @@ mod udp;
 mod unchanged;
 mod unix;
 mod unix_datagram;
+mod unix_socket;

@@ -58,6 +58,7 @@
 //! | [`net::TcpListener`], [`net::UnixListener`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Listener`] and back; `AsFd`, `AsRawFd` |
 //! | [`net::UdpSocket`], [`net::UnixDatagram`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Datagram`] and back; `AsFd`, `AsRawFd` |
 //! | [`net::TcpSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
+//! | [`net::UnixSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
 //! | [`io::unix::AsyncFd`] | | | three, `close` | `From` [`netpoll::Registration`], `into_inner`; `AsFd`, `AsRawFd` |
 //!
 //! The streams, their halves, the listeners and the datagram sockets are each one generic type here,
@@ -84,6 +85,7 @@ mod stream;
 mod tcp;
 mod uninit;
 mod unix;
+mod unix_socket;
 
 pub mod io;
 pub mod net;

@@ -8,6 +8,7 @@ use netpoll::OpError;
 pub use crate::datagram::{UdpSocket, UnixDatagram};
 pub use crate::tcp::{TcpListener, TcpSocket, TcpStream};
 pub use crate::unix::{UnixListener, UnixStream};
+pub use crate::unix_socket::UnixSocket;
 pub use netpoll_futures::ToSocketAddrs;
 
 /// As `tokio::net::tcp`: the halves of a TCP stream.

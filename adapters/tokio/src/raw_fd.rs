@@ -4,9 +4,18 @@
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use crate::tcp::TcpSocket;
+use crate::unix_socket::UnixSocket;
 
 /// The descriptor may be blocking: the socket is made non-blocking when it connects or listens.
 impl FromRawFd for TcpSocket {
+    unsafe fn from_raw_fd(fd: RawFd) -> Self {
+        // SAFETY: the caller promises that `fd` is open, and that the result owns it.
+        Self::from(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}
+
+/// The descriptor may be blocking: the socket is made non-blocking when it becomes another type.
+impl FromRawFd for UnixSocket {
     unsafe fn from_raw_fd(fd: RawFd) -> Self {
         // SAFETY: the caller promises that `fd` is open, and that the result owns it.
         Self::from(unsafe { OwnedFd::from_raw_fd(fd) })

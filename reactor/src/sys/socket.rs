@@ -332,8 +332,15 @@ pub(super) fn kind(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
     option(fd, libc::SOL_SOCKET, libc::SO_TYPE, 0)
 }
 
-/// Whether it is a socket, and one of datagrams.
-pub(super) fn is_datagram(fd: BorrowedFd<'_>) -> bool {
+/// Whether it is a socket of streams. `SO_TYPE`
+#[must_use]
+pub fn is_stream(fd: BorrowedFd<'_>) -> bool {
+    kind(fd).is_ok_and(|kind| kind == libc::SOCK_STREAM)
+}
+
+/// Whether it is a socket of datagrams, or a raw one. `SO_TYPE`
+#[must_use]
+pub fn is_datagram(fd: BorrowedFd<'_>) -> bool {
     kind(fd).is_ok_and(|kind| kind == libc::SOCK_DGRAM || kind == libc::SOCK_RAW)
 }
 

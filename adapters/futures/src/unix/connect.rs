@@ -6,7 +6,7 @@
 //! is tried again, after pauses that double. Go and tokio leave that to their users, as an error.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,6 +72,29 @@ impl UnixStream {
         connect(&address, Some(deadline)).await
     }
 
+    /// Connects with a socket that the caller has made, and perhaps bound; its options stay as they are. It is
+    /// made non-blocking. While the listener's queue is full, it waits for room, as [`connect`](Self::connect)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`] with the address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it closes the socket.
+    pub async fn connect_with(
+        socket: impl Into<net::UnixStream>,
+        address: &SocketAddr,
+    ) -> io::Result<Self> {
+        let socket = socket.into();
+        let connected = match socket.set_nonblocking(true) {
+            Ok(()) => attempts(socket.into(), address).await,
+            Err(error) => Err(error),
+        };
+        connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
+    }
+
     /// Two streams that are connected to each other, and have no names.
     ///
     /// # Errors
@@ -90,13 +113,13 @@ impl UnixStream {
 }
 
 async fn connect(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<UnixStream> {
-    let connected = before(deadline, attempts(address)).await;
+    let connected = async { attempts(socket::unix_stream()?, address).await };
+    let connected = before(deadline, connected).await;
     connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
 }
 
 /// Until there is room in the queue.
-async fn attempts(address: &SocketAddr) -> io::Result<UnixStream> {
-    let socket = socket::unix_stream()?;
+async fn attempts(socket: OwnedFd, address: &SocketAddr) -> io::Result<UnixStream> {
     let mut pause = FIRST_PAUSE;
     loop {
         match socket::connect_unix(socket.as_fd(), address) {

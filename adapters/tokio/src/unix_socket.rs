@@ -1,0 +1,161 @@
+//! A Unix socket that neither listens nor is connected yet.
+
+use std::io;
+#[cfg(target_os = "android")]
+use std::os::android::net::SocketAddrExt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+
+use netpoll::{OpError, socket};
+
+use crate::datagram::UnixDatagram;
+use crate::unix::{UnixListener, UnixStream};
+
+/// A Unix socket of streams or of datagrams that neither listens nor is connected yet: to bind a stream before it
+/// connects, or to choose the length of a listener's queue.
+///
+/// It is not registered with the reactor until it becomes a [`UnixListener`], a [`UnixStream`] or a
+/// [`UnixDatagram`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// use netpoll_tokio::net::UnixSocket;
+///
+/// let path = std::env::temp_dir().join(format!("netpoll-tokio-socket-{}", std::process::id()));
+/// let socket = UnixSocket::new_stream()?;
+/// socket.bind(&path)?;
+/// let listener = socket.listen(16)?;
+/// let client = UnixSocket::new_stream()?.connect(&path).await?;
+/// listener.accept().await?;
+/// # drop(client);
+/// std::fs::remove_file(path)
+/// # }) }
+/// ```
+#[derive(Debug)]
+pub struct UnixSocket {
+    socket: OwnedFd,
+}
+
+impl UnixSocket {
+    /// A socket of streams.
+    ///
+    /// # Errors
+    ///
+    /// The error of `socket(2)`.
+    pub fn new_stream() -> io::Result<Self> {
+        socket::unix_stream().map(Self::from)
+    }
+
+    /// A socket of datagrams.
+    ///
+    /// # Errors
+    ///
+    /// The error of `socket(2)`.
+    pub fn new_datagram() -> io::Result<Self> {
+        let socket = net::UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        Ok(OwnedFd::from(socket).into())
+    }
+
+    /// Binds the socket to a path, where this makes a file, or to an abstract name if the path begins with a zero
+    /// byte. No later call removes the file.
+    ///
+    /// # Errors
+    ///
+    /// The error of `bind(2)`. A path that exists is in use, also where no socket listens.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a path that is too long.
+    pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        socket::bind_unix(self.as_fd(), &address(path.as_ref())?)
+    }
+
+    /// Makes the socket listen, with a queue for `backlog` connections.
+    ///
+    /// # Errors
+    ///
+    /// The error of `listen(2)` or of `epoll_ctl(2)`; an error of the kind [`Other`](io::ErrorKind::Other) for a
+    /// socket of datagrams.
+    pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
+        self.refuse_datagrams("listen")?;
+        socket::listen_with_backlog(self.as_fd(), backlog)?;
+        UnixListener::from_std(self.socket.into())
+    }
+
+    /// Connects the socket to the listener at a path, or at an abstract name if the path begins with a zero byte.
+    /// While the listener's queue is full, it waits for room; tokio's fails with `WouldBlock` then.
+    ///
+    /// # Errors
+    ///
+    /// The error of `connect(2)`; an error of the kind [`Other`](io::ErrorKind::Other) for a socket of datagrams.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it closes the socket.
+    pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        self.refuse_datagrams("connect")?;
+        let address = address(path.as_ref())?;
+        let connected = netpoll_futures::UnixStream::connect_with(self.socket, &address).await;
+        connected.map(Into::into).map_err(OpError::strip)
+    }
+
+    /// The socket, to send and receive datagrams.
+    ///
+    /// # Errors
+    ///
+    /// The error of `epoll_ctl(2)`; an error of the kind [`Other`](io::ErrorKind::Other) for a socket of streams.
+    pub fn datagram(self) -> io::Result<UnixDatagram> {
+        if socket::is_stream(self.as_fd()) {
+            return Err(io::Error::other("datagram: it is a socket of streams"));
+        }
+        UnixDatagram::from_std(self.socket.into())
+    }
+
+    fn refuse_datagrams(&self, operation: &str) -> io::Result<()> {
+        if socket::is_datagram(self.as_fd()) {
+            return Err(io::Error::other(format!("{operation}: it is a socket of datagrams")));
+        }
+        Ok(())
+    }
+}
+
+/// The address of a path, or after a zero byte of an abstract name, as in tokio.
+fn address(path: &Path) -> io::Result<SocketAddr> {
+    match path.as_os_str().as_bytes().strip_prefix(b"\0") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(path),
+    }
+}
+
+impl From<OwnedFd> for UnixSocket {
+    fn from(socket: OwnedFd) -> Self {
+        Self { socket }
+    }
+}
+
+impl From<UnixSocket> for OwnedFd {
+    fn from(socket: UnixSocket) -> Self {
+        socket.socket
+    }
+}
+
+impl AsFd for UnixSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for UnixSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl IntoRawFd for UnixSocket {
+    fn into_raw_fd(self) -> RawFd {
+        self.socket.into_raw_fd()
+    }
+}
