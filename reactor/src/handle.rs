@@ -116,7 +116,7 @@ impl Reactor {
     /// It returns after events, deadlines, [`notify`](Self::notify), a signal, the timeout, or for
     /// no reason at all: call it in a loop. A wait of more than 100 ms ends once before its time, by a
     /// two-hundredth of it or 100 ms: the kernel ends a long sleep late, and the next turn sleeps for
-    /// the short rest.
+    /// the short rest. A shorter wait may end 100 microseconds before its time.
     ///
     /// # Errors
     ///

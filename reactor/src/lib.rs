@@ -91,7 +91,7 @@
 //! - The number of wake-ups: there may be more than needed, each harmless.
 //!
 //! - That a thread or a process which a waker begins is as any other: on the reactor's own thread it
-//!   inherits the blocked signals, `SCHED_BATCH` and the short timer slack of that thread, and
+//!   inherits the blocked signals and `SCHED_BATCH` of that thread, and
 //!   [`std::process::Command`] hands them on. Wakers are to begin neither; the tasks that they wake may.
 //!
 //! What is promised where things fail, and how that was tried, is in [`reliability`].

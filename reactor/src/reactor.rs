@@ -421,7 +421,7 @@ mod tests {
         assert_eq!(until_ns, Some(next_ns));
         assert!(sleep.unwrap() < Duration::from_millis(4980), "{sleep:?} is widened past it");
         let (sleep, _) = shared.sleep_for(None, Some(Duration::from_millis(100)));
-        assert_eq!(sleep, Some(Duration::from_millis(100)));
+        assert_eq!(sleep, Some(Duration::from_micros(99_900)));
     }
 
     /// The slot that is armed does not exist: there is no other way to make a turn panic.

@@ -15,14 +15,17 @@
 //!
 //! Who wakes the very thread that turns (see [`parker`](crate::parker)) leaves the word as it is, but
 //! by a read-modify-write too: for the sake of that order.
-
 //!
 //! # How long a sleep is
 //!
-//! The kernel widens a sleep of `epoll_wait` by a thousandth of its length, or by a two-hundredth in a
-//! process of positive niceness, and by 100 ms at most (`select_estimate_accuracy` in `fs/select.c`). So the
-//! reactor sleeps [short of](short_of) a far deadline, and then for the rest, which is too short to be
-//! widened noticeably.
+//! The kernel may end a sleep of `epoll_wait` late: by the timer slack of the thread, which is 50 us, or by
+//! a thousandth of the sleep if that is more, or by a two-hundredth in a process of positive niceness; by
+//! 100 ms at most (`select_estimate_accuracy` in `fs/select.c`). It ends the sleep at the latest of these
+//! times, unless another timer interrupts the processor before. So the reactor sleeps [short of](short_of)
+//! a deadline by that much; and short of a far deadline, and then for the rest.
+//!
+//! To set the timer slack of the thread would be an exact way as well, but every thread and process that a
+//! waker begins on it would inherit the slack.
 //!
 //! The word always says when the *whole* sleep ends. The kernel may end its first part as late as that,
 //! so a setter that compared its deadline with the end of the first part would leave the reactor asleep
@@ -32,17 +35,31 @@ use std::time::Duration;
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The most by which the kernel widens a sleep. A sleep of this length or less is slept in one part:
-/// the kernel widens it by a tenth of a millisecond.
+/// The timer slack of a thread, if the program has set no other (`prctl(2)`).
+const SLACK: Duration = Duration::from_micros(50);
+
+/// The most by which the kernel widens a sleep. A sleep of this length or less is slept in one part.
 const MOST_WIDENING: Duration = Duration::from_millis(100);
+
+/// The usual share of a sleep by which the kernel widens it, as its inverse.
+const USUALLY_WIDENED_BY: u32 = 1000;
 
 /// The largest share of a sleep by which the kernel widens it, as its inverse.
 const WIDENED_BY: u32 = 200;
 
-/// How long to sleep at first where the whole sleep is this long. The kernel ends it before the whole
-/// time has passed, and what is left is at most [`MOST_WIDENING`]: one wake-up more, whatever the length.
+/// How long to ask the kernel to sleep where the sleep is to last this long.
+///
+/// Up to [`MOST_WIDENING`], the kernel ends it when the whole time has passed. (In a process of positive
+/// niceness, half a millisecond later at most.) Beyond, it ends it before, and the rest is at most
+/// [`MOST_WIDENING`]: one wake-up more, whatever the length.
 pub(crate) fn short_of(whole: Duration) -> Duration {
-    if whole <= MOST_WIDENING { whole } else { whole - (whole / WIDENED_BY).min(MOST_WIDENING) }
+    if whole > MOST_WIDENING {
+        whole - (whole / WIDENED_BY).min(MOST_WIDENING)
+    } else if whole > SLACK {
+        whole - (whole / USUALLY_WIDENED_BY).max(SLACK)
+    } else {
+        whole
+    }
 }
 
 /// Awake: will look for work before it sleeps.
@@ -125,26 +142,34 @@ mod tests {
         assert!(!sleep.needs_waking_by(1));
     }
 
-    /// Whichever way the kernel widens it: the first part ends in time, and the second is short.
+    /// When the kernel ends a sleep at the latest.
+    fn widened(sleep: Duration, by: u32) -> Duration {
+        sleep + (sleep / by).clamp(SLACK, MOST_WIDENING)
+    }
+
     #[test]
-    fn a_long_sleep_has_two_parts_and_neither_ends_late() {
-        let us = Duration::from_micros;
-        let widened = |sleep: Duration, by: u32| sleep + (sleep / by).min(MOST_WIDENING);
-        for whole_us in
-            [0, 1, 99_999, 100_000, 100_001, 5_000_000, 20_000_000, 60_000_000, u64::MAX]
-        {
-            let whole = us(whole_us);
+    fn a_short_sleep_ends_in_time() {
+        for whole in [50, 51, 60, 100, 1000, 50_000, 70_000, 100_000].map(Duration::from_micros) {
+            let asked = short_of(whole);
+            assert!(asked <= whole);
+            assert!(widened(asked, USUALLY_WIDENED_BY) <= whole + SLACK);
+            assert!(
+                whole <= SLACK || widened(asked, USUALLY_WIDENED_BY) <= whole,
+                "{whole:?} is late"
+            );
+            assert!(widened(asked, WIDENED_BY) <= whole + Duration::from_micros(500));
+        }
+    }
+
+    /// Whichever way the kernel widens it: the first part ends in time, and the second is a short sleep.
+    #[test]
+    fn a_long_sleep_has_two_parts_and_the_first_ends_early() {
+        for whole in [100_001, 5_000_000, 20_000_000, 60_000_000, u64::MAX] {
+            let whole = Duration::from_micros(whole);
             let first = short_of(whole);
-            assert!(first <= whole);
-            for by in [WIDENED_BY, 1000] {
-                let ends = widened(first, by);
-                assert!(first == whole || ends <= whole, "{whole:?} ends at {ends:?}");
-            }
-            let rest = whole - first;
-            assert_eq!(short_of(rest), rest, "{whole:?} would have a third part");
-            assert!(widened(rest, 1000) - rest <= us(100));
-            let only = if first == whole { whole } else { rest };
-            assert!(widened(only, 1000) - only <= us(100), "{whole:?} is late");
+            assert!(widened(first, USUALLY_WIDENED_BY) <= whole);
+            assert!(widened(first, WIDENED_BY) <= whole);
+            assert!(whole - first <= MOST_WIDENING, "{whole:?} would have a third part");
         }
     }
 

@@ -43,7 +43,6 @@ pub(crate) fn spawn(
         if manner == Manner::Patient {
             sys::batch_scheduling();
         }
-        sys::exact_timeouts();
         attend(&shared);
     })
 }

@@ -144,3 +144,12 @@ fn a_policy_that_is_not_sched_other_is_kept() {
         }
     });
 }
+
+/// Every thread and process that a waker begins on the reactor's thread inherits the timer slack of that
+/// thread, as what it goes back to.
+#[test]
+fn the_reactors_thread_has_the_timer_slack_of_any_other() {
+    alone("helpers::the_reactors_thread_has_the_timer_slack_of_any_other", || {
+        assert_eq!(on_the_thread_of(&reactor(), os::timer_slack), os::timer_slack());
+    });
+}

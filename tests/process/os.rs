@@ -214,6 +214,12 @@ pub(crate) fn policy() -> libc::c_int {
     unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) as libc::c_int }
 }
 
+/// The timer slack of the calling thread, in nanoseconds.
+pub(crate) fn timer_slack() -> libc::c_int {
+    // SAFETY: no pointers.
+    unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) }
+}
+
 /// Puts the calling thread under a scheduling policy. False if the user may not.
 pub(crate) fn set_policy(policy: libc::c_int) -> bool {
     let is_real_time = [libc::SCHED_FIFO, libc::SCHED_RR].contains(&policy);

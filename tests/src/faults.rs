@@ -210,8 +210,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "sleep: the kernel ends a long one late",
         file: SLEEP,
-        right: "if whole <= MOST_WIDENING { whole }",
-        wrong: "if whole > Duration::ZERO { whole }",
+        right: "if whole > MOST_WIDENING {",
+        wrong: "if false && whole > MOST_WIDENING {",
     },
     Fault {
         what: "deadline: it can be set on a closed socket",

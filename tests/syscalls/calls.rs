@@ -205,7 +205,7 @@ const fn call(
 
 /// All of them. Of those that have a number in common, the first that fits.
 #[rustfmt::skip]
-pub(crate) static CALLS: [Call; 44] = [
+pub(crate) static CALLS: [Call; 43] = [
     call("socket", libc::SYS_socket, any, makes_a_socket),
     call("socketpair", libc::SYS_socketpair, any, fails),
     call("bind", libc::SYS_bind, any, fails),
@@ -257,7 +257,6 @@ pub(crate) static CALLS: [Call; 44] = [
     call("sched_getscheduler", libc::SYS_sched_getscheduler, any, survives),
     call("sched_setscheduler", libc::SYS_sched_setscheduler, any, survives),
     call("sched_getaffinity", libc::SYS_sched_getaffinity, any, survives),
-    call("prctl:TIMERSLACK", libc::SYS_prctl, |a| a[0] as c_int == libc::PR_SET_TIMERSLACK, survives),
 ];
 
 impl Call {
@@ -277,13 +276,8 @@ impl Call {
     /// them, and alike; most reads are the standard library's, which counts processors.
     pub(crate) fn is_swept_in(&self, session: Session) -> bool {
         let of_the_start = ["pipe2", "epoll_create1", "eventfd2", "clone3"];
-        let also = [
-            "rt_sigprocmask",
-            "sched_getscheduler",
-            "sched_setscheduler",
-            "sched_getaffinity",
-            "prctl:TIMERSLACK",
-        ];
+        let also =
+            ["rt_sigprocmask", "sched_getscheduler", "sched_setscheduler", "sched_getaffinity"];
         match self.name {
             "read" => session == Session::Any,
             name if of_the_start.contains(&name) || also.contains(&name) => {

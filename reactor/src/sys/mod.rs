@@ -26,7 +26,7 @@ pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;
 pub use owns_fd::OwnsFd;
 pub(crate) use process::{
-    SignalsBlocked, adopt_affinity_of_process, batch_scheduling, count_forks, exact_timeouts, forks,
+    SignalsBlocked, adopt_affinity_of_process, batch_scheduling, count_forks, forks,
 };
 
 use std::io;

@@ -158,11 +158,3 @@ const CALLING_THREAD: libc::pid_t = 0;
 
 /// The `libc` crate has it for all systems but Android.
 const SCHED_OTHER: libc::c_long = 0;
-
-/// Lets the calling thread's timeouts end when they are due: by default the kernel may take 50
-/// microseconds more, to end several at once. Best effort.
-pub(crate) fn exact_timeouts() -> bool {
-    const NANOSECOND: libc::c_ulong = 1;
-    // SAFETY: it takes a number, and no pointers.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, NANOSECOND) == 0 }
-}
