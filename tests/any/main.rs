@@ -5,6 +5,7 @@
 #![cfg(not(netpoll_loom))]
 
 mod bad_input;
+mod bounds;
 mod child;
 mod close;
 mod deadline;

@@ -6,7 +6,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use netpoll::{Direction, Registration, Waiting, budget};
@@ -15,13 +14,13 @@ use crate::order::{Orders, Place};
 
 /// One direction of a socket, with its order.
 #[derive(Debug)]
-pub(crate) struct InOrder<'a, T: AsFd> {
+pub(crate) struct InOrder<'a, T> {
     pub(crate) registration: &'a Registration<T>,
     pub(crate) orders: &'a Orders,
     pub(crate) direction: Direction,
 }
 
-impl<'a, T: AsFd> InOrder<'a, T> {
+impl<'a, T> InOrder<'a, T> {
     /// [`Registration::io`], in its turn.
     pub(crate) fn io<R>(
         self,
@@ -82,13 +81,13 @@ impl<'a, T: AsFd> InOrder<'a, T> {
 
 /// A future's operation, which waits for its turn, and then for the socket.
 #[derive(Debug)]
-pub(crate) struct InTurn<'a, T: AsFd> {
+pub(crate) struct InTurn<'a, T> {
     // First: who is dropped waits no more before the turn is the next one's.
     waiting: Waiting<'a, T>,
     place: Place<'a>,
 }
 
-impl<T: AsFd> InTurn<'_, T> {
+impl<T> InTurn<'_, T> {
     /// [`Registration::io`], in its turn.
     #[inline]
     pub(crate) fn poll_io<R>(

@@ -2,14 +2,13 @@
 //! who reads.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use netpoll::budget::{Key, poll_spend, wait_and_spend};
 use netpoll::{Direction, Registration};
 
 /// [`Registration::ready`].
-pub(crate) async fn ready<T: AsFd>(
+pub(crate) async fn ready<T>(
     registration: &Registration<T>,
     direction: Direction,
 ) -> io::Result<()> {
@@ -18,7 +17,7 @@ pub(crate) async fn ready<T: AsFd>(
 }
 
 /// [`Registration::poll_ready`].
-pub(crate) fn poll_ready<T: AsFd>(
+pub(crate) fn poll_ready<T>(
     registration: &Registration<T>,
     cx: &mut Context<'_>,
     direction: Direction,
@@ -28,7 +27,7 @@ pub(crate) fn poll_ready<T: AsFd>(
 }
 
 /// [`Registration::poll_level`].
-pub(crate) fn poll_level<T: AsFd>(
+pub(crate) fn poll_level<T>(
     registration: &Registration<T>,
     cx: &mut Context<'_>,
     direction: Direction,

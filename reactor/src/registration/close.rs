@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
 
 use super::Registration;
 use crate::error::Closed;
@@ -80,7 +79,7 @@ impl<T: OwnsFd> Registration<T> {
     }
 }
 
-impl<T: AsFd> Registration<T> {
+impl<T> Registration<T> {
     /// Holds a value until the descriptor is closed, by whichever call ends it, and drops it then; or when
     /// the registration goes otherwise. On a closed registration it is dropped at once.
     ///
@@ -141,11 +140,11 @@ pub(super) fn changed(operation: &str) -> io::Error {
 /// an operation is inside; then with that operation.
 #[derive(Debug)]
 #[must_use = "dropped, it ends the descriptor at once"]
-pub struct Closing<'a, T: AsFd> {
+pub struct Closing<'a, T> {
     inside: Inside<'a, T>,
 }
 
-impl<T: AsFd> Closing<'_, T> {
+impl<T> Closing<'_, T> {
     /// The second half of [`Registration::close`]: resolves when the descriptor is closed.
     ///
     /// Where the system does not let the number be replaced (it is above a limit that was set meanwhile, a
@@ -177,16 +176,16 @@ impl<T: AsFd> Closing<'_, T> {
 
 /// An operation that is past the gate, or the closer, until it is dropped: also when the operation panics.
 #[derive(Debug)]
-pub(super) struct Inside<'a, T: AsFd>(&'a Registration<T>);
+pub(super) struct Inside<'a, T>(&'a Registration<T>);
 
-impl<'a, T: AsFd> Inside<'a, T> {
+impl<'a, T> Inside<'a, T> {
     #[inline]
     pub(super) fn enter(registration: &'a Registration<T>) -> io::Result<Self> {
         if registration.gate.enter() { Ok(Self(registration)) } else { Err(Closed.into()) }
     }
 }
 
-impl<T: AsFd> Drop for Inside<'_, T> {
+impl<T> Drop for Inside<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.0.leave();

@@ -1,7 +1,6 @@
 //! Go's three setters.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::Registration;
@@ -10,7 +9,7 @@ use crate::handle::Reactor;
 use crate::ready::Direction;
 use crate::time::deadline::SetAction;
 
-impl<T: AsFd> Registration<T> {
+impl<T> Registration<T> {
     /// Sets or clears the deadline of both directions. See [`set_read_deadline`](Self::set_read_deadline).
     ///
     /// # Errors

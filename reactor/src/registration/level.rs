@@ -15,7 +15,6 @@
 use std::borrow::Borrow;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use super::Registration;
@@ -24,7 +23,7 @@ use crate::budget::{self, Key};
 use crate::ready::{Direction, Ready};
 use crate::sys::descriptor::{self, Polled};
 
-impl<T: AsFd> Registration<T> {
+impl<T> Registration<T> {
     /// Waits until `direction` is ready by the kernel's word: [`ready`](Self::ready) for code that makes
     /// its system calls on its own, and does not [`clear_ready`](Self::clear_ready) when they block.
     ///
@@ -179,7 +178,7 @@ impl<T: AsFd> Registration<T> {
                     Polled::Ready => return Ok(()),
                     // Of a pipe or a terminal it is the end, or that there is no other end any more: no
                     // operation blocks.
-                    Polled::Flagged if !descriptor::is_socket(io.as_fd()) => return Ok(()),
+                    Polled::Flagged if !descriptor::is_socket((self.as_fd)(io)) => return Ok(()),
                     Polled::Flagged | Polled::Unknown => ends_once = true,
                     Polled::NotReady => {}
                 }
@@ -200,7 +199,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// Where it cannot be asked, it reports that later, as an event, if there is anything to report.
     fn ask(&self, io: &T, direction: Direction) -> io::Result<Polled> {
-        match descriptor::poll(io.as_fd(), direction) {
+        match descriptor::poll((self.as_fd)(io), direction) {
             Err(_) => self.report_anew(direction).map(|()| Polled::Unknown),
             said => said,
         }
@@ -223,7 +222,7 @@ impl<T: AsFd> Registration<T> {
 
 /// Makes an operation; `None` if it said `WouldBlock` and the kernel does not. Where an error or a hang-up is
 /// flagged and nothing else, it is made once more, and believed then.
-fn checked<T: AsFd, S: Borrow<Registration<T>>, R>(
+fn checked<T, S: Borrow<Registration<T>>, R>(
     mut this: S,
     direction: Direction,
     mut operation: impl FnMut(&mut S) -> io::Result<R>,

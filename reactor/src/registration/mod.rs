@@ -31,6 +31,9 @@ pub use waiting::{OwnedWait, Waiting};
 
 /// A descriptor that a reactor watches, with readiness, deadlines and waiters for each direction.
 ///
+/// Only registering needs `T: AsFd`, and [`close`](Self::close) [`OwnsFd`](crate::OwnsFd): a type that holds a
+/// registration needs no bound. It is invariant in `T`.
+///
 /// It owns `T`, so the descriptor stays what it was registered as: for most uses an `OwnedFd` or a
 /// socket of the standard library, in non-blocking mode, which is the caller's to see to. A reference
 /// does as well.
@@ -60,10 +63,17 @@ pub use waiting::{OwnedWait, Waiting};
 /// assert_eq!(block_on(read)?, 5);
 /// # std::io::Result::Ok(())
 /// ```
-pub struct Registration<T: AsFd> {
+pub struct Registration<T> {
     /// `None` only after `into_inner`.
     io: Option<T>,
-    /// What it said when it was registered.
+    /// `T::as_fd`, kept where `T: AsFd` is known. So the struct has no bound, and neither has a type that holds
+    /// one, though dropping it asks the object. `number` alone would not do: the object may have been exchanged
+    /// by [`get_mut`](Self::get_mut) and closed, and then the number stands for a descriptor of another owner.
+    ///
+    /// It makes the type invariant in `T`. That is needed: `T::as_fd` may be there for `'static` alone, and must
+    /// not be called with an object of a shorter lifetime.
+    as_fd: for<'a> fn(&'a T) -> BorrowedFd<'a>,
+    /// The number that `as_fd` returned when the descriptor was registered.
     number: RawFd,
     interest: Interest,
     slot: OwnedSlot,
@@ -114,14 +124,17 @@ impl<T: AsFd> Registration<T> {
             }
         };
         let (gate, closer, demand) = (Gate::new(), Closer::new(), Demand::new());
-        let io = Some(io);
-        let registration = Self { io, number, interest, slot, gate, closer, demand, reactor };
+        let (io, as_fd) = (Some(io), T::as_fd as fn(&T) -> BorrowedFd<'_>);
+        let registration =
+            Self { io, as_fd, number, interest, slot, gate, closer, demand, reactor };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);
         }
         Ok(registration)
     }
+}
 
+impl<T> Registration<T> {
     /// Whether it was closed, or the reactor shut down.
     #[inline]
     #[must_use]
@@ -177,10 +190,10 @@ impl<T: AsFd> Registration<T> {
         }
     }
 
-    /// The descriptor that was registered. `AsFd` may be anybody's code, and what it says now is nobody's
-    /// to end, and not ours to change in epoll, if it is not what it said then.
+    /// The descriptor that was registered; `None` if the object now returns another one. `AsFd` may be user
+    /// code, and a descriptor that was not registered here must be neither closed nor changed in epoll.
     fn registered<'a>(&self, io: &'a T) -> Option<BorrowedFd<'a>> {
-        Some(io.as_fd()).filter(|fd| fd.as_raw_fd() == self.number)
+        Some((self.as_fd)(io)).filter(|fd| fd.as_raw_fd() == self.number)
     }
 
     #[inline]
@@ -199,14 +212,14 @@ impl<T: AsFd> Registration<T> {
     }
 }
 
-impl<T: AsFd> AsFd for Registration<T> {
+impl<T> AsFd for Registration<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.get_ref().as_fd()
+        (self.as_fd)(self.get_ref())
     }
 }
 
 /// Prints the object, and the directions it is registered for.
-impl<T: AsFd + fmt::Debug> fmt::Debug for Registration<T> {
+impl<T: fmt::Debug> fmt::Debug for Registration<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration")
             .field("io", self.get_ref())
@@ -215,7 +228,7 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for Registration<T> {
     }
 }
 
-impl<T: AsFd> Drop for Registration<T> {
+impl<T> Drop for Registration<T> {
     fn drop(&mut self) {
         self.reactor.shared().leave();
         // Closed or given back: it has left epoll.

@@ -18,7 +18,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll, ready};
 
 use super::close::{Inside, changed};
@@ -52,7 +52,7 @@ impl Readiness {
     }
 }
 
-impl<T: AsFd> Registration<T> {
+impl<T> Registration<T> {
     /// Takes a direction for ready until an operation finds otherwise: true of a new connection's
     /// sending side, and likely of the receiving side of one that was just accepted.
     pub fn assume_ready(&self, direction: Direction) {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use super::Registration;
@@ -11,7 +10,7 @@ use crate::ready::Direction;
 use crate::slot::Status;
 use crate::slot::waiters::Ticket;
 
-impl<T: AsFd> Registration<T> {
+impl<T> Registration<T> {
     /// A wait of this direction, which has not begun. See [`Waiting`].
     #[inline]
     #[must_use]
@@ -28,7 +27,7 @@ impl<T: AsFd> Registration<T> {
 /// after it wait. After [`leave`](Self::leave), or after one that failed, the next one is the first again.
 ///
 /// It is one task's at a time: only who polled last is woken.
-pub struct Waiting<'a, T: AsFd> {
+pub struct Waiting<'a, T> {
     registration: &'a Registration<T>,
     /// That of the `poll_*` calls while it has not had to wait.
     ticket: Ticket,
@@ -38,7 +37,7 @@ pub struct Waiting<'a, T: AsFd> {
 }
 
 /// Prints the registration and the direction.
-impl<T: AsFd + fmt::Debug> fmt::Debug for Waiting<'_, T> {
+impl<T: fmt::Debug> fmt::Debug for Waiting<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting")
             .field("io", self.registration.get_ref())
@@ -47,7 +46,7 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for Waiting<'_, T> {
     }
 }
 
-impl<'a, T: AsFd> Waiting<'a, T> {
+impl<'a, T> Waiting<'a, T> {
     /// The registration that it waits for.
     #[inline]
     #[must_use]
@@ -166,7 +165,7 @@ impl OwnedWait {
     }
 
     /// As [`Registration::ready`].
-    pub fn poll_ready<T: AsFd>(
+    pub fn poll_ready<T>(
         &mut self,
         registration: &Registration<T>,
         cx: &mut Context<'_>,
@@ -175,7 +174,7 @@ impl OwnedWait {
     }
 
     /// As [`Registration::level`].
-    pub fn poll_level<T: AsFd>(
+    pub fn poll_level<T>(
         &mut self,
         registration: &Registration<T>,
         cx: &mut Context<'_>,
@@ -184,11 +183,11 @@ impl OwnedWait {
     }
 
     /// Waits no more, until it is polled again.
-    pub fn leave<T: AsFd>(&mut self, registration: &Registration<T>) {
+    pub fn leave<T>(&mut self, registration: &Registration<T>) {
         self.with(registration, Waiting::leave);
     }
 
-    fn with<'a, T: AsFd, R>(
+    fn with<'a, T, R>(
         &mut self,
         registration: &'a Registration<T>,
         act: impl FnOnce(&mut Waiting<'a, T>) -> R,
@@ -204,7 +203,7 @@ impl OwnedWait {
     }
 }
 
-impl<T: AsFd> Drop for Waiting<'_, T> {
+impl<T> Drop for Waiting<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.leave();

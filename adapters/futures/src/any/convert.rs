@@ -12,25 +12,25 @@ use crate::order::Orders;
 
 /// A descriptor in the care of another reactor than the global one, or registered for directions of its
 /// owner's choice. It must be non-blocking.
-impl<T: AsFd> From<Registration<T>> for Async<T> {
+impl<T> From<Registration<T>> for Async<T> {
     fn from(registration: Registration<T>) -> Self {
         Self { registration, orders: Orders::new() }
     }
 }
 
-impl<T: AsFd> AsFd for Async<T> {
+impl<T> AsFd for Async<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.registration.as_fd()
     }
 }
 
-impl<T: AsFd> AsRawFd for Async<T> {
+impl<T> AsRawFd for Async<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }
 }
 
-impl<T: AsFd> AsRef<T> for Async<T> {
+impl<T> AsRef<T> for Async<T> {
     fn as_ref(&self) -> &T {
         self.get_ref()
     }
@@ -46,7 +46,7 @@ impl<T: AsFd + From<OwnedFd>> TryFrom<OwnedFd> for Async<T> {
 }
 
 /// [`Async::into_inner`]
-impl<T: AsFd + Into<OwnedFd>> TryFrom<Async<T>> for OwnedFd {
+impl<T: Into<OwnedFd>> TryFrom<Async<T>> for OwnedFd {
     type Error = io::Error;
 
     fn try_from(descriptor: Async<T>) -> io::Result<Self> {

@@ -3,7 +3,6 @@
 //! standard library tell, and those of futures must not.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -13,7 +12,7 @@ use netpoll::descriptor::uninterrupted;
 
 use super::Async;
 
-impl<T: AsFd> AsyncRead for &Async<T>
+impl<T> AsyncRead for &Async<T>
 where
     for<'a> &'a T: Read,
 {
@@ -37,7 +36,7 @@ where
     }
 }
 
-impl<T: AsFd> AsyncWrite for &Async<T>
+impl<T> AsyncWrite for &Async<T>
 where
     for<'a> &'a T: Write,
 {
@@ -78,7 +77,7 @@ where
     }
 }
 
-impl<T: AsFd + Read> AsyncRead for Async<T> {
+impl<T: Read> AsyncRead for Async<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -97,7 +96,7 @@ impl<T: AsFd + Read> AsyncRead for Async<T> {
     }
 }
 
-impl<T: AsFd + Write> AsyncWrite for Async<T> {
+impl<T: Write> AsyncWrite for Async<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -79,6 +79,28 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 /// end: they would wait for ever. (To registering a descriptor for more than it can do epoll has
 /// nothing to say.) Whoever knows better makes the [`Registration`], and an `Async` of that.
 ///
+/// # In a struct
+///
+/// `T` needs no bound where an `Async<T>` is held or used, as with async-io's: only making one asks for
+/// [`AsFd`], and [`close`](Self::close) for [`OwnsFd`].
+///
+/// ```
+/// use std::io::{self, Read};
+/// use netpoll_futures::Async;
+///
+/// struct Messages<T> {
+///     source: Async<T>,
+/// }
+///
+/// impl<T: Read> Messages<T> {
+///     async fn next(&mut self) -> io::Result<u8> {
+///         let mut byte = [0];
+///         self.source.read_with_mut(|source| source.read_exact(&mut byte)).await?;
+///         Ok(byte[0])
+///     }
+/// }
+/// ```
+///
 /// # futures-io
 ///
 /// `Async<T>` has `AsyncRead` where `T` has [`Read`](io::Read), and `&Async<T>` where `&T` has it; the
@@ -111,20 +133,20 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 ///
 /// Regular files and directories: epoll refuses them, as they are always ready. Standard streams that
 /// other processes share: non-blocking they are then for all.
-pub struct Async<T: AsFd> {
+pub struct Async<T> {
     registration: Registration<T>,
     orders: Orders,
 }
 
 /// Prints the object.
-impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {
+impl<T: fmt::Debug> fmt::Debug for Async<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Async").field("io", self.get_ref()).finish_non_exhaustive()
     }
 }
 
 /// Nothing in it is ever pinned.
-impl<T: AsFd> Unpin for Async<T> {}
+impl<T> Unpin for Async<T> {}
 
 impl<T: AsFd> Async<T> {
     /// Takes a descriptor into the care of the global reactor, and makes it non-blocking.
@@ -152,7 +174,9 @@ impl<T: AsFd> Async<T> {
             Reactor::global().and_then(|reactor| Registration::with(reactor, io, interest));
         registered.map(Self::from).map_err(OpError::strip)
     }
+}
 
+impl<T> Async<T> {
     /// The object itself. What is done with it directly is done at once: it neither waits nor asks for
     /// deadlines.
     #[must_use]

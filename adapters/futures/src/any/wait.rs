@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,28 +15,28 @@ macro_rules! waits {
     ($borrowed:ident, $owned:ident, $direction:expr, $method:literal, $owned_method:literal) => {
         #[doc = concat!("The future of [`Async::", $method, "`].")]
         #[must_use = "a future does nothing unless it is polled"]
-        pub struct $borrowed<'a, T: AsFd>(Waiting<'a, T>);
+        pub struct $borrowed<'a, T>(Waiting<'a, T>);
 
         #[doc = concat!("The future of [`Async::", $owned_method, "`], which borrows nothing.")]
         #[must_use = "a future does nothing unless it is polled"]
-        pub struct $owned<T: AsFd> {
+        pub struct $owned<T> {
             descriptor: Arc<Async<T>>,
             wait: OwnedWait,
         }
 
-        impl<'a, T: AsFd> $borrowed<'a, T> {
+        impl<'a, T> $borrowed<'a, T> {
             pub(super) fn new(registration: &'a Registration<T>) -> Self {
                 Self(registration.waiting($direction))
             }
         }
 
-        impl<T: AsFd> $owned<T> {
+        impl<T> $owned<T> {
             pub(super) fn new(descriptor: Arc<Async<T>>) -> Self {
                 Self { descriptor, wait: OwnedWait::new($direction) }
             }
         }
 
-        impl<T: AsFd> Future for $borrowed<'_, T> {
+        impl<T> Future for $borrowed<'_, T> {
             type Output = io::Result<()>;
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -46,7 +45,7 @@ macro_rules! waits {
             }
         }
 
-        impl<T: AsFd> Future for $owned<T> {
+        impl<T> Future for $owned<T> {
             type Output = io::Result<()>;
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -56,19 +55,19 @@ macro_rules! waits {
             }
         }
 
-        impl<T: AsFd> Drop for $owned<T> {
+        impl<T> Drop for $owned<T> {
             fn drop(&mut self) {
                 self.wait.leave(&self.descriptor.registration);
             }
         }
 
-        impl<T: AsFd> fmt::Debug for $borrowed<'_, T> {
+        impl<T> fmt::Debug for $borrowed<'_, T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($borrowed)).finish_non_exhaustive()
             }
         }
 
-        impl<T: AsFd> fmt::Debug for $owned<T> {
+        impl<T> fmt::Debug for $owned<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($owned)).finish_non_exhaustive()
             }
