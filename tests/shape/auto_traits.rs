@@ -84,6 +84,9 @@ fn types_have_the_auto_traits_of_tokios() {
         ours::unix::OwnedWriteHalf, peer::unix::OwnedWriteHalf;
         ours::unix::ReuniteError, peer::unix::ReuniteError;
         ours::unix::UCred, peer::unix::UCred;
+        ours::unix::pipe::OpenOptions, peer::unix::pipe::OpenOptions;
+        ours::unix::pipe::Sender, peer::unix::pipe::Sender;
+        ours::unix::pipe::Receiver, peer::unix::pipe::Receiver;
         ours::UnixDatagram, peer::UnixDatagram;
         ours::UnixSocket, peer::UnixSocket;
         our_io::Interest, peer_io::Interest;

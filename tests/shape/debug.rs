@@ -241,6 +241,7 @@ async fn partial_write(stream: &netpoll_futures::TcpStream) -> io::Result<io::Er
 async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_tokio::io::unix::AsyncFd;
     use netpoll_tokio::io::{Interest, Ready};
+    use netpoll_tokio::net::unix::pipe;
     use netpoll_tokio::net::{
         TcpListener, TcpSocket, TcpStream, UdpSocket, UnixSocket, UnixStream,
     };
@@ -259,6 +260,10 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     let (_other_read, other_write) = other.into_split();
     printed.add("tokio::ReuniteError", read.reunite(other_write).unwrap_err());
     printed.add("tokio::TcpSocket", TcpSocket::new_v6()?);
+    let (sender, receiver) = pipe::pipe()?;
+    printed.add("tokio::Sender", sender);
+    printed.add("tokio::Receiver", receiver);
+    printed.add("tokio::OpenOptions", pipe::OpenOptions::new());
     printed.add("tokio::UnixSocket", UnixSocket::new_stream()?);
     printed.add("tokio::Datagram", UdpSocket::bind("[::1]:0").await?);
     printed.add("tokio::UCred", UnixStream::pair()?.0.peer_cred()?);

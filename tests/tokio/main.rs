@@ -16,6 +16,7 @@ mod deadlines;
 mod halves;
 mod io_traits;
 mod os;
+mod pipe;
 mod socket;
 mod support;
 mod tries;

@@ -1,8 +1,11 @@
 //! What std does not offer.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Makes a descriptor non-blocking.
 pub(crate) fn set_nonblocking(fd: &impl AsFd) -> io::Result<()> {
@@ -24,4 +27,14 @@ pub(crate) fn is_nonblocking(fd: &impl AsFd) -> bool {
 pub(crate) fn take<T: FromRawFd>(fd: RawFd) -> T {
     // SAFETY: it came out of `into_raw_fd`, so it is open, and no other value owns it.
     unsafe { T::from_raw_fd(fd) }
+}
+
+/// Makes a FIFO at a path that has no file yet.
+pub(crate) fn make_fifo(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: a string that ends with a zero byte, which outlives the call.
+    match unsafe { libc::mkfifo(path.as_ptr(), 0o600) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

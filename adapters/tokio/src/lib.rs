@@ -59,6 +59,8 @@
 //! | [`net::UdpSocket`], [`net::UnixDatagram`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Datagram`] and back; `AsFd`, `AsRawFd` |
 //! | [`net::TcpSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
 //! | [`net::UnixSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
+//! | [`net::unix::pipe::Receiver`] | yes | | `set_read_deadline`, `close` | `from_file`, `from_owned_fd`, `into_blocking_fd`, `into_nonblocking_fd`; `AsFd`, `AsRawFd` |
+//! | [`net::unix::pipe::Sender`] | | yes, vectored | `set_write_deadline`, `close` | as the receiver's |
 //! | [`io::unix::AsyncFd`] | | | three, `close` | `From` [`netpoll::Registration`], `into_inner`; `AsFd`, `AsRawFd` |
 //!
 //! The streams, their halves, the listeners and the datagram sockets are each one generic type here,
@@ -79,6 +81,7 @@ mod budget;
 mod datagram;
 mod interested;
 mod listener;
+mod pipe;
 mod raw_fd;
 mod ready;
 mod stream;

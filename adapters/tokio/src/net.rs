@@ -44,6 +44,14 @@ pub mod unix {
     pub type OwnedWriteHalf = crate::OwnedWriteHalf<UnixStream>;
     /// Two halves that are not of the same stream.
     pub type ReuniteError = crate::ReuniteError<UnixStream>;
+
+    /// As `tokio::net::unix::pipe`: the two ends of a pipe or of a FIFO.
+    ///
+    /// `O_NONBLOCK` belongs to the open file description. Where another process that shares it clears the flag,
+    /// reading and writing block the thread: the calls on a pipe have no flag of their own for it.
+    pub mod pipe {
+        pub use crate::pipe::{OpenOptions, Receiver, Sender, pipe};
+    }
 }
 
 /// The addresses of a host, as [`netpoll_futures::resolve`] finds them. An empty list has none.

@@ -49,7 +49,7 @@ pub use register_error::AsyncFdRegisterError;
 /// # std::io::Result::Ok(())
 /// ```
 pub struct AsyncFd<T: AsFd> {
-    registration: Registration<T>,
+    pub(crate) registration: Registration<T>,
 }
 
 /// Prints the object.
