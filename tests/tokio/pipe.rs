@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe as peer;
 use tokio::runtime::Builder;
 
+use crate::budget::{OPERATIONS, turns_of_others};
 use crate::os;
 use crate::support::*;
 use crate::unix::path;
@@ -228,6 +229,44 @@ fn waiting_for_the_other_direction_fails() {
         let (sender, receiver) = pipe::pipe()?;
         assert_kind(sender.ready(Interest::READABLE).await, ErrorKind::InvalidInput);
         assert_kind(receiver.ready(Interest::WRITABLE).await, ErrorKind::InvalidInput);
+        Ok(())
+    });
+}
+
+/// A read that fills less than its buffer has not emptied such a pipe.
+#[test]
+fn every_packet_of_a_packet_pipe_is_read() {
+    everywhere(|| async {
+        let (receiver, sender) = os::packet_pipe()?;
+        let mut receiver = pipe::Receiver::from_owned_fd(receiver)?;
+        let mut sender = pipe::Sender::from_owned_fd(sender)?;
+        for packet in [&b"a"[..], b"bc", b"def"] {
+            sender.write_all(packet).await?;
+        }
+        let mut buffer = [0; 8];
+        for len in 1..=3 {
+            assert_eq!(receiver.read(&mut buffer).await?, len);
+        }
+        assert_kind(receiver.try_read(&mut buffer), ErrorKind::WouldBlock);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pipe_that_is_never_empty_or_full_lets_other_tasks_run() {
+    on_one_thread(|| async {
+        let (mut sender, mut receiver) = pipe::pipe()?;
+        let busy = async move {
+            for _ in 0..OPERATIONS {
+                sender.write_all(b"xy").await?;
+            }
+            for _ in 0..OPERATIONS {
+                receiver.read_exact(&mut [0]).await?;
+            }
+            Ok(())
+        };
+        let turns = turns_of_others(busy).await?;
+        assert!(turns >= 2 * OPERATIONS / 128, "others had {turns} turns");
         Ok(())
     });
 }

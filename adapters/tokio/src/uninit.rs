@@ -2,8 +2,8 @@
 //!
 //! The safe way is `ReadBuf::initialize_unfilled`, which writes zeroes over what is not initialised
 //! yet at *every* poll, also when that finds nothing to read: for one who reads into the spare room of
-//! a `Vec` or a `BytesMut` that is the whole room each time, many times what a read brings. So here is
-//! this adapter's only `unsafe`. All of it rests on one promise of the methods in `_uninit` of
+//! a `Vec` or a `BytesMut` that is the whole room each time, many times what a read brings. So this module
+//! is `unsafe`, as `raw_fd` is and no other module of this adapter. All of it rests on one promise of the methods in `_uninit` of
 //! [`Stream`](netpoll_futures::Stream::poll_read_uninit) and of
 //! [`Datagram`](netpoll_futures::Datagram::recv_uninit): as many bytes as they return are
 //! initialised, and no byte ever becomes uninitialised.
