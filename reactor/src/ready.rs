@@ -89,6 +89,11 @@ impl Ready {
         Ready(self.0 | other.0)
     }
 
+    /// Everything that is in both sets.
+    pub(crate) const fn both(self, other: Ready) -> Ready {
+        Ready(self.0 & other.0)
+    }
+
     pub(crate) const fn bits(self) -> u8 {
         self.0
     }

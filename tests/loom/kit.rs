@@ -8,7 +8,7 @@ use loom::thread::{self, JoinHandle};
 use netpoll_tests::CountingWaker;
 
 use crate::ready::Direction;
-use crate::slot::state::Entry;
+use crate::slot::state::{Entry, State};
 use crate::slot::waiters::Ticket;
 use crate::slot::{Slot, Status};
 
@@ -86,6 +86,20 @@ impl Task {
         let slot = slot.clone();
         thread::spawn(move || {
             let _ = self.wait(&slot, direction);
+            self
+        })
+    }
+
+    /// Waits for an event after `before`, polled once on a thread of its own.
+    pub(crate) fn wait_after_on_a_thread(
+        mut self,
+        slot: &Arc<Slot>,
+        direction: Direction,
+        before: State,
+    ) -> JoinHandle<Task> {
+        let slot = slot.clone();
+        thread::spawn(move || {
+            self.last = Some(slot.begin_wait_after(direction, before, self.ticket, &self.waker));
             self
         })
     }

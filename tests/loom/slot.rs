@@ -76,6 +76,54 @@ fn second_waiter_against_event() {
     });
 }
 
+/// A task that waits for another event, on a direction that is ready, while that event comes: it sees it, or is
+/// woken for it.
+#[test]
+fn event_against_waiter_for_an_event() {
+    explore(|| {
+        let slot = Arc::new(Slot::new(0));
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let before = slot.state();
+        let waiter = Task::with_a_ticket().wait_after_on_a_thread(&slot, Read, before);
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let task = waiter.join().unwrap();
+        assert!(task.is_served());
+        assert!(task.is_forgotten() && is_free(&slot, Read));
+    });
+}
+
+/// A task sits in the cell and waits for an event. Another one is on its way through the cell when the event
+/// comes, and the readiness is cleared at once: the first is woken all the same.
+#[test]
+fn second_waiter_against_event_that_is_cleared() {
+    explore_up_to(3, || {
+        let slot = Arc::new(Slot::new(0));
+        let first = Task::with_a_ticket().seated(&slot, Read);
+        let second = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        slot.drained(Read, slot.state());
+        let second = second.join().unwrap();
+        assert!(first.was_woken());
+        drop(second);
+    });
+}
+
+/// The same with a task that leaves.
+#[test]
+fn leaving_against_event_that_is_cleared() {
+    explore_up_to(3, || {
+        let slot = Arc::new(Slot::new(0));
+        let first = Task::with_a_ticket().seated(&slot, Read);
+        let second = Task::with_a_ticket().seated(&slot, Read);
+        let there = slot.clone();
+        let leaves = thread::spawn(move || second.leave(&there, Read));
+        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        slot.drained(Read, slot.state());
+        leaves.join().unwrap();
+        assert!(first.was_woken());
+    });
+}
+
 /// The two directions share the word: a reader and a writer wait while one event comes for both.
 #[test]
 fn reader_and_writer_against_event() {

@@ -73,13 +73,21 @@ pub const FAULTS: &[Fault] = &[
         what: "slot: a waiter does not look again after it has sat down",
         file: SLOT,
         right: "        let status = self.status(direction);
-        if status != Status::Pending {
+        if status != Status::Pending || self.status_after(direction, before) != Status::Pending {
             self.wake_all(direction);
         }
         status
     }",
-        wrong: "        Status::Pending
+        wrong: "        let _ = before;
+        Status::Pending
     }",
+    },
+    Fault {
+        what: "slot: a waiter that was inside the cell wakes no other for an event that was cleared",
+        file: SLOT,
+        right: "        if status != Status::Pending || self.status_after(direction, before) != Status::Pending {",
+        wrong: "        let _ = before;
+        if status != Status::Pending {",
     },
     Fault {
         what: "slot: only the first waiter of a direction is woken",
@@ -90,11 +98,14 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "slot: a waiter that leaves keeps what it was woken for",
         file: SLOT,
-        right: "        if self.status(direction) != Status::Pending {
+        right: "        if self.status(direction) != Status::Pending
+            || self.status_after(direction, before) != Status::Pending
+        {
             self.wake_all(direction);
         }
         drop((seated, listed));",
-        wrong: "        drop((seated, listed));",
+        wrong: "        let _ = before;
+        drop((seated, listed));",
     },
     Fault {
         what: "slot: a passed deadline is asked for before close",

@@ -13,6 +13,7 @@ mod datagram;
 mod datagram_budget;
 mod datagram_ends;
 mod deadlines;
+mod flags;
 mod halves;
 mod io_traits;
 mod os;

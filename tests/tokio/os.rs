@@ -48,3 +48,43 @@ pub(crate) fn packet_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Sends one byte out of band. `send(2)` with `MSG_OOB`
+pub(crate) fn send_urgent(socket: &impl AsFd) -> io::Result<()> {
+    // SAFETY: there is one byte.
+    let sent =
+        unsafe { libc::send(socket.as_fd().as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
+    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Receives the byte that came out of band. `recv(2)` with `MSG_OOB`
+pub(crate) fn receive_urgent(socket: &impl AsFd) -> io::Result<()> {
+    let mut byte = [0_u8; 1];
+    // SAFETY: there is room for one byte.
+    let len = unsafe {
+        libc::recv(socket.as_fd().as_raw_fd(), byte.as_mut_ptr().cast(), 1, libc::MSG_OOB)
+    };
+    if len == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has a UDP socket keep the errors that it gets in its error queue (`ip(7)`, `IP_RECVERR`).
+pub(crate) fn queue_errors(socket: &impl AsFd) -> io::Result<()> {
+    let (fd, value) = (socket.as_fd().as_raw_fd(), 1 as libc::c_int);
+    let (pointer, len) = ((&raw const value).cast(), size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: the kernel reads one integer, `value`.
+    match unsafe { libc::setsockopt(fd, libc::IPPROTO_IP, libc::IP_RECVERR, pointer, len) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Takes a message out of the error queue. `recv(2)` with `MSG_ERRQUEUE`
+pub(crate) fn receive_error(socket: &impl AsFd) -> io::Result<()> {
+    let mut buffer = [0_u8; 64];
+    let pointer = buffer.as_mut_ptr().cast();
+    // SAFETY: there is room for so many bytes.
+    let len = unsafe {
+        libc::recv(socket.as_fd().as_raw_fd(), pointer, buffer.len(), libc::MSG_ERRQUEUE)
+    };
+    if len >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

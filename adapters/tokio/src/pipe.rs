@@ -184,7 +184,9 @@ macro_rules! ends {
             pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
                 let interest = interest.remove($other).unwrap_or(interest);
                 let ready = self.io.ready(interest).await?.ready();
-                Ok(if ready.is_error() { ready | $error } else { ready })
+                let seen = self.io.registration.seen(netpoll::Direction::Read).ready();
+                let has_failed = seen.contains(netpoll::Ready::ERROR);
+                Ok(if has_failed { ready | $error } else { ready })
             }
 
             /// Makes any operation on the pipe, if it is ready. `operation` must return `WouldBlock` if and only if

@@ -47,6 +47,29 @@ impl<T> Registration<T> {
         self.level_of(direction, || self.poll_ready(cx, direction))
     }
 
+    /// Urgent data ([`PRIORITY`](Ready::PRIORITY)) and errors ([`ERROR`](Ready::ERROR)) that the kernel flags
+    /// now, `poll(2)`. An error that an operation has taken from a socket still counts if it ended the socket.
+    ///
+    /// Where the kernel cannot be asked, it is what the reactor has seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn flagged(&self) -> io::Result<Ready> {
+        let seen = self.seen(Direction::Read);
+        let ask = |io: &T| {
+            Ok(match descriptor::poll_flags((self.as_fd)(io)) {
+                Ok(flags) if flags.contains(Ready::READ_HANGUP) => {
+                    flags.union(seen.ready().both(Ready::ERROR))
+                }
+                Ok(flags) => flags,
+                Err(_) => seen.ready(),
+            })
+        };
+        let flags = self.attempt(seen, ask, |_| false)?;
+        Ok(flags.both(Ready::PRIORITY.union(Ready::ERROR)))
+    }
+
     /// As [`try_io`](Self::try_io), for an operation that may say `WouldBlock` where the descriptor did
     /// not: because what it read was of no use, for instance. Only if the kernel agrees is the descriptor
     /// taken for drained.

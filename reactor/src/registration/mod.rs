@@ -21,6 +21,7 @@ use crate::gate::{Closer, Gate};
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
 use crate::slot::Status;
+use crate::slot::state::State;
 use crate::slot::waiters::Ticket;
 use crate::wake::survive;
 
@@ -209,6 +210,20 @@ impl<T> Registration<T> {
             return Status::Closed;
         }
         self.slot.begin_wait(direction, ticket, waker)
+    }
+
+    /// As [`begin_wait`](Self::begin_wait), for an event after `before`.
+    fn begin_wait_after(
+        &self,
+        direction: Direction,
+        before: State,
+        ticket: Ticket,
+        waker: &Waker,
+    ) -> Status {
+        if !self.reactor.shared().is_ours() {
+            return Status::Closed;
+        }
+        self.slot.begin_wait_after(direction, before, ticket, waker)
     }
 }
 

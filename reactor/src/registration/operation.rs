@@ -34,7 +34,7 @@ use crate::slot::waiters::Ticket;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
     direction: Direction,
-    state: State,
+    pub(super) state: State,
 }
 
 impl Readiness {

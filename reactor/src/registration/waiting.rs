@@ -138,11 +138,34 @@ impl<'a, T> Waiting<'a, T> {
         self.registration.waited(self.direction, status)
     }
 
+    fn poll_after(
+        &mut self,
+        cx: &mut Context<'_>,
+        before: Readiness,
+    ) -> Poll<io::Result<Readiness>> {
+        let (registration, direction) = (self.registration, self.direction);
+        let mut status = registration.slot.status_after(direction, before.state);
+        if status == Status::Pending {
+            let ticket = self.own_ticket();
+            status = registration.begin_wait_after(direction, before.state, ticket, cx.waker());
+        }
+        if status == Status::Pending {
+            Poll::Pending
+        } else {
+            registration.waited(direction, status)
+        }
+    }
+
     fn wait(&mut self, cx: &mut Context<'_>) -> Status {
+        let ticket = self.own_ticket();
+        self.registration.begin_wait(self.direction, ticket, cx.waker())
+    }
+
+    fn own_ticket(&mut self) -> Ticket {
         if self.ticket == Ticket::POLL {
             self.ticket = Ticket::draw();
         }
-        self.registration.begin_wait(self.direction, self.ticket, cx.waker())
+        self.ticket
     }
 }
 
@@ -171,6 +194,21 @@ impl OwnedWait {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
         self.with(registration, |waiting| waiting.poll_ready(cx))
+    }
+
+    /// Waits for an event of the direction that comes after `before` was [seen](Registration::seen), ready or
+    /// not, and whatever it tells of: reading is told of urgent data and of errors as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) and [`DeadlineExceeded`](crate::DeadlineExceeded).
+    pub fn poll_after<T>(
+        &mut self,
+        registration: &Registration<T>,
+        cx: &mut Context<'_>,
+        before: Readiness,
+    ) -> Poll<io::Result<Readiness>> {
+        self.with(registration, |waiting| waiting.poll_after(cx, before))
     }
 
     /// As [`Registration::level`].

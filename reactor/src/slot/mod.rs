@@ -34,6 +34,7 @@
 //! | I6 | no waker is woken, cloned or dropped under a lock or inside a cell | `tests/regressions/wakers.rs` |
 //! | I7 | a waker that panics loses no other wake-up | `tests/regressions/wakers.rs` |
 //! | I8 | an expiry for a deadline that was moved changes nothing | loom `deadline_set_against_firing` |
+//! | I9 | an event wakes every task that waited before it, even if the readiness is cleared at once | loom `second_waiter_against_event_that_is_cleared`, `leaving_against_event_that_is_cleared`, `event_against_waiter_for_an_event` |
 
 mod found;
 pub(crate) mod state;
@@ -131,8 +132,44 @@ impl Slot {
 
     /// The same for who has just seen that it is pending.
     pub(crate) fn begin_wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
+        let before = self.state();
         self.seat(direction, Waiter { ticket, waker: waker.clone() });
         let status = self.status(direction);
+        if status != Status::Pending || self.status_after(direction, before) != Status::Pending {
+            self.wake_all(direction);
+        }
+        status
+    }
+
+    /// Whether a wait for an event after `before` is over, be the direction ready or not: it is when the event
+    /// has come, and when the slot is closed or its deadline has passed.
+    pub(crate) fn status_after(&self, direction: Direction, before: State) -> Status {
+        let state = self.state();
+        match self.status(direction) {
+            Status::Ready(_) | Status::Pending
+                if state.tick(direction) == before.tick(direction) =>
+            {
+                Status::Pending
+            }
+            Status::Ready(_) | Status::Pending => Status::Ready(state),
+            over => over,
+        }
+    }
+
+    /// Waits for an event after `before`: `waker` is woken when [`status_after`](Self::status_after) changes.
+    ///
+    /// The handshake is that of [`begin_wait`](Self::begin_wait), with the tick in place of the readiness. An
+    /// event moves the tick in the same step in which it takes the right to wake. A thread that was inside the
+    /// cell meanwhile compares the tick as well, and wakes the waiter in the event's place.
+    pub(crate) fn begin_wait_after(
+        &self,
+        direction: Direction,
+        before: State,
+        ticket: Ticket,
+        waker: &Waker,
+    ) -> Status {
+        self.seat(direction, Waiter { ticket, waker: waker.clone() });
+        let status = self.status_after(direction, before);
         if status != Status::Pending {
             self.wake_all(direction);
         }
@@ -148,6 +185,7 @@ impl Slot {
     }
 
     fn unseat(&self, direction: Direction, ticket: Ticket) {
+        let before = self.state();
         let mut seated = None;
         if self.enter(direction) {
             let mut inside = self.side(direction).cell.enter();
@@ -156,7 +194,9 @@ impl Slot {
             self.update(|state| state.leave_cell(direction, occupied));
         }
         let listed = self.list.leave(direction, ticket);
-        if self.status(direction) != Status::Pending {
+        if self.status(direction) != Status::Pending
+            || self.status_after(direction, before) != Status::Pending
+        {
             self.wake_all(direction);
         }
         drop((seated, listed));

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{check, retry, socket};
-use crate::ready::{Direction, Interest};
+use crate::ready::{Direction, Interest, Ready};
 
 /// Repeats a call for as long as signals interrupt it: for those of the standard library, which tells
 /// of them.
@@ -88,6 +88,20 @@ pub(crate) fn poll(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Polle
     } else {
         Polled::Ready
     })
+}
+
+/// Asks the kernel for urgent data, errors and the hang-up of both ends. `poll(2)`
+pub(crate) fn poll_flags(fd: BorrowedFd<'_>) -> io::Result<Ready> {
+    let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    // SAFETY: one `pollfd`, which outlives the call.
+    retry(|| check(unsafe { libc::poll(&raw mut asked, 1, 0) }))?;
+    let flags = [
+        (libc::POLLPRI, Ready::PRIORITY),
+        (libc::POLLERR, Ready::ERROR),
+        (libc::POLLHUP, Ready::READ_HANGUP.union(Ready::WRITE_HANGUP)),
+    ];
+    let said = flags.iter().filter(|(flag, _)| asked.revents & flag != 0);
+    Ok(said.fold(Ready::EMPTY, |all, (_, ready)| all.union(*ready)))
 }
 
 /// Whether it is a socket, of any kind.

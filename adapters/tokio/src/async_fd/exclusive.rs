@@ -34,7 +34,7 @@ impl<T: AsFd> AsyncFd<T> {
         &mut self,
         interest: Interest,
     ) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
-        let found = interested::ready_mut(&mut self.registration, interest).await?;
+        let found = interested::ready_mut(&mut self.registration, &self.cleared, interest).await?;
         Ok(AsyncFdReadyMutGuard { async_fd: self, found })
     }
 
@@ -44,7 +44,7 @@ impl<T: AsFd> AsyncFd<T> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyMutGuard<'a, T>>> {
         let read = ready!(budget::poll_ready(cx, &self.registration, Direction::Read))?;
-        let found = Found { read: Some(read), write: None };
+        let found = Found { read: Some(read), write: None, flags: None };
         Poll::Ready(Ok(AsyncFdReadyMutGuard { async_fd: self, found }))
     }
 
@@ -54,7 +54,7 @@ impl<T: AsFd> AsyncFd<T> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyMutGuard<'a, T>>> {
         let write = ready!(budget::poll_ready(cx, &self.registration, Direction::Write))?;
-        let found = Found { read: None, write: Some(write) };
+        let found = Found { read: None, write: Some(write), flags: None };
         Poll::Ready(Ok(AsyncFdReadyMutGuard { async_fd: self, found }))
     }
 
@@ -64,7 +64,7 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnOnce(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::try_io_mut(&mut self.registration, interest, operation)
+        interested::try_io_mut(&mut self.registration, &self.cleared, interest, operation)
     }
 
     /// Makes an operation that changes the object, as soon as a direction of `interest` is ready.
@@ -73,7 +73,7 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::io_mut(&mut self.registration, interest, operation).await
+        interested::io_mut(&mut self.registration, &self.cleared, interest, operation).await
     }
 }
 
@@ -94,7 +94,7 @@ impl<T: AsFd> AsyncFdReadyMutGuard<'_, T> {
 
     /// The same for the directions that are in `ready`.
     pub fn clear_ready_matching(&mut self, ready: Ready) {
-        self.found.clear(&self.async_fd.registration, ready);
+        self.found.clear(&self.async_fd.registration, &self.async_fd.cleared, ready);
     }
 
     /// Leaves it as it is: there may be more.

@@ -31,7 +31,7 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
 
     /// The same for the directions that are in `ready`: its readable or its writable part.
     pub fn clear_ready_matching(&mut self, ready: Ready) {
-        self.found.clear(&self.async_fd.registration, ready);
+        self.found.clear(&self.async_fd.registration, &self.async_fd.cleared, ready);
     }
 
     /// Leaves it as it is: there may be more.

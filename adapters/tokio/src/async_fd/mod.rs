@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use netpoll::{OwnsFd, Reactor, Registration};
 
-use crate::interested::Found;
+use crate::interested::{Cleared, Found};
 use crate::io::Interest;
 use crate::{budget, interested};
 
@@ -50,6 +50,7 @@ pub use register_error::AsyncFdRegisterError;
 /// ```
 pub struct AsyncFd<T: AsFd> {
     pub(crate) registration: Registration<T>,
+    cleared: Cleared,
 }
 
 /// Prints the object.
@@ -173,7 +174,9 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// As for [`readable`](Self::readable), as soon as it must in one of the directions.
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        interested::ready(&self.registration, interest).await.map(|found| self.guard(found))
+        interested::ready(&self.registration, &self.cleared, interest)
+            .await
+            .map(|found| self.guard(found))
     }
 
     /// [`readable`](Self::readable) for those who poll. Any number of tasks may: each is woken.
@@ -182,7 +185,7 @@ impl<T: AsFd> AsyncFd<T> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
         budget::poll_ready(cx, &self.registration, netpoll::Direction::Read)
-            .map_ok(|read| self.guard(Found { read: Some(read), write: None }))
+            .map_ok(|read| self.guard(Found { read: Some(read), write: None, flags: None }))
     }
 
     /// [`writable`](Self::writable) for those who poll. Any number of tasks may: each is woken.
@@ -191,7 +194,7 @@ impl<T: AsFd> AsyncFd<T> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
         budget::poll_ready(cx, &self.registration, netpoll::Direction::Write)
-            .map_ok(|write| self.guard(Found { read: None, write: Some(write) }))
+            .map_ok(|write| self.guard(Found { read: None, write: Some(write), flags: None }))
     }
 
     /// Makes an operation, if a direction of `interest` is ready. It must return `WouldBlock` if and
@@ -209,7 +212,7 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::try_io(&self.registration, interest, operation)
+        interested::try_io(&self.registration, &self.cleared, interest, operation)
     }
 
     /// Makes an operation as soon as a direction of `interest` is ready, and again until it does not
@@ -227,7 +230,7 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::io(&self.registration, interest, operation).await
+        interested::io(&self.registration, &self.cleared, interest, operation).await
     }
 
     /// Sets or clears the deadline of both directions; for what a deadline is, see
@@ -281,7 +284,7 @@ impl<T: OwnsFd> AsyncFd<T> {
 /// A descriptor in the care of another reactor than the global one, for instance.
 impl<T: AsFd> From<Registration<T>> for AsyncFd<T> {
     fn from(registration: Registration<T>) -> Self {
-        Self { registration }
+        Self { registration, cleared: Cleared::default() }
     }
 }
 

@@ -7,6 +7,7 @@ use netpoll::OpError;
 use netpoll_futures::DatagramSocket;
 
 use super::Datagram;
+use crate::interested::Cleared;
 use crate::io::Interest;
 use crate::{interested, uninit};
 
@@ -68,6 +69,8 @@ impl<S: DatagramSocket> Datagram<S> {
         interest: Interest,
         operation: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::try_io(self.inner.registration(), interest, |_| operation())
+        interested::try_io(self.inner.registration(), &Cleared::default(), interest, |_| {
+            operation()
+        })
     }
 }

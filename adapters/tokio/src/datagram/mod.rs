@@ -15,6 +15,7 @@ use bytes::BufMut;
 use netpoll::OpError;
 use netpoll_futures::DatagramSocket;
 
+use crate::interested::Cleared;
 use crate::io::{Interest, Ready};
 use crate::{budget, interested, uninit};
 
@@ -101,7 +102,9 @@ impl<S: DatagramSocket> Datagram<S> {
     ///
     /// Dropped, it has changed nothing.
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        interested::ready(self.inner.registration(), interest).await.map(|found| found.ready())
+        interested::ready(self.inner.registration(), &Cleared::default(), interest)
+            .await
+            .map(|found| found.ready())
     }
 
     /// Waits until there may be something to receive, an error included.
@@ -138,7 +141,8 @@ impl<S: DatagramSocket> Datagram<S> {
         interest: Interest,
         mut operation: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::io(self.inner.registration(), interest, |_| operation()).await
+        interested::io(self.inner.registration(), &Cleared::default(), interest, |_| operation())
+            .await
     }
 }
 

@@ -15,6 +15,7 @@ use bytes::BufMut;
 use netpoll_futures::StreamSocket;
 use tokio::io::ReadBuf;
 
+use crate::interested::Cleared;
 use crate::io::{Interest, Ready};
 use crate::{budget, interested, uninit};
 
@@ -66,7 +67,9 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// Dropped, it has changed nothing.
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        interested::ready(self.inner.registration(), interest).await.map(|found| found.ready())
+        interested::ready(self.inner.registration(), &Cleared::default(), interest)
+            .await
+            .map(|found| found.ready())
     }
 
     /// Waits until there may be something to read, the end included.
@@ -148,7 +151,9 @@ impl<S: StreamSocket> Stream<S> {
         interest: Interest,
         operation: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::try_io(self.inner.registration(), interest, |_| operation())
+        interested::try_io(self.inner.registration(), &Cleared::default(), interest, |_| {
+            operation()
+        })
     }
 
     /// Makes any operation on the socket, as soon as a direction of `interest` is ready, and again
@@ -167,7 +172,8 @@ impl<S: StreamSocket> Stream<S> {
         interest: Interest,
         mut operation: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::io(self.inner.registration(), interest, |_| operation()).await
+        interested::io(self.inner.registration(), &Cleared::default(), interest, |_| operation())
+            .await
     }
 
     /// Sets or clears the deadline of reading and writing; for what a deadline is, see
