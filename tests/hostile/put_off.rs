@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use netpoll::{budget, is_closed, is_deadline_exceeded};
 use netpoll_futures::{Async, TcpStream};
 use netpoll_tests::CountingWaker;
-use netpoll_tokio::io::Interest;
 
 use crate::starving::full;
 use crate::support::{pair, run};
@@ -82,17 +81,6 @@ fn who_waits_for_readiness_and_is_put_off_looks_again() {
     run(|| async {
         let (near, _far) = full().await?;
         looks_again(near, TcpStream::readable).await
-    });
-}
-
-#[test]
-fn who_waits_in_the_shape_of_tokios_and_is_put_off_looks_again() {
-    run(|| async {
-        let (near, _far) = full().await?;
-        let wait = async |near: &TcpStream| {
-            netpoll_tokio::net::TcpStream::from(near.clone()).ready(Interest::READABLE).await
-        };
-        looks_again(near, wait).await
     });
 }
 

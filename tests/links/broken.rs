@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener as StdTcpListener, TcpStream as StdTcpStream, UdpSocket};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
@@ -78,7 +79,12 @@ pub(crate) fn a_half_open_peer_is_found_out(stage: &Stage) {
     let (near, far) = connection(stage);
     stage.weather.cut(true);
     os::reset_when_dropped(&far);
+    let lost = stage.weather.lost.load(Ordering::SeqCst);
     drop(far);
+    // The reset is lost before the link is there again.
+    while stage.weather.lost.load(Ordering::SeqCst) == lost {
+        std::thread::yield_now();
+    }
     stage.weather.cut(false);
     assert_nothing_for(&near, 100 * MS);
     block_on(near.write_all(b"hello?")).expect("room in the buffer");

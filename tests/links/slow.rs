@@ -74,17 +74,14 @@ pub(crate) fn a_thousand_wait_and_none_is_early(stage: &Stage) {
     stage.weather.delay(500, 0);
     let listener = far_listener(stage);
     let address = listener.local_addr().expect("an address");
-    let accepts = thread::spawn(move || {
-        (0..COUNT).map(|_| listener.accept().expect("a peer").0).collect::<Vec<StdTcpStream>>()
-    });
     let connect =
         |number| async move { (number, TcpStream::connect(address).await.expect("a connection")) };
-    // In batches: the queue of the listener has room for so many.
-    let mut near = Vec::new();
+    // In batches, each accepted before the next: the listener drops what its queue has no room for.
+    let (mut near, mut far) = (Vec::new(), Vec::new());
     for batch in 0..COUNT / 100 {
         near.extend(block_on(join_all((batch * 100..).take(100).map(connect))));
+        far.extend((0..100).map(|_| listener.accept().expect("a peer").0));
     }
-    let mut far = accepts.join().expect("no panic");
     let wait = |(number, near): &(u32, TcpStream)| {
         let (wait, near) = (*number % 400, near.clone());
         async move {

@@ -237,6 +237,10 @@ fn a_filter_that_refuses_every_replacement() {
 }
 
 /// And one that refuses even that: `close` says why, and the end comes with the last clone.
+///
+/// Not on 32-bit x86, where the C library may make all calls of sockets by one, `socketcall(2)`, which the
+/// filter could only refuse as a whole.
+#[cfg(not(target_arch = "x86"))]
 #[test]
 fn a_filter_that_refuses_every_end() {
     alone("close_refused::a_filter_that_refuses_every_end", || {
