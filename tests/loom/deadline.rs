@@ -192,7 +192,7 @@ fn two_setters_against_firing() {
 /// fails, or waits for the new time and is woken at it. It does not wait for nothing.
 #[test]
 fn deadline_moved_after_expiry_against_waiter() {
-    explore_up_to(4, || {
+    explore_up_to(3, || {
         let slot = filed(10);
         let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
         let setter = {
