@@ -388,8 +388,16 @@ impl<T> Registration<T> {
     /// An operation did not block.
     #[inline]
     pub(super) fn has_moved(&self, direction: Direction) {
+        if self.is_on_demand(direction) {
+            self.has_written_on_demand(direction);
+        }
+    }
+
+    /// Epoll is asked for room no longer, unless a task waits for it.
+    #[inline(never)]
+    fn has_written_on_demand(&self, direction: Direction) {
         // A forked child leaves epoll, and the lock, as they are.
-        if self.is_on_demand(direction) && self.reactor.shared().is_ours() {
+        if self.reactor.shared().is_ours() {
             let fd = self.registered(self.get_ref());
             let somebody_waits = || self.slot.state().has_waiter(direction);
             // If it goes on reporting room, that is no harm.
