@@ -58,18 +58,25 @@ fn a_wrong_byte_is_noticed() {
     }
 }
 
-/// A server that cannot serve, or not everybody, makes the load say so.
+/// A server that cannot serve, or not every client, makes the load say so.
 fn every_server_is_in(row: &'static Row) {
     if row.obstacle().is_some() {
         return;
     }
     let effort = Effort::least();
     for server in row.servers(&effort).into_iter().filter(|server| *server != go::NAME) {
-        let values = row.measure(server, &effort).unwrap_or_else(|e| panic!("{server}: {e}"));
-        for (name, value) in values {
-            let may_be_none = name == served::SWITCHES;
-            assert!(value > 0.0 || may_be_none, "{server}: {name} is {value}");
+        // On a busy machine a server may get no processor in so short a time.
+        let mut missing = None;
+        for _ in 0..5 {
+            let values = row.measure(server, &effort).unwrap_or_else(|e| panic!("{server}: {e}"));
+            let is_missing =
+                |(name, value): &(String, f64)| *value <= 0.0 && *name != served::SWITCHES;
+            missing = values.into_iter().find(is_missing);
+            if missing.is_none() {
+                break;
+            }
         }
+        assert!(missing.is_none(), "{server}: {missing:?} in each of five rounds");
     }
 }
 
