@@ -1,23 +1,23 @@
 //! The arm queue: slots whose deadlines the reactor must look at earlier than it had filed them.
 //!
-//! An intrusive stack of slot indices: any thread pushes, whoever turns the reactor takes it whole.
-//! A slot is in it once at most, so it never grows and never allocates.
+//! An intrusive stack of slot indices. Any thread pushes a slot; the thread that turns the reactor takes
+//! the whole stack, and looks at a share of it in each turn. A slot is in the queue once at most, so the
+//! queue never allocates.
 //!
 //! # The handshake
 //!
-//! - **The setter** stores the deadline, *then* marks the slot as queued, and pushes it if it was not.
-//! - **The reactor** takes the stack; for each slot it unmarks it, *then* looks at the deadline.
+//! - **The setter** stores the deadline, *then* marks the slot as queued. If the slot had no mark, the setter
+//!   pushes it, *then* reads the slot's deadlines once more, by read-modify-write, and asks the reactor to
+//!   look by the earliest of them. If the slot had a mark, it asks the reactor to look by its own deadline.
+//! - **The reactor** takes the mark off a slot of the queue, *then* looks at its deadlines.
 //!
-//! - **Who pushed it** reads the slot's deadlines once more, by read-modify-write, and asks for the
-//!   reactor by the earliest of them.
+//! Both changes of the mark are read-modify-writes. If the setter's comes first, the reactor's look sees the
+//! deadline. If it comes second, the setter finds no mark and pushes the slot again.
 //!
-//! Both changes of the mark are read-modify-writes. If the setter's comes first, the reactor's look
-//! sees the deadline. If it comes second, the setter finds the slot unmarked and pushes it again.
-//!
-//! A setter that finds the slot marked may find it before it is pushed, by another with a later
-//! deadline, and ask for a reactor that then sees the queue empty and sleeps. If it stored its
-//! deadline before the pusher's second read, the pusher asks on its behalf; if after, the reactor
-//! that sees its request sees the push.
+//! Two setters of one slot: the first has marked the slot and not pushed it yet. The second finds the mark
+//! and asks the reactor, which may find the queue empty and sleep. If the second stored its deadline before
+//! the first read the deadlines once more, the first asks the reactor on its behalf. If it stored it after
+//! that, the slot had been pushed, and the reactor that sees the request sees the push.
 
 use crate::slot::Slot;
 use crate::sync::{AtomicU32, LoadToSwap, Ordering};

@@ -79,7 +79,9 @@
 //!   behind its back, or it can neither write its eventfd nor ask epoll for it. One wait that fails is
 //!   made again; after eight in a row, everybody who waits is told
 //!   ([`ReactorGone`]), and standard error why.
-//! - No waker runs under a lock that any of these functions takes. One that panics is caught.
+//! - A waker that runs may call any of these functions but [`block_on`]. The one lock that the reactor holds
+//!   meanwhile, where a deadline has fired, is that of the wheel, and only a turn takes it. A waker that
+//!   panics is caught.
 //!
 //! Not guaranteed:
 //!

@@ -388,8 +388,8 @@ impl Drop for EndUnlessForgotten<'_> {
     }
 }
 
-/// Looks at a slot that is not filed, expires what is due, and files the slot for what is to come. True if
-/// there was neither.
+/// Looks at the deadlines of a slot, expires those that are due, and files the slot for the next one to come.
+/// True if the slot has no deadline that was due or is to come.
 fn look(index: u32, slot: &Slot, now_ns: u64, wheel: &mut Wheel, turned: &mut Turned) -> bool {
     let looked = slot.look(now_ns);
     if let Some(at_ns) = looked.again_ns {
