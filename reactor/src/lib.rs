@@ -128,7 +128,7 @@
 //! in `sys` (foreign calls), `slot::waiters` (the cell that a flag guards) and `arena` (the pointer to
 //! a slot that never moves), and nowhere else but in `adapters/hyper/src/fill.rs` and
 //! `adapters/tokio/src/uninit.rs` (the buffers that hyper and tokio lend uninitialised) and in
-//! `adapters/tokio/src/raw_fd.rs` (a socket from a number). A test holds all of this (`tests/tidy.rs`).
+//! `adapters/tokio/src/raw_fd.rs` (a socket from a number). A test holds all of this (`tests/tidy/`).
 //!
 //! Where this differs from the drawing board, and why:
 //!

@@ -1,5 +1,7 @@
 //! The rules of this tree that no lint knows: layers, unsafe, clocks, dependencies.
 
+mod language;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

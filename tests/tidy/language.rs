@@ -1,0 +1,261 @@
+//! The rule of language: a sentence names its actor. Words that name none stand neither in comments, documents and
+//! messages nor in the names of functions. Names that said too little do not come back.
+//!
+//! ```text
+//! cargo test -p netpoll-tests --test tidy language -- --nocapture
+//! ```
+//!
+//! lists each place that is left.
+
+use std::fs;
+use std::path::Path;
+
+use netpoll_tests::watched;
+
+use crate::root;
+
+/// Pronouns without an actor.
+const NO_ACTOR: [&str; 7] =
+    ["who", "whoever", "whom", "nobody", "somebody", "everybody", "anybody"];
+
+/// Nouns for people, behind which "who" is plain English.
+const PEOPLE: [&str; 6] = ["user", "users", "reader", "readers", "maintainer", "maintainers"];
+
+/// Names that had a meaning for their author alone. Each stands for one that the code has today.
+const NAMES: [&str; 28] = [
+    "Asked",
+    "Closer",
+    "Crowd",
+    "Duty",
+    "InTurn",
+    "Looked",
+    "Manner",
+    "Orders",
+    "Owed",
+    "Relay",
+    "Turning",
+    "ask_again",
+    "crew",
+    "has_lapsed",
+    "kit",
+    "lapse",
+    "lapsed",
+    "may_fall",
+    "must_wait",
+    "off_thread",
+    "preempting",
+    "promise_look",
+    "resign",
+    "rises",
+    "rouse",
+    "told_by",
+    "uncancelled",
+    "unseat",
+];
+
+/// How many such words and names a folder may have until it is rewritten. The numbers only fall.
+const ALLOWED: &[(&str, usize, usize)] = &[
+    ("CHANGELOG.md", 7, 0),
+    ("README.md", 60, 0),
+    ("adapters/futures", 248, 51),
+    ("adapters/hyper", 54, 5),
+    ("adapters/smol", 16, 0),
+    ("adapters/tokio", 169, 0),
+    ("reactor/RELIABILITY.md", 17, 0),
+    ("reactor/src", 346, 125),
+    ("tests/any", 51, 0),
+    ("tests/benches", 118, 0),
+    ("tests/datagram", 60, 0),
+    ("tests/driver", 26, 0),
+    ("tests/examples", 45, 0),
+    ("tests/hostile", 67, 0),
+    ("tests/http", 53, 0),
+    ("tests/links", 14, 0),
+    ("tests/loom", 58, 38),
+    ("tests/process", 35, 1),
+    ("tests/programs", 19, 0),
+    ("tests/protocols", 2, 0),
+    ("tests/regressions", 160, 6),
+    ("tests/security", 20, 0),
+    ("tests/shape", 7, 0),
+    ("tests/smol", 11, 0),
+    ("tests/soak", 127, 27),
+    ("tests/src", 258, 0),
+    ("tests/syscalls", 80, 0),
+    ("tests/tcp", 82, 0),
+    ("tests/tidy", 2, 0),
+    ("tests/tokio", 96, 0),
+    ("tests/unix", 64, 0),
+];
+
+#[test]
+fn language_names_its_actors() {
+    watched(|| {
+        let mut texts = Vec::new();
+        for top in ["reactor", "adapters", "tests", "README.md", "CHANGELOG.md"] {
+            collect(&root().join(top), &mut texts);
+        }
+        let mut counts = vec![(0, 0); ALLOWED.len()];
+        let mut offences = Vec::new();
+        for file in texts {
+            let folder = ALLOWED.iter().position(|(folder, ..)| file.starts_with(folder));
+            let text = fs::read_to_string(root().join(&file)).expect("a text in UTF-8");
+            for (number, (prose, code)) in (1..).zip(lines(&text, file.ends_with(".rs"))) {
+                let (words, names) = (words_without_actor(&prose), banned_names(&code));
+                if let Some(folder) = folder {
+                    counts[folder].0 += words.len();
+                    counts[folder].1 += names.len();
+                }
+                for word in words.into_iter().chain(names) {
+                    offences.push((folder, format!("{file}:{number}: {word}")));
+                }
+            }
+        }
+        for (_, offence) in &offences {
+            println!("{offence}");
+        }
+        let mut failures = Vec::new();
+        for (count, (folder, words, names)) in counts.iter().zip(ALLOWED) {
+            if count.0 > *words || count.1 > *names {
+                failures.push(format!(
+                    "{folder}: {} words of {words}, {} names of {names}",
+                    count.0, count.1
+                ));
+            }
+        }
+        failures.extend(offences.into_iter().filter_map(|(folder, offence)| match folder {
+            Some(_) => None,
+            None => Some(offence),
+        }));
+        assert!(failures.is_empty(), "more than is allowed:\n{}", failures.join("\n"));
+    });
+}
+
+/// The files below a path that people read, from the workspace.
+fn collect(path: &Path, texts: &mut Vec<String>) {
+    if path.is_dir() {
+        if path.ends_with("target") {
+            return;
+        }
+        let mut entries: Vec<_> = fs::read_dir(path).expect("a folder").flatten().collect();
+        entries.sort_by_key(fs::DirEntry::path);
+        entries.iter().for_each(|entry| collect(&entry.path(), texts));
+    } else if path
+        .extension()
+        .is_some_and(|end| ["rs", "md", "txt"].iter().any(|read| end == *read))
+    {
+        let path = path.strip_prefix(root()).expect("below").display().to_string();
+        // This file has to write the words down.
+        if path != "tests/tidy/language.rs" {
+            texts.push(path);
+        }
+    }
+}
+
+/// The pronouns of a line, and each "what" that is a noun: not "what to do", and not in a question.
+fn words_without_actor(prose: &str) -> Vec<String> {
+    let lower = prose.to_lowercase();
+    let words: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .filter(|w| !w.is_empty())
+        .collect();
+    let stands = |at: usize, word: &str| match word {
+        "who" => at == 0 || !PEOPLE.contains(&words[at - 1]),
+        "what" => words.get(at + 1) != Some(&"to") && !lower.contains('?'),
+        word => NO_ACTOR.contains(&word),
+    };
+    let found = words.iter().enumerate().filter(|(at, word)| stands(*at, word));
+    found.map(|(_, word)| (*word).to_owned()).collect()
+}
+
+fn banned_names(code: &str) -> Vec<String> {
+    let names = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+    names.filter(|name| NAMES.contains(name)).map(str::to_owned).collect()
+}
+
+/// Each line as its prose and its code: of Rust, prose is comments, strings and the names of functions.
+/// What stands in backticks is no prose.
+fn lines(text: &str, is_rust: bool) -> Vec<(String, String)> {
+    if !is_rust {
+        return text.lines().map(|line| (without_code(line), String::new())).collect();
+    }
+    let (mut lines, mut prose, mut code) = (Vec::new(), String::new(), String::new());
+    let chars: Vec<char> = text.chars().collect();
+    let ends_raw = |at: usize, hashes: usize| {
+        chars[at] == '"' && (1..=hashes).all(|more| chars.get(at + more) == Some(&'#'))
+    };
+    let (mut at, mut inside) = (0, Inside::Code);
+    while at < chars.len() {
+        let (this, next) = (chars[at], chars.get(at + 1).copied().unwrap_or('\n'));
+        at += 1;
+        if this == '\n' {
+            if inside == Inside::Comment {
+                inside = Inside::Code;
+            }
+            for name in code.split("fn ").skip(1) {
+                let name = name.split(['(', '<']).next().unwrap_or_default();
+                prose.push(' ');
+                prose.push_str(&name.replace('_', " "));
+            }
+            lines.push((without_code(&prose), std::mem::take(&mut code)));
+            prose.clear();
+            continue;
+        }
+        match inside {
+            Inside::Comment => prose.push(this),
+            Inside::Text if this == '\\' => at += 1,
+            Inside::Text if this == '"' => inside = Inside::Code,
+            Inside::RawText(hashes) if ends_raw(at - 1, hashes) => inside = Inside::Code,
+            Inside::Text | Inside::RawText(_) => prose.push(this),
+            Inside::Code if this == '/' && next == '/' => inside = Inside::Comment,
+            Inside::Code if this == '"' => {
+                let before = code.trim_end_matches('#');
+                let hashes = code.len() - before.len();
+                inside = if before.ends_with('r') { Inside::RawText(hashes) } else { Inside::Text };
+                prose.push(' ');
+            }
+            Inside::Code if this == '\'' && next == '\\' => {
+                let end = chars[at + 2..].iter().position(|end| *end == '\'');
+                at += 2 + end.map_or(0, |end| end + 1);
+            }
+            Inside::Code if this == '\'' && chars.get(at + 1) == Some(&'\'') => at += 2,
+            Inside::Code => code.push(this),
+        }
+    }
+    lines
+}
+
+/// Where a scan of Rust is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Code,
+    Comment,
+    Text,
+    RawText(usize),
+}
+
+/// A text without names of code: those in backticks, and those that a message is formatted from.
+fn without_code(text: &str) -> String {
+    let plain: Vec<&str> = text.split('`').step_by(2).collect();
+    let mut rest = plain.join(" ");
+    while let Some(open) = rest.find('{') {
+        let Some(len) = rest[open..].find('}') else { break };
+        rest.replace_range(open..=open + len, " ");
+    }
+    rest
+}
+
+#[test]
+fn language_is_understood() {
+    let found = |text: &str| {
+        let lines = lines(text, true);
+        let words = lines.iter().flat_map(|(prose, _)| words_without_actor(prose));
+        words.chain(lines.iter().flat_map(|(_, code)| banned_names(code))).collect::<Vec<_>>()
+    };
+    assert_eq!(found("// Who waits, reads.\n"), ["who"]);
+    assert_eq!(found("let who = 1; // users who read\n"), [""; 0]);
+    assert_eq!(found("fn nobody_waits() {\n"), ["nobody"]);
+    assert_eq!(found("\"says what is so\"; '\"'; crew(what) // {what} `what`\n"), ["what", "crew"]);
+    assert_eq!(found("/// It says what to do.\n/// What is it?\n"), [""; 0]);
+    assert_eq!(found("r#\"a \" whom\n\"#; 'a'; \"\\\"what\" // \n"), ["whom", "what"]);
+}
