@@ -197,5 +197,10 @@ pub use sys::{OwnsFd, descriptor, socket};
 pub use timer::Timer;
 pub use wake::wake;
 
+/// The programs of the README, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod random_tests;

@@ -115,3 +115,8 @@ pub use timeout::{TimeoutStream, Timeouts};
 pub use timer::Timer;
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
+
+/// The programs of the README, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

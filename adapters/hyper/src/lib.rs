@@ -63,3 +63,8 @@ pub use io::Io;
 #[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
 pub use server::{BoxError, Deadline, Deadlines, End, ServedIo, Server, Version};
 pub use timer::{Sleep, Timer};
+
+/// The programs of the README, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

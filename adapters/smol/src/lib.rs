@@ -71,3 +71,8 @@ pub use netpoll_futures::{
     Async, Backoff, Closed, DeadlineExceeded, Limit, Readable, ReadableOwned, TimeoutStream,
     Timeouts, Timer, Writable, WritableOwned, is_closed, is_deadline_exceeded,
 };
+
+/// The programs of the README, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -100,3 +100,8 @@ pub use netpoll_futures::{
     bytes_written, is_closed, is_deadline_exceeded, raw_os_error,
 };
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};
+
+/// The programs of the README, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
