@@ -181,6 +181,10 @@ mod token;
 mod wake;
 
 #[cfg(doc)]
+#[doc = include_str!("../ARCHITECTURE.md")]
+pub mod architecture {}
+
+#[cfg(doc)]
 #[doc = include_str!("../RELIABILITY.md")]
 pub mod reliability {}
 

@@ -176,15 +176,40 @@ fn dependencies_point_down() {
     });
 }
 
+/// Documents for users and contributors.
+const DOCUMENTS: [&str; 10] = [
+    "README.md",
+    ".github/CONTRIBUTING.md",
+    ".github/SECURITY.md",
+    "reactor/README.md",
+    "reactor/ARCHITECTURE.md",
+    "reactor/RELIABILITY.md",
+    "adapters/futures/README.md",
+    "adapters/hyper/README.md",
+    "adapters/smol/README.md",
+    "adapters/tokio/README.md",
+];
+
 #[test]
-fn the_readme_names_only_files_that_exist() {
+fn documents_name_only_files_that_exist() {
     watched(|| {
-        let readme = read("README.md");
-        let sources = [rust_files("reactor/src"), rust_files("adapters")].concat();
-        let words = readme.split('`');
-        for named in words.filter(|word| word.ends_with(".rs") && word.contains("/src/")) {
-            assert!(sources.iter().any(|file| file == named), "README.md names {named}");
+        let mut offences = Vec::new();
+        for document in DOCUMENTS {
+            let (text, folder) = (read(document), root().join(document));
+            let folder = folder.parent().expect("the folder of a document");
+            let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+            let links = links.filter(|link| !link.contains("://") && !link.contains("::"));
+            let missing = links.filter(|link| !folder.join(link).exists());
+            offences.extend(missing.map(|link| format!("{document}: {link}")));
+            let words = text.split('`').skip(1).step_by(2);
+            let paths = words.filter(|word| word.ends_with(".rs"));
+            let exists = |path: &str| {
+                ["", "reactor/src"].iter().any(|base| root().join(base).join(path).exists())
+            };
+            let missing = paths.filter(|path| !exists(path));
+            offences.extend(missing.map(|path| format!("{document}: {path}")));
         }
+        assert_none("a document names a file that does not exist", &offences);
     });
 }
 
