@@ -126,7 +126,7 @@
 //! Dependencies point down. What is absent on purpose: `slot` and `time` make no system call and know
 //! no descriptor, `sys` knows no waker and no slot, and only `time::clock` reads a clock. `unsafe` is
 //! in `sys` (foreign calls), `slot::waiters` (the cell that a flag guards) and `arena` (the pointer to
-//! a slot that never moves), and nowhere else but in `adapters/hyper/src/fill.rs` and
+//! a slot that never moves), and nowhere else but in `adapters/hyper/src/read_buf.rs` and
 //! `adapters/tokio/src/uninit.rs` (the buffers that hyper and tokio lend uninitialised) and in
 //! `adapters/tokio/src/raw_fd.rs` (a socket from a number). A test holds all of this (`tests/tidy/`).
 //!

@@ -28,7 +28,7 @@ fn end(is_chunk: bool) -> &'static [u8] {
 }
 
 fn second() -> Deadlines {
-    Deadlines { header: Some(ms(1000)), idle: Some(ms(1000)), ..Deadlines::none() }
+    Deadlines::none().header(ms(1000)).idle(ms(1000))
 }
 
 /// Reads the head of an answer that has no body.
@@ -99,7 +99,7 @@ fn a_body_that_stops_after_the_answer_is_cut_off() {
     run(|executor| async move {
         for is_chunk in [false, true] {
             // Without a limit for heads, too.
-            for limits in [second(), Deadlines { header: None, ..second() }] {
+            for limits in [second(), second().header(None)] {
                 let site = Site::by_hand(&executor, limits)?;
                 let stream = upload_early(&site, is_chunk).await?;
                 stream.write_all(piece(is_chunk)).await?;
@@ -167,7 +167,7 @@ fn a_body_of_http2_that_flows_after_the_answer_is_not_cut_off() {
 #[test]
 fn an_empty_line_begins_no_head() {
     run(|executor| async move {
-        let limits = Deadlines { header: Some(ms(1000)), ..Deadlines::none() };
+        let limits = Deadlines::none().header(ms(1000));
         let site = Site::by_hand(&executor, limits)?;
         let stream = TcpStream::connect(site.address).await?;
         for _ in 0..3 {
@@ -192,7 +192,7 @@ fn an_empty_line_begins_no_head() {
 #[test]
 fn empty_lines_are_no_progress() {
     run(|executor| async move {
-        let limits = Deadlines { idle: Some(ms(1000)), ..Deadlines::none() };
+        let limits = Deadlines::none().idle(ms(1000));
         let site = Site::by_hand(&executor, limits)?;
         let stream = TcpStream::connect(site.address).await?;
         stream.write_all(REQUEST).await?;

@@ -28,7 +28,7 @@ const HALF_A_FRAME: &[u8] =
 
 /// A second, as it must not be met by an honest client on a machine that is busy.
 fn slow_heads() -> Deadlines {
-    Deadlines { header: Some(ms(1000)), ..Deadlines::none() }
+    Deadlines::none().header(ms(1000))
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn five_hundred_half_sent_requests_are_cut_off_while_others_are_served() {
 #[test]
 fn a_byte_now_and_then_does_not_help() {
     run(|executor| async move {
-        let limits = Deadlines { header: Some(ms(200)), ..Deadlines::none() };
+        let limits = Deadlines::none().header(ms(200));
         let site = Site::open(&executor, limits).await?;
         let began = Instant::now();
         let stream = TcpStream::connect(site.address).await?;
@@ -85,7 +85,7 @@ fn a_byte_now_and_then_does_not_help() {
 #[test]
 fn it_is_all_the_same_how_the_head_is_late() {
     run(|executor| async move {
-        let limits = Deadlines { header: Some(ms(50)), ..Deadlines::none() };
+        let limits = Deadlines::none().header(ms(50));
         let site = Site::open(&executor, limits).await?;
         for (late, start) in [b"", HALF, HALF_A_PREFACE, HALF_A_FRAME].iter().enumerate() {
             let began = Instant::now();
@@ -102,7 +102,7 @@ fn it_is_all_the_same_how_the_head_is_late() {
 #[test]
 fn the_second_head_has_its_deadline_too() {
     run(|executor| async move {
-        let limits = Deadlines { header: Some(ms(1000)), ..Deadlines::none() };
+        let limits = Deadlines::none().header(ms(1000));
         let site = Site::by_hand(&executor, limits)?;
         let stream = TcpStream::connect(site.address).await?;
         let request = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -127,7 +127,7 @@ fn the_second_head_has_its_deadline_too() {
 fn an_idle_connection_is_cut_off() {
     run(|executor| async move {
         for version in VERSIONS {
-            let limits = Deadlines { idle: Some(ms(50)), ..Deadlines::none() };
+            let limits = Deadlines::none().idle(ms(50));
             let site = Site::open(&executor, limits).await?;
             let mut client = Client::connect(&executor, version, site.address).await?;
             let began = Instant::now();
@@ -143,7 +143,7 @@ fn an_idle_connection_is_cut_off() {
 #[test]
 fn a_silent_connection_is_not_idle_before_its_first_request() {
     run(|executor| async move {
-        let limits = Deadlines { idle: Some(ms(20)), ..Deadlines::none() };
+        let limits = Deadlines::none().idle(ms(20));
         let site = Site::by_hand(&executor, limits)?;
         let silent = TcpStream::connect(site.address).await?;
         until(|| site.server.connections() == 1).await;
@@ -171,7 +171,7 @@ fn bodies_may_be_slow_both_ways() {
             // With frames, an answer stalls until the service is asked for the next piece, and there
             // is no telling from here when that was: the test after this one has real time.
             let write_stall = second.filter(|_| version == Version::Http1);
-            let limits = Deadlines { header: second, idle: second, write_stall };
+            let limits = Deadlines::none().header(second).idle(second).write_stall(write_stall);
             let site = Site::by_hand(&executor, limits)?;
             let mut client = Client::connect(&executor, version, site.address).await?;
             let (send, body) = unbounded();
@@ -197,7 +197,7 @@ fn bodies_may_be_slow_both_ways() {
 #[test]
 fn a_service_that_is_slow_is_no_stall() {
     run(|executor| async move {
-        let limits = Deadlines { write_stall: Some(ms(1000)), ..Deadlines::none() };
+        let limits = Deadlines::none().write_stall(ms(1000));
         let site = Site::open(&executor, limits).await?;
         let mut client = Client::connect(&executor, Version::Http2, site.address).await?;
         let (send, body) = unbounded();

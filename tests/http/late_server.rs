@@ -52,7 +52,7 @@ async fn fetch(stream: &TcpStream) -> Outcome {
 
 fn all_limits() -> Deadlines {
     let second = Some(ms(1000));
-    Deadlines { header: second, idle: second, write_stall: second }
+    Deadlines::none().header(second).idle(second).write_stall(second)
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_download_goes_on_while_its_client_reads() {
 #[test]
 fn a_peer_that_made_room_in_time_is_not_stalled() {
     run(|executor| async move {
-        let limits = Deadlines { write_stall: Some(ms(1000)), ..Deadlines::none() };
+        let limits = Deadlines::none().write_stall(ms(1000));
         let site = Site::by_hand(&executor, limits)?;
         let stream = connect(&site).await?;
         let request = format!("GET /much/{} HTTP/1.1\r\nhost: localhost\r\n\r\n", 64 * MIB);

@@ -39,7 +39,7 @@ async fn ping_to_the_end(site: &Site, raw: &mut Raw) -> Outcome<Vec<u8>> {
 }
 
 fn limits() -> Deadlines {
-    Deadlines { idle: Some(ms(1000)), write_stall: Some(ms(1000)), ..Deadlines::none() }
+    Deadlines::none().idle(ms(1000)).write_stall(ms(1000))
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_client_that_reads_slowly_has_not_stalled() {
 
 /// With hyper's own pings, in real time. The client answers each, up to a number that takes ten times the limit.
 async fn answers_pings(executor: Executor, path: Option<&str>, missed: Deadline) -> Outcome {
-    let limits = Deadlines { idle: Some(ms(200)), write_stall: Some(ms(200)), ..Deadlines::none() };
+    let limits = Deadlines::none().idle(ms(200)).write_stall(ms(200));
     let site = Site::with(&executor, |server| {
         server.deadlines(limits).http2(|http2| {
             http2.keep_alive_interval(ms(20));
@@ -188,7 +188,7 @@ fn an_idle_client_gets_a_goaway_and_time_for_a_request_that_crosses_it() {
 #[test]
 fn a_client_that_sends_no_first_request_gets_a_goaway() {
     run(|executor| async move {
-        let limits = Deadlines { header: Some(ms(1000)), ..Deadlines::none() };
+        let limits = Deadlines::none().header(ms(1000));
         let site = Site::by_hand(&executor, limits)?;
         let mut raw = Raw::new(TcpStream::connect(site.address).await?);
         raw.stream.write_all(&hello()).await?;

@@ -171,14 +171,14 @@ impl Site {
 
     /// Waits until so many connections have missed a deadline.
     pub(crate) async fn late(&self, deadline: Deadline, count: usize) {
-        let is_late = |end: &End| matches!(end, End::Late(missed) if *missed == deadline);
+        let is_late = |end: &End| matches!(end, End::TimedOut(missed) if *missed == deadline);
         until(|| self.ends.count(is_late) >= count).await;
         assert_eq!(self.ends.count(is_late), count);
     }
 
     /// How many connections have missed any.
     pub(crate) fn late_ones(&self) -> usize {
-        self.ends.count(|end| matches!(end, End::Late(_)))
+        self.ends.count(|end| matches!(end, End::TimedOut(_)))
     }
 
     /// How many have ended in another way than is expected.
@@ -189,7 +189,7 @@ impl Site {
 
 fn copy(end: &End) -> End {
     match end {
-        End::Late(deadline) => End::Late(*deadline),
+        End::TimedOut(deadline) => End::TimedOut(*deadline),
         End::Closed => End::Closed,
         End::Failed(error) => End::Failed(error.to_string().into()),
         _ => End::Finished,

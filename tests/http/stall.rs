@@ -11,7 +11,7 @@ use crate::site::{MIB, Site};
 use crate::stage::{ms, pause, run, until};
 
 fn limits() -> Deadlines {
-    Deadlines { write_stall: Some(ms(100)), ..Deadlines::none() }
+    Deadlines::none().write_stall(ms(100))
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn who_never_reads_is_cut_off() {
 #[test]
 fn an_answer_that_is_being_written_is_not_idle() {
     run(|executor| async move {
-        let limits = Deadlines { idle: Some(ms(20)), ..Deadlines::none() };
+        let limits = Deadlines::none().idle(ms(20));
         let site = Site::open(&executor, limits).await?;
         let stream = TcpStream::connect(site.address).await?;
         let request = format!("GET /much/{} HTTP/1.1\r\nhost: localhost\r\n\r\n", 64 * MIB);
@@ -81,7 +81,7 @@ fn more_than_is_on_the_way(version: Version) -> usize {
 fn who_reads_slowly_is_not_cut_off() {
     run(|executor| async move {
         for version in [Version::Http1, Version::Http2] {
-            let limits = Deadlines { write_stall: Some(ms(1000)), ..Deadlines::none() };
+            let limits = Deadlines::none().write_stall(ms(1000));
             let site = Site::by_hand(&executor, limits)?;
             let mut client = Client::connect(&executor, version, site.address).await?;
             let mut answer = client.send(get("/endless")).await?.into_body();

@@ -71,7 +71,7 @@ pub(crate) fn switch(request: Request<Incoming>) -> Response<Body> {
 
 fn limits() -> Deadlines {
     let second = Some(ms(1000));
-    Deadlines { header: second, idle: second, write_stall: second }
+    Deadlines::none().header(second).idle(second).write_stall(second)
 }
 
 #[test]

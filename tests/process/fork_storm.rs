@@ -2,8 +2,9 @@
 //! the locks as they were at that instant, some of them held by threads that it does not have. Each call in
 //! the child returns at once, and tells that the reactor is the parent's.
 
+use std::convert::Infallible;
 use std::error::Error;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::io;
 use std::net::TcpStream as StdStream;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -16,10 +17,13 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::executor::block_on;
+use hyper::Response;
+use hyper::service::service_fn;
 use netpoll::{Direction, Interest, Reactor, ReactorGone, Registration, Timer};
 use netpoll_futures::{
     Limit, TcpListener, TcpStream, TimeoutStream, Timeouts, UnixDatagram, UnixStream,
 };
+use netpoll_hyper::{End, Executor, Server};
 use netpoll_tests::CountingWaker;
 
 use crate::os::{Steps, in_a_child_that_tells};
@@ -389,4 +393,60 @@ fn ends_or_done<T>(future: impl Future<Output = io::Result<T>>) -> bool {
         Poll::Ready(result) => is_gone(&result),
         Poll::Pending => false,
     }
+}
+
+/// A server of netpoll-hyper, on which several threads begin and end connections and shut down.
+#[test]
+fn a_child_of_threads_that_serve() {
+    alone("fork_storm::a_child_of_threads_that_serve", || {
+        let executor = Executor::new(|task| {
+            let _ = task.now_or_never();
+        });
+        let server = Server::new(executor.clone()).expect("a server");
+        let ending = Server::new(executor).expect("a server");
+        let hello = || service_fn(|_| ready(Ok::<_, Infallible>(Response::new(String::new()))));
+        let serves = |server: &Server| {
+            let server = server.clone();
+            move || {
+                let (near, _far) = UnixStream::pair().expect("a pair");
+                let _ = server.serve_connection(near, hello()).now_or_never();
+                let _ = (server.connections(), server.finished().now_or_never());
+            }
+        };
+        let shuts_down = {
+            let ending = ending.clone();
+            move || ending.shutdown()
+        };
+        let work: Vec<Box<dyn Fn() + Send + Sync>> = vec![
+            Box::new(serves(&server)),
+            Box::new(serves(&server)),
+            Box::new(serves(&ending)),
+            Box::new(shuts_down),
+        ];
+        let listener = block_on(TcpListener::bind(LOOPBACK)).expect("a port");
+        let mut serving = Some(Box::pin(server.serve(&listener, |_| hello())));
+        assert!(poll_once(serving.as_mut().expect("it is there").as_mut()).is_pending());
+        let (near, _far) = UnixStream::pair().expect("a pair");
+        let mut connection = Some(Box::pin(server.serve_connection(near.clone(), hello())));
+        assert!(poll_once(connection.as_mut().expect("it is there").as_mut()).is_pending());
+        fork_while(&work, |step| {
+            step.tell(1, server.connections() == 0);
+            step.tell(2, ends(server.serve(&listener, |_| hello())));
+            let mut inherited = serving.take().expect("the parent has it");
+            let served = poll_once(inherited.as_mut());
+            step.tell(3, matches!(served, Poll::Ready(result) if is_gone(&result)));
+            drop(inherited);
+            step.tell(4, true);
+            let end = server.serve_connection(near.clone(), hello()).now_or_never();
+            step.tell(5, matches!(end, Some(End::Failed(error)) if error.is::<io::Error>()));
+            let mut inherited = connection.take().expect("the parent has it");
+            let end = poll_once(inherited.as_mut());
+            step.tell(6, matches!(end, Poll::Ready(End::Closed)));
+            drop(inherited);
+            step.tell(7, true);
+            server.shutdown();
+            ending.close();
+            step.tell(8, server.finished().now_or_never().is_some());
+        });
+    });
 }

@@ -1,4 +1,4 @@
-//! Any executor as hyper's.
+//! hyper's executor trait for any executor.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,46 +7,46 @@ use std::sync::Arc;
 use futures_util::task::{FutureObj, Spawn};
 use hyper::rt;
 
-/// What an executor is given to run.
+/// A task for an executor.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// An executor for hyper, and for the server here: anything that takes tasks on. Clones are the same.
+/// An executor for hyper and for the server here: any function that spawns tasks. Clones are the same executor.
 ///
 /// ```
 /// use netpoll_hyper::Executor;
 /// use std::sync::Arc;
 ///
-/// // smol's.
+/// // smol's global executor.
 /// let global = Executor::new(|task| smol::spawn(task).detach());
-/// // An executor of one's own, which is run elsewhere. So also tokio's `Handle`.
+/// // An executor of your own, which another thread runs. tokio's `Handle` works in the same way.
 /// let own = Arc::new(smol::Executor::new());
-/// let of_mine = Executor::new(move |task| own.spawn(task).detach());
-/// // One of futures.
+/// let mine = Executor::new(move |task| own.spawn(task).detach());
+/// // An executor with the `Spawn` trait of futures.
 /// let pool = Executor::spawner(futures::executor::ThreadPool::new()?);
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Clone)]
 pub struct Executor {
-    take_on: Arc<dyn Fn(Task) + Send + Sync>,
+    spawn: Arc<dyn Fn(Task) + Send + Sync>,
 }
 
 impl Executor {
-    /// An executor that takes a task on by calling `take_on`. The task is to run to its end by itself,
-    /// whether a handle to it is kept or not; one that is dropped instead ends its connection.
+    /// An executor that spawns a task by calling `spawn`, which must detach the task: a task that is dropped
+    /// before its end ends its connection.
     #[must_use]
-    pub fn new(take_on: impl Fn(Task) + Send + Sync + 'static) -> Self {
-        Self { take_on: Arc::new(take_on) }
+    pub fn new(spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
+        Self { spawn: Arc::new(spawn) }
     }
 
-    /// An executor of futures. Tasks that it refuses, because it has been shut down, are dropped.
+    /// An executor with the `Spawn` trait. A task that it refuses, after its shutdown, is dropped.
     #[must_use]
     pub fn spawner(spawner: impl Spawn + Send + Sync + 'static) -> Self {
         Self::new(move |task| drop(spawner.spawn_obj(FutureObj::from(task))))
     }
 
-    /// Has the executor run a task.
+    /// Spawns a task.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        (self.take_on)(Box::pin(task));
+        (self.spawn)(Box::pin(task));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A stream as hyper reads and writes it.
+//! hyper's I/O traits for a stream.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -8,28 +8,27 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use netpoll_futures::{Stream, StreamSocket, is_closed};
 
-use crate::fill::poll_fill;
+use crate::read_buf::poll_fill;
 
 /// A connection for hyper, client or server: a [`TcpStream`](netpoll_futures::TcpStream) or a
 /// [`UnixStream`](netpoll_futures::UnixStream).
 ///
-/// What is read goes into hyper's buffer, which is neither cleared before nor copied to; what is
-/// written from several buffers is one system call. The deadlines of the stream are the user's: keep a
-/// clone of it, and set them from any task. A deadline that passes ends the connection, as hyper
-/// takes no failed read or write back.
+/// A read goes straight into hyper's uninitialised buffer, and a write from several buffers is one system call.
+/// The deadlines of the stream are yours: keep a clone of the stream, and set them from any task. A deadline
+/// that passes ends the connection, since hyper does not repeat a read or write that failed.
 #[derive(Debug)]
 pub struct Io<S: StreamSocket> {
     stream: Stream<S>,
 }
 
 impl<S: StreamSocket> Io<S> {
-    /// A stream for hyper.
+    /// Wraps a stream.
     #[must_use]
     pub fn new(stream: Stream<S>) -> Self {
         Self { stream }
     }
 
-    /// The stream, to set its deadlines for example.
+    /// The stream, for example to set its deadlines.
     #[must_use]
     pub fn get_ref(&self) -> &Stream<S> {
         &self.stream
@@ -67,12 +66,12 @@ impl<S: StreamSocket> Write for Io<S> {
         self.stream.poll_write(cx, buffer)
     }
 
-    /// There is nothing to flush: what was written is the kernel's.
+    /// Does nothing: the kernel has all bytes that were written.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    /// Ends writing; the peer reads what was written, and then the end.
+    /// Shuts down writing: the peer reads the bytes that were written, and then the end.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(end_writing(&self.stream))
     }
@@ -92,7 +91,7 @@ impl<S: StreamSocket> Write for Io<S> {
 
 pub(crate) fn end_writing<S: StreamSocket>(stream: &Stream<S>) -> io::Result<()> {
     match stream.shutdown(Shutdown::Write) {
-        // The peer has reset it, or it was ended before.
+        // The peer has reset it, or it was shut down before.
         Err(error) if error.kind() == io::ErrorKind::NotConnected && !is_closed(&error) => Ok(()),
         done => done,
     }

@@ -1,16 +1,15 @@
 //! hyper over the netpoll reactor, under any executor.
 //!
-//! hyper brings no I/O, no timers and no tasks of its own: it is given them. Here they are, over the
-//! sockets of `netpoll-futures`, without a runtime: [`Io`], [`Timer`] and [`Executor`], for clients and
-//! servers. And a [`Server`], which puts deadlines on every connection that hold whether hyper asks
-//! for them or not.
+//! hyper has no I/O, timers or tasks of its own: its traits name the ones that it needs. This crate implements
+//! them for the sockets of `netpoll-futures`, without a runtime: [`Io`], [`Timer`] and [`Executor`], for clients and
+//! servers. Its [`Server`] also sets deadlines on every connection.
 //!
-//! # What is what
+//! # Types
 //!
 //! | type | implements | |
 //! | --- | --- | --- |
 //! | [`Io`] | [`Read`](hyper::rt::Read) into hyper's uninitialised buffer, [`Write`](hyper::rt::Write) with vectored writes; `From` a stream | TCP and Unix |
-//! | [`ServedIo`] | the same, with the server's deadlines | what an upgrade gives back |
+//! | [`ServedIo`] | the same, with the server's deadlines | the connection inside `Upgraded` |
 //! | [`Timer`] | [`hyper::rt::Timer`], `reset` in place | of a reactor |
 //! | [`Sleep`] | [`hyper::rt::Sleep`], [`Future`] | never early |
 //! | [`Executor`] | [`hyper::rt::Executor`] for every future that is `Send` | over a closure, or a `Spawn` of futures |
@@ -44,16 +43,16 @@
 //! # Ok(()) }) }
 //! ```
 //!
-//! For a server see [`Server`], and [`server`] for what its deadlines mean.
+//! For a server see [`Server`], and [`server`] for the meaning of its deadlines.
 //!
 //! # Features
 //!
-//! `server` ([`Server`]), `client` (hyper's), `http1` and `http2` (which versions of HTTP). All but
-//! `client` are on by default; without any, [`Io`], [`Timer`] and [`Executor`] are there.
+//! `server` ([`Server`]), `client` (hyper's client), `http1` and `http2` (the versions of HTTP). All except
+//! `client` are enabled by default. [`Io`], [`Timer`] and [`Executor`] need none of them.
 
 mod executor;
-mod fill;
 mod io;
+mod read_buf;
 #[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
 pub mod server;
 mod timer;

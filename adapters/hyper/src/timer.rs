@@ -1,4 +1,4 @@
-//! hyper's timers, in the care of the reactor that has the sockets.
+//! hyper's timer trait over the reactor's timers.
 
 use std::fmt;
 use std::io;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use hyper::rt;
 use netpoll::Reactor;
 
-/// What hyper's builders call a timer: it makes [`Sleep`]s.
+/// A timer for hyper's builders: it makes [`Sleep`]s.
 ///
-/// No runtime is needed, and no thread besides the reactor's. Clones are the same.
+/// It needs no runtime, and no thread except the reactor's. Clones are the same timer.
 ///
 /// ```
 /// use hyper::rt::Timer as _;
@@ -38,7 +38,7 @@ impl Timer {
     ///
     /// # Errors
     ///
-    /// If there is no reactor to be had.
+    /// The error of [`Reactor::global`].
     pub fn new() -> io::Result<Self> {
         Reactor::global().map(Self::with)
     }
@@ -66,7 +66,7 @@ impl fmt::Debug for Timer {
 
 impl rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        // A time that no clock can tell never comes.
+        // A time that `Instant` cannot represent never comes.
         self.sleep_to(self.reactor.now().checked_add(duration))
     }
 
@@ -78,7 +78,7 @@ impl rt::Timer for Timer {
         self.reactor.now()
     }
 
-    /// Moves the sleep, in place: nothing is allocated, and a task that waits for it goes on waiting.
+    /// Moves the sleep in place: this allocates nothing, and a task that waits for the sleep goes on waiting.
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, new_deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             Some(sleep) => sleep.reset(new_deadline),
@@ -87,11 +87,11 @@ impl rt::Timer for Timer {
     }
 }
 
-/// A future that resolves when its time has come, and not before. One that has resolved can be
-/// [`reset`](Self::reset) and waited for again.
+/// A future that resolves at its time, never early. After it has resolved it can be
+/// [`reset`](Self::reset) and awaited again.
 ///
-/// Where the reactor was shut down, or had no memory for it, it resolves at once: nothing would wake
-/// it any more, and who waits for a time is better told than left waiting.
+/// If the reactor was shut down, belongs to the parent process or has no memory for the timer, the sleep resolves
+/// at once, since no event would ever wake its task.
 #[derive(Debug)]
 #[must_use = "a sleep does nothing unless it is polled"]
 pub struct Sleep {
@@ -99,8 +99,8 @@ pub struct Sleep {
 }
 
 impl Sleep {
-    /// Resolves at `deadline` instead: earlier, later, or once more. It costs a few nanoseconds to move
-    /// it away.
+    /// Moves the sleep to `deadline`: earlier, later, or after it has resolved. A move to a later time costs a few
+    /// nanoseconds.
     pub fn reset(&self, deadline: Instant) {
         if let Some(timer) = &self.timer {
             timer.set(Some(deadline));

@@ -1,4 +1,4 @@
-//! One connection from its first byte to its end.
+//! Serves one connection, from its first byte to its end.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,30 +14,31 @@ use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
+use netpoll::Direction;
 use netpoll_futures::{Stream, StreamSocket};
 
-use super::crowd::{Place, Stage};
+use super::connections::{ConnectionGuard, ShutdownPhase};
 use super::deadlines::Deadline;
 #[cfg(feature = "http1")]
-use super::head_wait::{HeadWait, STARTS_THE_TIMER};
+use super::head_timer::{HEADER_READ_TIMEOUT, HeadTimer};
 use super::io::ServedIo;
-use super::service::Watched;
+use super::progress::{Decision, ProgressTracker};
+use super::service::TrackedService;
 use super::version::{self, Version};
-use super::watch::{Verdict, Watch};
 use super::{BoxError, Settings};
 
-/// How a connection has ended.
+/// How a connection ended.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {
-    /// As it should: the peer closed it between two requests, one of both did not want it kept alive,
-    /// the server was shut down, or it was upgraded.
+    /// Regularly: the peer closed it between two requests, the peer or the service did not keep it alive, the
+    /// server was shut down, or it was upgraded.
     Finished,
-    /// The peer missed a deadline, and the server closed it.
-    Late(Deadline),
-    /// It was cut off by [`Server::close`](super::Server::close), or its future was dropped.
+    /// The peer exceeded a limit, and the server closed the connection.
+    TimedOut(Deadline),
+    /// [`Server::close`](super::Server::close) closed it, or its future was dropped.
     Closed,
-    /// The peer broke it off or did not speak HTTP, or the service failed or panicked.
+    /// The peer aborted it or did not speak HTTP, or the service failed or panicked.
     Failed(BoxError),
 }
 
@@ -45,9 +46,13 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Finished => f.write_str("finished"),
-            End::Late(Deadline::Header) => f.write_str("the head of a request came too late"),
-            End::Late(Deadline::Idle) => f.write_str("no request came"),
-            End::Late(Deadline::WriteStall) => f.write_str("the peer took nothing"),
+            End::TimedOut(Deadline::Header) => {
+                f.write_str("the head of a request did not arrive in time")
+            }
+            End::TimedOut(Deadline::Idle) => f.write_str("no request arrived in time"),
+            End::TimedOut(Deadline::WriteStall) => {
+                f.write_str("the peer acknowledged nothing of a response in time")
+            }
             End::Closed => f.write_str("the server was closed"),
             End::Failed(error) => write!(f, "failed: {error}"),
         }
@@ -59,7 +64,7 @@ pub(super) async fn serve<S, V, B>(
     settings: &Settings,
     stream: Stream<S>,
     service: V,
-    place: &Place,
+    guard: &ConnectionGuard,
 ) -> End
 where
     S: StreamSocket,
@@ -67,30 +72,30 @@ where
     V::Future: Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let watch = Watch::new(stream.clone(), settings.deadlines);
-    let report = Report { watch: &watch, settings, is_due: true };
-    let ended = serve_http(settings, stream, service, place, &watch).await;
+    let tracker = ProgressTracker::new(stream.clone(), settings.deadlines);
+    let report = Report { tracker: &tracker, settings, is_pending: true };
+    let ended = serve_http(settings, stream, service, guard, &tracker).await;
     report.send(ended)
 }
 
-/// Owes the end of a connection to `on_end`. If the connection's future is dropped, or panics with a
-/// service, the report closes the stream, which services of HTTP/2 may still hold through the watch,
-/// and sends the end that it knows.
+/// Calls `on_end` exactly once. If the connection's future is dropped, or a service panics in it, the drop of the
+/// report releases the stream, which services of HTTP/2 may still hold through the tracker, and calls
+/// `on_end`.
 struct Report<'a, S: StreamSocket> {
-    watch: &'a Watch<S>,
+    tracker: &'a ProgressTracker<S>,
     settings: &'a Settings,
-    is_due: bool,
+    is_pending: bool,
 }
 
 impl<S: StreamSocket> Report<'_, S> {
     fn send(mut self, ended: Result<Option<()>, BoxError>) -> End {
-        let end = match (self.watch.end(), ended) {
-            (Some(deadline), _) => End::Late(deadline),
+        let end = match (self.tracker.stop(), ended) {
+            (Some(deadline), _) => End::TimedOut(deadline),
             (None, Ok(Some(()))) => End::Finished,
             (None, Ok(None)) => End::Closed,
             (None, Err(error)) => End::Failed(error),
         };
-        self.is_due = false;
+        self.is_pending = false;
         (self.settings.on_end)(&end);
         end
     }
@@ -98,10 +103,10 @@ impl<S: StreamSocket> Report<'_, S> {
 
 impl<S: StreamSocket> Drop for Report<'_, S> {
     fn drop(&mut self) {
-        if !self.is_due {
+        if !self.is_pending {
             return;
         }
-        self.watch.end();
+        self.tracker.stop();
         let is_panic = std::thread::panicking();
         let end = if is_panic { End::Failed("the service panicked".into()) } else { End::Closed };
         // A second panic would abort the process.
@@ -109,13 +114,13 @@ impl<S: StreamSocket> Drop for Report<'_, S> {
     }
 }
 
-/// `None` if the end came from outside.
+/// Detects the version and has hyper serve the connection. `None` if the server was closed.
 async fn serve_http<S, V, B>(
     settings: &Settings,
     stream: Stream<S>,
     service: V,
-    place: &Place,
-    watch: &Arc<Watch<S>>,
+    guard: &ConnectionGuard,
+    tracker: &Arc<ProgressTracker<S>>,
 ) -> Result<Option<()>, BoxError>
 where
     S: StreamSocket,
@@ -123,71 +128,73 @@ where
     V::Future: Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
+    let connections = guard.connections();
+    connections.check_process()?;
     let version = match settings.version {
         Some(version) => Some(version),
-        None => match before_leaving(place, version::detect(&stream, watch)).await {
+        None => match until_shutdown(guard, version::detect_version(&stream, tracker)).await {
             Some(version) => version?,
-            None if place.stage() == Stage::Closed => return Ok(None),
-            // A request that has come by now is served.
-            None => version::look(&stream)?,
+            None if connections.phase() == ShutdownPhase::Closed => return Ok(None),
+            // The server still serves a request that has arrived by now.
+            None => version::peek_version(&stream)?,
         },
     };
     let Some(version) = version else {
         return Ok(Some(()));
     };
-    let service = Watched::new(service, watch.clone());
-    let io = ServedIo::new(stream, watch.clone());
+    let service = TrackedService::new(service, tracker.clone());
+    let io = ServedIo::new(stream, tracker.clone());
     match version {
         #[cfg(feature = "http1")]
         Version::Http1 => {
             let mut http1 = settings.http1.clone();
-            http1.timer(HeadWait::new(watch.clone())).header_read_timeout(STARTS_THE_TIMER);
+            http1.timer(HeadTimer::new(tracker.clone())).header_read_timeout(HEADER_READ_TIMEOUT);
             let connection = http1.serve_connection(io, service).with_upgrades();
-            to_the_end(place, watch, pin!(connection), UpgradeableConnection::graceful_shutdown)
-                .await
+            drive(guard, tracker, pin!(connection), UpgradeableConnection::graceful_shutdown).await
         }
         #[cfg(feature = "http2")]
         Version::Http2 => {
-            watch.has_frames();
+            tracker.speaks_http2();
             let connection = settings.http2.serve_connection(io, service);
-            to_the_end(place, watch, pin!(connection), http2::Connection::graceful_shutdown).await
+            drive(guard, tracker, pin!(connection), http2::Connection::graceful_shutdown).await
         }
     }
 }
 
-/// Polls hyper's connection, and between the polls decides whether it is to go on. `leave` has hyper
-/// finish what is in flight and close.
-async fn to_the_end<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
-    place: &Place,
-    watch: &Watch<S>,
+/// Polls hyper's connection, and decides after each poll whether the connection goes on. `shut_down` tells hyper to
+/// finish the requests in flight and to close. `None` if the server was closed.
+async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
+    guard: &ConnectionGuard,
+    tracker: &ProgressTracker<S>,
     mut connection: Pin<&mut C>,
-    leave: impl Fn(Pin<&mut C>),
+    shut_down: impl Fn(Pin<&mut C>),
 ) -> Result<Option<()>, BoxError> {
-    let mut leaving = false;
+    let mut shutting_down = false;
     poll_fn(|cx| {
-        let stage = place.poll_stage(cx);
-        if stage == Stage::Closed {
+        let phase = guard.poll_phase(cx);
+        if phase == ShutdownPhase::Closed {
             return Poll::Ready(Ok(None));
         }
-        let mut is_told = stage == Stage::Leaving && !std::mem::replace(&mut leaving, true);
-        if is_told {
-            // A request that has come by now is in flight, whether hyper has seen it or not.
-            watch.look();
+        let mut begins_shutdown =
+            phase == ShutdownPhase::Graceful && !std::mem::replace(&mut shutting_down, true);
+        if begins_shutdown {
+            // A request that has arrived by now is in flight, also if hyper has not read it yet.
+            tracker.assume_ready(Direction::Read);
         }
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.map(Some).map_err(Into::into));
             }
-            let verdict = if std::mem::take(&mut is_told) {
-                watch.leave();
-                Verdict::Leave
+            let decision = if std::mem::take(&mut begins_shutdown) {
+                tracker.shut_down();
+                Decision::ShutDown
             } else {
-                watch.judge()
+                tracker.decide()
             };
-            match verdict {
-                Verdict::Wait => return Poll::Pending,
-                Verdict::Leave => leave(connection.as_mut()),
-                Verdict::End => return Poll::Ready(Ok(Some(()))),
+            match decision {
+                Decision::Wait => return Poll::Pending,
+                Decision::ShutDown => shut_down(connection.as_mut()),
+                Decision::End => return Poll::Ready(Ok(Some(()))),
             }
         }
     })
@@ -195,10 +202,13 @@ async fn to_the_end<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
 }
 
 /// Returns the output of `work`, or `None` as soon as the server shuts down.
-pub(super) async fn before_leaving<T>(place: &Place, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn until_shutdown<T>(
+    guard: &ConnectionGuard,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let mut work = pin!(work);
-    poll_fn(|cx: &mut Context<'_>| match place.poll_stage(cx) {
-        Stage::Open => work.as_mut().poll(cx).map(Some),
+    poll_fn(|cx: &mut Context<'_>| match guard.poll_phase(cx) {
+        ShutdownPhase::Running => work.as_mut().poll(cx).map(Some),
         _ => Poll::Ready(None),
     })
     .await

@@ -1,20 +1,24 @@
-//! How long the server waits for its peers.
+//! The limits of a connection.
 
 use std::time::Duration;
 
-/// The limits of a connection: `None` for no limit. [The module](super) says what each of them means.
+/// The limits of a connection. [The module](super) defines each of them.
+///
+/// ```
+/// use netpoll_hyper::Deadlines;
+/// use std::time::Duration;
+///
+/// let deadlines = Deadlines::default().header(Duration::from_secs(5)).idle(None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Deadlines {
-    /// For the whole head of a request: 30 seconds unless told otherwise.
-    pub header: Option<Duration>,
-    /// For the next request, and between two bytes of a request's body that comes after its answer: 75 seconds
-    /// unless told otherwise.
-    pub idle: Option<Duration>,
-    /// For the peer to take something, if only a byte, of what is written to it: 60 seconds unless told
-    /// otherwise.
-    pub write_stall: Option<Duration>,
+    pub(super) header: Option<Duration>,
+    pub(super) idle: Option<Duration>,
+    pub(super) write_stall: Option<Duration>,
 }
 
+/// 30 seconds for a head, 75 seconds of idleness, 60 seconds without progress of a write.
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
@@ -26,20 +30,40 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// No limits at all.
-    #[must_use]
+    /// No limits.
     pub fn none() -> Self {
         Self { header: None, idle: None, write_stall: None }
     }
+
+    /// Limits the time for the whole head of a request. `None` removes the limit.
+    pub fn header(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.header = limit.into();
+        self
+    }
+
+    /// Limits the time until the next request, and the time between two bytes of a request's body that arrives
+    /// after its response. `None` removes the limit.
+    pub fn idle(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.idle = limit.into();
+        self
+    }
+
+    /// Limits the time for which a write makes no progress: not one byte that the peer acknowledges. `None`
+    /// removes the limit.
+    pub fn write_stall(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.write_stall = limit.into();
+        self
+    }
 }
 
-/// Which of the [`Deadlines`] a connection has missed.
+/// The limit of [`Deadlines`] that a peer exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Deadline {
-    /// A head was not complete in time.
+    /// The head of a request did not arrive in time.
     Header,
-    /// No further request came in time.
+    /// No further request arrived in time.
     Idle,
-    /// The peer took nothing of what was written to it.
+    /// The peer acknowledged nothing of a response in time.
     WriteStall,
 }

@@ -1,4 +1,4 @@
-//! The frames of an HTTP/2 peer, read just far enough to tell a body from a ping.
+//! Parses the frames of an HTTP/2 peer just far enough to distinguish a body from a ping.
 
 /// The length of the connection preface (RFC 9113, section 3.4), which precedes all frames.
 const PREFACE_LEN: usize = 24;
@@ -9,14 +9,14 @@ const HEADER_LEN: usize = 9;
 /// The type of DATA frames.
 const DATA: u8 = 0;
 
-/// Follows the frames through the bytes that the server reads, however the reads cut them.
+/// The position in the peer's frames. A read may end anywhere in a frame.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// How much of the preface is still to come.
+    /// The bytes of the preface that have not been read.
     preface_left: usize,
     header: [u8; HEADER_LEN],
     header_filled: usize,
-    /// How much of the payload that `header` announces is still to come.
+    /// The bytes of the payload, of the frame with `header`, that have not been read.
     payload_left: usize,
 }
 
@@ -31,7 +31,7 @@ impl Frames {
         self.preface_left == 0
     }
 
-    /// Follows the next bytes. Returns whether the payload of a DATA frame is among them.
+    /// Parses the next bytes. Returns whether the payload of a DATA frame is among them.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> bool {
         let mut has_data = false;
         skip(&mut self.preface_left, &mut bytes);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_payload_of_data_is_data() {
+    fn only_the_payload_of_a_data_frame_is_data() {
         let mut frames = begun();
         assert!(!frames.read(PING));
         assert!(!frames.read(EMPTY_DATA));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_may_be_cut_anywhere() {
+    fn a_read_may_end_anywhere_in_a_frame() {
         let stream = [PING, EMPTY_DATA, DATA_OF_3, PING].concat();
         let mut frames = begun();
         let data: usize = stream.iter().map(|byte| usize::from(frames.read(&[*byte]))).sum();

@@ -1,4 +1,4 @@
-//! A served connection as hyper reads and writes it.
+//! hyper's I/O traits for a connection of the server.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -9,23 +9,23 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
 
-use super::watch::{Expiry, Watch};
-use crate::fill::poll_fill;
+use super::progress::{Expiry, ProgressTracker};
 use crate::io::end_writing;
+use crate::read_buf::poll_fill;
 
-/// The connection that a [`Server`](super::Server) has hyper serve: an [`Io`](crate::Io) with the
-/// server's deadlines.
+/// The connection that a [`Server`](super::Server) gives to hyper: an [`Io`](crate::Io) with the server's
+/// deadlines.
 ///
-/// It is public for code that takes a connection over: the `Upgraded` of an upgrade contains one
+/// It is public for services that take over a connection: the `Upgraded` of an upgrade contains one
 /// (`Upgraded::downcast`).
 pub struct ServedIo<S: StreamSocket> {
     stream: Stream<S>,
-    watch: Arc<Watch<S>>,
+    tracker: Arc<ProgressTracker<S>>,
 }
 
 impl<S: StreamSocket> ServedIo<S> {
-    pub(super) fn new(stream: Stream<S>, watch: Arc<Watch<S>>) -> Self {
-        Self { stream, watch }
+    pub(super) fn new(stream: Stream<S>, tracker: Arc<ProgressTracker<S>>) -> Self {
+        Self { stream, tracker }
     }
 
     /// The stream.
@@ -37,36 +37,37 @@ impl<S: StreamSocket> ServedIo<S> {
     /// The stream, without the server's deadlines.
     #[must_use]
     pub fn into_inner(self) -> Stream<S> {
-        self.watch.end();
+        self.tracker.stop();
         self.stream
     }
 
-    fn poll_written(
+    /// Makes a write, and repeats it if the server's deadline has passed (rule 2 of [`progress`](super::progress)).
+    fn poll_write_with(
         &self,
-        mut poll: impl FnMut() -> Poll<io::Result<usize>>,
+        mut write: impl FnMut() -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            match poll() {
+            match write() {
                 Poll::Ready(Err(error)) if is_deadline_exceeded(&error) => {
-                    match self.watch.write_expired() {
+                    match self.tracker.write_expired() {
                         Expiry::Moved => {}
                         Expiry::Foreign => return Poll::Ready(Err(error)),
                         Expiry::Passed => {
-                            let last = self.note_written(poll());
-                            let stalled = last.is_pending() && !self.watch.has_taken();
+                            let last = self.record_write(write());
+                            let stalled = last.is_pending() && !self.tracker.peer_took_bytes();
                             return if stalled { Poll::Ready(Err(error)) } else { last };
                         }
                     }
                 }
-                written => return self.note_written(written),
+                written => return self.record_write(written),
             }
         }
     }
 
-    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
-            Poll::Ready(Ok(1..)) => self.watch.has_written(),
-            Poll::Pending => self.watch.is_blocked(),
+            Poll::Ready(Ok(1..)) => self.tracker.bytes_written(),
+            Poll::Pending => self.tracker.write_blocked(),
             Poll::Ready(_) => {}
         }
         written
@@ -81,17 +82,17 @@ impl<S: StreamSocket> fmt::Debug for ServedIo<S> {
 }
 
 impl<S: StreamSocket> Read for ServedIo<S> {
-    /// A deadline that has passed fails no read. The watch notes it and clears it, the read looks once more
-    /// whether bytes are there, and the connection's task judges when hyper has used them.
+    /// A deadline of the server does not fail a read. The tracker records that it has passed and clears it, the
+    /// read calls the kernel once more, and the connection's task decides after hyper has used the bytes.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            match poll_fill(&self.stream, cx, &mut buffer, |bytes| self.watch.has_read(bytes)) {
+            match poll_fill(&self.stream, cx, &mut buffer, |bytes| self.tracker.bytes_read(bytes)) {
                 Poll::Ready(Err(error)) if is_deadline_exceeded(&error) => {
-                    if self.watch.read_expired() == Expiry::Foreign {
+                    if self.tracker.read_expired() == Expiry::Foreign {
                         return Poll::Ready(Err(error));
                     }
                 }
@@ -107,7 +108,7 @@ impl<S: StreamSocket> Write for ServedIo<S> {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_written(|| self.stream.poll_write(cx, buffer))
+        self.poll_write_with(|| self.stream.poll_write(cx, buffer))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -127,6 +128,6 @@ impl<S: StreamSocket> Write for ServedIo<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_written(|| self.stream.poll_write_vectored(cx, buffers))
+        self.poll_write_with(|| self.stream.poll_write_vectored(cx, buffers))
     }
 }

@@ -1,60 +1,67 @@
-//! Serving: the accept loop, the deadlines of every connection, and the end.
+//! The server: it accepts connections, sets the deadlines of each, and shuts down gracefully.
 //!
-//! # The deadlines
+//! # Deadlines
 //!
-//! They are deadlines of the socket, set when something happens. No task polls a timer: when a deadline
-//! passes, the socket wakes hyper's task, whatever that waits for. At every moment one of these holds:
+//! Each limit is a deadline of the socket, which an event sets. No task polls a timer: when a deadline passes, the
+//! socket wakes the connection's task, whatever that task waits for. At each moment one of these limits holds:
 //!
 //! | the connection | limit | begins with |
 //! | --- | --- | --- |
-//! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the first head: the accept. Later heads of HTTP/1: their first byte after the answer that is not CR or LF |
-//! | has requests in flight | none, but for what is being written | the call of the service |
-//! | is idle | [`idle`](Deadlines::idle) | the end of the last answer, or the last byte of a request's body that comes after its answer |
-//! | has something to write and no room | [`write_stall`](Deadlines::write_stall), and up to twice that | the last byte of an answer that the peer took or gave leave for; it takes the place of the idle deadline |
+//! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the accept, for the first head. For a later head of HTTP/1: its first byte that is not CR or LF |
+//! | has requests in flight | none, except for writes | the call of the service |
+//! | is idle | [`idle`](Deadlines::idle) | the end of the last response, or the last byte of a request's body that arrives after its response |
+//! | has data to write and no room | [`write_stall`](Deadlines::write_stall), at most twice that | the last byte of a response that the peer acknowledged or for which it opened a window; this limit replaces the idle limit |
 //!
-//! - **A deadline judges the peer**, and not the moment at which the server looks. Before the server cuts a
-//!   connection off, it reads what has come and writes where there is room: a request that came in time is
-//!   answered, however long the server's thread was busy.
-//! - **In flight** is a request from when its head is complete until the kernel has taken the last of the
-//!   answer's body, or hyper has dropped it. The body of a request may take as long as the service
-//!   lets it: a service that wants a limit there sets it, as it knows what to expect.
-//! - **After the answer**, the rest of the request's body may go on. Each byte of it renews the idle
-//!   deadline. A service that does not read it holds the connection with HTTP/1, where hyper does not read either;
-//!   with HTTP/2 its client has to be able to send something within the idle limit.
-//! - **Progress** is a stream's or a body's. A ping or its answer, a window update, an empty line between two
-//!   requests renew no deadline.
-//! - **Taken** is what the peer's system has acknowledged, or with a Unix socket, what was read. A
-//!   peer that reads slowly is not cut off for it, even where the socket has no room all the while.
-//!   (What it takes comes in segments: a limit below the time for one is too short.)
-//! - **HTTP/2**: the first deadline is for the first request only; later heads have the idle limit. A client that
-//!   opens no window for an answer has stalled as one that takes nothing. Before it closes for a deadline, the server says
-//!   GOAWAY, serves requests that cross it, and closes when the client has answered, or one second after
-//!   the last progress. (Where the socket has no room, there is none for a GOAWAY.)
-//! - **Upgrades**: after a response of 101, or one to CONNECT that is a success, there are no deadlines
-//!   but those that the new owner of the connection sets ([`ServedIo::into_inner`]). With HTTP/2, where
-//!   CONNECT opens a tunnel in one stream, that is so for the whole connection from then on: a service
-//!   that opens no tunnels has to refuse CONNECT, or any peer can be rid of the deadlines.
+//! - **A deadline measures the peer's progress**, not the moment at which the server runs. Before the server closes a
+//!   connection, it reads the bytes that have arrived and writes where there is room. So it serves a request that
+//!   arrived in time, however long the server's thread was busy.
+//! - **In flight** is a request from the end of its head until the kernel has the last byte of the response's body, or
+//!   hyper has dropped the body. The body of a request has no limit: a service that wants one sets it, since the
+//!   service knows the size to expect.
+//! - **After the response**, the rest of the request's body may still arrive. Each byte of it renews the idle
+//!   deadline. With HTTP/1, a service that keeps the body without reading it keeps the connection, since hyper then
+//!   does not read either. With HTTP/2, its client must be able to send a byte within the idle limit.
+//! - **Progress** is progress of a request, a response or a body. A ping or its reply, a window update and an empty
+//!   line between two requests renew no deadline.
+//! - **Acknowledged** means by the peer's system, or on a Unix socket that the peer has read it. So a peer that
+//!   reads slowly has not stalled, even if the socket never has room. (Acknowledgements cover whole segments: a
+//!   limit below the time for one segment is too short.)
+//! - **HTTP/2**: the header limit is for the first request only; later heads have the idle limit. A client that
+//!   opens no window for a response stalls like one that acknowledges nothing. Before the server closes a
+//!   connection because of a deadline, it sends a GOAWAY, serves the requests that cross it, and closes when the client
+//!   has replied, or one second after the last progress. (If the socket has no room, the server sends no GOAWAY.)
+//! - **Upgrades**: after a 101 response, or a successful response to CONNECT, the only deadlines
+//!   are those that the new owner of the connection sets ([`ServedIo::into_inner`]). With HTTP/2, where
+//!   CONNECT opens a tunnel in one stream, this holds for the whole connection from then on. A service
+//!   without tunnels must therefore refuse CONNECT; otherwise any peer can remove the deadlines.
 //!
-//! While a connection is served, the deadlines of its stream are the server's.
+//! While the server has a connection, only the server may set deadlines of its stream.
 //!
-//! # The end
+//! # Shutdown
 //!
-//! [`Server::shutdown`] finishes requests in flight, one that has come and that the server has not seen
-//! yet included. Every other connection closes at once: one without a request, with half a head or half a frame, between
-//! two requests. A client of HTTP/2 gets a GOAWAY, and one second to answer it; a body that still comes after
-//! its answer goes on as long as a byte comes within each second.
+//! [`Server::shutdown`] lets requests in flight finish, including a request that has arrived and that the server has
+//! not read yet. Every other connection closes at once: without a request, with an incomplete head or frame, between
+//! two requests. A client of HTTP/2 gets a GOAWAY and one second to reply; a body that still arrives after
+//! its response continues while each byte arrives within one second.
+//!
+//! # Fork
+//!
+//! A server belongs to the process that made it. In a forked child, [`serve`](Server::serve) fails with
+//! [`ReactorGone`](netpoll::ReactorGone), a connection ends, and the other methods see a server without
+//! connections. hyper's own objects (senders, bodies, connections of HTTP/2) have locks of their own, so a child must
+//! not use those that it inherits.
 
 mod connection;
-mod crowd;
+mod connections;
 mod deadlines;
 #[cfg(feature = "http2")]
 mod frames;
 #[cfg(feature = "http1")]
-mod head_wait;
+mod head_timer;
 mod io;
+mod progress;
 mod service;
 mod version;
-mod watch;
 
 use std::error::Error;
 use std::fmt;
@@ -74,21 +81,21 @@ use netpoll_futures::{Backoff, Limit, Listener, ListenerSocket, Stream, StreamSo
 use crate::Executor;
 #[cfg(feature = "http2")]
 use crate::Timer;
-use connection::before_leaving;
-use crowd::{Crowd, Place, Role, Stage};
+use connection::until_shutdown;
+use connections::{ConnectionGuard, Connections, Role, ShutdownPhase};
 
 pub use connection::End;
 pub use deadlines::{Deadline, Deadlines};
 pub use io::ServedIo;
 pub use version::Version;
 
-/// What services and bodies may fail with.
+/// The error of services and bodies.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A server: accepts connections, and has hyper serve them, each as a task of the executor.
+/// A server: it accepts connections, and spawns a task for each, in which hyper serves the connection.
 ///
-/// Clones are the same server: one may serve several listeners at once, and be shut down by any clone.
-/// Settings are of the clone that they are made on, and of what is cloned from it.
+/// Clones are the same server: it may serve several listeners at once, and any clone shuts it down.
+/// A setting affects the clone on which it is made, and later clones of that clone.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -129,7 +136,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Clone)]
 pub struct Server {
     settings: Arc<Settings>,
-    crowd: Arc<Crowd>,
+    connections: Arc<Connections>,
     executor: Executor,
 }
 
@@ -137,7 +144,7 @@ pub struct Server {
 struct Settings {
     deadlines: Deadlines,
     limit: Option<Limit>,
-    /// `None` to be told by the peer.
+    /// `None` to detect it.
     version: Option<Version>,
     #[cfg(feature = "http1")]
     http1: http1::Builder,
@@ -147,12 +154,12 @@ struct Settings {
 }
 
 impl Server {
-    /// A server with the default [`Deadlines`] and no limit to the number of connections. It speaks
-    /// the version of HTTP that the peer begins with.
+    /// A server with the default [`Deadlines`] and any number of connections. It detects the version of HTTP
+    /// from the first bytes of each connection.
     ///
     /// # Errors
     ///
-    /// If there is no reactor to be had.
+    /// The error of [`Reactor::global`](netpoll::Reactor::global), which times HTTP/2's keep-alive.
     pub fn new(executor: Executor) -> Result<Self> {
         let settings = Settings {
             deadlines: Deadlines::default(),
@@ -164,7 +171,7 @@ impl Server {
             http2: http2_options(executor.clone())?,
             on_end: Arc::new(|_| {}),
         };
-        Ok(Self { settings: Arc::new(settings), crowd: Arc::default(), executor })
+        Ok(Self { settings: Arc::new(settings), connections: Connections::new(), executor })
     }
 
     /// Sets the limits of every connection.
@@ -174,29 +181,29 @@ impl Server {
         self
     }
 
-    /// Sets how many connections there may be at once, over all listeners that it [serves](Self::serve).
-    /// Where there are so many, none is accepted until one ends: those who come wait in the system's
-    /// queue. It is a [`Limit`] of the listeners, which keep it; so it counts an upgraded connection
-    /// for as long as that is open, and none that an accept loop of one's own has accepted.
+    /// Limits the number of connections at once, over all listeners that the server [serves](Self::serve).
+    /// At the limit the server accepts none until one ends: further clients wait in the kernel's
+    /// queue. The limit is a [`Limit`] of the listeners, which keep it. So an upgraded connection counts
+    /// while it is open, and a connection of your own accept loop does not count.
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If `max` is zero.
     #[must_use]
-    pub fn max_connections(mut self, most: usize) -> Self {
-        self.set().limit = Some(Limit::new(most));
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.set().limit = Some(Limit::new(max));
         self
     }
 
-    /// Speaks one version only, and does not look what the peer begins with.
+    /// Speaks one version only, without detection.
     #[must_use]
     pub fn only(mut self, version: Version) -> Self {
         self.set().version = Some(version);
         self
     }
 
-    /// Sets options of hyper's for HTTP/1, but for `timer` and `header_read_timeout`: each connection has
-    /// a timer of the server's, and [`Deadlines::header`] is the limit.
+    /// Sets hyper's options for HTTP/1. `timer` and `header_read_timeout` have no effect: the server sets them
+    /// for each connection, and [`Deadlines::header`] is the limit.
     #[cfg(feature = "http1")]
     #[must_use]
     pub fn http1(mut self, options: impl FnOnce(&mut http1::Builder)) -> Self {
@@ -204,7 +211,7 @@ impl Server {
         self
     }
 
-    /// Sets options of hyper's for HTTP/2.
+    /// Sets hyper's options for HTTP/2.
     #[cfg(feature = "http2")]
     #[must_use]
     pub fn http2(mut self, options: impl FnOnce(&mut http2::Builder<Executor>)) -> Self {
@@ -212,8 +219,8 @@ impl Server {
         self
     }
 
-    /// Sets what is called when a connection has ended, in whatever way: to log it, or to count. If a
-    /// service panics on the connection's task or that task is dropped, it is called as well.
+    /// Calls `on_end` after each connection, for logs or statistics: also if a service panics in the
+    /// connection's task, or the task is dropped.
     #[must_use]
     pub fn on_end(mut self, on_end: impl Fn(&End) + Send + Sync + 'static) -> Self {
         self.set().on_end = Arc::new(on_end);
@@ -224,20 +231,20 @@ impl Server {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// Accepts connections until the server is [shut down](Self::shutdown), and then closes the
-    /// listener and waits for the last connection, of whichever listener, to end. `service` makes the
+    /// Accepts connections until the server is [shut down](Self::shutdown), then closes the
+    /// listener and waits until the last connection, of any listener, has ended. `service` makes the
     /// service of a connection, from the address of the peer.
     ///
-    /// When the process has run out of descriptors or memory, it pauses and tries again ([`Backoff`]).
+    /// While the process is out of descriptors or memory, it pauses and tries again ([`Backoff`]).
     ///
     /// # Errors
     ///
-    /// What accepting fails with otherwise: [`Closed`](netpoll::Closed) where somebody else has closed
-    /// the listener. Connections go on.
+    /// Another error of an accept: [`Closed`](netpoll::Closed) after another task has closed
+    /// the listener, [`ReactorGone`](netpoll::ReactorGone) in a forked child. The connections continue.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it accepts no more. Connections go on.
+    /// If the future is dropped, it accepts no more. The connections continue.
     pub async fn serve<L, V, B>(
         &self,
         listener: &Listener<L>,
@@ -250,34 +257,35 @@ impl Server {
         V::Future: Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let place = self.crowd.enter(Role::Watcher);
+        self.connections.check_process()?;
+        let guard = self.connections.enter(Role::Observer);
         if self.settings.limit.is_some() {
             listener.set_limit(self.settings.limit.as_ref())?;
         }
         let mut backoff = Backoff::with(listener.registration().reactor());
-        while let Some(accepted) = before_leaving(&place, listener.accept()).await {
+        while let Some(accepted) = until_shutdown(&guard, listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => {
                     backoff.reset();
-                    self.take_on(stream, service(&peer));
+                    self.spawn_connection(stream, service(&peer));
                 }
                 Err(error) => {
-                    before_leaving(&place, backoff.pause(error)).await.transpose()?;
+                    until_shutdown(&guard, backoff.pause(error)).await.transpose()?;
                 }
             }
         }
-        // Somebody else may have closed it, or another who serves it.
+        self.connections.check_process()?;
+        // Another task may have closed it already.
         let _ = listener.close().await;
-        self.ended(&place).await;
+        self.wait_for_last(&guard).await;
         Ok(())
     }
 
-    /// Serves one connection, which counts as one of the server's, to its end. For an accept loop of
-    /// one's own.
+    /// Serves one connection to its end, as one of the server's connections. For your own accept loop.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it closes the connection.
+    /// If the future is dropped, it closes the connection.
     pub async fn serve_connection<S, V, B>(&self, stream: Stream<S>, service: V) -> End
     where
         S: StreamSocket,
@@ -286,11 +294,11 @@ impl Server {
         V::Future: Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let place = self.crowd.enter(Role::Connection);
-        connection::serve(&self.settings, stream, service, &place).await
+        let guard = self.connections.enter(Role::Connection);
+        connection::serve(&self.settings, stream, service, &guard).await
     }
 
-    fn take_on<S, V, B>(&self, stream: Stream<S>, service: V)
+    fn spawn_connection<S, V, B>(&self, stream: Stream<S>, service: V)
     where
         S: StreamSocket,
         V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
@@ -299,43 +307,47 @@ impl Server {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let settings = self.settings.clone();
-        let place = self.crowd.enter(Role::Connection);
+        let guard = self.connections.enter(Role::Connection);
         self.executor.spawn(async move {
-            connection::serve(&settings, stream, service, &place).await;
+            connection::serve(&settings, stream, service, &guard).await;
         });
     }
 
-    /// Begins to shut down, gracefully: no connection is accepted any more, requests in flight are finished,
-    /// and connections without one are closed at once; see [the module](self#the-end).
+    /// Begins a graceful shutdown: the server accepts no more connections, finishes the requests in flight,
+    /// and closes connections without a request at once; see [the module](self#shutdown).
     /// [`serve`](Self::serve) returns when the last connection has ended.
     ///
-    /// That may take as long as the slowest service or client of a request in flight; see
+    /// That takes as long as the slowest service or client of a request in flight; see
     /// [`close`](Self::close).
     pub fn shutdown(&self) {
-        self.crowd.advance(Stage::Leaving);
+        self.connections.advance(ShutdownPhase::Graceful);
     }
 
-    /// Shuts down at once: every connection is cut off, whatever it is at. (With HTTP/2, tasks in which
-    /// services run end when they next come to wait.)
+    /// Shuts down at once: the server closes every connection, with requests in flight or without. (With HTTP/2,
+    /// services run in tasks of their own, which end when they next wait.)
     pub fn close(&self) {
-        self.crowd.advance(Stage::Closed);
+        self.connections.advance(ShutdownPhase::Closed);
     }
 
-    /// Resolves when the server is shut down and its last connection has ended.
+    /// Waits until the server is shut down and its last connection has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing changes.
     pub async fn finished(&self) {
-        let place = self.crowd.enter(Role::Watcher);
-        while before_leaving(&place, pending::<()>()).await.is_some() {}
-        self.ended(&place).await;
+        let guard = self.connections.enter(Role::Observer);
+        while until_shutdown(&guard, pending::<()>()).await.is_some() {}
+        self.wait_for_last(&guard).await;
     }
 
-    /// How many connections there are.
+    /// The number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.crowd.connections()
+        self.connections.count()
     }
 
-    async fn ended(&self, place: &Place) {
-        poll_fn(|cx| place.poll_alone(cx)).await;
+    async fn wait_for_last(&self, guard: &ConnectionGuard) {
+        poll_fn(|cx| guard.poll_no_connections(cx)).await;
     }
 }
 
@@ -346,7 +358,7 @@ fn http2_options(executor: Executor) -> Result<http2::Builder<Executor>> {
     Ok(options)
 }
 
-/// Prints how many connections there are, and the settings of all.
+/// Prints the number of connections, and the settings.
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")

@@ -1,4 +1,5 @@
-//! The user's service under the [`Watch`]: when a request begins, how its answer gets on, and when it ends.
+//! The user's service, with a [`ProgressTracker`] that learns when a request begins, when its response makes
+//! progress, and when the response ends.
 
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -11,84 +12,87 @@ use hyper::{Method, Request, Response, StatusCode};
 use netpoll_futures::StreamSocket;
 use pin_project_lite::pin_project;
 
-use super::watch::{InFlight, Watch};
+use super::progress::{InFlight, ProgressTracker};
 
 #[derive(Debug)]
-pub(super) struct Watched<V, S: StreamSocket> {
+pub(super) struct TrackedService<V, S: StreamSocket> {
     service: V,
-    watch: Arc<Watch<S>>,
+    tracker: Arc<ProgressTracker<S>>,
 }
 
-impl<V, S: StreamSocket> Watched<V, S> {
-    pub(super) fn new(service: V, watch: Arc<Watch<S>>) -> Self {
-        Self { service, watch }
+impl<V, S: StreamSocket> TrackedService<V, S> {
+    pub(super) fn new(service: V, tracker: Arc<ProgressTracker<S>>) -> Self {
+        Self { service, tracker }
     }
 }
 
-impl<V, B, S> Service<Request<Incoming>> for Watched<V, S>
+impl<V, B, S> Service<Request<Incoming>> for TrackedService<V, S>
 where
     V: Service<Request<Incoming>, Response = Response<B>>,
     S: StreamSocket,
 {
-    type Response = Response<Answer<B, S>>;
+    type Response = Response<TrackedBody<B, S>>;
     type Error = V::Error;
-    type Future = Answering<V::Future, S>;
+    type Future = TrackedCall<V::Future, S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let is_connect = request.method() == Method::CONNECT;
-        let in_flight = Some(self.watch.request());
-        Answering { answer: self.service.call(request), in_flight, is_connect }
+        let in_flight = Some(self.tracker.request_began());
+        TrackedCall { call: self.service.call(request), in_flight, is_connect }
     }
 }
 
 pin_project! {
     /// The service's future.
-    pub(super) struct Answering<F, S: StreamSocket> {
+    pub(super) struct TrackedCall<F, S: StreamSocket> {
         #[pin]
-        answer: F,
+        call: F,
         in_flight: Option<Arc<InFlight<S>>>,
         is_connect: bool,
     }
 }
 
-impl<F, B, E, S> Future for Answering<F, S>
+impl<F, B, E, S> Future for TrackedCall<F, S>
 where
     F: Future<Output = Result<Response<B>, E>>,
     S: StreamSocket,
 {
-    type Output = Result<Response<Answer<B, S>>, E>;
+    type Output = Result<Response<TrackedBody<B, S>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = ready!(this.answer.poll(cx));
+        let response = ready!(this.call.poll(cx));
         let in_flight = this.in_flight.take();
-        Poll::Ready(answer.map(|answer| {
-            if is_upgrade(answer.status(), *this.is_connect) {
-                in_flight.iter().for_each(|in_flight| in_flight.is_upgrade());
+        Poll::Ready(response.map(|response| {
+            if is_upgrade(response.status(), *this.is_connect) {
+                in_flight.iter().for_each(|in_flight| in_flight.upgraded());
             }
-            answer.map(|body| Answer { held: Held::new(in_flight.as_ref()), body, in_flight })
+            response.map(|body| {
+                let next = QueuedData::new(in_flight.as_ref());
+                TrackedBody { body, in_flight, next }
+            })
         }))
     }
 }
 
-/// Whether what follows is no longer HTTP.
+/// Whether the bytes after this response are no longer HTTP.
 fn is_upgrade(status: StatusCode, is_connect: bool) -> bool {
     status == StatusCode::SWITCHING_PROTOCOLS || is_connect && status.is_success()
 }
 
 pin_project! {
-    /// The body of an answer. hyper drops it when it has taken the last piece.
-    pub(super) struct Answer<B, S: StreamSocket> {
+    /// The body of a response. hyper drops it after its last data.
+    pub(super) struct TrackedBody<B, S: StreamSocket> {
         #[pin]
         body: B,
         in_flight: Option<Arc<InFlight<S>>>,
-        // hyper has to come for the next piece. Some versions of hyper first wait for the window.
-        held: Option<Held<S>>,
+        // hyper must poll for the next data. Some versions of hyper wait for the peer's window before they do.
+        next: Option<QueuedData<S>>,
     }
 }
 
-impl<B: Body, S: StreamSocket> Body for Answer<B, S> {
-    type Data = Piece<B::Data, S>;
+impl<B: Body, S: StreamSocket> Body for TrackedBody<B, S> {
+    type Data = TrackedData<B::Data, S>;
     type Error = B::Error;
 
     fn poll_frame(
@@ -97,12 +101,13 @@ impl<B: Body, S: StreamSocket> Body for Answer<B, S> {
     ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
         let this = self.project();
         let frame = this.body.poll_frame(cx).map_ok(|frame| {
-            frame.map_data(|data| Piece { data, held: Held::new(this.in_flight.as_ref()) })
+            let in_flight = this.in_flight.as_ref();
+            frame.map_data(|data| TrackedData { data, queued: QueuedData::new(in_flight) })
         });
         if !matches!(frame, Poll::Ready(Some(Ok(_)))) {
-            *this.held = None;
-        } else if this.held.is_none() {
-            *this.held = Held::new(this.in_flight.as_ref());
+            *this.next = None;
+        } else if this.next.is_none() {
+            *this.next = QueuedData::new(this.in_flight.as_ref());
         }
         frame
     }
@@ -116,20 +121,20 @@ impl<B: Body, S: StreamSocket> Body for Answer<B, S> {
     }
 }
 
-/// A piece of an answer's body. hyper advances it as it writes, and drops it when it is written.
+/// Data of a response's body. hyper advances it as it writes, and drops it when all of it is written.
 #[derive(Debug)]
-pub(super) struct Piece<D, S: StreamSocket> {
+pub(super) struct TrackedData<D, S: StreamSocket> {
     data: D,
-    held: Option<Held<S>>,
+    queued: Option<QueuedData<S>>,
 }
 
-impl<D, S: StreamSocket> Piece<D, S> {
-    fn gets_on(&self) {
-        self.held.iter().for_each(|held| held.0.gets_on());
+impl<D, S: StreamSocket> TrackedData<D, S> {
+    fn advanced(&self) {
+        self.queued.iter().for_each(|queued| queued.0.data_advanced());
     }
 }
 
-impl<D: Buf, S: StreamSocket> Buf for Piece<D, S> {
+impl<D: Buf, S: StreamSocket> Buf for TrackedData<D, S> {
     fn remaining(&self) -> usize {
         self.data.remaining()
     }
@@ -145,33 +150,33 @@ impl<D: Buf, S: StreamSocket> Buf for Piece<D, S> {
     fn advance(&mut self, count: usize) {
         self.data.advance(count);
         if count > 0 {
-            self.gets_on();
+            self.advanced();
         }
     }
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         let bytes = self.data.copy_to_bytes(len);
         if len > 0 {
-            self.gets_on();
+            self.advanced();
         }
         bytes
     }
 }
 
-/// It is hyper's turn: it has a piece of the answer to write, or has to come for the next.
+/// hyper has data of the response to write, or must poll for the next data.
 #[derive(Debug)]
-struct Held<S: StreamSocket>(Arc<InFlight<S>>);
+struct QueuedData<S: StreamSocket>(Arc<InFlight<S>>);
 
-impl<S: StreamSocket> Held<S> {
+impl<S: StreamSocket> QueuedData<S> {
     fn new(in_flight: Option<&Arc<InFlight<S>>>) -> Option<Self> {
         let in_flight = in_flight?.clone();
-        in_flight.is_held();
+        in_flight.data_queued();
         Some(Self(in_flight))
     }
 }
 
-impl<S: StreamSocket> Drop for Held<S> {
+impl<S: StreamSocket> Drop for QueuedData<S> {
     fn drop(&mut self) {
-        self.0.is_let_go();
+        self.0.data_released();
     }
 }

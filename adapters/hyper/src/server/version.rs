@@ -1,4 +1,4 @@
-//! Which version of HTTP a connection speaks.
+//! Detects the version of HTTP that a connection speaks.
 
 use std::io;
 
@@ -6,9 +6,9 @@ use std::io;
 use netpoll_futures::is_deadline_exceeded;
 use netpoll_futures::{Stream, StreamSocket};
 
-use super::watch::Watch;
+use super::progress::ProgressTracker;
 #[cfg(all(feature = "http1", feature = "http2"))]
-use super::watch::{Expiry, Verdict};
+use super::progress::{Decision, Expiry};
 
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,31 +22,30 @@ pub enum Version {
     Http2,
 }
 
-/// Waits until the peer's first bytes tell its version, and leaves them to be read. `None` if they did not tell
-/// it in time.
+/// Waits until the peer's first bytes determine the version. The bytes stay in the socket. `None` if they did not
+/// arrive in time.
 #[cfg(all(feature = "http1", feature = "http2"))]
-pub(super) async fn detect<S: StreamSocket>(
+pub(super) async fn detect_version<S: StreamSocket>(
     stream: &Stream<S>,
-    watch: &Watch<S>,
+    tracker: &ProgressTracker<S>,
 ) -> io::Result<Option<Version>> {
     loop {
         match stream.registration().readable().await {
             Ok(readiness) => {
-                // From a peer that has ended, this is all: HTTP/1 refuses a preface that is cut short.
-                let is_all = readiness.ready().intersects(netpoll::Ready::READ_HANGUP);
-                let told = look(stream)?.or_else(|| is_all.then_some(Version::Http1));
-                match told {
+                // After the end of the stream no byte follows: HTTP/1 refuses an incomplete preface.
+                let has_ended = readiness.ready().intersects(netpoll::Ready::READ_HANGUP);
+                match peek_version(stream)?.or_else(|| has_ended.then_some(Version::Http1)) {
                     Some(version) => return Ok(Some(version)),
-                    // The event of the next bytes, or of their end, makes it ready again.
+                    // The event of the next bytes, or of the end, makes the stream ready again.
                     None => stream.registration().clear_ready(readiness),
                 }
             }
-            Err(error) if is_deadline_exceeded(&error) => match watch.read_expired() {
+            Err(error) if is_deadline_exceeded(&error) => match tracker.read_expired() {
                 Expiry::Moved => {}
                 Expiry::Foreign => return Err(error),
-                Expiry::Passed => match look(stream)? {
+                Expiry::Passed => match peek_version(stream)? {
                     Some(version) => return Ok(Some(version)),
-                    None if watch.judge() == Verdict::Wait => {}
+                    None if tracker.decide() == Decision::Wait => {}
                     None => return Ok(None),
                 },
             },
@@ -55,46 +54,47 @@ pub(super) async fn detect<S: StreamSocket>(
     }
 }
 
-/// With one version there is nothing to tell.
+/// With one version there is nothing to detect.
 #[cfg(not(all(feature = "http1", feature = "http2")))]
-pub(super) async fn detect<S: StreamSocket>(
+pub(super) async fn detect_version<S: StreamSocket>(
     stream: &Stream<S>,
-    _: &Watch<S>,
+    _: &ProgressTracker<S>,
 ) -> io::Result<Option<Version>> {
-    look(stream)
+    peek_version(stream)
 }
 
-/// The version that the bytes tell which have come by now.
+/// The version that the bytes determine which have arrived by now.
 #[cfg(all(feature = "http1", feature = "http2"))]
-pub(super) fn look<S: StreamSocket>(stream: &Stream<S>) -> io::Result<Option<Version>> {
-    let mut heard = [0; PREFACE.len()];
-    let peek = |socket: &S| netpoll::socket::peek(socket.as_fd(), &mut heard);
+pub(super) fn peek_version<S: StreamSocket>(stream: &Stream<S>) -> io::Result<Option<Version>> {
+    let mut bytes = [0; PREFACE.len()];
+    let peek = |socket: &S| netpoll::socket::peek(socket.as_fd(), &mut bytes);
     match stream.registration().while_open(peek) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        count => count.map(|count| version(&heard[..count])),
+        count => count.map(|count| version_of(&bytes[..count])),
     }
 }
 
 #[cfg(not(all(feature = "http1", feature = "http2")))]
 #[expect(clippy::unnecessary_wraps, reason = "with both versions it may fail")]
-pub(super) fn look<S: StreamSocket>(_: &Stream<S>) -> io::Result<Option<Version>> {
+pub(super) fn peek_version<S: StreamSocket>(_: &Stream<S>) -> io::Result<Option<Version>> {
     #[cfg(feature = "http1")]
     return Ok(Some(Version::Http1));
     #[cfg(feature = "http2")]
     return Ok(Some(Version::Http2));
 }
 
-/// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
+/// The first bytes of an HTTP/2 connection (RFC 9113, section 3.4).
 #[cfg(all(feature = "http1", feature = "http2"))]
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// `None` if it may be either. The end of the stream, where nothing is heard, is HTTP/1's to deal with.
+/// The version of a connection that begins with `bytes`. `None` if both versions may begin so. A stream that ends
+/// without a byte counts as HTTP/1, which handles it.
 #[cfg(all(feature = "http1", feature = "http2"))]
-fn version(heard: &[u8]) -> Option<Version> {
-    if heard == PREFACE {
+fn version_of(bytes: &[u8]) -> Option<Version> {
+    if bytes == PREFACE {
         return Some(Version::Http2);
     }
-    (heard.is_empty() || !PREFACE.starts_with(heard)).then_some(Version::Http1)
+    (bytes.is_empty() || !PREFACE.starts_with(bytes)).then_some(Version::Http1)
 }
 
 #[cfg(test)]
@@ -103,12 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_told_as_soon_as_it_can_be() {
-        assert_eq!(version(b""), Some(Version::Http1));
-        assert_eq!(version(b"P"), None);
-        assert_eq!(version(b"PO"), Some(Version::Http1));
-        assert_eq!(version(&PREFACE[..23]), None);
-        assert_eq!(version(PREFACE), Some(Version::Http2));
-        assert_eq!(version(b"GET / HTTP/1.1\r\n\r\n123456"), Some(Version::Http1));
+    fn the_version_is_detected_with_the_first_byte_that_decides() {
+        assert_eq!(version_of(b""), Some(Version::Http1));
+        assert_eq!(version_of(b"P"), None);
+        assert_eq!(version_of(b"PO"), Some(Version::Http1));
+        assert_eq!(version_of(&PREFACE[..23]), None);
+        assert_eq!(version_of(PREFACE), Some(Version::Http2));
+        assert_eq!(version_of(b"GET / HTTP/1.1\r\n\r\n123456"), Some(Version::Http1));
     }
 }

@@ -1,5 +1,5 @@
-//! Reading into hyper's buffer, of which hyper does not say that it is initialised.
-#![allow(unsafe_code)] // The cursor has no safe way to be filled but by clearing or by copying.
+//! Reads into hyper's buffer, which may be uninitialised.
+#![allow(unsafe_code)] // The safe methods of the cursor clear the buffer first, or copy into it.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::ReadBufCursor;
 use netpoll_futures::{Stream, StreamSocket};
 
-/// Reads available bytes to the position of `cursor`, shows them to `inspect`, and advances the
+/// Reads available bytes to the position of `cursor`, passes them to `inspect`, and advances the
 /// cursor past them. Zero bytes are the end of the stream, unless the cursor had no room.
 pub(crate) fn poll_fill<S: StreamSocket>(
     stream: &Stream<S>,
@@ -17,7 +17,7 @@ pub(crate) fn poll_fill<S: StreamSocket>(
     cursor: &mut ReadBufCursor<'_>,
     inspect: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<()>> {
-    // SAFETY: the stream promises that so many bytes are initialised as it says, and that no byte
+    // SAFETY: the stream promises that as many bytes as it returns are initialised, and that no byte
     // becomes uninitialised.
     unsafe { fill(cursor, |unfilled| stream.poll_read_uninit(cx, unfilled), inspect) }
 }
@@ -30,7 +30,7 @@ unsafe fn fill(
     read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<usize>>,
     inspect: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<()>> {
-    // SAFETY: it is lent to `read` alone, which makes no byte uninitialised.
+    // SAFETY: only `read` gets the slice, and it makes no byte uninitialised.
     let unfilled = unsafe { cursor.as_mut() };
     let count = ready!(read(unfilled))?;
     let filled = ptr::from_ref(&unfilled[..count]) as *const [u8];
@@ -49,12 +49,12 @@ mod tests {
 
     use super::*;
 
-    /// For Miri: no byte is read before it was written, however often the buffer is filled on.
+    /// For Miri: no byte is read before it was written, in any number of reads into one buffer.
     #[test]
-    fn bytes_are_put_behind_each_other_and_shown_once() {
+    fn bytes_are_appended_and_inspected_once() {
         let mut room = [MaybeUninit::uninit(); 8];
         let mut buffer = ReadBuf::uninit(&mut room);
-        let mut shown = Vec::new();
+        let mut inspected = Vec::new();
         for bytes in [&b"abc"[..], b"", b"de", b"fgh", b""] {
             let read = |unfilled: &mut [MaybeUninit<u8>]| {
                 for (byte, written) in unfilled.iter_mut().zip(bytes) {
@@ -63,13 +63,14 @@ mod tests {
                 Poll::Ready(Ok(bytes.len()))
             };
             // SAFETY: `read` writes as many bytes as it returns.
-            let filled = unsafe { fill(&mut buffer.unfilled(), read, |more| shown.extend(more)) };
+            let filled =
+                unsafe { fill(&mut buffer.unfilled(), read, |more| inspected.extend(more)) };
             assert!(matches!(filled, Poll::Ready(Ok(()))));
         }
         let nothing = |_: &mut [MaybeUninit<u8>]| Poll::Pending;
         // SAFETY: `nothing` returns no count.
         let waits = unsafe { fill(&mut buffer.unfilled(), nothing, |_| unreachable!()) };
         assert!(waits.is_pending());
-        assert_eq!((buffer.filled(), &shown[..]), (&b"abcdefgh"[..], &b"abcdefgh"[..]));
+        assert_eq!((buffer.filled(), &inspected[..]), (&b"abcdefgh"[..], &b"abcdefgh"[..]));
     }
 }

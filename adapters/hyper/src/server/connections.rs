@@ -1,0 +1,172 @@
+//! The open connections of a server, and its shutdown phase.
+//!
+//! Each task that must learn of a shutdown has a [`ConnectionGuard`] with a waker of its own. It registers the
+//! waker, *then* reads the phase. A shutdown stores the phase, *then* wakes all guards. A guard that is made
+//! in between reads the new phase in its first poll.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use netpoll::{ReactorGone, fork_generation};
+
+/// How far a shutdown has advanced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ShutdownPhase {
+    Running,
+    /// Connections finish the requests in flight, and accept no other.
+    Graceful,
+    /// Connections end at once.
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) struct Connections {
+    /// Of the process that made the server. A forked child does not take the lock: a thread of the parent may
+    /// have held it at the fork, and the child does not have that thread.
+    generation: u32,
+    phase: AtomicU8,
+    guards: Mutex<Guards>,
+}
+
+#[derive(Debug, Default)]
+struct Guards {
+    last_id: u64,
+    connections: HashMap<u64, Arc<AtomicWaker>>,
+    /// The guards of tasks that accept, or that wait for the end of the server.
+    observers: HashMap<u64, Arc<AtomicWaker>>,
+    /// An observer waits until there is no connection.
+    awaits_last: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Connection,
+    Observer,
+}
+
+/// The entry of a task in [`Connections`]. Its drop removes the entry.
+#[derive(Debug)]
+pub(super) struct ConnectionGuard {
+    connections: Arc<Connections>,
+    role: Role,
+    id: u64,
+    waker: Arc<AtomicWaker>,
+}
+
+impl Connections {
+    pub(super) fn new() -> Arc<Self> {
+        let (phase, guards) = (AtomicU8::new(0), Mutex::default());
+        Arc::new(Self { generation: fork_generation(), phase, guards })
+    }
+
+    /// The current phase. In a forked child the server is closed.
+    pub(super) fn phase(&self) -> ShutdownPhase {
+        match self.phase.load(Ordering::SeqCst) {
+            _ if self.check_process().is_err() => ShutdownPhase::Closed,
+            0 => ShutdownPhase::Running,
+            1 => ShutdownPhase::Graceful,
+            _ => ShutdownPhase::Closed,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// [`ReactorGone`] in a forked child.
+    pub(super) fn check_process(&self) -> io::Result<()> {
+        if self.generation == fork_generation() { Ok(()) } else { Err(ReactorGone::error()) }
+    }
+
+    /// Advances to `phase`, unless the server is in a later one, and wakes all tasks.
+    pub(super) fn advance(&self, phase: ShutdownPhase) {
+        if self.check_process().is_err() {
+            return;
+        }
+        self.phase.fetch_max(phase as u8, Ordering::SeqCst);
+        let Some(guards) = self.lock() else { return };
+        let wakers: Vec<_> =
+            guards.connections.values().chain(guards.observers.values()).cloned().collect();
+        drop(guards);
+        wake_all(&wakers);
+    }
+
+    /// Adds an entry. In a forked child it is not counted.
+    pub(super) fn enter(self: &Arc<Self>, role: Role) -> ConnectionGuard {
+        let waker = Arc::new(AtomicWaker::new());
+        let id = self.lock().map_or(0, |mut guards| guards.add(role, waker.clone()));
+        ConnectionGuard { connections: self.clone(), role, id, waker }
+    }
+
+    /// The number of connections. In a forked child there are none.
+    pub(super) fn count(&self) -> usize {
+        self.lock().map_or(0, |guards| guards.connections.len())
+    }
+
+    /// `None` in a forked child.
+    fn lock(&self) -> Option<MutexGuard<'_, Guards>> {
+        self.check_process().ok()?;
+        Some(self.guards.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Guards {
+    fn add(&mut self, role: Role, waker: Arc<AtomicWaker>) -> u64 {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.of(role).insert(id, waker);
+        id
+    }
+
+    fn of(&mut self, role: Role) -> &mut HashMap<u64, Arc<AtomicWaker>> {
+        match role {
+            Role::Connection => &mut self.connections,
+            Role::Observer => &mut self.observers,
+        }
+    }
+}
+
+impl ConnectionGuard {
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// The current phase. The next phase wakes the task.
+    pub(super) fn poll_phase(&self, cx: &mut Context<'_>) -> ShutdownPhase {
+        self.waker.register(cx.waker());
+        self.connections.phase()
+    }
+
+    /// Ready when there are no connections.
+    pub(super) fn poll_no_connections(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waker.register(cx.waker());
+        match self.connections.lock() {
+            Some(mut guards) if !guards.connections.is_empty() => {
+                guards.awaits_last = true;
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        let Some(mut guards) = self.connections.lock() else { return };
+        guards.of(self.role).remove(&self.id);
+        let is_last = self.role == Role::Connection && guards.connections.is_empty();
+        if !is_last || !std::mem::take(&mut guards.awaits_last) {
+            return;
+        }
+        let observers: Vec<_> = guards.observers.values().cloned().collect();
+        drop(guards);
+        wake_all(&observers);
+    }
+}
+
+/// Wakes each task, also after the waker of another panicked.
+fn wake_all(wakers: &[Arc<AtomicWaker>]) {
+    wakers.iter().filter_map(|waker| waker.take()).for_each(netpoll::wake);
+}
