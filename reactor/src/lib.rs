@@ -11,7 +11,7 @@
 //! use std::time::Duration;
 //! use netpoll::{Direction, Reactor, Registration, is_deadline_exceeded};
 //!
-//! # fn main() -> std::io::Result<()> { block_on(async {
+//! # fn main() -> std::io::Result<()> { netpoll::block_on(async {
 //! let (socket, mut peer) = UnixStream::pair()?;
 //! socket.set_nonblocking(true)?;
 //! let socket = Registration::new(socket)?;
@@ -28,14 +28,6 @@
 //! peer.write_all(b"hello")?;
 //! assert_eq!(socket.io(Direction::Read, |mut socket| socket.read(&mut buffer)).await?, 5);
 //! # Ok(()) }) }
-//! # fn block_on<F: Future>(future: F) -> F::Output {
-//! #     let mut future = std::pin::pin!(future);
-//! #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-//! #     loop {
-//! #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
-//! #         std::thread::yield_now();
-//! #     }
-//! # }
 //! ```
 //!
 //! # Contract

@@ -17,19 +17,11 @@ use crate::slot::waiters::Ticket;
 /// A future that resolves when its time has come, and not before.
 ///
 /// ```
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let mut future = std::pin::pin!(future);
-/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-/// #     loop {
-/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
-/// #         std::thread::yield_now();
-/// #     }
-/// # }
 /// use std::time::{Duration, Instant};
 /// use netpoll::{Reactor, Timer};
 ///
 /// let soon = Instant::now() + Duration::from_millis(5);
-/// block_on(Timer::at(Reactor::global()?, soon)?)?;
+/// netpoll::block_on(Timer::at(Reactor::global()?, soon)?)?;
 /// assert!(Instant::now() >= soon);
 /// # std::io::Result::Ok(())
 /// ```

@@ -9,7 +9,7 @@
 //! use std::time::{Duration, Instant};
 //! use netpoll_futures::{TcpListener, TcpStream, is_deadline_exceeded};
 //!
-//! # fn main() -> std::io::Result<()> { block_on(async {
+//! # fn main() -> std::io::Result<()> { netpoll_futures::block_on(async {
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let client = TcpStream::connect(listener.local_addr()?).await?;
 //! let (server, _) = listener.accept().await?;
@@ -25,14 +25,6 @@
 //! assert_eq!(server.read(&mut buffer).await?, 5);
 //! client.close().await
 //! # }) }
-//! # fn block_on<F: Future>(future: F) -> F::Output {
-//! #     let mut future = std::pin::pin!(future);
-//! #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-//! #     loop {
-//! #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
-//! #         std::thread::yield_now();
-//! #     }
-//! # }
 //! ```
 //!
 //! # What is what

@@ -42,26 +42,18 @@ pub use waiting::{OwnedWait, Waiting};
 /// Everything takes `&self`: any number of tasks may use it at once, in either direction.
 ///
 /// ```
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let mut future = std::pin::pin!(future);
-/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-/// #     loop {
-/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
-/// #         std::thread::yield_now();
-/// #     }
-/// # }
 /// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
 /// use netpoll::{Direction, Interest, Reactor, Registration};
 ///
-/// let (receiver, mut sender) = std::io::pipe()?;
-/// # fn nonblocking(_: &impl std::os::fd::AsFd) {}
-/// nonblocking(&receiver); // However you like to do that.
+/// let (receiver, mut sender) = UnixStream::pair()?;
+/// receiver.set_nonblocking(true)?;
 /// let receiver = Registration::with(Reactor::global()?, receiver, Interest::Readable)?;
 ///
 /// sender.write_all(b"hello")?;
 /// let mut buffer = [0; 8];
-/// let read = receiver.io(Direction::Read, |mut pipe| pipe.read(&mut buffer));
-/// assert_eq!(block_on(read)?, 5);
+/// let read = receiver.io(Direction::Read, |mut socket| socket.read(&mut buffer));
+/// assert_eq!(netpoll::block_on(read)?, 5);
 /// # std::io::Result::Ok(())
 /// ```
 pub struct Registration<T> {

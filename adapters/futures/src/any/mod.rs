@@ -47,7 +47,7 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 /// use std::time::{Duration, Instant};
 /// use netpoll_futures::{Async, is_deadline_exceeded};
 ///
-/// # fn main() -> std::io::Result<()> { block_on(async {
+/// # fn main() -> std::io::Result<()> { netpoll_futures::block_on(async {
 /// let (receiver, mut sender) = std::io::pipe()?;
 /// let receiver: Async<PipeReader> = Async::new(receiver)?;
 ///
@@ -62,14 +62,6 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 /// assert_eq!(receiver.read_with(|mut pipe| pipe.read(&mut buffer)).await?, 5);
 /// receiver.close().await
 /// # }) }
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let mut future = std::pin::pin!(future);
-/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-/// #     loop {
-/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
-/// #         std::thread::yield_now();
-/// #     }
-/// # }
 /// ```
 ///
 /// # Directions

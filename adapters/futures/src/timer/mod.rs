@@ -32,7 +32,7 @@ const SHORTEST: Duration = Duration::from_nanos(1 << 16);
 /// use futures_util::StreamExt;
 /// use netpoll_futures::Timer;
 ///
-/// # block_on(async {
+/// # netpoll_futures::block_on(async {
 /// let soon = Instant::now() + Duration::from_millis(5);
 /// assert_eq!(Timer::at(soon).await, soon);
 /// assert!(Instant::now() >= soon);
@@ -41,14 +41,6 @@ const SHORTEST: Duration = Duration::from_nanos(1 << 16);
 /// let (first, second) = (ticks.next().await.unwrap(), ticks.next().await.unwrap());
 /// assert_eq!(second - first, Duration::from_millis(1));
 /// # });
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let mut future = std::pin::pin!(future);
-/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-/// #     loop {
-/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
-/// #         std::thread::yield_now();
-/// #     }
-/// # }
 /// ```
 ///
 /// # Ticks that were missed

@@ -25,7 +25,7 @@ pub(crate) use listen::listen_at;
 /// ```
 /// use netpoll_futures::{UnixListener, UnixStream};
 ///
-/// # fn main() -> std::io::Result<()> { block_on(async {
+/// # fn main() -> std::io::Result<()> { netpoll_futures::block_on(async {
 /// let path = std::env::temp_dir().join(format!("netpoll-doc-{}", std::process::id()));
 /// let listener = UnixListener::bind(&path)?;
 /// let client = UnixStream::connect(&path).await?;
@@ -38,14 +38,6 @@ pub(crate) use listen::listen_at;
 /// listener.close().await?;
 /// assert!(!path.exists());
 /// # Ok(()) }) }
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let mut future = std::pin::pin!(future);
-/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-/// #     loop {
-/// #         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; }
-/// #         std::thread::yield_now();
-/// #     }
-/// # }
 /// ```
 pub type UnixStream = Stream<net::UnixStream>;
 
