@@ -5,7 +5,9 @@
 //! ours to remove. So the file is remembered by device and inode as well, which are read directly after
 //! `bind(2)`, and is removed only if the path still leads to it. While the listener's descriptor is open
 //! the kernel keeps the inode, and its number means no other file; after that, the time at which the file
-//! was created tells two files of one number apart, where the file system records that time.
+//! was created tells two files of one number apart. Where that time is not to be had, as with musl, the
+//! time of its last modification serves: `bind(2)` sets it, no use of the socket changes it, and a file on
+//! which a program has set another time stays.
 //!
 //! Linux has no call that removes a name only if it stands for a given file. Two windows remain, each as
 //! long as a few system calls: a path that another process binds anew between our `bind(2)` and our
@@ -42,8 +44,8 @@ struct Bound {
 struct Identity {
     device: u64,
     inode: u64,
-    /// `None` where the file system does not record it.
-    created: Option<SystemTime>,
+    /// When it was created, or last modified. `None` where the file system records neither.
+    time: Option<SystemTime>,
 }
 
 impl SocketFile {
@@ -97,6 +99,7 @@ impl Identity {
     /// Of the path itself: `bind(2)` does not follow a link in its last place.
     fn of(path: &Path) -> io::Result<Self> {
         let found = fs::symlink_metadata(path)?;
-        Ok(Self { device: found.dev(), inode: found.ino(), created: found.created().ok() })
+        let time = found.created().or_else(|_| found.modified()).ok();
+        Ok(Self { device: found.dev(), inode: found.ino(), time })
     }
 }
