@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub(crate) use libc::{
-    EACCES, EAGAIN, EBADF, EBUSY, EINTR, EMFILE, ENOSYS, EPERM, SYS_dup3, SYS_openat, SYS_shutdown,
-    c_long, rlim_t,
+    EACCES, EAGAIN, EBADF, EBUSY, EINTR, EMFILE, ENOSYS, EPERM, SYS_dup3, SYS_shutdown, c_long,
+    rlim_t,
 };
 
 /// The older call that does what `dup3` does, where the architecture has it.
@@ -18,6 +18,12 @@ pub(crate) use libc::{
 pub(crate) const DUP2: &[c_long] = &[libc::SYS_dup2];
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) const DUP2: &[c_long] = &[];
+
+/// The calls that open a file by its path. glibc makes `openat`, and musl makes `open` where the architecture has it.
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+pub(crate) const OPEN: &[c_long] = &[libc::SYS_openat, libc::SYS_open];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
+pub(crate) const OPEN: &[c_long] = &[libc::SYS_openat];
 
 /// From now on, and for good, each of `calls` fails with `errno` in this thread and in those that it starts.
 pub(crate) fn refuse(calls: &[c_long], errno: libc::c_int) {

@@ -108,8 +108,8 @@ fn lingers(session: Session) -> bool {
     matches!(session, Session::Tcp | Session::Driven)
 }
 
-/// musl makes the call again where the kernel may not know the flags in it: `socket` without them, and
-/// `accept` in place of `accept4`.
+/// musl makes the call again where the kernel may not know the flags in it: `socket` and `socketpair` without
+/// them, and `accept` in place of `accept4`.
 const TRIES_AN_OLDER_CALL: bool = cfg!(target_env = "musl");
 
 fn makes_a_socket(errno: c_int, _: Session) -> Rule {
@@ -171,7 +171,8 @@ fn interrupted_or(errno: c_int, otherwise: Rule) -> Rule {
     if errno == libc::EINTR { AGAIN } else { otherwise }
 }
 
-/// A thread is started. The C library has an older call where there is no newer one.
+/// A thread is started. glibc makes the older call where there is no newer one.
+#[cfg(not(target_env = "musl"))]
 fn starts(errno: c_int, _: Session) -> Rule {
     always(if errno == libc::ENOSYS { Survives } else { Fails })
 }
@@ -194,6 +195,23 @@ const POLL_AND_UNLINK: (c_long, c_long) = (libc::SYS_poll, libc::SYS_unlink);
 #[cfg(not(target_arch = "x86_64"))]
 const POLL_AND_UNLINK: (c_long, c_long) = (libc::SYS_ppoll, libc::SYS_unlinkat);
 
+/// The call by which the C library starts a thread.
+#[cfg(not(target_env = "musl"))]
+const THREAD: Call = call("clone3", libc::SYS_clone3, any, starts);
+#[cfg(target_env = "musl")]
+const THREAD: Call = call("clone", libc::SYS_clone, any, fails);
+
+/// The call by which the standard library asks which file a path names. It asks about descriptors by others.
+#[cfg(not(all(target_env = "musl", target_arch = "x86_64")))]
+pub(crate) const STAT: Call = call(
+    "statx:PATH",
+    libc::SYS_statx,
+    |a| a[2] as c_int & libc::AT_SYMLINK_NOFOLLOW != 0,
+    survives,
+);
+#[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+pub(crate) const STAT: Call = call("lstat", libc::SYS_lstat, any, survives);
+
 const fn call(
     name: &'static str,
     number: c_long,
@@ -207,7 +225,7 @@ const fn call(
 #[rustfmt::skip]
 pub(crate) static CALLS: [Call; 43] = [
     call("socket", libc::SYS_socket, any, makes_a_socket),
-    call("socketpair", libc::SYS_socketpair, any, fails),
+    call("socketpair", libc::SYS_socketpair, any, makes_a_socket),
     call("bind", libc::SYS_bind, any, fails),
     call("listen", libc::SYS_listen, any, fails),
     call("connect", libc::SYS_connect, any, connects),
@@ -234,8 +252,7 @@ pub(crate) static CALLS: [Call; 43] = [
     call("ioctl:FIONBIO", libc::SYS_ioctl, |a| a[1] as c_int == libc::FIONBIO as c_int, fails),
     // What the number of a closed descriptor stands for.
     call("pipe2", libc::SYS_pipe2, any, fails),
-    // Of a path; the standard library makes others, of descriptors.
-    call("statx:PATH", libc::SYS_statx, |a| a[2] as c_int & libc::AT_SYMLINK_NOFOLLOW != 0, survives),
+    STAT,
     call("unlink", POLL_AND_UNLINK.1, any, survives),
     call("epoll_create1", libc::SYS_epoll_create1, any, fails),
     call("epoll_ctl:ADD", libc::SYS_epoll_ctl, |a| controls(a, libc::EPOLL_CTL_ADD), registers),
@@ -252,7 +269,7 @@ pub(crate) static CALLS: [Call; 43] = [
     call("poll", POLL_AND_UNLINK.0, any, |errno, _| interrupted_or(errno, always(Survives))),
     // Of a thread, and not for the end of another one, which glibc takes for fatal.
     call("futex:WAIT", libc::SYS_futex, |a| a[1] as c_int & !libc::FUTEX_CLOCK_REALTIME == libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG, |_, _| AGAIN),
-    call("clone3", libc::SYS_clone3, any, starts),
+    THREAD,
     call("rt_sigprocmask", libc::SYS_rt_sigprocmask, any, survives),
     call("sched_getscheduler", libc::SYS_sched_getscheduler, any, survives),
     call("sched_setscheduler", libc::SYS_sched_setscheduler, any, survives),
@@ -275,7 +292,7 @@ impl Call {
     /// Whether it is swept in a session. What is made only where a reactor is started is made in all of
     /// them, and alike; most reads are the standard library's, which counts processors.
     pub(crate) fn is_swept_in(&self, session: Session) -> bool {
-        let of_the_start = ["pipe2", "epoll_create1", "eventfd2", "clone3"];
+        let of_the_start = ["pipe2", "epoll_create1", "eventfd2", THREAD.name];
         let also =
             ["rt_sigprocmask", "sched_getscheduler", "sched_setscheduler", "sched_getaffinity"];
         match self.name {

@@ -43,11 +43,11 @@ impl Case {
         )
     }
 
-    /// The error that is told. The C library has only one for a thread that is not to be had
-    /// (`pthread_create(3)`).
+    /// The error that the operation reports. `pthread_create(3)` reports a lack of memory as EAGAIN; musl's reports
+    /// every failure so.
     pub(crate) fn told(&self) -> libc::c_int {
         match (self.fault.call.name, self.fault.errno) {
-            ("clone3", libc::ENOMEM) => libc::EAGAIN,
+            ("clone3", libc::ENOMEM) | ("clone", _) => libc::EAGAIN,
             (_, errno) => errno,
         }
     }

@@ -12,9 +12,9 @@ use std::{fs, panic, thread};
 use netpoll::Reactor;
 
 use crate::bystander::Bystander;
-use crate::calls::{CALLS, Outcome};
+use crate::calls::{CALLS, Outcome, STAT};
 use crate::case::Case;
-use crate::filter;
+use crate::filter::Filter;
 use crate::judge::{self, Played};
 use crate::session::{self, Session};
 use crate::supervisor::{Fault, Seen, supervise};
@@ -80,8 +80,9 @@ fn play(session: Session, lies: usize, fault: Option<Fault>) -> Played {
     let inside = {
         let (seen, descriptor, may_begin) = (seen.clone(), descriptor.clone(), may_begin.clone());
         let body = move || {
-            let listener = filter::install(&numbers(fault.as_ref())).expect("a filter");
-            // Whatever else hands something over may be a call that nobody answers yet.
+            let mut filter = Filter::of(&numbers(fault.as_ref()));
+            let listener = filter.install().expect("a filter");
+            // Another way to hand the descriptor over may make a call that no supervisor answers yet.
             descriptor.store(listener.into_raw_fd(), Ordering::SeqCst);
             while !may_begin.load(Ordering::SeqCst) {
                 thread::yield_now();
@@ -103,7 +104,7 @@ fn play(session: Session, lies: usize, fault: Option<Fault>) -> Played {
     *WAITS_FOR.lock().expect("no panic") = "the bystander to end";
     let bystander = bystander.end();
     let is_file_removed =
-        fault.is_none_or(|fault| !["statx:PATH", "unlink"].contains(&fault.call.name));
+        fault.is_none_or(|fault| ![STAT.name, "unlink"].contains(&fault.call.name));
     let left = left_behind(&before, bystander.is_some(), is_file_removed);
     let panics = PANICS.load(Ordering::SeqCst);
     Played { failures, calls, failed: seen.failed(), bystander, left, panics }

@@ -77,10 +77,20 @@ impl Seen {
     }
 }
 
-/// Answers for as long as somebody is there to ask.
+/// Starts the thread that answers for as long as there is a thread that may call. It answers by the time this
+/// returns: until then it may need the allocator's lock, which a thread inside of the filter may hold in a
+/// call that waits for its answer.
 pub(crate) fn supervise(listener: OwnedFd, fault: Option<Fault>, seen: Arc<Seen>) {
-    let body = move || while answer_one(&listener, fault.as_ref(), &seen).is_ok() {};
+    let is_there = Arc::new(AtomicBool::new(false));
+    let begins = is_there.clone();
+    let body = move || {
+        begins.store(true, Ordering::SeqCst);
+        while answer_one(&listener, fault.as_ref(), &seen).is_ok() {}
+    };
     thread::Builder::new().name("supervisor".into()).spawn(body).expect("a thread");
+    while !is_there.load(Ordering::SeqCst) {
+        thread::yield_now();
+    }
 }
 
 /// Neither allocates nor takes a lock: who asks may hold either.
