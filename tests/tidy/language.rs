@@ -58,7 +58,6 @@ const ALLOWED: &[(&str, usize, usize)] = &[
     ("adapters/futures", 248, 51),
     ("adapters/smol", 16, 0),
     ("adapters/tokio", 169, 0),
-    ("reactor/RELIABILITY.md", 17, 0),
     ("reactor/src", 346, 125),
     ("tests/any", 51, 0),
     ("tests/benches", 118, 0),
