@@ -20,7 +20,7 @@ use crate::pipe::pipe;
 use crate::support::{read_byte, run, wait_for_wakes, wait_until_woken};
 
 #[test]
-fn reads_are_served_in_the_order_in_which_they_came() {
+fn each_of_several_reads_is_served() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let wakers: Vec<_> = (0..5).map(|_| CountingWaker::new()).collect();
@@ -29,12 +29,10 @@ fn reads_are_served_in_the_order_in_which_they_came() {
             assert!(waker.poll(read.as_mut()).is_pending());
         }
         writer.write_with(|io| os::write(io.as_fd(), b"abcde")).await?;
-        for (index, expected) in (b'a'..=b'e').enumerate() {
-            // One at a time, and nobody for nothing.
-            wait_for_wakes(&wakers[index], 1);
-            let later = wakers[index + 1..].iter();
-            assert!(later.clone().all(|waker| waker.wakes() == 0));
-            match wakers[index].poll(reads[index].as_mut()) {
+        // The last is polled first: none waits for another.
+        for (read, expected) in reads.iter_mut().zip(&wakers).rev().zip(b'a'..=b'e') {
+            wait_for_wakes(read.1, 1);
+            match read.1.poll(read.0.as_mut()) {
                 Poll::Ready(read) => assert_eq!(read?, expected),
                 Poll::Pending => panic!("the byte is there"),
             }
@@ -44,7 +42,7 @@ fn reads_are_served_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn who_is_dropped_gives_his_place_to_the_next() {
+fn a_read_that_is_dropped_takes_nothing() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let (first, second) = (CountingWaker::new(), CountingWaker::new());
@@ -54,8 +52,8 @@ fn who_is_dropped_gives_his_place_to_the_next() {
         assert!(second.poll(next.as_mut()).is_pending());
         writer.write_with(|io| os::write(io.as_fd(), b"x")).await?;
         wait_for_wakes(&first, 1);
-        drop(dropped);
         wait_for_wakes(&second, 1);
+        drop(dropped);
         assert_eq!(next.await?, b'x');
         Ok(())
     });
@@ -85,7 +83,7 @@ fn all_who_poll_are_woken_once() {
     });
 }
 
-/// Every count is taken once, by somebody.
+/// Every count is taken once.
 #[test]
 fn a_count_that_many_tasks_take() {
     run(|| async {
@@ -148,20 +146,21 @@ fn futures_that_borrow_nothing() {
     });
 }
 
+/// A task that polls takes what there is, though another task waits in a future.
 #[test]
-fn those_who_poll_operations_wait_for_who_has_the_turn() {
+fn a_task_that_polls_waits_for_no_other() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let (first, poller) = (CountingWaker::new(), CountingWaker::new());
-        let mut in_turn = pin!(reader.read_with(read_byte));
-        assert!(first.poll(in_turn.as_mut()).is_pending());
+        let mut aside = pin!(reader.read_with(read_byte));
+        assert!(first.poll(aside.as_mut()).is_pending());
         let mut polled =
             pin!(std::future::poll_fn(|cx| { reader.poll_io(cx, Direction::Read, read_byte) }));
         assert!(poller.poll(polled.as_mut()).is_pending());
         writer.write_with(|io| os::write(io.as_fd(), b"ab")).await?;
-        assert_eq!(in_turn.await?, b'a');
         wait_for_wakes(&poller, 1);
-        assert_eq!(polled.await?, b'b');
+        assert_eq!(polled.await?, b'a');
+        assert_eq!(aside.await?, b'b');
         Ok(())
     });
 }

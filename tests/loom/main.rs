@@ -28,8 +28,6 @@ mod gate;
 mod lease;
 #[path = "../../adapters/futures/src/limit.rs"]
 mod limit;
-#[path = "../../adapters/futures/src/order.rs"]
-mod order;
 #[path = "../../reactor/src/parker.rs"]
 mod parker;
 #[path = "../../reactor/src/ready.rs"]
@@ -50,11 +48,6 @@ mod time {
     pub(crate) mod deadline;
 }
 
-// Where `order` finds them in its own crate.
-pub(crate) use error::{Closed, ReactorGone};
-pub(crate) use ready::Direction;
-pub(crate) use wake::wake;
-
 /// No model forks.
 pub(crate) fn fork_generation() -> u32 {
     0
@@ -69,7 +62,6 @@ mod models {
     mod kit;
     mod lease;
     mod limit;
-    mod order;
     mod reuse;
     mod sleep;
     mod slot;

@@ -20,6 +20,7 @@ mod manner;
 mod notifies;
 mod os;
 mod passing;
+mod readers;
 mod reuse;
 mod room;
 mod seccomp;

@@ -24,13 +24,13 @@ const LISTENER: &str = "adapters/futures/src/listener.rs";
 const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
 const LIMIT: &str = "adapters/futures/src/limit.rs";
 const WATCH: &str = "adapters/futures/src/timeout/watch.rs";
-const ORDER: &str = "adapters/futures/src/order.rs";
+const WRITE_LOCK: &str = "adapters/futures/src/write_lock.rs";
 const LEASE: &str = "reactor/src/lease/mod.rs";
 const PARKER: &str = "reactor/src/parker.rs";
 const SLEEP: &str = "reactor/src/sleep.rs";
 const BUDGET: &str = "reactor/src/budget.rs";
 
-/// All of them: the slot's, the deadlines', those of closing, of the order, of accepting, of
+/// All of them: the slot's, the deadlines', those of closing, of the write lock, of accepting, of
 /// connecting, of who turns, and of the limits of a server.
 pub const FAULTS: &[Fault] = &[
     Fault {
@@ -44,12 +44,6 @@ pub const FAULTS: &[Fault] = &[
         file: BUDGET,
         right: "if other == task && first != key && siblings < SIBLINGS",
         wrong: "if first != key && siblings < SIBLINGS",
-    },
-    Fault {
-        what: "order: a waker that panics keeps the turn",
-        file: ORDER,
-        right: "woken.into_iter().for_each(wake);",
-        wrong: "woken.into_iter().for_each(Waker::wake);",
     },
     Fault {
         what: "slot: an event reaches the next tenant",
@@ -265,33 +259,14 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         what: "close: a second one succeeds",
-        file: STREAM,
+        file: LISTENER,
         right: "let closing = self.registration().begin_close()?;",
         wrong: "let Ok(closing) = self.registration().begin_close() else { return Ok(()) };",
     },
     Fault {
-        what: "close: who waits in line goes on waiting",
-        file: STREAM,
-        right: "self.shared.orders.end();",
-        wrong: "",
-    },
-    Fault {
-        what: "order: the last to come is the first to be served",
-        file: ORDER,
-        right: "self.waiters.pop_front()",
-        wrong: "self.waiters.pop_back()",
-    },
-    Fault {
-        what: "order: who is dropped with the turn keeps it",
-        file: ORDER,
-        right: "            drop(queues);
-            self.orders.pass_on(self.direction);",
-        wrong: "            drop(queues);",
-    },
-    Fault {
-        what: "order: a write_all takes no turn",
+        what: "write lock: a write_all does not take it",
         file: "adapters/futures/src/stream/write.rs",
-        right: "            ready!(turn.poll(cx))?;
+        right: "            ready!(writing.poll_lock(cx))?;
             let polled = poll_write_rest(",
         wrong: "            let polled = poll_write_rest(",
     },
@@ -344,10 +319,16 @@ pub const FAULTS: &[Fault] = &[
         wrong: "if is_connected(registration.get_ref()).is_ok() || true {",
     },
     Fault {
-        what: "order: who queues does not say so",
-        file: ORDER,
-        right: "TAKEN => (QUEUED, Asked::Queues),",
-        wrong: "TAKEN => return Asked::Queues,",
+        what: "write lock: a writer that waits does not say so",
+        file: WRITE_LOCK,
+        right: "self.exchange(HELD, CONTENDED)",
+        wrong: "self.0.load(Ordering::Relaxed) == HELD",
+    },
+    Fault {
+        what: "write lock: a writer that frees it wakes no other",
+        file: WRITE_LOCK,
+        right: "self.1.assume_ready(Direction::Write);",
+        wrong: "",
     },
     Fault {
         what: "lease: who leaves lets the thread sleep",

@@ -53,28 +53,25 @@
 //! writing return the system's error as it is; receiving and sending datagrams put the operation and
 //! an address around it.
 //!
-//! # Order
+//! # Many tasks, one socket
 //!
-//! Any number of tasks may use a socket at once. Reads, writes and accepts are served in the order in
-//! which they came, each among its own kind. Writes do not mix: a `write_all` is contiguous, also when
-//! it has to wait midway. A future that is dropped gives its place to the next, and what it was woken
-//! for.
+//! Any number of tasks may use a socket at once. An event wakes all tasks that wait in its direction:
+//! each tries again, and those that find nothing wait again. No order is promised among them.
 //!
-//! As with any lock that is held across a wait, a future that waits keeps its place until it is
-//! polled to its end or dropped, and those behind it wait for it: do not keep one aside while its task
-//! waits for another of the same direction. The `poll_*` calls keep no place, and `try_*` and
-//! `readable` ask nobody (but writing is never tried in the middle of another's `write_all`).
+//! The bytes of a `write_all` are contiguous, also when it has to wait midway. A stream has a write lock
+//! for that: `write`, `write_all` and `poll_write` hold it during the write, and `try_write` fails with
+//! `WouldBlock` while another writer holds it. A task that waits for the lock sees the write deadline,
+//! `close` and a shutdown of the reactor. A write that waits for room holds the lock until it is polled to
+//! its end or dropped: a task that keeps it aside holds up the other writers of the stream.
 #![doc = include_str!("differences.md")]
 
 mod address;
 mod any;
 mod backoff;
 mod datagram;
-mod in_order;
 mod limit;
 mod listener;
 mod off_thread;
-mod order;
 mod partial;
 mod per_process;
 mod readiness;
@@ -86,8 +83,9 @@ mod timeout;
 mod timer;
 mod udp;
 mod unix;
+mod write_lock;
 
-use netpoll::{fork_generation, wake};
+use netpoll::fork_generation;
 
 pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
 pub use any::{Async, Readable, ReadableOwned, Writable, WritableOwned};

@@ -12,9 +12,7 @@ use std::time::Instant;
 use netpoll::{Direction, OpError, OwnsFd, Registration};
 
 use crate::ReactorGone;
-use crate::in_order::InOrder;
 use crate::limit::{Limit, Place, Refused};
-use crate::order::Orders;
 use crate::socket_file::SocketFile;
 use crate::stream::{Stream, StreamSocket};
 use crate::sync::{Mutex, lock};
@@ -43,7 +41,6 @@ pub(crate) struct Shared<L: ListenerSocket> {
     /// Before the socket: dropped, it goes first.
     pub(crate) file: SocketFile,
     pub(crate) registration: Registration<L>,
-    orders: Orders,
     limit: Mutex<Option<Limit>>,
 }
 
@@ -118,13 +115,15 @@ impl<L: ListenerSocket> Listener<L> {
     ///
     /// Dropped, it has accepted nothing.
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
-        let accepted = self.accepting().io(|socket| self.accept_one(socket)).await;
+        let accepted =
+            self.registration().io(Direction::Read, |socket| self.accept_one(socket)).await;
         self.accepted(accepted)
     }
 
     /// [`accept`](Self::accept) for those who poll.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
-        let accepted = self.accepting().poll_io(cx, |socket| self.accept_one(socket));
+        let accepted =
+            self.registration().poll_io(cx, Direction::Read, |socket| self.accept_one(socket));
         accepted.map(|accepted| self.accepted(accepted))
     }
 
@@ -192,7 +191,6 @@ impl<L: ListenerSocket> Listener<L> {
     pub async fn close(&self) -> io::Result<()> {
         let closing = self.registration().begin_close()?;
         self.shared.file.closing();
-        self.shared.orders.end();
         closing.finish().await
     }
 
@@ -210,19 +208,13 @@ impl<L: ListenerSocket> Listener<L> {
         &self.shared.registration
     }
 
-    fn accepting(&self) -> InOrder<'_, L> {
-        let Shared { registration, orders, .. } = &*self.shared;
-        InOrder { registration, orders, direction: Direction::Read }
-    }
-
     pub(crate) fn from_registration(registration: Registration<L>) -> Self {
         let file = SocketFile::of(registration.get_ref().path());
         Self::with_file(registration, file)
     }
 
     pub(crate) fn with_file(registration: Registration<L>, file: SocketFile) -> Self {
-        let (orders, limit) = (Orders::new(), Mutex::new(None));
-        Self { shared: Arc::new(Shared { file, registration, orders, limit }) }
+        Self { shared: Arc::new(Shared { file, registration, limit: Mutex::new(None) }) }
     }
 
     /// A forked child takes no connection of the parent's, and no lock.

@@ -66,14 +66,14 @@
 //! The streams, their halves, the listeners and the datagram sockets are each one generic type here,
 //! and what `net` names are aliases.
 //!
-//! # Errors, order
+//! # Errors
 //!
 //! A deadline is [`TimedOut`](std::io::ErrorKind::TimedOut) with [`DeadlineExceeded`] inside, and what was
 //! closed on this side is [`Closed`]. Every error of the system comes as tokio's calls return it, with its
 //! `raw_os_error()`; those of [`netpoll_futures`], with operation and address, are what
 //! [`get_ref`](Stream::get_ref) leads to.
 //!
-//! Accepts and receives that are awaited are served in the order in which they came; what polls, keeps no place.
+//! Several tasks that wait for one socket are all woken by an event; no order is promised among them.
 #![doc = include_str!("public.md")]
 
 mod async_fd;

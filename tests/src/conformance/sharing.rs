@@ -1,5 +1,5 @@
-//! One stream, many tasks: reads are served in order, a `write_all` is contiguous, and who leaves the
-//! queue takes nothing along (go-net.md's F, and what `F` leaves to the scheduler in Go).
+//! One stream, many tasks: no read waits for another read, a `write_all` is contiguous, and a future that is
+//! dropped takes nothing along (go-net.md's F, and what `F` leaves to the scheduler in Go).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,16 +22,16 @@ const BLOCK: usize = 6 * 1024 * 1024;
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
-        T: f4_reads_are_served_in_order,
-        f4_reads_that_come_later_queue_behind,
-        f4_a_write_all_is_contiguous_and_in_order,
+        T: f4_each_of_several_reads_is_served,
+        f4_a_read_kept_aside_keeps_no_data_from_another,
+        f4_a_write_all_is_contiguous,
         f4_reading_and_writing_do_not_wait_for_each_other,
-        f5_who_queues_to_read_is_late_when_its_turn_comes,
-        f5_who_queues_to_write_is_late_when_its_turn_comes,
-        a_read_dropped_in_line_gives_up_its_place,
-        a_read_dropped_when_it_is_woken_passes_that_on,
-        a_read_dropped_when_its_turn_has_come_passes_it_on,
-        a_write_dropped_midway_passes_the_turn_on,
+        f5_a_read_kept_aside_keeps_no_deadline_from_others,
+        f5_a_write_kept_aside_keeps_no_deadline_from_others,
+        reads_that_are_dropped_take_nothing_from_others,
+        a_read_dropped_when_it_is_woken_takes_nothing,
+        a_read_that_is_dropped_wakes_no_task,
+        a_write_dropped_midway_frees_the_write_lock,
         reads_that_are_dropped_over_and_over_lose_nothing,
         a_hundred_readers_and_a_hundred_writers,
     ]
@@ -54,25 +54,25 @@ fn write_block<S: Stream>(stream: &Arc<S>, value: u8, len: usize) -> Write {
     async move { stream.write_all(&vec![value; len]).await }.boxed()
 }
 
-/// Futures that wait, each having come before the next.
-async fn in_line<R>(
+/// Futures that wait.
+async fn waiting<R>(
     futures: impl Iterator<Item = BoxFuture<'static, R>>,
 ) -> Vec<BoxFuture<'static, R>> {
-    let mut line = Vec::new();
+    let mut waiting = Vec::new();
     for mut future in futures {
         assert!(poll!(future.as_mut()).is_pending(), "it has to wait");
-        line.push(future);
+        waiting.push(future);
     }
-    line
+    waiting
 }
 
 /// Has tasks wait for the futures, and tells which ended with what, as they end.
 fn ends<R: Send + 'static>(
     stage: &Stage,
-    line: Vec<BoxFuture<'static, R>>,
+    waiting: Vec<BoxFuture<'static, R>>,
 ) -> UnboundedReceiver<(u8, R)> {
     let (send, receive) = unbounded();
-    for (index, future) in (0..).zip(line) {
+    for (index, future) in (0..).zip(waiting) {
         let send = send.clone();
         // The receiver is gone only when the behaviour has failed.
         drop(stage.spawn(async move { drop(send.unbounded_send((index, future.await))) }));
@@ -80,51 +80,55 @@ fn ends<R: Send + 'static>(
     receive
 }
 
-/// Data goes to who has waited longest.
-async fn f4_reads_are_served_in_order<T: Transport>(stage: Stage) -> io::Result<()> {
+/// Each byte goes to one of the reads that wait.
+async fn f4_each_of_several_reads_is_served<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    let line = in_line((0..LINE).map(|_| read_one(&near))).await;
-    let mut ends = ends(&stage, line);
+    let reads = waiting((0..LINE).map(|_| read_one(&near))).await;
+    let mut ends = ends(&stage, reads);
+    let mut served = Vec::new();
     for value in 0..LINE {
         far.write_all(&[value]).await?;
-        let (reader, read) = ends.next().await.expect("somebody reads it");
-        assert_eq!((reader, read?), (value, vec![value]));
+        let (reader, read) = ends.next().await.expect("a task reads it");
+        assert_eq!(read?, [value]);
+        served.push(reader);
     }
+    served.sort_unstable();
+    assert!(served.into_iter().eq(0..LINE));
     Ok(())
 }
 
-/// Also where the data is there when they come: it is for who waits.
-async fn f4_reads_that_come_later_queue_behind<T: Transport>(stage: Stage) -> io::Result<()> {
+/// The first was woken for the data, and is not polled: the second takes it.
+async fn f4_a_read_kept_aside_keeps_no_data_from_another<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let waker = CountingWaker::new();
     let mut first = read_one(&near);
     assert!(waker.poll(first.as_mut()).is_pending());
-    far.write_all(b"12").await?;
+    far.write_all(b"1").await?;
     wait_until_woken(&stage, &waker).await?;
-    let mut second = read_one(&near);
-    assert!(poll!(second.as_mut()).is_pending(), "the first has not read yet");
-    assert_eq!(first.await?, b"1");
-    assert_eq!(second.await?, b"2");
+    assert_eq!(read_one(&near).await?, b"1");
+    assert!(waker.poll(first.as_mut()).is_pending(), "it is gone");
+    far.write_all(b"2").await?;
+    assert_eq!(first.await?, b"2");
     Ok(())
 }
 
-/// Writers that block midway, each with a value of its own: one run of each comes out, in order.
-async fn f4_a_write_all_is_contiguous_and_in_order<T: Transport>(stage: Stage) -> io::Result<()> {
+/// Writers that block midway, each with a value of its own: one run of each comes out.
+async fn f4_a_write_all_is_contiguous<T: Transport>(stage: Stage) -> io::Result<()> {
     const WRITERS: u8 = 4;
     let (near, far) = stage.pair::<T>().await?;
-    let line = in_line((0..WRITERS).map(|value| write_block(&near, value, BLOCK))).await;
+    let writes = waiting((0..WRITERS).map(|value| write_block(&near, value, BLOCK))).await;
     let writers = stage.spawn(async move {
-        let wrote: io::Result<()> = join_all(line.into_iter().rev()).await.into_iter().collect();
+        let wrote: io::Result<()> = join_all(writes).await.into_iter().collect();
         near.close().await.and(wrote)
     });
     let received = read_to_end(&*far).await?;
     writers.await?;
-    let mut runs = received.chunk_by(|one, next| one == next);
-    for value in 0..WRITERS {
-        let run = runs.next().expect("a block of each");
-        assert_eq!((run[0], run.len()), (value, BLOCK));
-    }
-    assert!(runs.next().is_none());
+    let runs = received.chunk_by(|one, next| one == next);
+    let mut runs: Vec<_> = runs.map(|run| (run[0], run.len())).collect();
+    runs.sort_unstable();
+    assert!(runs.into_iter().eq((0..WRITERS).map(|value| (value, BLOCK))));
     Ok(())
 }
 
@@ -147,59 +151,63 @@ async fn f4_reading_and_writing_do_not_wait_for_each_other<T: Transport>(
     Ok(())
 }
 
-/// A deadline ends one that waits, and then, one by one, those who queue behind it.
-async fn f5_who_queues_to_read_is_late_when_its_turn_comes<T: Transport>(
+/// A deadline ends all reads that wait, though one is not polled again.
+async fn f5_a_read_kept_aside_keeps_no_deadline_from_others<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     for deadline in [in_milliseconds(5), long_ago()] {
         near.set_read_deadline(None)?;
-        let line = in_line((0..LINE).map(|_| read_one(&near))).await;
+        let mut reads = waiting((0..LINE).map(|_| read_one(&near))).await;
         near.set_read_deadline(deadline)?;
-        let mut ends = ends(&stage, line);
-        for _ in 0..LINE {
-            assert_timeout(ends.next().await.expect("all are late").1);
+        let aside = reads.remove(0);
+        for read in reads {
+            assert_timeout(read.await);
         }
+        assert_timeout(aside.await);
     }
     Ok(())
 }
 
-/// The same for writers.
-async fn f5_who_queues_to_write_is_late_when_its_turn_comes<T: Transport>(
+/// The same for writes, of which the first holds the write lock.
+async fn f5_a_write_kept_aside_keeps_no_deadline_from_others<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
-    let line = in_line((0..LINE).map(|value| write_block(&near, value, BLOCK))).await;
+    let mut writes = waiting((0..LINE).map(|value| write_block(&near, value, BLOCK))).await;
     near.set_write_deadline(in_milliseconds(5))?;
-    let mut ends = ends(&stage, line);
-    for _ in 0..LINE {
-        assert_timeout(ends.next().await.expect("all are late").1);
+    let aside = writes.remove(0);
+    for write in writes {
+        assert_timeout(write.await);
     }
+    assert_timeout(aside.await);
     Ok(())
 }
 
-/// The others keep theirs.
-async fn a_read_dropped_in_line_gives_up_its_place<T: Transport>(stage: Stage) -> io::Result<()> {
+/// The others are served.
+async fn reads_that_are_dropped_take_nothing_from_others<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    let mut line = in_line((0..LINE).map(|_| read_one(&near))).await;
+    let mut reads = waiting((0..LINE).map(|_| read_one(&near))).await;
     // Every other one goes, the first included.
     let mut index = 0;
-    line.retain(|_| {
+    reads.retain(|_| {
         index += 1;
         index % 2 == 0
     });
-    let left = u8::try_from(line.len()).expect("a few");
-    let mut ends = ends(&stage, line);
+    let left = u8::try_from(reads.len()).expect("a few");
+    let mut ends = ends(&stage, reads);
     for value in 0..left {
         far.write_all(&[value]).await?;
-        let (reader, read) = ends.next().await.expect("somebody reads it");
-        assert_eq!((reader, read?), (value, vec![value]));
+        let (_, read) = ends.next().await.expect("a task reads it");
+        assert_eq!(read?, [value]);
     }
     Ok(())
 }
 
-/// The data has come, the first has been woken for it, and goes: the next is woken for it instead.
-async fn a_read_dropped_when_it_is_woken_passes_that_on<T: Transport>(
+/// The data has come, both have been woken for it, and the first goes: the second reads it.
+async fn a_read_dropped_when_it_is_woken_takes_nothing<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
@@ -209,39 +217,33 @@ async fn a_read_dropped_when_it_is_woken_passes_that_on<T: Transport>(
     assert!(second_waker.poll(second.as_mut()).is_pending());
     far.write_all(b"1").await?;
     wait_until_woken(&stage, &first_waker).await?;
-    assert_eq!(second_waker.wakes(), 0, "it is not its turn");
+    wait_until_woken(&stage, &second_waker).await?;
     drop(first);
-    assert!(second_waker.wakes() > 0, "by the drop itself");
     assert_eq!(second.await?, b"1");
     Ok(())
 }
 
-/// The first ends, the second has been told that it is next, and goes: the third is next.
-async fn a_read_dropped_when_its_turn_has_come_passes_it_on<T: Transport>(
-    stage: Stage,
-) -> io::Result<()> {
+async fn a_read_that_is_dropped_wakes_no_task<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    let mut line = in_line((0..2).map(|_| read_one(&near))).await;
+    let reads = waiting((0..2).map(|_| read_one(&near))).await;
     let waker = CountingWaker::new();
     let mut third = read_one(&near);
     assert!(waker.poll(third.as_mut()).is_pending());
-    drop(line.remove(0));
-    assert_eq!(waker.wakes(), 0, "it is not its turn");
-    drop(line.remove(0));
-    assert!(waker.wakes() > 0, "by the drop itself");
+    drop(reads);
+    assert_eq!(waker.wakes(), 0, "nothing has come");
     far.write_all(b"1").await?;
     assert_eq!(third.await?, b"1");
     Ok(())
 }
 
 /// Part of it is sent, and what the next one writes follows.
-async fn a_write_dropped_midway_passes_the_turn_on<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn a_write_dropped_midway_frees_the_write_lock<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let writes = [write_block(&near, 1, BLOCK), write_block(&near, 2, 100)];
-    let mut line = in_line(writes.into_iter()).await;
-    drop(line.remove(0));
+    let mut writes = waiting(writes.into_iter()).await;
+    drop(writes.remove(0));
     let write = stage.spawn(async move {
-        let wrote: io::Result<()> = join_all(line).await.into_iter().collect();
+        let wrote: io::Result<()> = join_all(writes).await.into_iter().collect();
         near.close().await.and(wrote)
     });
     let received = read_to_end(&*far).await?;
@@ -278,8 +280,8 @@ async fn reads_that_are_dropped_over_and_over_lose_nothing<T: Transport>(
     write.await
 }
 
-/// Everything that a hundred tasks write is read by a hundred others, each byte once; then the end is
-/// everybody's.
+/// Everything that a hundred tasks write is read by a hundred others, each byte once; then each of them finds
+/// the end.
 async fn a_hundred_readers_and_a_hundred_writers<T: Transport>(stage: Stage) -> io::Result<()> {
     const TASKS: u8 = 100;
     const RECORDS: usize = 10;

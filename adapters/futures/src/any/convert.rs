@@ -8,13 +8,12 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use netpoll::Registration;
 
 use super::Async;
-use crate::order::Orders;
 
 /// A descriptor in the care of another reactor than the global one, or registered for directions of its
 /// owner's choice. It must be non-blocking.
 impl<T> From<Registration<T>> for Async<T> {
     fn from(registration: Registration<T>) -> Self {
-        Self { registration, orders: Orders::new() }
+        Self { registration }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
 use netpoll::Direction;
@@ -21,7 +21,6 @@ where
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.orders.poll_take(cx, Direction::Read))?;
         self.registration.poll_io(cx, Direction::Read, |mut io| uninterrupted(|| io.read(buffer)))
     }
 
@@ -30,7 +29,6 @@ where
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.orders.poll_take(cx, Direction::Read))?;
         self.registration
             .poll_io(cx, Direction::Read, |mut io| uninterrupted(|| io.read_vectored(buffers)))
     }
@@ -45,7 +43,6 @@ where
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.orders.poll_take(cx, Direction::Write))?;
         self.registration.poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write(buffer)))
     }
 
@@ -54,7 +51,6 @@ where
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.orders.poll_take(cx, Direction::Write))?;
         self.registration
             .poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write_vectored(buffers)))
     }

@@ -11,13 +11,11 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use netpoll::{Direction, OpError, OwnsFd, Reactor, Registration, descriptor};
 
-use crate::in_order::InOrder;
-use crate::order::Orders;
 use crate::readiness;
 
 pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
@@ -26,9 +24,9 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 /// standard streams, a TUN device, a socket of any kind. In the shape of async-io's type of this name.
 ///
 /// Everything but what says so takes `&self`: any number of tasks may use it at once, in either
-/// direction, and none wakes another in vain. Awaited operations of a direction are served in the order
-/// in which they came. Each operation begins with the questions of all sockets here: closed? too late?
-/// ready? It is not made before the descriptor has been reported ready.
+/// direction. An event wakes all tasks that wait in its direction, and no task wakes another in vain. Each
+/// operation begins with the questions of all sockets here: closed? too late? ready? It is not made before
+/// the descriptor has been reported ready.
 ///
 /// An operation that says [`WouldBlock`](io::ErrorKind::WouldBlock) is made again when the descriptor is
 /// ready again: when there is something new, or at once if the kernel says that there is something left.
@@ -127,7 +125,6 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 /// other processes share: non-blocking they are then for all.
 pub struct Async<T> {
     registration: Registration<T>,
-    orders: Orders,
 }
 
 /// Prints the object.
@@ -233,7 +230,7 @@ impl<T> Async<T> {
     }
 
     /// Makes an operation that reads as soon as there is something to read, and again until it does
-    /// not say `WouldBlock`, in its turn among all that read.
+    /// not say `WouldBlock`.
     ///
     /// # Errors
     ///
@@ -277,23 +274,20 @@ impl<T> Async<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let _turn = self.orders.take(direction).await?;
         self.registration.io_checked(direction, operation).await
     }
 
-    /// [`io`](Self::io) for those who poll. It keeps no place in line.
+    /// [`io`](Self::io) for those who poll.
     pub fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let _turn = ready!(self.orders.poll_take(cx, direction))?;
         self.registration.poll_io_checked(cx, direction, operation)
     }
 
-    /// Makes an operation now, or fails with `WouldBlock`. It asks nobody whose turn it is. One that writes
-    /// is made even where the kernel has reported no room: it may have some.
+    /// Makes an operation now, or fails with `WouldBlock`. One that writes is made even where the kernel has reported no room: it may have some.
     ///
     /// # Errors
     ///
@@ -340,11 +334,6 @@ impl<T> Async<T> {
         self.registration.set_write_deadline(deadline)
     }
 
-    /// Operations whose `WouldBlock` is the descriptor's.
-    fn in_order(&self, direction: Direction) -> InOrder<'_, T> {
-        InOrder { registration: &self.registration, orders: &self.orders, direction }
-    }
-
     fn check_open(&self) -> io::Result<()> {
         if self.registration.is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
     }
@@ -362,8 +351,6 @@ impl<T: OwnsFd> Async<T> {
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
-        let closing = self.registration.begin_close()?;
-        self.orders.end();
-        closing.finish().await
+        self.registration.close().await
     }
 }

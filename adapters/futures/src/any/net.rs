@@ -18,8 +18,7 @@ type Accepted<L> = (Async<<L as ListenerSocket>::Stream>, <L as ListenerSocket>:
 
 /// Listeners of TCP and of Unix sockets.
 impl<L: ListenerSocket> Async<L> {
-    /// Waits for a connection, in its turn. Connections that are gone before we come to them are
-    /// passed over.
+    /// Waits for a connection. Connections that are gone before we come to them are passed over.
     ///
     /// # Errors
     ///
@@ -29,13 +28,13 @@ impl<L: ListenerSocket> Async<L> {
     ///
     /// Dropped, it has accepted nothing.
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
-        let accepted = self.in_order(Direction::Read).io(L::accept_one).await;
+        let accepted = self.registration.io(Direction::Read, L::accept_one).await;
         self.accepted(accepted)
     }
 
     /// [`accept`](Self::accept) for those who poll.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
-        let accepted = self.in_order(Direction::Read).poll_io(cx, L::accept_one);
+        let accepted = self.registration.poll_io(cx, Direction::Read, L::accept_one);
         accepted.map(|accepted| self.accepted(accepted))
     }
 
@@ -90,11 +89,11 @@ impl Async<TcpStream> {
     ///
     /// As for [`read_with`](Self::read_with).
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_order(Direction::Read).io(|socket| socket::peek(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Read, |socket| socket::peek(socket.as_fd(), buffer)).await
     }
 }
 
-/// Each waits in its turn, and fails as [`read_with`](Self::read_with) does. A datagram that is longer
+/// Each waits, and fails as [`read_with`](Self::read_with) does. A datagram that is longer
 /// than the buffer is cut off.
 impl Async<UdpSocket> {
     /// Binds, as [`std::net::UdpSocket::bind`] does.
@@ -112,7 +111,7 @@ impl Async<UdpSocket> {
             let (len, origin) = socket::recv_from(socket.as_fd(), buffer)?;
             Ok((len, origin.internet()?))
         };
-        self.in_order(Direction::Read).io(recv).await
+        self.registration.io(Direction::Read, recv).await
     }
 
     /// [`recv_from`](Self::recv_from), and leaves the datagram to be received again.
@@ -121,7 +120,7 @@ impl Async<UdpSocket> {
             let (len, origin) = socket::peek_from(socket.as_fd(), buffer)?;
             Ok((len, origin.internet()?))
         };
-        self.in_order(Direction::Read).io(peek).await
+        self.registration.io(Direction::Read, peek).await
     }
 
     /// Sends a datagram.
@@ -132,21 +131,21 @@ impl Async<UdpSocket> {
     ) -> io::Result<usize> {
         let address = address.into();
         let send = |socket: &UdpSocket| socket::send_to(socket.as_fd(), buffer, &address);
-        self.in_order(Direction::Write).io(send).await
+        self.registration.io(Direction::Write, send).await
     }
 
     /// Receives a datagram of the connected peer. Returns its length.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_order(Direction::Read).io(|socket| socket::recv(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Read, |socket| socket::recv(socket.as_fd(), buffer)).await
     }
 
     /// [`recv`](Self::recv), and leaves the datagram to be received again.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_order(Direction::Read).io(|socket| socket::peek(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Read, |socket| socket::peek(socket.as_fd(), buffer)).await
     }
 
     /// Sends a datagram to the connected peer.
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.in_order(Direction::Write).io(|socket| socket::send(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Write, |socket| socket::send(socket.as_fd(), buffer)).await
     }
 }

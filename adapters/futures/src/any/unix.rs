@@ -56,7 +56,7 @@ impl Async<UnixStream> {
     }
 }
 
-/// Each waits in its turn, and fails as [`read_with`](Self::read_with) does. A datagram that is longer
+/// Each waits, and fails as [`read_with`](Self::read_with) does. A datagram that is longer
 /// than the buffer is cut off.
 impl Async<UnixDatagram> {
     /// Binds to a path, which must not exist.
@@ -93,7 +93,7 @@ impl Async<UnixDatagram> {
             let (len, origin) = socket::recv_from(socket.as_fd(), buffer)?;
             Ok((len, origin.unix()?))
         };
-        self.in_order(Direction::Read).io(recv).await
+        self.registration.io(Direction::Read, recv).await
     }
 
     /// Sends a datagram.
@@ -109,11 +109,11 @@ impl Async<UnixDatagram> {
 
     /// Receives a datagram of the connected peer. Returns its length.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_order(Direction::Read).io(|socket| socket::recv(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Read, |socket| socket::recv(socket.as_fd(), buffer)).await
     }
 
     /// Sends a datagram to the connected peer.
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.in_order(Direction::Write).io(|socket| socket::send(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Write, |socket| socket::send(socket.as_fd(), buffer)).await
     }
 }

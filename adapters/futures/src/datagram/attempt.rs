@@ -6,7 +6,6 @@ use netpoll::{Direction, socket};
 
 use super::{Datagram, DatagramSocket, Message, measured, with_sender};
 
-/// These ask nobody whose turn it is.
 impl<S: DatagramSocket> Datagram<S> {
     /// [`recv`](Self::recv) now, or `WouldBlock`.
     pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -13,17 +13,15 @@ use std::time::Instant;
 use netpoll::socket::{self, Origin};
 use netpoll::{Direction, Interest, OpError, OwnsFd, Reactor, Registration};
 
-use crate::in_order::InOrder;
-use crate::order::Orders;
 use crate::readiness;
 
 /// A socket for datagrams: a [`UdpSocket`](crate::UdpSocket) or a
 /// [`UnixDatagram`](crate::UnixDatagram).
 ///
-/// Everything takes `&self`: any number of tasks may receive and send at once. Receives are served
-/// in the order in which they came. Datagrams do not mix, so sends take no turn: where several wait
-/// for room, any of them may be first. Clones are the same socket; it is closed with the last of
-/// them, or by [`close`](Self::close).
+/// Everything takes `&self`: any number of tasks may receive and send at once. Datagrams do not mix, so
+/// no task waits for another: where several wait for a datagram or for room, an event wakes all of them,
+/// and any of them may be first. Clones are the same socket; it is closed with the last of them, or by
+/// [`close`](Self::close).
 ///
 /// # Lengths
 ///
@@ -52,7 +50,6 @@ pub struct Datagram<S: DatagramSocket> {
 
 pub(crate) struct Shared<S: DatagramSocket> {
     registration: Registration<S>,
-    orders: Orders,
 }
 
 /// A datagram that was received: how much of it, and from whom.
@@ -121,19 +118,19 @@ impl<S: DatagramSocket> Datagram<S> {
     /// many bytes of it are in `buffer`.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let recv = |socket: &S| socket::recv(socket.as_fd(), buffer);
-        self.explain("recv", self.receiving().io(recv).await)
+        self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
     /// As [`recv`](Self::recv), with the sender's address.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
         let recv = |socket: &S| with_sender::<S>(socket::recv_from(socket.as_fd(), buffer));
-        self.explain("recv", self.receiving().io(recv).await)
+        self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
     /// As [`recv_from`](Self::recv_from), with the length that the datagram had.
     pub async fn recv_msg(&self, buffer: &mut [u8]) -> io::Result<Message<S::Address>> {
         let recv = |socket: &S| measured::<S>(socket, buffer);
-        self.explain("recv", self.receiving().io(recv).await)
+        self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
     /// As [`recv`](Self::recv), to the end of `buffer`, into the capacity that it has to spare: that
@@ -149,26 +146,26 @@ impl<S: DatagramSocket> Datagram<S> {
     /// ```
     pub async fn recv_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let recv = |socket: &S| socket::recv_spare(socket.as_fd(), buffer);
-        self.explain("recv", self.receiving().io(recv).await)
+        self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
     /// As [`recv_buf`](Self::recv_buf), with the sender's address.
     pub async fn recv_buf_from(&self, buffer: &mut Vec<u8>) -> io::Result<(usize, S::Address)> {
         let recv = |socket: &S| with_sender::<S>(socket::recv_from_spare(socket.as_fd(), buffer));
-        self.explain("recv", self.receiving().io(recv).await)
+        self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
     /// As [`recv`](Self::recv), but leaves the datagram to be received.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
-        self.explain("peek", self.receiving().io(peek).await)
+        self.explain("peek", self.registration().io(Direction::Read, peek).await)
     }
 
     /// As [`recv_from`](Self::recv_from), but leaves the datagram to be received. With an empty buffer,
     /// it tells who sent the next one.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
         let peek = |socket: &S| with_sender::<S>(socket::peek_from(socket.as_fd(), buffer));
-        self.explain("peek", self.receiving().io(peek).await)
+        self.explain("peek", self.registration().io(Direction::Read, peek).await)
     }
 
     /// Sends a datagram to the peer that the socket is connected to, as soon as there is room.
@@ -255,9 +252,7 @@ impl<S: DatagramSocket> Datagram<S> {
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
-        let closing = self.registration().begin_close()?;
-        self.shared.orders.end();
-        closing.finish().await
+        self.registration().close().await
     }
 
     /// The address it is bound to.
@@ -278,17 +273,10 @@ impl<S: DatagramSocket> Datagram<S> {
         self.registration().while_open(S::peer_address)
     }
 
-    /// The registration underneath, for what the socket has no method for. To close it there would
-    /// tell those who wait in line only one after the other.
+    /// The registration underneath, for what the socket has no method for.
     #[inline]
     pub fn registration(&self) -> &Registration<S> {
         &self.shared.registration
-    }
-
-    /// Receives, in the order in which they came.
-    fn receiving(&self) -> InOrder<'_, S> {
-        let Shared { registration, orders } = &*self.shared;
-        InOrder { registration, orders, direction: Direction::Read }
     }
 
     /// One that is non-blocking already.
@@ -356,7 +344,7 @@ fn measured<S: DatagramSocket>(socket: &S, buffer: &mut [u8]) -> io::Result<Mess
 /// registered with [`Interest::WriteOnDemand`].
 impl<S: DatagramSocket> From<Registration<S>> for Datagram<S> {
     fn from(registration: Registration<S>) -> Self {
-        Self { shared: Arc::new(Shared { registration, orders: Orders::new() }) }
+        Self { shared: Arc::new(Shared { registration }) }
     }
 }
 

@@ -9,8 +9,7 @@ use crate::readiness;
 
 use super::{Datagram, DatagramSocket, Message, measured, with_sender};
 
-/// Any number of tasks may poll; each that gets `Pending` is woken. They keep no place among those
-/// who receive.
+/// Any number of tasks may poll; each that gets `Pending` is woken.
 impl<S: DatagramSocket> Datagram<S> {
     /// [`recv`](Self::recv) for those who poll.
     pub fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -86,6 +85,8 @@ impl<S: DatagramSocket> Datagram<S> {
         operation: &'static str,
         receive: impl FnMut(&S) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.receiving().poll_io(cx, receive).map(|received| self.explain(operation, received))
+        self.registration()
+            .poll_io(cx, Direction::Read, receive)
+            .map(|received| self.explain(operation, received))
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
-use netpoll::socket;
+use netpoll::{Direction, socket};
 
 use super::{Datagram, DatagramSocket, with_sender};
 
@@ -15,7 +15,8 @@ type Room = [MaybeUninit<u8>];
 impl<S: DatagramSocket> Datagram<S> {
     /// [`recv`](Self::recv) into memory that need not be initialised.
     pub async fn recv_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
-        let received = self.receiving().io(|socket| received(socket, buffer)).await;
+        let received =
+            self.registration().io(Direction::Read, |socket| received(socket, buffer)).await;
         self.explain("recv", received)
     }
 
@@ -24,7 +25,8 @@ impl<S: DatagramSocket> Datagram<S> {
         &self,
         buffer: &mut [MaybeUninit<u8>],
     ) -> io::Result<(usize, S::Address)> {
-        let received = self.receiving().io(|socket| received_from(socket, buffer)).await;
+        let received =
+            self.registration().io(Direction::Read, |socket| received_from(socket, buffer)).await;
         self.explain("recv", received)
     }
 

@@ -19,10 +19,9 @@ use std::time::Instant;
 use netpoll::socket;
 use netpoll::{Direction, Reactor, Registration};
 
-use crate::in_order::InOrder;
 use crate::limit::Place;
-use crate::order::{Orders, Turn};
 use crate::readiness;
+use crate::write_lock::{Held, WriteLock, Writing};
 
 use linger::Lingering;
 
@@ -39,7 +38,7 @@ pub struct Stream<S: StreamSocket> {
 
 pub(crate) struct Shared<S: StreamSocket> {
     pub(crate) registration: Registration<S>,
-    pub(crate) orders: Orders,
+    pub(crate) write_lock: WriteLock,
 }
 
 /// Prints the socket as the standard library does: its descriptor and its addresses.
@@ -70,14 +69,14 @@ impl<S: StreamSocket> Stream<S> {
     /// Dropped, it has read nothing.
     pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
         // Not an `async fn`, which keeps its arguments twice while it waits.
-        let mut turn = self.reading().turn();
+        let mut waiting = self.registration().waiting(Direction::Read);
         poll_fn(move |cx| {
             let len = buffer.len();
             if len == 0 {
-                return Poll::Ready(nothing_to_read(turn.registration()));
+                return Poll::Ready(nothing_to_read(waiting.registration()));
             }
             let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
-            turn.poll_transfer(cx, Self::short_of(len), read)
+            waiting.poll_transfer(cx, Self::short_of(len), read)
         })
     }
 
@@ -88,7 +87,7 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.reading().transfer(Self::short_of(len), read).await
+        self.registration().transfer(Direction::Read, Self::short_of(len), read).await
     }
 
     /// As [`read`](Self::read), but leaves what it reads to be read again.
@@ -97,7 +96,7 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
-        self.reading().io(peek).await
+        self.registration().io(Direction::Read, peek).await
     }
 
     /// Waits until there is something to read, the end included.
@@ -151,14 +150,14 @@ impl<S: StreamSocket> Stream<S> {
     /// what room there is, also where that is too little for the socket to be
     /// [`writable`](Self::writable).
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        let _turn = self.try_turn()?;
+        let _held = self.try_lock_writes()?;
         let write = |socket: &S| socket::send(socket.as_fd(), buffer);
         self.registration().attempt_transfer(Direction::Write, buffer.len(), write)
     }
 
     /// [`write_vectored`](Self::write_vectored) now, or `WouldBlock`.
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let _turn = self.try_turn()?;
+        let _held = self.try_lock_writes()?;
         let (window, len) = socket::window(buffers);
         let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
         self.registration().attempt_transfer(Direction::Write, len, write)
@@ -230,9 +229,7 @@ impl<S: StreamSocket> Stream<S> {
     /// It closes when it is first polled. Dropped after that, it closes all the same, and does not linger.
     pub async fn close(&self) -> io::Result<()> {
         let lingering = self.registration().while_open(|socket| Ok(Lingering::of(socket)))?;
-        let closing = self.registration().begin_close()?;
-        self.shared.orders.end();
-        let closed = closing.finish().await;
+        let closed = self.registration().close().await;
         if let Some(lingering) = lingering {
             lingering.wait(self.reactor()).await;
         }
@@ -263,20 +260,18 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().reactor()
     }
 
-    /// The registration underneath, for what the stream has no method for. To close it there would
-    /// tell those who wait in line only one after the other.
+    /// The registration underneath, for what the stream has no method for.
     pub fn registration(&self) -> &Registration<S> {
         &self.shared.registration
     }
 
-    /// Reads, in the order in which they came.
-    pub(crate) fn reading(&self) -> InOrder<'_, S> {
-        let Shared { registration, orders, .. } = &*self.shared;
-        InOrder { registration, orders, direction: Direction::Read }
+    /// A write that is about to begin.
+    pub(crate) fn writing(&self) -> Writing<'_, S> {
+        Writing::new(&self.shared.write_lock, &self.shared.registration)
     }
 
     pub(crate) fn from_registration(registration: Registration<S>) -> Self {
-        Self { shared: Arc::new(Shared { registration, orders: Orders::new() }) }
+        Self { shared: Arc::new(Shared { registration, write_lock: WriteLock::new() }) }
     }
 
     /// A connection that a listener accepted: there is room to write, and most likely something to
@@ -308,14 +303,10 @@ impl<S: StreamSocket> Stream<S> {
         if S::SHORT_READ_DRAINS { len } else { 0 }
     }
 
-    fn try_turn(&self) -> io::Result<Turn<'_>> {
+    fn try_lock_writes(&self) -> io::Result<Held<'_, S>> {
         self.check_open()?;
-        let Some(turn) = self.shared.orders.try_take(Direction::Write) else {
-            // Of a closed stream nobody gets it without waiting.
-            self.check_open()?;
-            return Err(io::ErrorKind::WouldBlock.into());
-        };
-        Ok(turn)
+        let held = self.shared.write_lock.try_lock(self.registration());
+        held.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 }
 

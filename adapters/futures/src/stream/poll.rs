@@ -3,10 +3,11 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll, ready};
 
-use netpoll::{Direction, socket};
+use netpoll::{Direction, OwnedWait, socket};
 
 use super::{Stream, StreamSocket};
 use crate::readiness;
+use crate::write_lock::Held;
 
 /// Any number of tasks may poll; each that gets `Pending` is woken.
 impl<S: StreamSocket> Stream<S> {
@@ -17,7 +18,7 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
-        self.reading().poll_transfer(cx, Self::short_of(len), read)
+        self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
     }
 
     /// [`read_vectored`](Self::read_vectored) for those who poll.
@@ -31,7 +32,7 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.reading().poll_transfer(cx, Self::short_of(len), read)
+        self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
     }
 
     /// [`peek`](Self::peek) for those who poll.
@@ -40,13 +41,13 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
-        self.reading().poll_io(cx, peek)
+        self.registration().poll_io(cx, Direction::Read, peek)
     }
 
     /// [`write`](Self::write) for those who poll. It tries before it waits only after a write deadline
     /// has passed: a poll does not know whether it is a new write.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.shared.orders.poll_take(cx, Direction::Write))?;
+        let _held = ready!(self.poll_lock_writes(cx))?;
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_write());
         }
@@ -60,7 +61,7 @@ impl<S: StreamSocket> Stream<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let _turn = ready!(self.shared.orders.poll_take(cx, Direction::Write))?;
+        let _held = ready!(self.poll_lock_writes(cx))?;
         let (window, len) = socket::window(buffers);
         if len == 0 {
             return Poll::Ready(self.nothing_to_write());
@@ -77,5 +78,11 @@ impl<S: StreamSocket> Stream<S> {
     /// [`writable`](Self::writable) for those who poll.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         readiness::poll_ready(self.registration(), cx, Direction::Write)
+    }
+
+    fn poll_lock_writes(&self, cx: &mut Context<'_>) -> Poll<io::Result<Held<'_, S>>> {
+        // Not left: the task stays to be woken when the lock is free.
+        let mut wait = OwnedWait::new(Direction::Write);
+        self.shared.write_lock.poll_lock(self.registration(), &mut wait, cx)
     }
 }

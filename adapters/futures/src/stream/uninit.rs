@@ -23,7 +23,7 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| Ok(socket::recv_uninit(socket.as_fd(), buffer)?.len());
-        self.reading().poll_transfer(cx, Self::short_of(len), read)
+        self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
     }
 
     /// [`try_read`](Self::try_read) into memory that need not be initialised.

@@ -1,4 +1,4 @@
-//! Writing: who writes has the turn from the first byte to the last.
+//! Writing: a writer holds the write lock from its first byte to its last.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use netpoll::{Direction, Registration, socket};
 
-use super::{Shared, Stream, StreamSocket};
-use crate::in_order::{InOrder, InTurn};
+use super::{Stream, StreamSocket};
 use crate::partial;
+use crate::write_lock::Writing;
 
 impl<S: StreamSocket> Stream<S> {
     /// Writes as much as there is room for, at least something. It tries before it waits, as Go's does,
@@ -22,23 +22,24 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// Dropped, it has written nothing.
     pub fn write(&self, buffer: &[u8]) -> impl Future<Output = io::Result<usize>> {
-        let mut turn = self.writing().turn();
+        let mut writing = self.writing();
         poll_fn(move |cx| {
-            ready!(turn.poll(cx))?;
-            let polled = poll_write_some(&mut turn, cx, buffer);
-            turn.end(polled)
+            ready!(writing.poll_lock(cx))?;
+            let polled = poll_write_some(&mut writing, cx, buffer);
+            writing.unlock_if_over(polled)
         })
     }
 
     /// As [`write`](Self::write), from several buffers.
     pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let _turn = self.shared.orders.take(Direction::Write).await?;
+        let mut writing = self.writing();
+        poll_fn(|cx| writing.poll_lock(cx)).await?;
         let (window, len) = socket::window(buffers);
         if len == 0 {
             return self.nothing_to_write();
         }
         let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        self.registration().transfer(Direction::Write, len, write).await
+        poll_fn(|cx| writing.poll_transfer(cx, len, write)).await
     }
 
     /// Writes all of it. Nothing that others write comes in between.
@@ -52,47 +53,42 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// Dropped, part of it may have been written.
     pub fn write_all(&self, buffer: &[u8]) -> impl Future<Output = io::Result<()>> {
-        let (mut turn, mut written) = (self.writing().turn(), 0);
+        let (mut writing, mut written) = (self.writing(), 0);
         poll_fn(move |cx| {
-            ready!(turn.poll(cx))?;
-            let polled = poll_write_rest(&mut turn, cx, buffer, &mut written);
-            turn.end(polled)
+            ready!(writing.poll_lock(cx))?;
+            let polled = poll_write_rest(&mut writing, cx, buffer, &mut written);
+            writing.unlock_if_over(polled)
         })
     }
 
     pub(crate) fn nothing_to_write(&self) -> io::Result<usize> {
         nothing_to_write(self.registration())
     }
-
-    fn writing(&self) -> InOrder<'_, S> {
-        let Shared { registration, orders, .. } = &*self.shared;
-        InOrder { registration, orders, direction: Direction::Write }
-    }
 }
 
-/// Who has the turn writes something.
+/// Writes something, with the lock held.
 #[inline]
 fn poll_write_some<S: StreamSocket>(
-    turn: &mut InTurn<'_, S>,
+    writing: &mut Writing<'_, S>,
     cx: &mut Context<'_>,
     buffer: &[u8],
 ) -> Poll<io::Result<usize>> {
     if buffer.is_empty() {
-        return Poll::Ready(nothing_to_write(turn.registration()));
+        return Poll::Ready(nothing_to_write(writing.registration()));
     }
-    turn.poll_more(cx, buffer.len(), |socket| socket::send(socket.as_fd(), buffer))
+    writing.poll_transfer(cx, buffer.len(), |socket| socket::send(socket.as_fd(), buffer))
 }
 
-/// Who has the turn writes all from `written` on.
+/// Writes all from `written` on, with the lock held.
 #[inline]
 fn poll_write_rest<S: StreamSocket>(
-    turn: &mut InTurn<'_, S>,
+    writing: &mut Writing<'_, S>,
     cx: &mut Context<'_>,
     buffer: &[u8],
     written: &mut usize,
 ) -> Poll<io::Result<()>> {
     loop {
-        let more = ready!(poll_write_some(turn, cx, &buffer[*written..]));
+        let more = ready!(poll_write_some(writing, cx, &buffer[*written..]));
         *written += more.map_err(|error| partial::after(*written, error))?;
         if *written == buffer.len() {
             return Poll::Ready(Ok(()));

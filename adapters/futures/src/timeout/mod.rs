@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use netpoll::{Direction, Waiting, socket};
+use netpoll::socket;
 
 use crate::partial;
 use crate::stream::{Stream, StreamSocket};
+use crate::write_lock::Writing;
 use watch::Watch;
 
 /// How long a [`TimeoutStream`] waits: `None` for ever. A limit that no clock can tell is none.
@@ -195,9 +196,8 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// Dropped, it has written nothing. Begun again, it has what was left of its time.
     pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        let _turn = self.stream.shared.orders.take(Direction::Write).await?;
-        let mut waiting = self.stream.registration().waiting(Direction::Write);
-        self.write_some(&mut waiting, buffer).await
+        let mut writing = self.stream.writing();
+        self.write_some(&mut writing, buffer).await
     }
 
     /// [`Stream::write_all`], which fails when the peer takes nothing, and not for its length.
@@ -210,11 +210,10 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// Dropped, part of it may have been written.
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
-        let _turn = self.stream.shared.orders.take(Direction::Write).await?;
-        let mut waiting = self.stream.registration().waiting(Direction::Write);
+        let mut writing = self.stream.writing();
         let mut written = 0;
         loop {
-            let more = self.write_some(&mut waiting, &buffer[written..]).await;
+            let more = self.write_some(&mut writing, &buffer[written..]).await;
             written += more.map_err(|error| partial::after(written, error))?;
             if written == buffer.len() {
                 return Ok(());
@@ -276,15 +275,18 @@ impl<S: StreamSocket> TimeoutStream<S> {
         poll_fn(|cx| self.watch.read(&self.stream, read.as_mut().poll(cx))).await
     }
 
-    /// Writes something, for a writer that has the turn. `waiting` keeps its place: one that has failed may be
-    /// polled again, which goes on if the deadline was not to count.
-    async fn write_some(&self, waiting: &mut Waiting<'_, S>, buffer: &[u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return self.stream.nothing_to_write();
-        }
+    /// Writes something, and keeps the write lock. A wait that has failed may be polled again, which goes on
+    /// if the deadline was not to count.
+    async fn write_some(&self, writing: &mut Writing<'_, S>, buffer: &[u8]) -> io::Result<usize> {
         let send = |socket: &S| socket::send(socket.as_fd(), buffer);
         poll_fn(|cx| {
-            let mut write = || waiting.poll_transfer(cx, buffer.len(), send);
+            let mut write = || {
+                ready!(writing.poll_lock(cx))?;
+                if buffer.is_empty() {
+                    return Poll::Ready(self.stream.nothing_to_write());
+                }
+                writing.poll_transfer(cx, buffer.len(), send)
+            };
             self.watch.write(&self.stream, &mut write)
         })
         .await

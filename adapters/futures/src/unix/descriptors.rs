@@ -1,5 +1,6 @@
 //! Descriptors that are passed along with bytes.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net;
@@ -31,12 +32,13 @@ impl UnixStream {
     ///
     /// Dropped, it has sent nothing.
     pub async fn send_with_fds(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
-        let _turn = self.shared.orders.take(Direction::Write).await?;
+        let mut writing = self.writing();
+        poll_fn(|cx| writing.poll_lock(cx)).await?;
         if bytes.is_empty() {
             return self.nothing_to_write().and_then(|nothing| alone(nothing, fds));
         }
         let send = |socket: &net::UnixStream| socket::send_with_fds(socket.as_fd(), bytes, fds);
-        self.registration().transfer(Direction::Write, bytes.len(), send).await
+        poll_fn(|cx| writing.poll_transfer(cx, bytes.len(), send)).await
     }
 
     /// [`read`](Self::read) with descriptors: those that came with the bytes are appended to `fds`,
@@ -65,7 +67,7 @@ impl UnixStream {
             return self.nothing_to_read();
         }
         let recv = |socket: &net::UnixStream| socket::recv_with_fds(socket.as_fd(), bytes, fds);
-        self.reading().io(recv).await
+        self.registration().io(Direction::Read, recv).await
     }
 }
 

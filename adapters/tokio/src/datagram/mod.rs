@@ -25,8 +25,8 @@ pub use unix::UnixDatagram;
 /// A socket for datagrams: a [`UdpSocket`](crate::net::UdpSocket) or a
 /// [`UnixDatagram`](crate::net::UnixDatagram).
 ///
-/// Any number of tasks may use it at once; put it into an [`Arc`](std::sync::Arc), as tokio's. Receives
-/// that are awaited are served in the order in which they came; sends and what polls take no turn.
+/// Any number of tasks may use it at once; put it into an [`Arc`](std::sync::Arc), as tokio's. An event
+/// wakes all tasks that wait in its direction; no order is promised among them.
 ///
 /// A datagram that is longer than the buffer is cut off, and its rest is lost. One of no bytes is
 /// received as 0, and is no end.

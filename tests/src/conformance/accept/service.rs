@@ -22,8 +22,9 @@ pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
         g10_fifty_tasks_accept_each_connection_once,
         g10_a_dropped_accept_leaves_its_connection_to_the_next,
         g10_a_dropped_accept_passes_its_connection_on,
-        g10_an_accept_dropped_at_its_turn_passes_it_on,
-        g10_accepts_are_served_in_order,
+        g10_accepts_that_are_dropped_leave_the_connection_to_the_one_that_stays,
+        g10_each_of_several_accepts_is_served,
+        g10_an_accept_kept_aside_keeps_no_connection_from_another,
         g7_a_connection_that_is_gone_does_not_fail_accept,
     ]
 }
@@ -151,8 +152,7 @@ async fn g10_a_dropped_accept_passes_its_connection_on<T: Listening>(
     Ok(())
 }
 
-/// The one before it has made it the next, and it goes without having been told.
-async fn g10_an_accept_dropped_at_its_turn_passes_it_on<T: Listening>(
+async fn g10_accepts_that_are_dropped_leave_the_connection_to_the_one_that_stays<T: Listening>(
     stage: Stage,
 ) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
@@ -170,23 +170,36 @@ async fn g10_an_accept_dropped_at_its_turn_passes_it_on<T: Listening>(
     Ok(())
 }
 
-/// Who has waited longest gets the next connection.
-async fn g10_accepts_are_served_in_order<T: Listening>(stage: Stage) -> io::Result<()> {
+/// Each connection goes to one of the accepts that wait.
+async fn g10_each_of_several_accepts_is_served<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
-    let (serve, mut served) = unbounded();
-    for turn in 0..10 {
-        let accept = accepting(&stage, &listener).await;
-        let serve = serve.clone();
-        drop(stage.spawn(async move {
-            // Nobody listens any more if it was not its turn.
-            let _ = serve.unbounded_send((turn, accept.await));
-        }));
+    let mut accepts = Vec::new();
+    for _ in 0..10 {
+        accepts.push(accepting(&stage, &listener).await);
     }
-    for expected in 0..10 {
-        let _client = call::<T>(&stage, &listener, expected).await?;
-        let (turn, accepted) = served.next().await.expect("it is served");
-        assert_eq!(caller(&accepted?).await?, expected);
-        assert_eq!(turn, expected, "that was not its turn");
+    let mut clients = Vec::new();
+    for who in 0..10 {
+        clients.push(call::<T>(&stage, &listener, who).await?);
+    }
+    let mut callers = Vec::new();
+    for accept in accepts {
+        callers.push(caller(&accept.await?).await?);
+    }
+    callers.sort_unstable();
+    assert!(callers.into_iter().eq(0..10));
+    Ok(())
+}
+
+/// The first was woken for the connection, and is not polled: the second takes it.
+async fn g10_an_accept_kept_aside_keeps_no_connection_from_another<T: Listening>(
+    stage: Stage,
+) -> io::Result<()> {
+    let listener = stage.listen::<T>().await?;
+    for who in 0..20 {
+        let mut aside = Box::pin(listener.accept());
+        assert!(poll!(aside.as_mut()).is_pending());
+        let _client = call::<T>(&stage, &listener, who).await?;
+        assert_eq!(caller(&listener.accept().await?).await?, who);
     }
     Ok(())
 }
