@@ -40,7 +40,7 @@ impl Pair {
 
     fn departs(&mut self, end: usize, abortive: bool) {
         self.model.departs(end, abortive);
-        let both = self.pending[1 - end].iter().all(|line| !line.is_empty());
+        let both = self.pending[1 - end].iter().all(Option::is_some);
         let mut waiting = self.pending[1 - end].iter().flatten();
         // Of a read and a write of which others poll one, either may be told of the reset.
         if self.model.tcp && both && waiting.any(|waiting| waiting.asked.host != Host::Walk) {

@@ -1,6 +1,5 @@
 //! A connection with both of its ends, and the operations that are under way on it.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::net::Shutdown;
 
@@ -13,22 +12,18 @@ use crate::stage::Stage;
 use crate::stage::host::Host;
 use crate::stage::job::{Done, Job};
 
-/// So many wait in line at most.
-const LINE: usize = 3;
-
 pub(crate) struct Pair {
     pub(super) sockets: [Option<Socket>; 2],
     pub(super) model: Model,
-    /// Of each end, reads and writes.
-    pub(super) pending: [[VecDeque<Pending>; 2]; 2],
+    /// Of each end, a read and a write at most: of several, none is promised to be first, so the model could
+    /// not foretell their outcomes.
+    pub(super) pending: [[Option<Pending>; 2]; 2],
 }
 
 /// An operation that waits.
 pub(super) struct Pending {
     pub(super) job: Job,
     pub(super) asked: Asked,
-    /// Whether it keeps its place in line, so that another may come behind it.
-    orderly: bool,
 }
 
 impl Pair {
@@ -41,21 +36,12 @@ impl Pair {
     }
 
     pub(super) fn is_idle(&self, end: usize) -> bool {
-        self.pending[end].iter().all(VecDeque::is_empty)
+        self.pending[end].iter().all(Option::is_none)
     }
 
     /// Whether both ends are gone.
     pub(crate) fn is_over(&self) -> bool {
         self.sockets.iter().all(Option::is_none)
-    }
-
-    /// Whether another operation of this direction can begin, and its outcome be foretold.
-    fn takes(&self, end: usize, call: Call, face: Face) -> bool {
-        let line = &self.pending[end][index(call.direction())];
-        let orderly = call == Call::Read && is_orderly(call, face);
-        let Some(first) = line.front() else { return true };
-        let may_wait = !self.model.will_end(end, &first.asked);
-        orderly && line.len() < LINE && first.orderly && may_wait
     }
 
     /// Begins an operation. What need not wait is over directly.
@@ -67,10 +53,10 @@ impl Pair {
         len: usize,
         (host, face): (Host, Face),
     ) {
-        if !self.takes(end, call, face) {
+        let direction = index(call.direction());
+        if self.pending[end][direction].is_some() {
             return;
         }
-        let direction = index(call.direction());
         let base = self.models_base(end);
         let freed = host != Host::Walk && direction == 1 && self.model.lets_write(end);
         let asked = Asked { call, len, host, base, late: false, freed };
@@ -91,12 +77,7 @@ impl Pair {
             stage.wait(job.begun());
         }
         let is_done = job.is_done();
-        let orderly = is_orderly(call, face);
-        self.pending[end][direction].push_back(Pending { job, asked, orderly });
-        while is_done && self.pending[end][direction].len() > 1 {
-            // It had its turn, so those before it are over as well.
-            self.wait_for_first(stage, end, direction);
-        }
+        self.pending[end][direction] = Some(Pending { job, asked });
         if is_done {
             self.finish(stage, end, direction, "at once");
         }
@@ -108,7 +89,7 @@ impl Pair {
         for end in 0..2 {
             let link = &self.model.links[1 - end];
             let under_way = link.most > link.least;
-            for waiting in &mut self.pending[end][0] {
+            if let Some(waiting) = &mut self.pending[end][0] {
                 waiting.asked.freed |= under_way && waiting.asked.host != Host::Walk;
             }
         }
@@ -118,7 +99,7 @@ impl Pair {
         self.model.links[end].most
     }
 
-    /// The first of a line is over: judges what came of it.
+    /// An operation is over: judges its outcome.
     pub(super) fn finish(
         &mut self,
         stage: &mut Stage,
@@ -126,9 +107,9 @@ impl Pair {
         direction: usize,
         when: &'static str,
     ) {
-        let mut first = self.pending[end][direction].pop_front().expect("somebody is in line");
-        let done = first.job.take().expect("it is over");
-        self.judge(stage, end, &first.asked, &done, when);
+        let mut over = self.pending[end][direction].take().expect("an operation is pending");
+        let done = over.job.take().expect("it is over");
+        self.judge(stage, end, &over.asked, &done, when);
     }
 
     pub(super) fn judge(
@@ -157,12 +138,12 @@ impl Pair {
         }
     }
 
-    /// Waits for the first of a line.
-    pub(super) fn wait_for_first(&mut self, stage: &mut Stage, end: usize, direction: usize) {
-        let first = &mut self.pending[end][direction][0];
-        stage.notes("waits for", first.asked.call.name(), end as u64);
-        let known = (end, first.asked, self.model.clone());
-        stage.wait_knowing(known, poll_fn(|cx| first.job.poll_done(cx)));
+    /// Waits for an operation that is pending.
+    pub(super) fn wait_for(&mut self, stage: &mut Stage, end: usize, direction: usize) {
+        let pending = self.pending[end][direction].as_mut().expect("an operation is pending");
+        stage.notes("waits for", pending.asked.call.name(), end as u64);
+        let known = (end, pending.asked, self.model.clone());
+        stage.wait_knowing(known, poll_fn(|cx| pending.job.poll_done(cx)));
         self.finish(stage, end, direction, "pending");
     }
 
@@ -170,17 +151,17 @@ impl Pair {
     /// see is what there is.
     pub(crate) fn settle(&mut self, stage: &mut Stage) {
         while let Some((end, direction)) = self.first_due(false) {
-            self.wait_for_first(stage, end, direction);
+            self.wait_for(stage, end, direction);
         }
     }
 
     /// The same, also for what the walk polls at an end.
     pub(super) fn settle_end(&mut self, stage: &mut Stage, end: usize) {
         for direction in 0..2 {
-            while let Some(first) = self.pending[end][direction].front()
-                && self.model.must_end(end, &first.asked)
+            if let Some(pending) = &self.pending[end][direction]
+                && self.model.must_end(end, &pending.asked)
             {
-                self.wait_for_first(stage, end, direction);
+                self.wait_for(stage, end, direction);
             }
         }
     }
@@ -188,27 +169,26 @@ impl Pair {
     /// The same at both.
     pub(super) fn settle_all(&mut self, stage: &mut Stage) {
         while let Some((end, direction)) = self.first_due(true) {
-            self.wait_for_first(stage, end, direction);
+            self.wait_for(stage, end, direction);
         }
     }
 
     fn first_due(&self, also_ours: bool) -> Option<(usize, usize)> {
         [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().find(|(end, direction)| {
-            let line = &self.pending[*end][*direction];
-            line.front().is_some_and(|first| {
-                let by_others = first.asked.host != Host::Walk || line.len() > 1;
-                (also_ours || by_others) && self.model.must_end(*end, &first.asked)
+            self.pending[*end][*direction].as_ref().is_some_and(|pending| {
+                let by_others = pending.asked.host != Host::Walk;
+                (also_ours || by_others) && self.model.must_end(*end, &pending.asked)
             })
         })
     }
 
     /// Polls what the walk polls: what is over may be so, and what must be so is, if it was told.
     pub(super) fn poke(&mut self, stage: &mut Stage, end: usize, direction: usize) {
-        let line = &mut self.pending[end][direction];
-        let Some(first) = line.front_mut().filter(|first| first.asked.host == Host::Walk) else {
+        let pending = self.pending[end][direction].as_mut();
+        let Some(ours) = pending.filter(|pending| pending.asked.host == Host::Walk) else {
             return;
         };
-        let is_done = first.job.poke();
+        let is_done = ours.job.poke();
         stage.does("poked", if is_done { "over" } else { "pending" }, 0);
         if is_done {
             self.finish(stage, end, direction, "poked");
@@ -218,16 +198,11 @@ impl Pair {
     /// Gives up all that is under way at an end.
     pub(super) fn cancel(&mut self, stage: &mut Stage, end: usize) {
         for direction in 0..2 {
-            let mut line = std::mem::take(&mut self.pending[end][direction]);
-            // The last to come first: the turn is to pass to nobody.
-            for waiting in line.iter_mut().rev() {
-                stage.wait(waiting.job.cancel());
-            }
-            for mut waiting in line {
-                match waiting.job.take() {
-                    Some(done) => self.judge(stage, end, &waiting.asked, &done, "given up"),
-                    None => self.given_up(stage, end, &waiting.asked),
-                }
+            let Some(mut pending) = self.pending[end][direction].take() else { continue };
+            stage.wait(pending.job.cancel());
+            match pending.job.take() {
+                Some(done) => self.judge(stage, end, &pending.asked, &done, "given up"),
+                None => self.given_up(stage, end, &pending.asked),
             }
         }
     }
@@ -272,9 +247,4 @@ impl Pair {
     pub(super) fn forget_deadlines(&mut self, end: usize) {
         self.model.sides[end].deadlines = [Deadline::None; 2];
     }
-}
-
-/// Whether it keeps its place in line.
-fn is_orderly(call: Call, face: Face) -> bool {
-    matches!(call, Call::Read) && matches!(face, Face::Futures | Face::Tokio)
 }

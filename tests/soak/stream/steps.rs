@@ -106,7 +106,7 @@ impl Pair {
     }
 
     fn try_read(&mut self, stage: &mut Stage, end: usize) {
-        if !self.pending[end][0].is_empty() {
+        if self.pending[end][0].is_some() {
             return;
         }
         let mut buffer = vec![0; 4 * SMALL];
@@ -116,7 +116,7 @@ impl Pair {
     }
 
     fn try_write(&mut self, stage: &mut Stage, end: usize) {
-        if !self.pending[end][1].is_empty() {
+        if self.pending[end][1].is_some() {
             return;
         }
         let len = 1 + stage.roll(SMALL);
@@ -171,7 +171,7 @@ impl Pair {
         let before = std::mem::replace(&mut side.deadlines[direction], next);
         let may_have_passed = matches!(before, Deadline::Soon(at) if at <= side.home.now());
         // Who polls on another thread may have seen it.
-        for waiting in &mut self.pending[end][direction] {
+        if let Some(waiting) = &mut self.pending[end][direction] {
             waiting.asked.late |= may_have_passed && waiting.asked.host != Host::Walk;
             if next == Deadline::Passed {
                 stage.tally.count("deadline passed while pending", waiting.asked.call.name());
@@ -182,14 +182,13 @@ impl Pair {
     /// Waits for what will come to an end, also because its time comes.
     fn await_one(&mut self, stage: &mut Stage, end: usize) {
         for direction in 0..2 {
-            let line = &self.pending[end][direction];
-            let Some(first) = line.front() else { continue };
+            let Some(pending) = &self.pending[end][direction] else { continue };
             let deadline = self.model.sides[end].deadlines[direction];
             if let (Deadline::Soon(at), false) = (deadline, self.model.sides[end].home.has_clock())
             {
                 self.advance(stage, end, at);
-            } else if self.model.will_end(end, &first.asked) {
-                self.wait_for_first(stage, end, direction);
+            } else if self.model.will_end(end, &pending.asked) {
+                self.wait_for(stage, end, direction);
             }
         }
     }
@@ -207,7 +206,7 @@ impl Pair {
 
     /// Reads everything that there is at an end, and with that lets the peer's write come to its end.
     pub(super) fn drain(&mut self, stage: &mut Stage, end: usize) {
-        if !self.pending[end][0].is_empty() {
+        if self.pending[end][0].is_some() {
             return self.cancel(stage, end);
         }
         let set = self.socket(end).set_deadline(Some(Direction::Read), None);
@@ -217,12 +216,12 @@ impl Pair {
         while self.has_unread(end) {
             let len = stage.pick(&[4 * SMALL, LARGE]);
             let by = (Host::Walk, stage.pick(&Face::ALL));
-            if self.pending[end][0].is_empty() {
+            if self.pending[end][0].is_none() {
                 self.begin(stage, end, Call::Read, len, by);
             }
             self.wait_for_either(stage, end);
         }
-        if !self.pending[end][0].is_empty() {
+        if self.pending[end][0].is_some() {
             self.cancel(stage, end);
         }
     }
@@ -231,7 +230,7 @@ impl Pair {
     fn has_unread(&self, end: usize) -> bool {
         let link = &self.model.links[1 - end];
         let writes = self.pending[1 - end][1]
-            .front()
+            .as_ref()
             .is_some_and(|first| !first.asked.call.only_waits() && self.sockets[1 - end].is_some());
         let open = self.model.sides[end].state == State::Open && !link.cut;
         // After the end of its own making it reads nothing, whatever is on its way.
@@ -243,8 +242,8 @@ impl Pair {
     fn wait_for_either(&mut self, stage: &mut Stage, end: usize) {
         let [near, far] = &mut self.pending;
         let (near, far) = if end == 0 { (near, far) } else { (far, near) };
-        let Some(read) = near[0].front_mut() else { return };
-        let mut write = far[1].front_mut();
+        let Some(read) = near[0].as_mut() else { return };
+        let mut write = far[1].as_mut();
         let reader_first = stage.wait(poll_fn(|cx| {
             if read.job.poll_done(cx).is_ready() {
                 return Poll::Ready(true);
@@ -264,7 +263,7 @@ impl Pair {
 
     fn half_close(&mut self, stage: &mut Stage, end: usize) {
         let reading = self.socket(end).is_tcp() && stage.chance(20);
-        let pending = self.pending[end][usize::from(!reading)].front();
+        let pending = self.pending[end][usize::from(!reading)].as_ref();
         if let Some(pending) = pending {
             stage.tally.count("shut down while pending", pending.asked.call.name());
         }
