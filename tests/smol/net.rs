@@ -91,7 +91,7 @@ fn the_end_of_the_whole_socket_is_a_step_away() {
     run(|| async {
         let (client, mut server) = pair().await?;
         let mut clone = client.clone();
-        (*client).close().await?;
+        client.close_socket().await?;
         assert!(smol::is_closed(&clone.read(&mut [0; 16]).await.unwrap_err()));
         assert_eq!(server.read(&mut [0; 16]).await?, 0);
         Ok(())
@@ -142,7 +142,7 @@ fn the_file_of_a_unix_listener_is_the_programs_to_remove() {
         drop(before);
         let there = path.exists();
         // Whoever wants it otherwise says so.
-        after.set_unlink_on_close(true);
+        after.get_ref().set_unlink_on_close(true);
         drop(after);
         assert!(there, "it belongs to the one after");
         assert!(!path.exists());

@@ -85,8 +85,6 @@ mod udp;
 mod unix;
 mod write_lock;
 
-use netpoll::fork_generation;
-
 pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
 pub use any::{Async, Readable, ReadableOwned, Writable, WritableOwned};
 pub use backoff::Backoff;
@@ -95,8 +93,8 @@ pub use limit::Limit;
 pub use listener::{Incoming, Listener, ListenerSocket};
 pub use netpoll::socket::{Credentials, KeepAlive};
 pub use netpoll::{
-    Closed, DeadlineExceeded, Direction, OpError, OwnsFd, ReactorGone, block_on, is_closed,
-    is_deadline_exceeded, raw_os_error, spawn_helper,
+    Closed, DeadlineExceeded, Direction, OpError, OwnsFd, ReactorGone, block_on, fork_generation,
+    is_closed, is_deadline_exceeded, raw_os_error, spawn_helper,
 };
 pub use partial::{PartialWrite, bytes_written};
 pub use stream::{Stream, StreamSocket};

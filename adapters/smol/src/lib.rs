@@ -1,8 +1,8 @@
-//! smol, over the netpoll reactor.
+//! smol's shape, over the netpoll reactor.
 //!
-//! Change one line, `use netpoll_smol as smol;`, and a program written for smol runs on this reactor
-//! instead of async-io's. What it gains is in every socket's reach: `set_deadline`,
-//! `set_read_deadline` and `set_write_deadline`, with the semantics of Go's `net`.
+//! With one changed line, `use netpoll_smol as smol;`, a program for smol runs on this reactor
+//! instead of async-io's. Every socket then has `set_deadline`, `set_read_deadline` and
+//! `set_write_deadline`, with the semantics of Go's `net`.
 //!
 //! ```
 //! use netpoll_smol as smol;
@@ -30,27 +30,30 @@
 //! }
 //! ```
 //!
-//! # What is what
+//! # Modules and types
 //!
-//! | here | comes from |
+//! | item | from |
 //! | --- | --- |
-//! | [`block_on`], [`spawn`] | here: their threads turn the reactor while they have nothing else to do |
+//! | [`block_on`], [`spawn`] | this crate: their threads turn the reactor while they have no task to run |
 //! | [`net`], [`Async`], [`Timer`]; for servers [`Limit`], [`Backoff`], [`TimeoutStream`] | `netpoll-futures` |
 //! | [`Executor`], [`LocalExecutor`], [`Task`] | async-executor |
 //! | [`channel`], [`lock`], [`fs`], [`unblock`], [`Unblock`] | async-channel, async-lock, async-fs, blocking |
 //! | [`future`], [`io`], [`stream`], [`prelude`], [`pin!`], [`ready!`] | futures-lite |
-//! | [`process`] | async-process, which has its own reactor (async-io's) for a child's pipes |
+//! | [`process`] | async-process, which uses async-io's reactor for the pipes of a process |
 //!
 //! | type | traits |
 //! | --- | --- |
-//! | [`net::TcpStream`], [`net::unix::UnixStream`] | `AsyncRead`, `AsyncWrite`, `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, `Deref` to the socket of `netpoll-futures` |
-//! | [`net::TcpListener`], [`net::unix::UnixListener`] | `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, `Deref` |
+//! | [`net::TcpStream`], [`net::unix::UnixStream`] | `AsyncRead`, `AsyncWrite`, `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, and both ways `From` the stream of `netpoll-futures` |
+//! | [`net::TcpListener`], [`net::unix::UnixListener`] | `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, and both ways `From` the listener of `netpoll-futures` |
+//! | [`net::UdpSocket`], [`net::unix::UnixDatagram`] | `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, and both ways `From` the socket of `netpoll-futures` |
 //! | [`net::Incoming`] | `Stream` |
 //!
-//! # What differs from smol
+//! # Differences from smol
 //!
-//! - `close` by name: with `AsyncWriteExt` in scope it is what it is in smol, the end of writing. The
-//!   end of the socket for all who use it is `(*stream).close()`, of [`netpoll_futures::Stream`].
+//! - `close` of a stream is `AsyncWriteExt::close`, as in smol: it shuts down writing. The full close, which fails
+//!   pending operations of every clone, is [`close_socket`](net::Stream::close_socket). Listeners and datagram
+//!   sockets have `close` for it.
+//! - Further methods of a socket, such as `set_linger`, are those of `get_ref()`.
 #![doc = include_str!("public.md")]
 
 pub mod net;

@@ -51,7 +51,7 @@ impl Listening for SmolTcp {
         listener: &TcpListener,
         deadline: Option<Instant>,
     ) -> io::Result<TcpStream> {
-        TcpV4::connect(stage, listener, deadline).await.map(Into::into)
+        TcpV4::connect(stage, listener.get_ref(), deadline).await.map(Into::into)
     }
 }
 
@@ -63,15 +63,15 @@ impl Listener for TcpListener {
     }
 
     fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        (**self).set_deadline(deadline)
+        self.get_ref().set_deadline(deadline)
     }
 
     async fn close(&self) -> io::Result<()> {
-        (**self).close().await
+        self.get_ref().close().await
     }
 
     fn local_addr(&self) -> io::Result<String> {
-        (**self).local_addr().map(|address| address.to_string())
+        self.get_ref().local_addr().map(|address| address.to_string())
     }
 }
 
@@ -79,43 +79,43 @@ macro_rules! stream {
     ($type:ty, $written:expr) => {
         impl Stream for $type {
             async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-                (**self).read(buffer).await
+                self.get_ref().read(buffer).await
             }
 
             async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-                (**self).write(bytes).await
+                self.get_ref().write(bytes).await
             }
 
             async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-                (**self).write_all(bytes).await
+                self.get_ref().write_all(bytes).await
             }
 
             fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-                (**self).set_deadline(deadline)
+                self.get_ref().set_deadline(deadline)
             }
 
             fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-                (**self).set_read_deadline(deadline)
+                self.get_ref().set_read_deadline(deadline)
             }
 
             fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-                (**self).set_write_deadline(deadline)
+                self.get_ref().set_write_deadline(deadline)
             }
 
             async fn close(&self) -> io::Result<()> {
-                (**self).close().await
+                self.get_ref().close().await
             }
 
             fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-                (**self).shutdown(how)
+                self.get_ref().shutdown(how)
             }
 
             fn local_addr(&self) -> io::Result<String> {
-                (**self).local_addr().map($written)
+                self.get_ref().local_addr().map($written)
             }
 
             fn peer_addr(&self) -> io::Result<String> {
-                (**self).peer_addr().map($written)
+                self.get_ref().peer_addr().map($written)
             }
         }
     };

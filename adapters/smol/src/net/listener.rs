@@ -1,115 +1,68 @@
-//! The listener: that of `netpoll-futures`, which accepts smol's streams.
+//! The listener, in async-net's shape.
 
 use std::fmt;
 use std::io;
 use std::net;
-use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net as unix;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use netpoll_futures::{ListenerSocket, OpError};
 
 use super::Stream;
+use super::wrapper::{convert, wrapper};
 
 /// A socket that accepts connections: a [`TcpListener`](super::TcpListener) or a
 /// [`UnixListener`](super::unix::UnixListener).
+///
+/// It has the methods of async-net's listeners, and deadlines. Each method fails with the error of the system,
+/// [`Closed`](netpoll_futures::Closed) or [`DeadlineExceeded`](netpoll_futures::DeadlineExceeded).
 pub struct Listener<L: ListenerSocket>(netpoll_futures::Listener<L>);
 
 type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
 
+wrapper!(Listener<ListenerSocket>);
+convert!(Listener<net::TcpListener>);
+convert!(Listener<unix::UnixListener>);
+
 impl<L: ListenerSocket> Listener<L> {
     /// Waits for a connection. See [`netpoll_futures::Listener::accept`].
     ///
-    /// # Errors
+    /// # Cancel safety
     ///
-    /// As there, but what `accept(2)` says comes as it is.
+    /// If the future is dropped, it has accepted no connection.
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
         self.0.accept().await.map(|(stream, peer)| (stream.into(), peer)).map_err(OpError::strip)
     }
 
-    /// The connections, as a stream that ends only with an error after `close`.
+    /// A stream of connections. It ends after the listener is closed, with an error.
     pub fn incoming(&self) -> Incoming<'_, L> {
         Incoming { incoming: self.0.incoming() }
     }
-}
 
-/// Prints the socket as the standard library does: its descriptor and its addresses.
-impl<L: ListenerSocket> fmt::Debug for Listener<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+    /// The local address.
+    pub fn local_addr(&self) -> io::Result<L::Address> {
+        self.0.local_addr()
+    }
+
+    /// Closes the socket for all clones: pending operations fail with [`Closed`](netpoll_futures::Closed),
+    /// and the future resolves when the descriptor is closed.
+    pub async fn close(&self) -> io::Result<()> {
+        self.0.close().await
     }
 }
 
-/// A clone is the same socket.
-impl<L: ListenerSocket> Clone for Listener<L> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
+impl Listener<net::TcpListener> {
+    /// `IP_TTL`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.0.ttl()
     }
-}
 
-impl<L: ListenerSocket> Deref for Listener<L> {
-    type Target = netpoll_futures::Listener<L>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<L: ListenerSocket> From<netpoll_futures::Listener<L>> for Listener<L> {
-    fn from(listener: netpoll_futures::Listener<L>) -> Self {
-        Self(listener)
-    }
-}
-
-impl<L: ListenerSocket> From<Listener<L>> for netpoll_futures::Listener<L> {
-    fn from(listener: Listener<L>) -> Self {
-        listener.0
-    }
-}
-
-impl TryFrom<net::TcpListener> for Listener<net::TcpListener> {
-    type Error = io::Error;
-
-    fn try_from(listener: net::TcpListener) -> io::Result<Self> {
-        netpoll_futures::TcpListener::try_from(listener).map(Self).map_err(OpError::strip)
-    }
-}
-
-impl TryFrom<unix::UnixListener> for Listener<unix::UnixListener> {
-    type Error = io::Error;
-
-    fn try_from(listener: unix::UnixListener) -> io::Result<Self> {
-        netpoll_futures::UnixListener::try_from(listener).map(Self).map_err(OpError::strip)
-    }
-}
-
-impl TryFrom<OwnedFd> for Listener<net::TcpListener> {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        net::TcpListener::from(fd).try_into()
-    }
-}
-
-impl TryFrom<OwnedFd> for Listener<unix::UnixListener> {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        unix::UnixListener::from(fd).try_into()
-    }
-}
-
-impl<L: ListenerSocket> AsFd for Listener<L> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl<L: ListenerSocket> AsRawFd for Listener<L> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+    /// `IP_TTL`.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_ttl(ttl)
     }
 }
 

@@ -1,9 +1,10 @@
-//! Networking, in the shape of async-net.
+//! Sockets in async-net's shape.
 
 mod datagram;
 mod listener;
 mod stream;
 pub mod unix;
+mod wrapper;
 
 use std::io;
 use std::net;
@@ -15,7 +16,7 @@ pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
 };
 
-/// Whatever says one or several addresses.
+/// A type that denotes one or several addresses.
 pub use netpoll_futures::ToSocketAddrs as AsyncToSocketAddrs;
 
 pub use datagram::Datagram;
@@ -36,7 +37,11 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What connecting to the last address said.
+    /// The error for the last address.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, it leaves no socket behind.
     pub async fn connect(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
         try_each(addresses, netpoll_futures::TcpStream::connect)
             .await
@@ -50,7 +55,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What binding to the last address said.
+    /// The error for the last address.
     pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
         try_each(addresses, netpoll_futures::TcpListener::bind_as_configured)
             .await
@@ -59,11 +64,11 @@ impl TcpListener {
     }
 }
 
-/// The addresses that these words say, looked up where they are names. An empty list gives an empty list.
+/// Resolves names to addresses. An empty list gives an empty list.
 ///
 /// # Errors
 ///
-/// That the name could not be looked up.
+/// The error of the lookup.
 pub async fn resolve(addresses: impl AsyncToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     netpoll_futures::resolve(addresses).await.map_err(OpError::strip)
 }

@@ -1,98 +1,94 @@
-//! The stream: that of `netpoll-futures`, with smol's meaning of `close`.
+//! The stream, in async-net's shape.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net;
-use std::ops::Deref;
+use std::net::{self, Shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net as unix;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use netpoll_futures::{OpError, StreamSocket};
 
+use super::wrapper::{convert, wrapper};
+
 /// A connection: a [`TcpStream`](super::TcpStream) or a [`UnixStream`](super::unix::UnixStream).
 ///
-/// Everything that [`netpoll_futures::Stream`] can do is there, deadlines first of all. It is another
-/// type only so that `close` of `AsyncWriteExt` is not hidden by its `close`.
+/// It has the methods of async-net's streams, and deadlines. Each method fails with the error of the system,
+/// [`Closed`](netpoll_futures::Closed) or [`DeadlineExceeded`](netpoll_futures::DeadlineExceeded).
 pub struct Stream<S: StreamSocket>(netpoll_futures::Stream<S>);
 
-/// Prints the socket as the standard library does: its descriptor and its addresses.
-impl<S: StreamSocket> fmt::Debug for Stream<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+wrapper!(Stream<StreamSocket>);
+convert!(Stream<net::TcpStream>);
+convert!(Stream<unix::UnixStream>);
+
+impl<S: StreamSocket> Stream<S> {
+    /// Shuts down reading, writing or both, for all clones.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+
+    /// Reads bytes that stay in the socket.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing changes.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.peek(buffer).await
+    }
+
+    /// Closes the socket for all clones: pending operations fail with [`Closed`](netpoll_futures::Closed),
+    /// and the future resolves when the descriptor is closed. See [`netpoll_futures::Stream::close`].
+    ///
+    /// It has a name of its own, since smol's `AsyncWriteExt::close` shuts down writing only.
+    pub async fn close_socket(&self) -> io::Result<()> {
+        self.0.close().await
     }
 }
 
-/// A clone is the same socket.
-impl<S: StreamSocket> Clone for Stream<S> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
+impl Stream<net::TcpStream> {
+    /// The local address.
+    pub fn local_addr(&self) -> io::Result<net::SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// The peer's address.
+    pub fn peer_addr(&self) -> io::Result<net::SocketAddr> {
+        self.0.peer_addr()
+    }
+
+    /// `TCP_NODELAY`, which is set by default.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.0.nodelay()
+    }
+
+    /// `TCP_NODELAY`.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.0.set_nodelay(nodelay)
+    }
+
+    /// `IP_TTL`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.0.ttl()
+    }
+
+    /// `IP_TTL`.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_ttl(ttl)
     }
 }
 
-impl<S: StreamSocket> Deref for Stream<S> {
-    type Target = netpoll_futures::Stream<S>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
+impl Stream<unix::UnixStream> {
+    /// The local address.
+    pub fn local_addr(&self) -> io::Result<unix::SocketAddr> {
+        self.0.local_addr()
     }
-}
 
-impl<S: StreamSocket> From<netpoll_futures::Stream<S>> for Stream<S> {
-    fn from(stream: netpoll_futures::Stream<S>) -> Self {
-        Self(stream)
-    }
-}
-
-impl<S: StreamSocket> From<Stream<S>> for netpoll_futures::Stream<S> {
-    fn from(stream: Stream<S>) -> Self {
-        stream.0
-    }
-}
-
-impl TryFrom<net::TcpStream> for Stream<net::TcpStream> {
-    type Error = io::Error;
-
-    fn try_from(stream: net::TcpStream) -> io::Result<Self> {
-        netpoll_futures::TcpStream::try_from(stream).map(Self).map_err(OpError::strip)
-    }
-}
-
-impl TryFrom<unix::UnixStream> for Stream<unix::UnixStream> {
-    type Error = io::Error;
-
-    fn try_from(stream: unix::UnixStream) -> io::Result<Self> {
-        netpoll_futures::UnixStream::try_from(stream).map(Self).map_err(OpError::strip)
-    }
-}
-
-impl TryFrom<OwnedFd> for Stream<net::TcpStream> {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        net::TcpStream::from(fd).try_into()
-    }
-}
-
-impl TryFrom<OwnedFd> for Stream<unix::UnixStream> {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        unix::UnixStream::from(fd).try_into()
-    }
-}
-
-impl<S: StreamSocket> AsFd for Stream<S> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl<S: StreamSocket> AsRawFd for Stream<S> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+    /// The peer's address.
+    pub fn peer_addr(&self) -> io::Result<unix::SocketAddr> {
+        self.0.peer_addr()
     }
 }
 
@@ -135,7 +131,7 @@ impl<S: StreamSocket> AsyncWrite for Stream<S> {
         Pin::new(&mut self.0).poll_flush(cx)
     }
 
-    /// Ends writing.
+    /// Shuts down writing. The descriptor stays open.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_close(cx)
     }

@@ -19,8 +19,9 @@ pub type UnixDatagram = Datagram<net::UnixDatagram>;
 /// A connection over a Unix socket.
 pub type UnixStream = Stream<net::UnixStream>;
 
-/// A Unix socket that accepts connections. As in smol, its file stays when it is closed; with
-/// [`set_unlink_on_close`](netpoll_futures::UnixListener::set_unlink_on_close), Go's way, it goes.
+/// A Unix socket that accepts connections. As in smol, its file stays after it is closed.
+/// [`set_unlink_on_close`](netpoll_futures::UnixListener::set_unlink_on_close) of
+/// [`get_ref`](Listener::get_ref) removes it then, as Go does.
 pub type UnixListener = Listener<net::UnixListener>;
 
 impl UnixStream {
@@ -28,16 +29,20 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What `connect(2)` says.
+    /// The error of `connect(2)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, it leaves no socket behind.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         netpoll_futures::UnixStream::connect(path).await.map(Self::from).map_err(OpError::strip)
     }
 
-    /// Two sockets that are connected to each other.
+    /// Makes two sockets that are connected to each other.
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says.
+    /// The error of `socketpair(2)`.
     pub fn pair() -> io::Result<(Self, Self)> {
         let pair = netpoll_futures::UnixStream::pair().map_err(OpError::strip);
         pair.map(|(one, other)| (one.into(), other.into()))
@@ -49,10 +54,10 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What `bind(2)` or `listen(2)` says.
+    /// The error of `bind(2)` or `listen(2)`.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         let listener = netpoll_futures::UnixListener::bind(path).map_err(OpError::strip)?;
-        // Programs that are written for smol remove it themselves, and may have others bind there.
+        // A program for smol removes the file itself, and may bind another socket to it by then.
         listener.set_unlink_on_close(false);
         Ok(listener.into())
     }
