@@ -28,8 +28,8 @@ fn a_token_finds_its_own_tenant_and_no_other() {
             for data in asked.into_iter().flatten() {
                 let token = Token::decode(data);
                 let slot = arena.slot(token.index).expect("it was given out");
-                let delivered = slot.deliver(token.generation, Ready::READABLE);
-                assert_eq!(delivered.is_some(), tenants.contains_key(&data));
+                let delivered = slot.deliver(token.generation, Ready::READABLE, drop);
+                assert_eq!(delivered, tenants.contains_key(&data));
                 assert!(tenants.get(&data).is_none_or(|tenant| std::ptr::eq(&**tenant, slot)));
             }
         }

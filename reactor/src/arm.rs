@@ -1,92 +1,63 @@
-//! The arm queue: slots whose deadlines the reactor must look at earlier than it had filed them.
-//!
-//! An intrusive stack of slot indices. Any thread pushes a slot; the thread that turns the reactor takes
-//! the whole stack, and looks at a share of it in each turn. A slot is in the queue once at most, so the
-//! queue never allocates.
+//! The arm queue: slots whose deadlines the reactor must check earlier than it had filed them.
 //!
 //! # The handshake
 //!
-//! - **The setter** stores the deadline, *then* marks the slot as queued. If the slot had no mark, the setter
-//!   pushes it, *then* reads the slot's deadlines once more, by read-modify-write, and asks the reactor to
-//!   look by the earliest of them. If the slot had a mark, it asks the reactor to look by its own deadline.
-//! - **The reactor** takes the mark off a slot of the queue, *then* looks at its deadlines.
+//! - **The setter** stores the deadline, *then* locks the queue, marks the slot as queued and pushes its index,
+//!   unless it has the mark. *Then* it asks the reactor to wake up by its deadline.
+//! - **The reactor** locks the queue, takes slots out and takes their marks off. *Then* it unlocks, and checks
+//!   their deadlines.
 //!
-//! Both changes of the mark are read-modify-writes. If the setter's comes first, the reactor's look sees the
-//! deadline. If it comes second, the setter finds no mark and pushes the slot again.
+//! If the setter's lock comes first, the slot is in the queue and the reactor's check sees the deadline. If it
+//! comes second, the setter finds no mark and pushes the slot again.
 //!
-//! Two setters of one slot: the first has marked the slot and not pushed it yet. The second finds the mark
-//! and asks the reactor, which may find the queue empty and sleep. If the second stored its deadline before
-//! the first read the deadlines once more, the first asks the reactor on its behalf. If it stored it after
-//! that, the slot had been pushed, and the reactor that sees the request sees the push.
+//! Before it sleeps, the reactor reads without the lock whether the queue is empty. That is part of the
+//! handshake of [`sleep`](crate::sleep): a setter's push comes before its request.
 
 use crate::slot::Slot;
-use crate::sync::{AtomicU32, LoadToSwap, Ordering};
-
-/// No slot: the end of the stack. The arena's limit is far below.
-const END: u32 = u32::MAX;
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 #[derive(Debug)]
 pub(crate) struct ArmQueue {
-    head: AtomicU32,
-    /// The slots that were taken and not looked at yet. Relaxed: only the holder of the lease reads and
-    /// writes it, and the lease orders one holder after the other.
-    taken: AtomicU32,
+    indices: Mutex<Vec<u32>>,
+    /// Changed under the lock.
+    has_slots: AtomicBool,
 }
 
 impl ArmQueue {
     pub(crate) fn new() -> Self {
-        Self { head: AtomicU32::new(END), taken: AtomicU32::new(END) }
+        Self { indices: Mutex::new(Vec::new()), has_slots: AtomicBool::new(false) }
     }
 
-    /// Puts a slot into the queue, unless it is there, for a deadline at `at_ns`. Returns by when
-    /// the caller must ask the reactor to take the queue.
-    pub(crate) fn push(&self, slot: &Slot, index: u32, at_ns: u64) -> u64 {
-        if slot.queued.swap(true, Ordering::AcqRel) {
-            return at_ns;
+    /// Puts a slot into the queue, unless it is there.
+    pub(crate) fn push(&self, slot: &Slot) {
+        let mut indices = lock(&self.indices);
+        // Relaxed: the lock orders the changes of the mark.
+        if !slot.queued.load(Ordering::Relaxed) {
+            slot.queued.store(true, Ordering::Relaxed);
+            indices.push(slot.index);
+            self.has_slots.store(true, Ordering::Release);
         }
-        // From here to the exchange the link is ours: we turned the mark from false to true.
-        let mut head = self.head.load_to_swap(Ordering::Relaxed);
-        loop {
-            // Relaxed: the exchange releases it.
-            slot.next_armed.store(head, Ordering::Relaxed);
-            match self.head.compare_exchange_weak(head, index, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => break,
-                Err(changed) => head = changed,
-            }
-        }
-        slot.earliest_deadline().map_or(at_ns, |earliest| earliest.min(at_ns))
     }
 
-    /// Whether there is nothing to take. Acquire, so that a sleeper that saw a setter's request for
-    /// an earlier turn sees its push as well.
+    /// Acquire, so that a sleeper that saw a setter's request sees its push as well.
     pub(crate) fn is_empty(&self) -> bool {
-        self.head.load(Ordering::Acquire) == END && self.taken.load(Ordering::Relaxed) == END
+        !self.has_slots.load(Ordering::Acquire)
     }
 
-    /// Calls `look` with each slot, after its mark is gone, but with `most` slots at most: the others stay
-    /// for the next call.
-    pub(crate) fn drain<'a>(
+    /// Moves slots to `taken`, but `most` of them at most: the others stay for the next call. Their deadlines
+    /// are to be checked after this.
+    pub(crate) fn take<'a>(
         &self,
         most: usize,
         slot: impl Fn(u32) -> &'a Slot,
-        mut look: impl FnMut(u32, &'a Slot),
+        taken: &mut Vec<u32>,
     ) {
-        let mut index = match self.taken.load(Ordering::Relaxed) {
-            END => self.head.swap(END, Ordering::AcqRel),
-            rest => rest,
-        };
-        for _ in 0..most {
-            if index == END {
-                break;
-            }
-            let armed = slot(index);
-            // Before the mark goes: after it, the link may be the next pusher's.
-            let next = armed.next_armed.load(Ordering::Relaxed);
-            armed.queued.swap(false, Ordering::AcqRel);
-            look(index, armed);
-            index = next;
+        let mut indices = lock(&self.indices);
+        let rest = indices.len().saturating_sub(most);
+        for index in indices.drain(rest..) {
+            slot(index).queued.store(false, Ordering::Relaxed);
+            taken.push(index);
         }
-        self.taken.store(index, Ordering::Relaxed);
+        self.has_slots.store(!indices.is_empty(), Ordering::Release);
     }
 }

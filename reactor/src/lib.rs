@@ -152,7 +152,7 @@ pub mod budget;
 mod demand;
 mod driver;
 mod error;
-mod gate;
+mod fd_mutex;
 mod handle;
 mod helper;
 mod lease;

@@ -44,6 +44,11 @@ per_thread! {
     static DRIVER: Cell<(usize, bool)> = Cell::new((0, false));
 }
 
+/// A number that no other thread has while this one lives. It is not 0.
+pub(crate) fn this_thread() -> usize {
+    DRIVER.with(|driver| std::ptr::from_ref(driver).addr())
+}
+
 #[derive(Debug)]
 pub(crate) struct Parker {
     word: AtomicU32,

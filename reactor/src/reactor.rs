@@ -1,8 +1,10 @@
-//! The reactor: what a turn does, and nothing of who turns (see [`lease`](crate::lease)).
+//! One turn of the reactor: file the armed deadlines, wait in epoll, dispatch the events, expire the deadlines
+//! that are due. Which thread makes the turn is decided in [`lease`](crate::lease).
 //!
-//! A turn files the deadlines that were set meanwhile, waits, delivers the events, and looks at the
-//! deadlines that are due. Wakers run in between, outside of every lock but the wheel's, which whoever
-//! turns has to himself and no operation of a socket ever takes.
+//! A turn collects the wakers of its tasks and wakes them when it is over: no lock is held then, every event is
+//! in its slot, and the wheel is in order. So a waker may call anything, and may wait in
+//! [`block_on`](crate::block_on): the thread that makes the turn has the lease, and makes turns inside the
+//! waker. Such a turn first wakes the tasks that the outer one has still to wake.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,12 +19,12 @@ use crate::parker::Parker;
 use crate::ready::Interest;
 use crate::sleep::{Announced, Sleep, short_of};
 use crate::slot::Slot;
-use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 use crate::sys::{self, Epoll, EventFd, Events};
-use crate::time::agenda::Agenda;
 use crate::time::clock::Clock;
 use crate::time::wheel::{Step, Wheel, due_ns};
 use crate::token::Token;
+use crate::wake::{Wakers, collect_and_wake};
 
 /// How many slots one turn takes from the wheel, and how many from the arm queue, before it polls for
 /// events again.
@@ -45,13 +47,21 @@ pub(crate) struct Shared {
     sleep: Sleep,
     clock: Clock,
     pub(crate) lease: Lease,
-    agenda: Agenda,
-    /// How many waits in a row have failed. Whoever has the lease counts them.
-    failed_waits: AtomicU32,
+    turn: Mutex<TurnState>,
     pub(crate) counters: Counters,
     gone: AtomicBool,
     /// Where it was made: a forked child shares the epoll instance, and must not touch it.
     forks: u32,
+}
+
+/// The part of the reactor that belongs to the thread that makes a turn. That thread has the lease, so it never
+/// waits for the mutex.
+struct TurnState {
+    wheel: Wheel,
+    /// The slots that a turn has taken from the arm queue.
+    armed: Vec<u32>,
+    /// How many waits in a row have failed.
+    failed_waits: u32,
 }
 
 impl Shared {
@@ -69,16 +79,15 @@ impl Shared {
             sleep: Sleep::new(),
             clock,
             lease: Lease::new(has_thread),
-            agenda: Agenda::new(),
-            failed_waits: AtomicU32::new(0),
+            turn: Mutex::new(TurnState { wheel: Wheel::new(), armed: Vec::new(), failed_waits: 0 }),
             counters: Counters::default(),
             gone: AtomicBool::new(false),
             forks: sys::forks(),
         })
     }
 
-    /// One pass: file, wait, dispatch, expire. For whoever has the lease; what has woken `parker`
-    /// ends the wait. Returns how many it woke.
+    /// One pass: file, wait, dispatch, expire, wake. The caller has the lease; a wake-up of `parker` ends the
+    /// wait. Returns how many tasks it woke.
     pub(crate) fn turn(
         &self,
         timeout: Option<Duration>,
@@ -87,21 +96,39 @@ impl Shared {
         self.check_usable()?;
         let end = EndUnlessForgotten(self);
         let mut turned = Turned::default();
-        self.file_armed(&mut turned);
-        // Who was woken just now may be run by whoever called us.
-        let timeout = if turned.wakes > 0 { Some(Duration::ZERO) } else { timeout };
-        let mut events = Events::new();
-        let waited = self.wait(&mut events, timeout, parker);
-        self.dispatch(&events, &mut turned);
-        self.note(waited.is_ok());
-        self.look_at_due(&mut turned);
-        self.counters.add(&turned);
+        let waited = collect_and_wake(|wakers| {
+            let mut state = lock(&self.turn);
+            let waited = self.turn_locked(&mut state, timeout, parker, &mut turned, wakers);
+            self.counters.add(&turned);
+            waited
+        });
         std::mem::forget(end);
         waited.map(|()| turned.wakes)
     }
 
-    /// The same, but a reactor that cannot wait any more, however often it tries, is ended. `None` if
-    /// it is, now or before.
+    fn turn_locked(
+        &self,
+        state: &mut TurnState,
+        timeout: Option<Duration>,
+        parker: Option<&Parker>,
+        turned: &mut Turned,
+        wakers: &mut Wakers,
+    ) -> io::Result<()> {
+        let before = wakers.len();
+        self.file_armed(state, turned, wakers);
+        // A waker that is to be woken after this turn must not wait for it.
+        let timeout = if wakers.is_empty() { timeout } else { Some(Duration::ZERO) };
+        let mut events = Events::new();
+        let waited = self.wait(&mut events, &state.wheel, timeout, parker);
+        self.dispatch(&events, turned, wakers);
+        self.expire_due(state, turned, wakers);
+        state.failed_waits = if waited.is_ok() { 0 } else { state.failed_waits + 1 };
+        turned.wakes = (wakers.len() - before) as u64;
+        waited
+    }
+
+    /// As [`turn`](Self::turn), but a reactor that cannot wait any more, however often it tries, is ended.
+    /// `None` if it is, now or before.
     pub(crate) fn turn_or_end(
         &self,
         timeout: Option<Duration>,
@@ -112,47 +139,36 @@ impl Shared {
             Err(error) => error,
         };
         self.check_usable().ok()?;
-        if self.failed_waits.load(Ordering::Relaxed) < FAILED_WAITS {
+        if lock(&self.turn).failed_waits < FAILED_WAITS {
             return Some(0);
         }
         self.give_up("waiting", &error);
         None
     }
 
-    /// Counts the waits that fail in a row. No read-modify-write, as for the [counters](Counters::add).
-    fn note(&self, waited: bool) {
-        let failed = self.failed_waits.load(Ordering::Relaxed);
-        if !waited || failed > 0 {
-            let failed = if waited { 0 } else { failed + 1 };
-            self.failed_waits.store(failed, Ordering::Relaxed);
-        }
-    }
-
-    /// Looks at the slots whose deadlines were moved to an earlier time.
-    fn file_armed(&self, turned: &mut Turned) {
+    /// Checks the slots whose deadlines were moved to an earlier time.
+    fn file_armed(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
         if self.armed.is_empty() {
             return;
         }
         let now_ns = self.clock.now_ns();
-        let slot = |index| self.arena.slot(index).expect("only slots that exist are armed");
-        self.agenda.with(|wheel| {
-            // The wheel first: it has not been at this time yet, and files by where it stands.
-            self.step(wheel, now_ns, turned);
-            self.armed.drain(STEPS_PER_TURN, slot, |index, slot| {
-                look(index, slot, now_ns, wheel, turned);
-            });
-        });
-    }
-
-    fn look_at_due(&self, turned: &mut Turned) {
-        let Some(next_ns) = self.agenda.next_ns() else { return };
-        let now_ns = self.clock.now_ns();
-        if next_ns <= now_ns {
-            self.agenda.with(|wheel| self.step(wheel, now_ns, turned));
+        // The wheel first: it has not been at this time yet, and files by where it stands.
+        self.step(&mut state.wheel, now_ns, turned, wakers);
+        self.armed.take(STEPS_PER_TURN, |index| self.known_slot(index), &mut state.armed);
+        for index in state.armed.drain(..) {
+            self.check(index, now_ns, &mut state.wheel, turned, wakers);
         }
     }
 
-    fn step(&self, wheel: &mut Wheel, now_ns: u64, turned: &mut Turned) {
+    fn expire_due(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
+        let Some(next_ns) = state.wheel.next_ns() else { return };
+        let now_ns = self.clock.now_ns();
+        if next_ns <= now_ns {
+            self.step(&mut state.wheel, now_ns, turned, wakers);
+        }
+    }
+
+    fn step(&self, wheel: &mut Wheel, now_ns: u64, turned: &mut Turned, wakers: &mut Wakers) {
         let mut gone = false;
         for _ in 0..STEPS_PER_TURN {
             let index = match wheel.step(now_ns) {
@@ -165,19 +181,42 @@ impl Shared {
                 },
                 Step::Done => return,
             };
-            let slot = self.arena.slot(index).expect("only slots that exist are filed");
-            gone = look(index, slot, now_ns, wheel, turned);
+            gone = self.check(index, now_ns, wheel, turned, wakers);
         }
+    }
+
+    /// Checks the deadlines of a slot, expires those that are due, and files the slot for the next one to come.
+    /// True if the slot has no deadline that was due or is to come.
+    fn check(
+        &self,
+        index: u32,
+        now_ns: u64,
+        wheel: &mut Wheel,
+        turned: &mut Turned,
+        wakers: &mut Wakers,
+    ) -> bool {
+        let wake = |waker| wakers.push_back(waker);
+        let checked = self.known_slot(index).check_deadlines(now_ns, wake);
+        if let Some(at_ns) = checked.again_ns {
+            wheel.file(index, at_ns);
+        }
+        turned.expiries += checked.expired;
+        checked.again_ns.is_none() && checked.expired == 0
+    }
+
+    fn known_slot(&self, index: u32) -> &Slot {
+        self.arena.slot(index).expect("only slots that exist are armed and filed")
     }
 
     /// Waits for events until the first deadline, or `timeout`.
     fn wait(
         &self,
         events: &mut Events,
+        wheel: &Wheel,
         timeout: Option<Duration>,
         parker: Option<&Parker>,
     ) -> io::Result<()> {
-        let (timeout, until_ns) = self.sleep_for(self.agenda.next_ns(), timeout);
+        let (timeout, until_ns) = self.sleep_for(wheel.next_ns(), timeout);
         if timeout == Some(Duration::ZERO) {
             return self.epoll.wait(events, timeout);
         }
@@ -211,14 +250,14 @@ impl Shared {
         (sleep.map(short_of), until)
     }
 
-    fn dispatch(&self, events: &Events, turned: &mut Turned) {
+    fn dispatch(&self, events: &Events, turned: &mut Turned, wakers: &mut Wakers) {
         for (data, seen) in events.iter().filter(|(data, _)| *data != Token::WAKE_UP) {
             turned.events += 1;
             let token = Token::decode(data);
+            let wake = |waker| wakers.push_back(waker);
             let slot = self.arena.slot(token.index);
-            match slot.and_then(|slot| slot.deliver(token.generation, seen)) {
-                Some(woken) => turned.wakes += woken,
-                None => turned.stale_events += 1,
+            if !slot.is_some_and(|slot| slot.deliver(token.generation, seen, wake)) {
+                turned.stale_events += 1;
             }
         }
     }
@@ -270,12 +309,12 @@ impl Shared {
         sys::end(fd, self.placeholder.as_fd())
     }
 
-    /// A deadline of `slot` was set that the reactor does not know of: it is to look by `at_ns`.
+    /// A deadline of `slot` was set that the reactor does not know of: it is to check the slot by `at_ns`.
     ///
     /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
     /// one, needs no signal.
-    pub(crate) fn arm(&self, slot: &Slot, index: u32, at_ns: u64) {
-        let at_ns = self.armed.push(slot, index, at_ns);
+    pub(crate) fn arm(&self, slot: &Slot, at_ns: u64) {
+        self.armed.push(slot);
         if self.sleep.needs_waking_by(due_ns(at_ns)) {
             self.signal();
         }
@@ -378,26 +417,14 @@ impl Drop for Shared {
     }
 }
 
-/// Ends the reactor if a turn panics. No turn does, as the wakers are caught; if one did, whoever turns next
-/// would go on with half of a wheel, or nobody would, and everybody wait for ever.
+/// Ends the reactor if a turn panics. No turn does, since panics of wakers are caught. If one did, the next turn
+/// would find half of a wheel, and tasks would wait for ever.
 struct EndUnlessForgotten<'a>(&'a Shared);
 
 impl Drop for EndUnlessForgotten<'_> {
     fn drop(&mut self) {
         self.0.evict_all();
     }
-}
-
-/// Looks at the deadlines of a slot, expires those that are due, and files the slot for the next one to come.
-/// True if the slot has no deadline that was due or is to come.
-fn look(index: u32, slot: &Slot, now_ns: u64, wheel: &mut Wheel, turned: &mut Turned) -> bool {
-    let looked = slot.look(now_ns);
-    if let Some(at_ns) = looked.again_ns {
-        wheel.file(index, at_ns);
-    }
-    turned.expiries += looked.expired;
-    turned.wakes += looked.woken;
-    looked.again_ns.is_none() && looked.expired == 0
 }
 
 #[cfg(test)]
@@ -409,7 +436,6 @@ mod tests {
     use super::*;
     use crate::ready::Direction;
     use crate::slot::Status;
-    use crate::slot::waiters::Ticket;
 
     /// A setter compares its deadline with the announced time. The kernel may end the first part of a long
     /// sleep as late as the deadline itself, so that is the time to announce.
@@ -429,8 +455,8 @@ mod tests {
     fn a_turn_that_panics_is_the_last() {
         let shared = Shared::new(Clock::by_hand(), false).unwrap();
         let slot = shared.allocate().unwrap();
-        assert_eq!(slot.wait(Direction::Read, Ticket::POLL, Waker::noop()), Status::Pending);
-        shared.arm(&Slot::new(0), u32::MAX - 1, 0);
+        assert_eq!(slot.wait(Direction::Read, None, Waker::noop()), Status::Pending);
+        shared.arm(&Slot::new(u32::MAX - 1), 0);
         let turn = || shared.turn(Some(Duration::ZERO), None);
         assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
         assert_eq!(slot.status(Direction::Read), Status::Closed);

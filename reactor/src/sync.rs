@@ -1,8 +1,8 @@
 //! The one choice between `std` and `loom`.
 //!
-//! Every atomic, lock and cell that takes part in a handshake comes from here, so that the model
+//! Every atomic and lock that takes part in a handshake comes from here, so that the model
 //! checker explores exactly the code that ships. Under `--cfg netpoll_loom` the modules without
-//! system calls (`slot`, `arena`, `time`, `sleep`, `gate`, `demand`, `arm`, `parker`, `lease`) are compiled into the
+//! system calls (`slot`, `arena`, `time`, `sleep`, `fd_mutex`, `demand`, `arm`, `parker`, `lease`) are compiled into the
 //! models of `tests/loom`, on loom's types; everything else about them stays the same.
 
 #[cfg(not(netpoll_loom))]
@@ -17,25 +17,10 @@ mod imp {
         };
     }
     pub(crate) use per_thread;
-
-    /// A cell with loom's interface, so that loom can watch every access to the real one.
-    #[derive(Debug)]
-    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
-
-    impl<T> UnsafeCell<T> {
-        pub(crate) const fn new(value: T) -> Self {
-            Self(std::cell::UnsafeCell::new(value))
-        }
-
-        pub(crate) fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
-            access(self.0.get())
-        }
-    }
 }
 
 #[cfg(netpoll_loom)]
 mod imp {
-    pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     // A reference count is no handshake of ours, and loom's `Arc` cannot be a receiver.
@@ -76,8 +61,8 @@ macro_rules! load_to_swap {
 load_to_swap!(AtomicU32, u32);
 load_to_swap!(AtomicU64, u64);
 
-/// Locks, and goes on after a panic elsewhere: nothing we guard is left half changed by one,
-/// because no code of a stranger (a waker, a closure) runs under any of our locks.
+/// Locks, and ignores poisoning: no user code (a waker, a closure) runs under any of our locks, so no panic of
+/// it leaves half a change behind.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

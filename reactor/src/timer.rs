@@ -11,8 +11,7 @@ use crate::arena::OwnedSlot;
 use crate::handle::Reactor;
 use crate::ready::Direction;
 use crate::registration::{closed, set_slot_deadline};
-use crate::slot::Status;
-use crate::slot::waiters::Ticket;
+use crate::slot::{Status, WaiterId};
 
 /// A future that resolves when its time has come, and not before.
 ///
@@ -28,6 +27,8 @@ use crate::slot::waiters::Ticket;
 #[must_use = "a timer does nothing unless it is polled"]
 pub struct Timer {
     slot: OwnedSlot,
+    /// Its place as a future, if it has had to wait as one.
+    id: WaiterId,
     reactor: Reactor,
 }
 
@@ -39,7 +40,7 @@ impl Timer {
     /// [`ReactorGone`](crate::ReactorGone), or memory.
     pub fn never(reactor: &Reactor) -> io::Result<Self> {
         let reactor = reactor.assign();
-        Ok(Self { slot: reactor.shared().allocate()?, reactor })
+        Ok(Self { slot: reactor.shared().allocate()?, id: WaiterId::NONE, reactor })
     }
 
     /// A timer that fires at `instant`.
@@ -73,11 +74,15 @@ impl Timer {
     ///
     /// [`ReactorGone`](crate::ReactorGone) if the reactor was shut down before.
     pub fn poll_fired(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_with(|| self.slot.wait(Direction::Read, None, cx.waker()))
+    }
+
+    fn poll_with(&self, mut wait: impl FnMut() -> Status) -> Poll<io::Result<()>> {
         loop {
             let status = match self.slot.status(Direction::Read) {
                 // No turn of the reactor will come in a forked child.
                 Status::Pending if !self.reactor.shared().is_ours() => Status::Closed,
-                Status::Pending => self.slot.begin_wait(Direction::Read, Ticket::POLL, cx.waker()),
+                Status::Pending => wait(),
                 status => status,
             };
             match status {
@@ -110,6 +115,10 @@ impl Future for Timer {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_fired(cx)
+        let this = self.get_mut();
+        let mut id = this.id;
+        let polled = this.poll_with(|| this.slot.wait(Direction::Read, Some(&mut id), cx.waker()));
+        this.id = id;
+        polled
     }
 }

@@ -1,22 +1,51 @@
-//! Waking strangers.
+//! Calls of user code that may panic, and the wakers that a turn collects.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-/// Wakes, and survives it. A waker is a stranger's code: if it panics, the others that are to be woken
-/// still are, and whoever wakes goes on. The panic hook has reported it by then.
+/// Wakes, and catches a panic of the waker, so that one bad waker cannot suppress the other wake-ups. The panic
+/// hook has reported it by then.
 ///
-/// For adapters, whose tasks wake each other: one that passes something on, or closes, has done nothing
-/// wrong.
+/// For adapters, whose tasks wake each other: the task that passes a lock on, or closes a socket, did not cause
+/// the panic.
 pub fn wake(waker: Waker) {
-    survive(|| waker.wake());
+    catch_panic(|| waker.wake());
 }
 
-/// Runs a stranger's code, and goes on if it panics.
-pub(crate) fn survive(stranger: impl FnOnce()) {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(stranger)) else { return };
-    // Dropping what it panicked with is a stranger's code once more, and the last that we run.
+/// Calls user code, and goes on if it panics.
+pub(crate) fn catch_panic(user_code: impl FnOnce()) {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(user_code)) else { return };
+    // The payload's destructor is user code as well. If that panics too, its payload is leaked.
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }
+}
+
+/// The wakers that a turn of the reactor has collected, in the order in which their tasks are to be woken.
+pub(crate) type Wakers = VecDeque<Waker>;
+
+thread_local! {
+    /// The tasks that this thread has still to wake. A waker may turn a reactor itself, and that turn wakes
+    /// them first: they must not wait for the end of the waker.
+    static TO_WAKE: Cell<Wakers> = const { Cell::new(Wakers::new()) };
+}
+
+/// Collects wakers in `turn`, and wakes them when it has returned.
+pub(crate) fn collect_and_wake<R>(turn: impl FnOnce(&mut Wakers) -> R) -> R {
+    let mut wakers = TO_WAKE.try_with(Cell::take).unwrap_or_default();
+    let result = turn(&mut wakers);
+    while let Some(waker) = wakers.pop_front() {
+        put_back(&mut wakers);
+        wake(waker);
+        wakers = TO_WAKE.try_with(Cell::take).unwrap_or(wakers);
+    }
+    put_back(&mut wakers);
+    result
+}
+
+/// A thread that is ending has no such place any more, and keeps the wakers where they are.
+fn put_back(wakers: &mut Wakers) {
+    let _ = TO_WAKE.try_with(|place| place.set(std::mem::take(wakers)));
 }

@@ -1,28 +1,28 @@
-//! Deadlines: the reactor's look, the setter and the waiter.
+//! Deadlines: the reactor's check, the setter and the waiter.
 
 use std::sync::Arc;
 
 use loom::thread;
 
-use super::kit::{Task, explore, explore_up_to, is_free};
+use super::kit::{Task, check, explore, explore_up_to};
 use crate::ready::Direction::Read;
-use crate::slot::{Looked, Slot, Status};
+use crate::slot::{Checked, Slot, Status};
 use crate::time::deadline::SetAction;
 
 /// A slot with a read deadline for which the reactor has filed it.
 fn filed(at_ns: u64) -> Arc<Slot> {
     let slot = Arc::new(Slot::new(0));
     assert_eq!(slot.set_deadline(Read, at_ns), SetAction::Arm(at_ns));
-    assert_eq!(slot.look(0).again_ns, Some(at_ns));
+    assert_eq!(check(&slot, 0).again_ns, Some(at_ns));
     slot
 }
 
-/// That a deadline to come is the reactor's to look at or the setter's to ask for, after the look
+/// That a deadline to come is the reactor's to check or the setter's to ask for, after the check
 /// for which the reactor had filed the slot. There is no third: it would never expire.
-fn filed_or_asked_for(looked: Looked, action: SetAction, at_ns: u64) -> bool {
+fn filed_or_asked_for(checked: Checked, action: SetAction, at_ns: u64) -> bool {
     match action {
-        SetAction::Nothing => looked == Looked { again_ns: Some(at_ns), expired: 0, woken: 0 },
-        SetAction::Arm(at) => at == at_ns && looked.again_ns.is_none_or(|again| again == at_ns),
+        SetAction::Nothing => checked == Checked { again_ns: Some(at_ns), expired: 0 },
+        SetAction::Arm(at) => at == at_ns && checked.again_ns.is_none_or(|again| again == at_ns),
     }
 }
 
@@ -31,25 +31,25 @@ fn filed_or_asked_for(looked: Looked, action: SetAction, at_ns: u64) -> bool {
 fn deadline_against_waiter() {
     explore(|| {
         let slot = filed(10);
-        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
-        assert_eq!(slot.look(10).expired, 1);
+        let waiter = Task::future().wait_on_a_thread(&slot, Read);
+        assert_eq!(check(&slot, 10).expired, 1);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
         assert_eq!(slot.status(Read), Status::Expired);
-        assert!(task.is_forgotten() && is_free(&slot, Read));
+        assert!(task.is_forgotten());
     });
 }
 
-/// The same when it is not the first to expire: the slot says already that a deadline has lapsed,
-/// so the waiter looks at the deadline's word from the beginning.
+/// The same when it is not the first to expire: the slot says already that a deadline has expired,
+/// so the waiter reads the deadline's word from the beginning.
 #[test]
 fn later_deadline_against_waiter() {
     explore(|| {
         let slot = filed(10);
-        assert_eq!(slot.look(10).expired, 1);
+        assert_eq!(check(&slot, 10).expired, 1);
         assert_eq!(slot.set_deadline(Read, 20), SetAction::Arm(20));
-        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
-        assert_eq!(slot.look(20).expired, 1);
+        let waiter = Task::future().wait_on_a_thread(&slot, Read);
+        assert_eq!(check(&slot, 20).expired, 1);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
         assert_eq!(slot.status(Read), Status::Expired);
@@ -62,24 +62,24 @@ fn later_deadline_against_waiter() {
 fn past_deadline_against_waiter() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
+        let waiter = Task::future().wait_on_a_thread(&slot, Read);
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
         slot.expire(&[Read], 10);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
         assert_eq!(slot.status(Read), Status::Expired);
-        assert!(task.is_forgotten() && is_free(&slot, Read));
+        assert!(task.is_forgotten());
     });
 }
 
 /// A setter finds that its time has passed, and another has meanwhile set a later one: that one
-/// stands. With a third, who waits: it waits for the later one, whatever it was woken for.
+/// stands. A third task waits for the later one, whatever it was woken for.
 #[test]
 fn past_deadline_against_a_later_setter() {
     explore_up_to(3, || {
         let slot = Arc::new(Slot::new(0));
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
-        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
+        let waiter = Task::future().wait_on_a_thread(&slot, Read);
         let setter = {
             let slot = slot.clone();
             thread::spawn(move || slot.set_deadline(Read, 20))
@@ -88,21 +88,21 @@ fn past_deadline_against_a_later_setter() {
         assert_eq!(setter.join().unwrap(), SetAction::Arm(20));
         let task = waiter.join().unwrap();
         assert_eq!(slot.status(Read), Status::Pending);
-        assert_eq!(slot.look(20).expired, 1);
+        assert_eq!(check(&slot, 20).expired, 1);
         assert!(task.is_served());
     });
 }
 
-/// A setter finds that its time has passed, and so does the reactor, at the same moment. Whoever of
+/// A setter finds that its time has passed, and so does the reactor, at the same moment. Whichever of
 /// them expires it: when the setter returns, it has taken effect.
 #[test]
-fn past_deadline_against_the_reactors_look() {
+fn past_deadline_against_the_reactors_check() {
     explore(|| {
         let slot = filed(20);
         assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
         let reactor = {
             let slot = slot.clone();
-            thread::spawn(move || slot.look(10))
+            thread::spawn(move || check(&slot, 10))
         };
         slot.expire(&[Read], 10);
         assert_eq!(slot.status(Read), Status::Expired);
@@ -110,47 +110,45 @@ fn past_deadline_against_the_reactors_look() {
     });
 }
 
-/// A deadline expires while a second waiter is on its way into the cell, where the first one sits.
-/// The expiry finds the cell busy and leaves it; the second waiter, once out, wakes the first.
+/// A deadline expires while a second task begins to wait: both are woken, or the second finds it expired.
 #[test]
 fn second_waiter_against_deadline() {
     explore(|| {
         let slot = filed(10);
-        let first = Task::with_a_ticket().seated(&slot, Read);
-        let second = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
-        assert_eq!(slot.look(10).expired, 1);
+        let first = Task::future().seated(&slot, Read);
+        let second = Task::future().wait_on_a_thread(&slot, Read);
+        assert_eq!(check(&slot, 10).expired, 1);
         let second = second.join().unwrap();
         assert!(first.was_woken() && second.is_served());
         assert!(first.is_forgotten() && second.is_forgotten());
-        assert!(is_free(&slot, Read));
     });
 }
 
-/// A deadline is moved away while the reactor looks at it at its old time. It is never expired
-/// afterwards. If the move came first, the look changed nothing and woke nobody; if the look came
-/// first, the setter asks for another. Either way, somebody will look at the new time.
+/// A deadline is moved away while the reactor checks it at its old time. It is never expired
+/// afterwards. If the move came first, the check changed nothing and woke no task; if the check came
+/// first, the setter asks for another. Either way, the reactor will check at the new time.
 #[test]
 fn deadline_set_against_firing() {
     explore(|| {
         let slot = filed(10);
-        let task = Task::with_a_ticket().seated(&slot, Read);
+        let task = Task::future().seated(&slot, Read);
         let setter = {
             let slot = slot.clone();
             thread::spawn(move || slot.set_deadline(Read, 20))
         };
-        let looked = slot.look(10);
+        let checked = check(&slot, 10);
         let action = setter.join().unwrap();
         assert_eq!(slot.status(Read), Status::Pending);
-        assert!(filed_or_asked_for(looked, action, 20), "{looked:?}, {action:?}");
+        assert!(filed_or_asked_for(checked, action, 20), "{checked:?}, {action:?}");
         // Both may have come to pass only in this order: it fired, and then it was set.
-        assert_eq!(looked.expired == 1, action == SetAction::Arm(20));
-        assert_eq!(task.was_woken(), looked.expired == 1);
-        assert_eq!(slot.state().has_lapsed(Read), looked.expired == 1);
+        assert_eq!(checked.expired == 1, action == SetAction::Arm(20));
+        assert_eq!(task.was_woken(), checked.expired == 1);
+        assert_eq!(slot.state().has_expired(Read), checked.expired == 1);
     });
 }
 
 /// The same where the setter first clears the deadline and then sets the later one: the flag
-/// outlives the clearing, or the look has taken it back and the setter asks.
+/// outlives the clearing, or the check has taken it back and the setter asks.
 #[test]
 fn deadline_cleared_and_set_against_firing() {
     explore(|| {
@@ -162,15 +160,15 @@ fn deadline_cleared_and_set_against_firing() {
                 slot.set_deadline(Read, 20)
             })
         };
-        let looked = slot.look(10);
+        let checked = check(&slot, 10);
         let action = setter.join().unwrap();
         assert_eq!(slot.status(Read), Status::Pending);
-        assert!(filed_or_asked_for(looked, action, 20), "{looked:?}, {action:?}");
+        assert!(filed_or_asked_for(checked, action, 20), "{checked:?}, {action:?}");
     });
 }
 
-/// Two threads move a deadline to different times while the reactor looks at the old one. The one
-/// that stands is filed by the look, or its setter asks for a look.
+/// Two threads move a deadline to different times while the reactor checks the old one. The one
+/// that stands is filed by the check, or its setter asks for a check.
 #[test]
 fn two_setters_against_firing() {
     explore(|| {
@@ -179,12 +177,12 @@ fn two_setters_against_firing() {
             let slot = slot.clone();
             thread::spawn(move || slot.set_deadline(Read, at_ns))
         });
-        let looked = slot.look(10);
+        let checked = check(&slot, 10);
         let actions = setters.map(|setter| setter.join().unwrap());
         assert_eq!(slot.status(Read), Status::Pending);
-        let stands = slot.look(10).again_ns.unwrap();
-        let filed = looked.again_ns.is_some_and(|again| again <= stands);
-        assert!(filed || actions.contains(&SetAction::Arm(stands)), "{looked:?}, {actions:?}");
+        let stands = check(&slot, 10).again_ns.unwrap();
+        let filed = checked.again_ns.is_some_and(|again| again <= stands);
+        assert!(filed || actions.contains(&SetAction::Arm(stands)), "{checked:?}, {actions:?}");
     });
 }
 
@@ -194,14 +192,14 @@ fn two_setters_against_firing() {
 fn deadline_moved_after_expiry_against_waiter() {
     explore_up_to(3, || {
         let slot = filed(10);
-        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
+        let waiter = Task::future().wait_on_a_thread(&slot, Read);
         let setter = {
             let slot = slot.clone();
             thread::spawn(move || slot.set_deadline(Read, 20))
         };
-        let _ = slot.look(10);
+        let _ = check(&slot, 10);
         let _ = setter.join().unwrap();
-        assert_eq!(slot.look(20).expired, 1);
+        assert_eq!(check(&slot, 20).expired, 1);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
         assert_eq!(slot.status(Read), Status::Expired);

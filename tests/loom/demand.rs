@@ -9,6 +9,7 @@ use super::kit::{Task, explore};
 use crate::demand::Demand;
 use crate::ready::Direction::Write;
 use crate::slot::Slot;
+use crate::slot::state::Queue;
 
 /// What epoll is asked for, as a flag.
 struct Socket {
@@ -19,7 +20,7 @@ struct Socket {
 
 impl Socket {
     fn has_written(&self) {
-        let somebody_waits = || self.slot.state().has_waiter(Write);
+        let somebody_waits = || self.slot.state().has_waiter(Queue::Write);
         self.demand.may_fall(somebody_waits, || self.asked.store(false, Ordering::Relaxed));
     }
 
@@ -39,7 +40,7 @@ fn a_waiter_against_those_who_have_written() {
         let slot = Slot::new(0);
         let socket = Socket { slot, demand: Demand::new(), asked: AtomicBool::new(false) };
         let socket = Arc::new(socket);
-        let mut task = Task::with_a_ticket();
+        let mut task = Task::future();
         let writers = [(); 2].map(|()| {
             let socket = socket.clone();
             thread::spawn(move || socket.has_written())
@@ -47,6 +48,8 @@ fn a_waiter_against_those_who_have_written() {
         let _ = task.wait(&socket.slot, Write);
         socket.is_awaited();
         writers.into_iter().for_each(|writer| writer.join().unwrap());
-        assert!(socket.slot.state().has_waiter(Write) && socket.asked.load(Ordering::Relaxed));
+        assert!(
+            socket.slot.state().has_waiter(Queue::Write) && socket.asked.load(Ordering::Relaxed)
+        );
     });
 }

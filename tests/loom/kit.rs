@@ -7,10 +7,10 @@ use loom::model::Builder;
 use loom::thread::{self, JoinHandle};
 use netpoll_tests::CountingWaker;
 
-use crate::ready::Direction;
-use crate::slot::state::{Entry, State};
-use crate::slot::waiters::Ticket;
-use crate::slot::{Slot, Status};
+use crate::ready::{Direction, Ready};
+use crate::slot::state::{Queue, State};
+use crate::slot::{Checked, Slot, Status, WaiterId};
+use crate::wake::wake;
 
 /// Explores all of a model.
 pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
@@ -32,36 +32,40 @@ fn search(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) 
     builder.check(model);
 }
 
-/// A task that waits for a direction of a slot, and remembers how that went.
+/// A task that waits in a slot, and remembers how that went.
 ///
 /// Its wakes are counted outside the model: they are read when every thread has ended.
 #[derive(Debug)]
 pub(crate) struct Task {
     wakes: Arc<CountingWaker>,
-    waker: Waker,
-    ticket: Ticket,
+    pub(crate) waker: Waker,
+    /// `None` for one that waits as the `poll_*` calls do.
+    pub(crate) id: Option<WaiterId>,
     last: Option<Status>,
 }
 
 impl Task {
     /// One that waits as a future does, and can leave.
-    pub(crate) fn with_a_ticket() -> Self {
-        Self::new(Ticket::draw())
+    pub(crate) fn future() -> Self {
+        Self::new(Some(WaiterId::NONE))
     }
 
     /// One that waits as the `poll_*` calls do.
     pub(crate) fn polling() -> Self {
-        Self::new(Ticket::POLL)
+        Self::new(None)
     }
 
-    fn new(ticket: Ticket) -> Self {
+    fn new(id: Option<WaiterId>) -> Self {
         let wakes = CountingWaker::new();
-        Self { waker: Waker::from(wakes.clone()), wakes, ticket, last: None }
+        Self { waker: Waker::from(wakes.clone()), wakes, id, last: None }
     }
 
     /// Polls once.
     pub(crate) fn wait(&mut self, slot: &Slot, direction: Direction) -> Status {
-        let status = slot.wait(direction, self.ticket, &self.waker);
+        let status = match slot.status(direction) {
+            Status::Pending => slot.wait(direction, self.id.as_mut(), &self.waker),
+            status => status,
+        };
         self.last = Some(status);
         status
     }
@@ -73,8 +77,8 @@ impl Task {
     }
 
     /// The future is dropped.
-    pub(crate) fn leave(&self, slot: &Slot, direction: Direction) {
-        slot.leave(direction, self.ticket);
+    pub(crate) fn leave(&self, slot: &Slot, queue: impl Into<Queue>) {
+        slot.leave(queue.into(), self.id.expect("a future"));
     }
 
     /// Polls once on a thread of its own.
@@ -99,7 +103,7 @@ impl Task {
     ) -> JoinHandle<Task> {
         let slot = slot.clone();
         thread::spawn(move || {
-            self.last = Some(slot.begin_wait_after(direction, before, self.ticket, &self.waker));
+            self.last = Some(slot.wait_after(direction, before, self.id.as_mut(), &self.waker));
             self
         })
     }
@@ -108,7 +112,7 @@ impl Task {
         self.wakes.wakes() > 0
     }
 
-    /// Whether it knows that there is something for it: it was told so, or woken to ask again.
+    /// Whether it knows that there is something for it: its poll said so, or it was woken to ask again.
     pub(crate) fn is_served(&self) -> bool {
         self.last.is_some_and(|status| status != Status::Pending) || self.was_woken()
     }
@@ -120,7 +124,12 @@ impl Task {
     }
 }
 
-/// Whether nobody is left inside the cell.
-pub(crate) fn is_free(slot: &Slot, direction: Direction) -> bool {
-    matches!(slot.state().enter_cell(direction), Entry::Entered(_))
+/// An event for the slot's present tenant.
+pub(crate) fn deliver(slot: &Slot, seen: Ready) {
+    assert!(slot.deliver(slot.generation(), seen, wake));
+}
+
+/// The reactor checks the slot's deadlines, and wakes.
+pub(crate) fn check(slot: &Slot, now_ns: u64) -> Checked {
+    slot.check_deadlines(now_ns, wake)
 }

@@ -6,7 +6,7 @@ use loom::sync::Condvar;
 use loom::thread::{self, JoinHandle};
 
 use super::kit::{explore, explore_up_to};
-use crate::lease::{Duty, Lease, Turning, Watch};
+use crate::lease::{Duty, Lease, Turn, Watch};
 use crate::parker::{Parker, Woken};
 use crate::sleep::{Announced, Sleep};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
@@ -73,7 +73,7 @@ impl Reactor {
         self.changed.notify_one();
     }
 
-    fn turn(&self, parker: Option<&Parker>) {
+    fn turn(&self, parker: Option<&Parker>) -> Turn {
         let turns = self.turns.load(Ordering::Relaxed);
         let announced = self.sleep.announce(None);
         let gone = self.gone.load(Ordering::Acquire);
@@ -86,6 +86,7 @@ impl Reactor {
             }
         }
         assert_eq!(self.turns.swap(turns + 1, Ordering::Relaxed), turns, "two turned at once");
+        if events == [false; 2] { Turn::Idle } else { Turn::Woke }
     }
 
     fn wait(&self, may_sleep: bool) -> [bool; 2] {
@@ -117,10 +118,7 @@ impl Reactor {
     fn drive_until_delivered(&self, number: usize) {
         let parker = &self.drivers[number];
         while !self.is_delivered(number) {
-            self.lease.wait(parker, true, || {
-                self.turn(Some(parker));
-                Turning::GoOn
-            });
+            self.lease.wait(parker, true, || self.turn(Some(parker)), |turn| turn == Turn::Gone);
         }
     }
 
@@ -139,7 +137,7 @@ impl Reactor {
         while !self.gone.load(Ordering::Acquire) {
             match self.lease.watch(&mut watch) {
                 Duty::Turn => loop {
-                    self.turn(None);
+                    let _ = self.turn(None);
                     if self.gone.load(Ordering::Acquire) || self.lease.hand_over() {
                         break;
                     }
@@ -172,10 +170,8 @@ fn driver_woken_by_another_thread() {
         let reactor = Reactor::new(false);
         let waker = reactor.spawn(|reactor| reactor.wake(0));
         let parker = &reactor.drivers[0];
-        let woken = reactor.lease.wait(parker, true, || {
-            reactor.turn(Some(parker));
-            Turning::GoOn
-        });
+        let turn = || reactor.turn(Some(parker));
+        let woken = reactor.lease.wait(parker, true, turn, |turn| turn == Turn::Gone);
         assert!(woken);
         waker.join().unwrap();
     });

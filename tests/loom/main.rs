@@ -22,8 +22,8 @@ mod arm;
 mod demand;
 #[path = "../../reactor/src/error.rs"]
 mod error;
-#[path = "../../reactor/src/gate.rs"]
-mod gate;
+#[path = "../../reactor/src/fd_mutex.rs"]
+mod fd_mutex;
 #[path = "../../reactor/src/lease/mod.rs"]
 mod lease;
 #[path = "../../adapters/futures/src/limit.rs"]
@@ -58,11 +58,12 @@ pub(crate) fn fork_generation() -> u32 {
 mod models {
     mod deadline;
     mod demand;
-    mod gate;
+    mod fd_mutex;
     mod kit;
     mod lease;
     mod limit;
     mod reuse;
     mod sleep;
     mod slot;
+    mod write_lock;
 }

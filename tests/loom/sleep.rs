@@ -1,11 +1,11 @@
-//! The reactor asleep, and those who need it earlier.
+//! The reactor asleep, and threads that need it earlier.
 
 use std::sync::Arc;
 
 use loom::sync::Condvar;
 use loom::thread;
 
-use super::kit::{explore, explore_up_to};
+use super::kit::{check, explore, explore_up_to};
 use crate::arm::ArmQueue;
 use crate::ready::Direction::{self, Read, Write};
 use crate::sleep::{Announced, Sleep};
@@ -19,8 +19,8 @@ const FILED_NS: u64 = 100;
 /// The part of the reactor that sleeps: the calls and their order are those of `Shared` (`arm`,
 /// `notify`, `turn`), with a condition in place of the eventfd, and one time in place of the wheel.
 ///
-/// Time stands still, so a sleep ends by a write to the eventfd or never. Whoever oversleeps, loom
-/// finds as a deadlock.
+/// Time stands still, so a sleep ends by a write to the eventfd or never. Loom finds a reactor that
+/// oversleeps as a deadlock.
 struct Reactor {
     slots: [Slot; 2],
     armed: ArmQueue,
@@ -52,7 +52,7 @@ impl EventFd {
 impl Reactor {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            slots: [Slot::new(0), Slot::new(0)],
+            slots: [Slot::new(0), Slot::new(1)],
             armed: ArmQueue::new(),
             sleep: Sleep::new(),
             gone: AtomicBool::new(false),
@@ -77,8 +77,8 @@ impl Reactor {
     }
 
     fn arm(&self, index: usize, at_ns: u64) -> bool {
-        let by_ns = self.armed.push(&self.slots[index], index as u32, at_ns);
-        let write = self.sleep.needs_waking_by(by_ns);
+        self.armed.push(&self.slots[index]);
+        let write = self.sleep.needs_waking_by(at_ns);
         if write {
             self.wake_up.signal();
         }
@@ -91,16 +91,16 @@ impl Reactor {
         }
     }
 
-    /// Looks at what is in the arm queue, and returns the earliest time it found.
+    /// Checks the slots of the arm queue, and returns the earliest time it found.
     fn file_armed(&self) -> Option<u64> {
-        let mut earliest = None;
-        let slot = |index| &self.slots[index as usize];
-        self.armed.drain(usize::MAX, slot, |_, slot| {
-            let looked = slot.look(0);
-            assert_eq!(looked.expired, 0);
-            earliest = [earliest, looked.again_ns].into_iter().flatten().min();
-        });
-        earliest
+        let mut taken = Vec::new();
+        self.armed.take(usize::MAX, |index| &self.slots[index as usize], &mut taken);
+        let check = |index: u32| {
+            let checked = check(&self.slots[index as usize], 0);
+            assert_eq!(checked.expired, 0);
+            checked.again_ns
+        };
+        taken.into_iter().filter_map(check).min()
     }
 
     /// Sleeps until `until_ns`, which does not come.
@@ -132,20 +132,20 @@ impl Reactor {
         }
     }
 
-    /// Whether the reactor knows of this deadline, by having looked at it.
+    /// Whether the reactor knows of this deadline, by having checked it.
     fn has_filed(&self, index: usize, direction: Direction, at_ns: u64) -> bool {
         self.slots[index].set_deadline(direction, at_ns) == SetAction::Nothing
     }
 }
 
-/// Sets a deadline as a registration does, and asks for the reactor's look.
+/// Sets a deadline as a registration does, and asks for the reactor's check.
 fn arm(reactor: &Reactor, index: usize, direction: Direction, at_ns: u64) {
     assert_eq!(reactor.slots[index].set_deadline(direction, at_ns), SetAction::Arm(at_ns));
     let _ = reactor.arm(index, at_ns);
 }
 
 /// A thread sets a deadline on a slot that is in the queue already, with another slot, while the reactor
-/// takes the queue. The reactor has looked at each deadline, or its slot is in the queue still.
+/// takes the queue. The reactor has checked each deadline, or its slot is in the queue still.
 #[test]
 fn arm_queue() {
     explore(|| {
@@ -186,7 +186,7 @@ fn arm_queue_of_two_setters() {
 
 /// Three setters move one deadline. The reactor files the first one's time and expires it; the second
 /// sets the same time and finds that it has passed, but the third has set a later one meanwhile. A
-/// setter that finds the filed flag asks for no look. So in the end the reactor looks at the deadline
+/// setter that finds the filed flag asks for no check. So in the end the reactor checks the deadline
 /// that stands in time, or it has expired.
 #[test]
 fn filed_flag_against_three_setters() {
@@ -195,7 +195,7 @@ fn filed_flag_against_three_setters() {
         let first = reactor.spawn(|reactor| reactor.set(0, Read, 50));
         let mut filed_ns = reactor.file_armed();
         if let Some(now_ns) = filed_ns {
-            filed_ns = reactor.slots[0].look(now_ns).again_ns;
+            filed_ns = check(&reactor.slots[0], now_ns).again_ns;
         }
         let second = reactor.slots[0].set_deadline(Read, 50);
         let _ = reactor.set(0, Read, 60);
@@ -207,7 +207,7 @@ fn filed_flag_against_three_setters() {
         match reactor.slots[0].status(Read) {
             Status::Expired => {}
             status => {
-                let stands_ns = reactor.slots[0].look(0).again_ns.unwrap();
+                let stands_ns = check(&reactor.slots[0], 0).again_ns.unwrap();
                 assert_eq!(status, Status::Pending);
                 assert!(filed_ns.is_some_and(|at_ns| at_ns <= stands_ns), "{filed_ns:?}");
             }
@@ -225,7 +225,7 @@ fn eventfd_elision() {
         let later = reactor.spawn(|reactor| reactor.set(1, Read, FILED_NS + 50));
         reactor.turn_until_filed(FILED_NS - 50);
         let _ = earlier.join().unwrap();
-        assert!(!later.join().unwrap(), "an eventfd write that nobody needed");
+        assert!(!later.join().unwrap(), "an eventfd write that was not needed");
     });
 }
 
@@ -244,8 +244,8 @@ fn eventfd_elision_of_two_earlier_ones() {
     });
 }
 
-/// The same with both deadlines on one slot: the thread that finds the slot in the queue relies on
-/// the other, which is still on its way there with a later deadline that wakes nobody.
+/// The same with both deadlines on one slot: the thread that finds the slot in the queue asks for its own, and the
+/// other is a later deadline that needs no wake-up.
 #[test]
 fn eventfd_elision_on_one_slot() {
     explore_up_to(3, || {

@@ -1,10 +1,10 @@
-//! Events and closing, against those who wait.
+//! Events and closing, against tasks that wait.
 
 use std::sync::Arc;
 
 use loom::thread;
 
-use super::kit::{Task, explore, explore_up_to, is_free};
+use super::kit::{Task, deliver, explore, explore_up_to};
 use crate::ready::Direction::{Read, Write};
 use crate::ready::Ready;
 use crate::slot::{Slot, Status};
@@ -20,59 +20,55 @@ fn is_ready(status: Status) -> bool {
 fn event_against_waiter() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let waiter = Task::future().wait_on_a_thread(&slot, Read);
+        deliver(&slot, Ready::READABLE);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
         assert!(is_ready(slot.status(Read)));
-        assert!(task.is_forgotten() && is_free(&slot, Read));
+        assert!(task.is_forgotten());
     });
 }
 
-/// A task that waits while the socket is closed is told, or woken and told then.
+/// A task that waits while the socket is closed finds it closed, or is woken and finds it then.
 #[test]
 fn close_against_waiter() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let waiter = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
+        let waiter = Task::future().wait_on_a_thread(&slot, Read);
         assert!(slot.close());
         let task = waiter.join().unwrap();
         assert!(task.is_served());
         assert_eq!(slot.status(Read), Status::Closed);
-        assert!(task.is_forgotten() && is_free(&slot, Read));
+        assert!(task.is_forgotten());
     });
 }
 
-/// Two tasks that wait in one direction while one event comes: both find the readiness or are
-/// woken. One of them is on its way into the cell, or finds it taken, when the event comes.
+/// Two tasks that wait in one direction while one event comes: both find the readiness or are woken.
 #[test]
 fn two_waiters() {
     explore_up_to(2, || {
         let slot = Arc::new(Slot::new(0));
-        let future = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
+        let future = Task::future().wait_on_a_thread(&slot, Read);
         let poll = Task::polling().wait_on_a_thread(&slot, Read);
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        deliver(&slot, Ready::READABLE);
         for task in [future.join().unwrap(), poll.join().unwrap()] {
             assert!(task.is_served());
             assert!(task.is_forgotten());
         }
-        assert!(is_free(&slot, Read));
     });
 }
 
-/// A task that waits while another one sits in the cell, and an event comes: the event leaves the
-/// cell to whoever is inside it, who then wakes the other on its behalf.
+/// A task begins to wait beside another one while an event comes: the event wakes both, or the second sees it.
 #[test]
 fn second_waiter_against_event() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let first = Task::with_a_ticket().seated(&slot, Read);
-        let second = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let first = Task::future().seated(&slot, Read);
+        let second = Task::future().wait_on_a_thread(&slot, Read);
+        deliver(&slot, Ready::READABLE);
         let second = second.join().unwrap();
         assert!(first.was_woken() && second.is_served());
         assert!(first.is_forgotten() && second.is_forgotten());
-        assert!(is_free(&slot, Read));
     });
 }
 
@@ -82,25 +78,25 @@ fn second_waiter_against_event() {
 fn event_against_waiter_for_an_event() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        deliver(&slot, Ready::READABLE);
         let before = slot.state();
-        let waiter = Task::with_a_ticket().wait_after_on_a_thread(&slot, Read, before);
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let waiter = Task::future().wait_after_on_a_thread(&slot, Read, before);
+        deliver(&slot, Ready::READABLE);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
-        assert!(task.is_forgotten() && is_free(&slot, Read));
+        assert!(task.is_forgotten());
     });
 }
 
-/// A task sits in the cell and waits for an event. Another one is on its way through the cell when the event
-/// comes, and the readiness is cleared at once: the first is woken all the same.
+/// A task waits. Another one begins to wait while an event comes, and the readiness is cleared at once: the first
+/// is woken all the same.
 #[test]
 fn second_waiter_against_event_that_is_cleared() {
     explore_up_to(3, || {
         let slot = Arc::new(Slot::new(0));
-        let first = Task::with_a_ticket().seated(&slot, Read);
-        let second = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        let first = Task::future().seated(&slot, Read);
+        let second = Task::future().wait_on_a_thread(&slot, Read);
+        deliver(&slot, Ready::READABLE);
         slot.drained(Read, slot.state());
         let second = second.join().unwrap();
         assert!(first.was_woken());
@@ -113,11 +109,11 @@ fn second_waiter_against_event_that_is_cleared() {
 fn leaving_against_event_that_is_cleared() {
     explore_up_to(3, || {
         let slot = Arc::new(Slot::new(0));
-        let first = Task::with_a_ticket().seated(&slot, Read);
-        let second = Task::with_a_ticket().seated(&slot, Read);
+        let first = Task::future().seated(&slot, Read);
+        let second = Task::future().seated(&slot, Read);
         let there = slot.clone();
         let leaves = thread::spawn(move || second.leave(&there, Read));
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        deliver(&slot, Ready::READABLE);
         slot.drained(Read, slot.state());
         leaves.join().unwrap();
         assert!(first.was_woken());
@@ -129,25 +125,23 @@ fn leaving_against_event_that_is_cleared() {
 fn reader_and_writer_against_event() {
     explore_up_to(2, || {
         let slot = Arc::new(Slot::new(0));
-        let reader = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
-        let writer = Task::with_a_ticket().wait_on_a_thread(&slot, Write);
+        let reader = Task::future().wait_on_a_thread(&slot, Read);
+        let writer = Task::future().wait_on_a_thread(&slot, Write);
         let both = Ready::READABLE.union(Ready::WRITABLE);
-        assert!(slot.deliver(slot.generation(), both).is_some());
+        deliver(&slot, both);
         assert!(reader.join().unwrap().is_served());
         assert!(writer.join().unwrap().is_served());
         assert!(is_ready(slot.status(Read)) && is_ready(slot.status(Write)));
-        assert!(is_free(&slot, Read) && is_free(&slot, Write));
     });
 }
 
-/// A future that was waiting on the list is dropped while an event comes: it looks for itself in
-/// the cell, where another task sits, and that task's wake-up is not lost by it.
+/// The second of two futures that wait is dropped while an event comes: the first is woken.
 #[test]
-fn leaving_waiter_on_the_list() {
+fn second_waiter_leaves() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
-        let staying = Task::with_a_ticket().seated(&slot, Read);
-        let leaving = Task::with_a_ticket().seated(&slot, Read);
+        let staying = Task::future().seated(&slot, Read);
+        let leaving = Task::future().seated(&slot, Read);
         let gone = {
             let slot = slot.clone();
             thread::spawn(move || {
@@ -155,21 +149,19 @@ fn leaving_waiter_on_the_list() {
                 leaving
             })
         };
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        deliver(&slot, Ready::READABLE);
         assert!(gone.join().unwrap().is_forgotten());
         assert!(staying.was_woken() && staying.is_forgotten());
-        assert!(is_free(&slot, Read));
     });
 }
 
-/// A future that has the cell is dropped while an event comes and another task begins to wait,
-/// which finds the cell taken, or busy, or free.
+/// The first waiter is dropped while an event comes and another task begins to wait.
 #[test]
-fn leaving_waiter_in_the_cell() {
+fn first_waiter_leaves() {
     explore_up_to(2, || {
         let slot = Arc::new(Slot::new(0));
-        let leaving = Task::with_a_ticket().seated(&slot, Read);
-        let staying = Task::with_a_ticket().wait_on_a_thread(&slot, Read);
+        let leaving = Task::future().seated(&slot, Read);
+        let staying = Task::future().wait_on_a_thread(&slot, Read);
         let gone = {
             let slot = slot.clone();
             thread::spawn(move || {
@@ -177,11 +169,10 @@ fn leaving_waiter_in_the_cell() {
                 leaving
             })
         };
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        deliver(&slot, Ready::READABLE);
         let staying = staying.join().unwrap();
         assert!(gone.join().unwrap().is_forgotten());
         assert!(staying.is_served() && staying.is_forgotten());
-        assert!(is_free(&slot, Read));
     });
 }
 
@@ -193,11 +184,11 @@ fn event_between_operation_and_clear() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
         let data = Arc::new(Mutex::new(false));
-        assert_eq!(slot.deliver(slot.generation(), Ready::READABLE), Some(0));
+        deliver(&slot, Ready::READABLE);
         let reader = {
             let (slot, data) = (slot.clone(), data.clone());
             thread::spawn(move || {
-                let mut task = Task::with_a_ticket();
+                let mut task = Task::future();
                 while let Status::Ready(before) = task.wait(&slot, Read) {
                     let received = std::mem::take(&mut *lock(&data));
                     if received {
@@ -209,10 +200,9 @@ fn event_between_operation_and_clear() {
             })
         };
         *lock(&data) = true;
-        assert!(slot.deliver(slot.generation(), Ready::READABLE).is_some());
+        deliver(&slot, Ready::READABLE);
         let (task, received) = reader.join().unwrap();
         assert!(received || (task.was_woken() && is_ready(slot.status(Read))));
-        assert!(is_free(&slot, Read));
     });
 }
 
@@ -227,7 +217,7 @@ fn event_against_attempt_without_readiness() {
         let writer = {
             let (slot, room) = (slot.clone(), room.clone());
             thread::spawn(move || {
-                let mut task = Task::with_a_ticket();
+                let mut task = Task::future();
                 let mut before = slot.state();
                 loop {
                     if std::mem::take(&mut *lock(&room)) {
@@ -242,9 +232,8 @@ fn event_against_attempt_without_readiness() {
             })
         };
         *lock(&room) = true;
-        assert!(slot.deliver(slot.generation(), Ready::WRITABLE).is_some());
+        deliver(&slot, Ready::WRITABLE);
         let (task, wrote) = writer.join().unwrap();
         assert!(wrote || (task.was_woken() && is_ready(slot.status(Write))));
-        assert!(is_free(&slot, Write));
     });
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::budget;
-use crate::lease::Turning;
+use crate::lease::Turn;
 use crate::parker::{Parker, Woken};
 use crate::reactor::Shared;
 use crate::sync::Arc;
@@ -98,7 +98,7 @@ impl Driver {
     /// Every task of this thread must wake the driver, by its own waker or by [`relay`](Self::relay):
     /// what wakes the task may be another thread, and the reactor's is one.
     pub fn park(&mut self) {
-        self.wait(Turning::Stop);
+        self.wait(|turn| turn != Turn::Idle);
     }
 
     /// Delivers what is ready, without waiting; nothing if another thread is about to.
@@ -138,23 +138,23 @@ impl Driver {
             self.thread.parker.end();
             return self.look();
         }
-        while !self.wait(Turning::GoOn) {}
+        while !self.wait(|turn| turn == Turn::Gone) {}
     }
 
-    /// Waits to be woken, or to have woken somebody if that is to stop it. True if it was woken; false
-    /// for that or no reason.
-    fn wait(&mut self, after_wakes: Turning) -> bool {
+    /// Waits to be woken, or for a turn that `stops` it. True if it was woken; false for that or no reason.
+    fn wait(&mut self, stops: impl Fn(Turn) -> bool) -> bool {
         budget::refill();
         let wants = replace(&mut self.waited, true);
         let parker = &self.thread.parker;
         let Some(reactor) = self.thread.usable_reactor() else {
             return parker.wait();
         };
-        reactor.lease.wait(parker, wants, || match reactor.turn_or_end(None, Some(parker)) {
-            Some(0) => Turning::GoOn,
-            Some(_) => after_wakes,
-            None => Turning::Stop,
-        })
+        let turn = || match reactor.turn_or_end(None, Some(parker)) {
+            Some(0) => Turn::Idle,
+            Some(_) => Turn::Woke,
+            None => Turn::Gone,
+        };
+        reactor.lease.wait(parker, wants, turn, stops)
     }
 }
 

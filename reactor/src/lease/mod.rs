@@ -47,8 +47,8 @@ pub(crate) mod state;
 
 use std::time::Duration;
 
-use crate::parker::Parker;
-use crate::sync::{Arc, AtomicU64, LoadToSwap, Mutex, Ordering, lock};
+use crate::parker::{Parker, this_thread};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, LoadToSwap, Mutex, Ordering, lock};
 use state::{Coming, Holder, State};
 
 /// How often the thread looks, while there is anything to look after.
@@ -58,6 +58,9 @@ pub(crate) const TICK: Duration = Duration::from_millis(4);
 pub(crate) struct Lease {
     word: AtomicU64,
     crew: Mutex<Crew>,
+    /// The thread that has the lease, by [`this_thread`]; 0 if none has it. Relaxed: a thread only asks whether
+    /// it has the lease itself, and so looks for its own store.
+    holder: AtomicUsize,
     /// What the reactor's thread sleeps on. `None` for a reactor without one.
     thread: Option<Parker>,
 }
@@ -89,12 +92,16 @@ pub(crate) enum Duty {
     Sleep,
 }
 
-/// Whether a driver has more to wait for.
+/// The outcome of a driver's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Turning {
-    GoOn,
-    Stop,
+pub(crate) enum Turn {
+    /// It has woken no task.
+    Idle,
+    /// It has woken tasks.
+    Woke,
+    /// The reactor has ended.
+    Gone,
 }
 
 impl Lease {
@@ -102,6 +109,7 @@ impl Lease {
         Self {
             word: AtomicU64::new(State::NEW.0),
             crew: Mutex::new(Crew::default()),
+            holder: AtomicUsize::new(0),
             thread: has_thread.then(Parker::new),
         }
     }
@@ -124,37 +132,79 @@ impl Lease {
         }
     }
 
-    /// A driver waits until it is woken, and turns meanwhile if nobody else does; until `turn` stops
-    /// it, too. It may also return for no reason. True if it was woken.
+    /// A driver waits until it is woken. It turns meanwhile if no other thread does, and returns early after a
+    /// turn for which `stops` is true. It may also return for no reason. True if it was woken.
+    ///
+    /// In a waker that runs in a turn of the calling thread, that thread has the lease already, and turns.
     pub(crate) fn wait(
         &self,
         parker: &Arc<Parker>,
         wants: bool,
-        turn: impl FnMut() -> Turning,
+        mut turn: impl FnMut() -> Turn,
+        stops: impl Fn(Turn) -> bool,
     ) -> bool {
-        if self.take(Holder::Driver) {
-            return self.drive(parker, turn);
+        if self.is_held_here() {
+            return self.drive(parker, &mut turn, stops, |_| false).0;
         }
-        if !parker.begin_sleep() {
-            return parker.end();
+        let mut taken = self.take(Holder::Driver);
+        // A driver that had the lease and gave it up sleeps next. It takes the lease back only where no other
+        // driver is awake.
+        let mut gave_up = false;
+        loop {
+            if taken {
+                // The second turn in a row: a driver with work of its own is woken by one of two, mostly.
+                let mut for_others = 0;
+                let serves_others = |turn| {
+                    for_others += u32::from(turn == Turn::Woke && self.has_woken_sleeper());
+                    for_others >= 2
+                };
+                let (woken, left_to_others) = self.drive(parker, &mut turn, &stops, serves_others);
+                if !left_to_others {
+                    self.leave();
+                    return woken;
+                }
+                self.give_back();
+                gave_up = true;
+            }
+            if !parker.begin_sleep() {
+                return parker.end();
+            }
+            let others_awake = self.enter_sleepers(parker);
+            taken = !(gave_up && others_awake) && self.come(wants);
+            if !taken {
+                parker.sleep();
+            }
+            lock(&self.crew).asleep.retain(|other| !Arc::ptr_eq(other, parker));
+            let woken = parker.end();
+            if !taken || woken {
+                if taken {
+                    self.leave();
+                }
+                return woken;
+            }
         }
-        lock(&self.crew).asleep.push(parker.clone());
-        let taken = self.come(wants);
-        if !taken {
-            parker.sleep();
-        }
-        lock(&self.crew).asleep.retain(|other| !Arc::ptr_eq(other, parker));
-        let woken = parker.end();
-        match taken {
-            true if woken => self.leave(),
-            true => return self.drive(parker, turn),
-            false => {}
-        }
-        woken
     }
 
-    /// Turns once if nobody else does.
+    /// Puts a driver among the sleepers. True if another driver is awake: it will wait, and turn, or go.
+    fn enter_sleepers(&self, parker: &Arc<Parker>) -> bool {
+        let mut crew = lock(&self.crew);
+        let asleep = crew.asleep.iter().filter(|driver| !driver.is_notified()).count();
+        let others_awake = asleep + 1 < crew.drivers;
+        crew.asleep.push(parker.clone());
+        others_awake
+    }
+
+    /// Whether a driver that sleeps was woken, and will be back to turn.
+    fn has_woken_sleeper(&self) -> bool {
+        lock(&self.crew).asleep.iter().any(|driver| driver.is_notified())
+    }
+
+    /// Turns once if no other thread does.
     pub(crate) fn look(&self, turn: impl FnOnce()) -> bool {
+        if self.is_held_here() {
+            turn();
+            return true;
+        }
         let taken = self.take(Holder::Driver);
         if taken {
             turn();
@@ -163,13 +213,26 @@ impl Lease {
         taken
     }
 
-    /// Turns until the driver is woken, and leaves.
-    fn drive(&self, parker: &Parker, mut turn: impl FnMut() -> Turning) -> bool {
+    /// Turns until the driver is woken, or a turn ends it. Returns whether the driver was woken, and whether
+    /// `serves_others` has ended it.
+    fn drive(
+        &self,
+        parker: &Parker,
+        turn: &mut impl FnMut() -> Turn,
+        stops: impl Fn(Turn) -> bool,
+        mut serves_others: impl FnMut(Turn) -> bool,
+    ) -> (bool, bool) {
         let drive = parker.drive();
-        while !drive.is_woken() && turn() == Turning::GoOn {}
+        let mut left_to_others = false;
+        while !drive.is_woken() && !left_to_others {
+            let turn = turn();
+            if stops(turn) {
+                break;
+            }
+            left_to_others = !drive.is_woken() && serves_others(turn);
+        }
         let woken = drive.end();
-        self.leave();
-        woken
+        (woken, left_to_others && !woken)
     }
 
     /// The thread looks after the lease.
@@ -219,13 +282,20 @@ impl Lease {
         }
     }
 
-    /// The lease is given back.
+    /// The holder leaves. Without a thread that watches, it calls a sleeping driver.
     fn leave(&self) {
+        self.give_back();
+        if self.thread.is_none() {
+            self.call();
+        }
+    }
+
+    /// The lease is free. The thread, if it sleeps, wakes up to watch.
+    fn give_back(&self) {
+        self.holder.store(0, Ordering::Relaxed);
         let left = self.update(|state| Some(state.leave())).expect("always allowed");
         if left.is_asleep() {
             self.wake_thread();
-        } else if self.thread.is_none() {
-            self.call();
         }
     }
 
@@ -238,7 +308,7 @@ impl Lease {
             Coming::Taken(next) | Coming::Wanted(next) => Some(next),
             Coming::Refused => None,
         });
-        before.is_some_and(|before| before.holder() == Holder::Nobody)
+        self.note_holder(before.is_some_and(|before| before.holder() == Holder::Nobody))
     }
 
     /// Has a driver that sleeps look whether it can drive.
@@ -248,7 +318,20 @@ impl Lease {
 
     #[must_use]
     fn take(&self, holder: Holder) -> bool {
-        self.update(|state| state.take(holder)).is_some()
+        self.note_holder(self.update(|state| state.take(holder)).is_some())
+    }
+
+    /// The calling thread has taken the lease, if this is true.
+    fn note_holder(&self, taken: bool) -> bool {
+        if taken {
+            self.holder.store(this_thread(), Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Whether the calling thread has the lease: it is in a waker that its turn has woken.
+    fn is_held_here(&self) -> bool {
+        self.holder.load(Ordering::Relaxed) == this_thread()
     }
 
     fn state(&self) -> State {

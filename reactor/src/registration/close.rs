@@ -5,9 +5,9 @@ use std::io;
 
 use super::Registration;
 use crate::error::Closed;
-use crate::gate::Last;
+use crate::fd_mutex::Last;
 use crate::sys::OwnsFd;
-use crate::wake::survive;
+use crate::wake::catch_panic;
 
 impl<T: OwnsFd> Registration<T> {
     /// Closes it, as Go's `Close` does: pending operations fail with [`Closed`](crate::Closed), and so do all later
@@ -64,10 +64,10 @@ impl<T: OwnsFd> Registration<T> {
     ///
     /// [`Closed`](crate::Closed) if it was closed before.
     pub fn begin_close(&self) -> io::Result<Closing<'_, T>> {
-        if !self.gate.shut() {
+        if !self.fd_mutex.close() {
             return Err(Closed.into());
         }
-        let closing = Closing { inside: Inside(self) };
+        let closing = Closing { inside: OpGuard(self) };
         if self.reactor.shared().is_ours() {
             self.slot.close();
         } else {
@@ -91,7 +91,7 @@ impl<T> Registration<T> {
         if !self.reactor.shared().is_ours() {
             return drop(value);
         }
-        self.gate.hold(&self.closer, Box::new(value));
+        self.fd_mutex.hold(&self.close_waiter, Box::new(value));
     }
 
     /// Makes a call that neither waits nor blocks, of either direction or none: an option, an address,
@@ -101,14 +101,14 @@ impl<T> Registration<T> {
     ///
     /// [`Closed`](crate::Closed), or what `call` says.
     pub fn while_open<R>(&self, call: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
-        let _inside = Inside::enter(self)?;
+        let _inside = OpGuard::enter(self)?;
         call(self.get_ref())
     }
 
-    /// Leaves the gate; the last one out after it was shut ends the descriptor.
+    /// An operation is out again. After the descriptor was closed, the last one to leave ends it.
     #[inline]
-    fn leave(&self) {
-        if self.gate.leave() == Last::Yes {
+    pub(super) fn left(&self, last: Last) {
+        if last == Last::Yes {
             self.end();
         }
     }
@@ -117,14 +117,14 @@ impl<T> Registration<T> {
         let ended = self.end_descriptor();
         // The closer's lock is the parent's in a forked child, which does not wait for the end.
         if self.reactor.shared().is_ours() {
-            self.gate.done(&self.closer, ended);
+            self.fd_mutex.ended(&self.close_waiter, ended);
         }
     }
 
     fn end_descriptor(&self) -> io::Result<()> {
         let mut fd = None;
         // A panic of `T::as_fd` is no reason for the closer to wait for ever.
-        survive(|| fd = self.registered(self.get_ref()));
+        catch_panic(|| fd = self.registered(self.get_ref()));
         fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor.shared().end(fd))
     }
 }
@@ -141,7 +141,7 @@ pub(super) fn changed(operation: &str) -> io::Error {
 #[derive(Debug)]
 #[must_use = "dropped, it ends the descriptor at once"]
 pub struct Closing<'a, T> {
-    inside: Inside<'a, T>,
+    inside: OpGuard<'a, T>,
 }
 
 impl<T> Closing<'_, T> {
@@ -170,24 +170,24 @@ impl<T> Closing<'_, T> {
             return registration.end_descriptor();
         }
         drop(inside);
-        poll_fn(|cx| registration.gate.poll_done(&registration.closer, cx)).await
+        poll_fn(|cx| registration.fd_mutex.poll_ended(&registration.close_waiter, cx)).await
     }
 }
 
 /// An operation that is past the gate, or the closer, until it is dropped: also when the operation panics.
 #[derive(Debug)]
-pub(super) struct Inside<'a, T>(&'a Registration<T>);
+pub(super) struct OpGuard<'a, T>(&'a Registration<T>);
 
-impl<'a, T> Inside<'a, T> {
+impl<'a, T> OpGuard<'a, T> {
     #[inline]
     pub(super) fn enter(registration: &'a Registration<T>) -> io::Result<Self> {
-        if registration.gate.enter() { Ok(Self(registration)) } else { Err(Closed.into()) }
+        if registration.fd_mutex.enter() { Ok(Self(registration)) } else { Err(Closed.into()) }
     }
 }
 
-impl<T> Drop for Inside<'_, T> {
+impl<T> Drop for OpGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.left(self.0.fd_mutex.leave());
     }
 }

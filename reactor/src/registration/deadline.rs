@@ -87,6 +87,6 @@ fn arm(reactor: &Reactor, slot: &OwnedSlot, directions: &[Direction], at_ns: u64
     if at_ns <= shared.now_ns() {
         slot.expire(directions, at_ns);
     } else {
-        shared.arm(slot, slot.index, at_ns);
+        shared.arm(slot, at_ns);
     }
 }

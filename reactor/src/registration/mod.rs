@@ -8,6 +8,7 @@ mod deadline;
 mod level;
 mod operation;
 mod waiting;
+mod write;
 
 use std::fmt;
 use std::io;
@@ -17,13 +18,13 @@ use std::task::Waker;
 use crate::arena::OwnedSlot;
 use crate::demand::Demand;
 use crate::error::{Closed, OpError, raw_os_error};
-use crate::gate::{Closer, Gate};
+use crate::fd_mutex::{CloseWaiter, FdMutex};
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
 use crate::slot::Status;
+use crate::slot::WaiterId;
 use crate::slot::state::State;
-use crate::slot::waiters::Ticket;
-use crate::wake::survive;
+use crate::wake::catch_panic;
 
 pub use close::Closing;
 pub(crate) use deadline::set_slot_deadline;
@@ -70,8 +71,8 @@ pub struct Registration<T> {
     number: RawFd,
     interest: Interest,
     slot: OwnedSlot,
-    gate: Gate,
-    closer: Closer,
+    fd_mutex: FdMutex,
+    close_waiter: CloseWaiter,
     demand: Demand,
     reactor: Reactor,
 }
@@ -116,10 +117,10 @@ impl<T: AsFd> Registration<T> {
                 return Err((io, error));
             }
         };
-        let (gate, closer, demand) = (Gate::new(), Closer::new(), Demand::new());
+        let (fd_mutex, close_waiter, demand) = (FdMutex::new(), CloseWaiter::new(), Demand::new());
         let (io, as_fd) = (Some(io), T::as_fd as fn(&T) -> BorrowedFd<'_>);
         let registration =
-            Self { io, as_fd, number, interest, slot, gate, closer, demand, reactor };
+            Self { io, as_fd, number, interest, slot, fd_mutex, close_waiter, demand, reactor };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);
         }
@@ -167,7 +168,7 @@ impl<T> Registration<T> {
     ///
     /// [`Closed`](crate::Closed) if there is nothing left to give.
     pub fn into_inner(mut self) -> io::Result<T> {
-        if !self.gate.enter() {
+        if !self.fd_mutex.enter() {
             return Err(Closed.into());
         }
         // First: if it panics when it is asked, nobody asks it again.
@@ -195,27 +196,29 @@ impl<T> Registration<T> {
         if usable { Ok(()) } else { Err(closed(&self.reactor)) }
     }
 
-    /// As [`Slot::begin_wait`](crate::slot::Slot::begin_wait). In a forked child no event will come, and a
-    /// lock of the slot may be held by a thread that is not there: waiting is over before it begins.
-    fn begin_wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
-        if !self.reactor.shared().is_ours() {
-            return Status::Closed;
+    /// As [`Slot::wait`](crate::slot::Slot::wait). In a forked child no event will come, and the slot's mutex
+    /// may be held by a thread that the child does not have: waiting is over before it begins.
+    fn wait(&self, direction: Direction, id: Option<&mut WaiterId>, waker: &Waker) -> Status {
+        if self.reactor.shared().is_ours() {
+            self.slot.wait(direction, id, waker)
+        } else {
+            Status::Closed
         }
-        self.slot.begin_wait(direction, ticket, waker)
     }
 
-    /// As [`begin_wait`](Self::begin_wait), for an event after `before`.
-    fn begin_wait_after(
+    /// As [`wait`](Self::wait), for an event after `before`.
+    fn wait_after(
         &self,
         direction: Direction,
         before: State,
-        ticket: Ticket,
+        id: &mut WaiterId,
         waker: &Waker,
     ) -> Status {
-        if !self.reactor.shared().is_ours() {
-            return Status::Closed;
+        if self.reactor.shared().is_ours() {
+            self.slot.wait_after(direction, before, Some(id), waker)
+        } else {
+            Status::Closed
         }
-        self.slot.begin_wait_after(direction, before, ticket, waker)
     }
 }
 
@@ -239,9 +242,9 @@ impl<T> Drop for Registration<T> {
     fn drop(&mut self) {
         self.reactor.shared().leave();
         // Closed or given back: it has left epoll.
-        if let Some(io) = self.io.as_ref().filter(|_| self.gate.enter()) {
+        if let Some(io) = self.io.as_ref().filter(|_| self.fd_mutex.enter()) {
             // A second panic would be the end of the process.
-            survive(|| self.deregister(io));
+            catch_panic(|| self.deregister(io));
         }
     }
 }

@@ -21,14 +21,14 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll, ready};
 
-use super::close::{Inside, changed};
+use super::close::{OpGuard, changed};
 use super::{Registration, closed};
 use crate::budget::{self, Key};
 use crate::error::DeadlineExceeded;
 use crate::ready::{Direction, Interest, Ready};
 use crate::slot::Status;
 use crate::slot::state::State;
-use crate::slot::waiters::Ticket;
+use crate::wake::wake;
 
 /// That a direction was ready, and when: proof to clear the readiness by, if nothing has come since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl<T> Registration<T> {
         };
         // In a forked child it would wake the parent's tasks.
         if self.reactor.shared().is_ours() {
-            let _ = self.slot.deliver(self.slot.generation(), ready);
+            let _ = self.slot.deliver(self.slot.generation(), ready, wake);
         }
     }
 
@@ -83,7 +83,7 @@ impl<T> Registration<T> {
     ) -> Poll<io::Result<Readiness>> {
         let status = match self.slot.status(direction) {
             Status::Pending if self.interest.includes(direction) => {
-                self.begin_wait(direction, Ticket::POLL, cx.waker())
+                self.wait(direction, None, cx.waker())
             }
             status => status,
         };
@@ -115,8 +115,8 @@ impl<T> Registration<T> {
     fn first_attempt_of_a_poll(&self, direction: Direction) -> Option<Readiness> {
         let readiness = self.first_attempt(direction)?;
         let state = readiness.state;
-        let is_new = direction == Direction::Read || state.has_lapsed(direction);
-        (is_new && !state.has_waiter(direction)).then_some(readiness)
+        let is_new = direction == Direction::Read || state.has_expired(direction);
+        (is_new && !state.has_waiter(direction.into())).then_some(readiness)
     }
 
     /// For a new operation that would have to wait: by which to make its first attempt, ready or not. One
@@ -316,7 +316,7 @@ impl<T> Registration<T> {
 
     /// By which to make an attempt, ready or not.
     #[inline]
-    fn now_or_not(&self, direction: Direction) -> io::Result<Readiness> {
+    pub(super) fn now_or_not(&self, direction: Direction) -> io::Result<Readiness> {
         match self.slot.status(direction) {
             Status::Ready(state) => Ok(Readiness { direction, state }),
             Status::Pending if self.interest.includes(direction) => {
@@ -399,14 +399,18 @@ impl<T> Registration<T> {
         // A forked child leaves epoll, and the lock, as they are.
         if self.reactor.shared().is_ours() {
             let fd = self.registered(self.get_ref());
-            let somebody_waits = || self.slot.state().has_waiter(direction);
+            let somebody_waits = || self.slot.state().has_waiter(direction.into());
             // If it goes on reporting room, that is no harm.
             let ask_no_more = || drop(self.ask_for(fd, self.interest));
             self.demand.may_fall(somebody_waits, ask_no_more);
         }
     }
 
-    fn outcome(&self, direction: Direction, status: Status) -> Poll<io::Result<Readiness>> {
+    pub(super) fn outcome(
+        &self,
+        direction: Direction,
+        status: Status,
+    ) -> Poll<io::Result<Readiness>> {
         match status {
             Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
             Status::Pending if self.interest.includes(direction) => Poll::Pending,
@@ -447,22 +451,34 @@ impl<T> Registration<T> {
         short: impl FnOnce(&R) -> bool,
     ) -> io::Result<R> {
         let result = {
-            let _inside = Inside::enter(self)?;
+            let _inside = OpGuard::enter(self)?;
             operation(self.get_ref())
         };
-        match &result {
+        self.report(direction, state, &result, short);
+        result
+    }
+
+    /// Tells the slot what the result of an operation, which began at `before`, says of the readiness.
+    #[inline]
+    pub(super) fn report<R>(
+        &self,
+        direction: Direction,
+        before: State,
+        result: &io::Result<R>,
+        short: impl FnOnce(&R) -> bool,
+    ) {
+        match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.slot.drained(direction, state);
+                self.slot.drained(direction, before);
             }
             Ok(moved) => {
                 if short(moved) {
-                    self.slot.short(direction, state);
+                    self.slot.short(direction, before);
                 }
                 self.has_moved(direction);
             }
             Err(_) => {}
         }
-        result
     }
 }
 

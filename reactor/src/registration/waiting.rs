@@ -6,16 +6,24 @@ use std::task::{Context, Poll};
 
 use super::Registration;
 use super::operation::{Readiness, is_short};
+use super::write::WriteLock;
+use crate::arena::OwnedSlot;
 use crate::ready::Direction;
-use crate::slot::Status;
-use crate::slot::waiters::Ticket;
+use crate::slot::{Status, WaiterId};
+use crate::token::Token;
 
 impl<T> Registration<T> {
     /// A wait of this direction, which has not begun. See [`Waiting`].
     #[inline]
     #[must_use]
     pub fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
-        Waiting { registration: self, ticket: Ticket::POLL, direction, is_new: true }
+        Waiting {
+            registration: self,
+            id: WaiterId::NONE,
+            direction,
+            is_new: true,
+            write_lock: WriteLock::No,
+        }
     }
 }
 
@@ -28,12 +36,13 @@ impl<T> Registration<T> {
 ///
 /// It is one task's at a time: only who polled last is woken.
 pub struct Waiting<'a, T> {
-    registration: &'a Registration<T>,
-    /// That of the `poll_*` calls while it has not had to wait.
-    ticket: Ticket,
-    direction: Direction,
+    pub(super) registration: &'a Registration<T>,
+    /// [`WaiterId::NONE`] while it has not had to wait.
+    pub(super) id: WaiterId,
+    pub(super) direction: Direction,
     /// It has made no attempt yet.
-    is_new: bool,
+    pub(super) is_new: bool,
+    pub(super) write_lock: WriteLock,
 }
 
 /// Prints the registration and the direction.
@@ -91,12 +100,24 @@ impl<'a, T> Waiting<'a, T> {
     /// Waits no more, until it is polled again.
     #[inline]
     pub fn leave(&mut self) {
-        // A forked child leaves the waker where it is: see `begin_wait`.
-        if self.ticket != Ticket::POLL && self.registration.reactor.shared().is_ours() {
-            self.registration.slot.leave(self.direction, self.ticket);
+        // A forked child leaves the waker where it is: see `Registration::wait`.
+        let has_place = self.id != WaiterId::NONE || self.write_lock != WriteLock::No;
+        if has_place && self.registration.reactor.shared().is_ours() {
+            self.leave_slot();
         }
-        self.ticket = Ticket::POLL;
+        self.id = WaiterId::NONE;
+        self.write_lock = WriteLock::No;
         self.is_new = true;
+    }
+
+    fn leave_slot(&mut self) {
+        let Registration { slot, fd_mutex, .. } = self.registration;
+        match self.write_lock {
+            WriteLock::Waits => return fd_mutex.leave_queue(slot, self.id),
+            WriteLock::Held => fd_mutex.unlock(slot),
+            WriteLock::No => {}
+        }
+        slot.leave(self.direction.into(), self.id);
     }
 
     #[inline]
@@ -146,8 +167,7 @@ impl<'a, T> Waiting<'a, T> {
         let (registration, direction) = (self.registration, self.direction);
         let mut status = registration.slot.status_after(direction, before.state);
         if status == Status::Pending {
-            let ticket = self.own_ticket();
-            status = registration.begin_wait_after(direction, before.state, ticket, cx.waker());
+            status = registration.wait_after(direction, before.state, &mut self.id, cx.waker());
         }
         if status == Status::Pending {
             Poll::Pending
@@ -157,15 +177,7 @@ impl<'a, T> Waiting<'a, T> {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Status {
-        let ticket = self.own_ticket();
-        self.registration.begin_wait(self.direction, ticket, cx.waker())
-    }
-
-    fn own_ticket(&mut self) -> Ticket {
-        if self.ticket == Ticket::POLL {
-            self.ticket = Ticket::draw();
-        }
-        self.ticket
+        self.registration.wait(self.direction, Some(&mut self.id), cx.waker())
     }
 }
 
@@ -176,7 +188,8 @@ impl<'a, T> Waiting<'a, T> {
 /// otherwise the next event wakes its task once in vain.
 #[derive(Debug)]
 pub struct OwnedWait {
-    ticket: Ticket,
+    /// The slot that gave it its id: in another slot, another waiter may have that id.
+    place: Option<(Token, WaiterId)>,
     direction: Direction,
 }
 
@@ -184,7 +197,7 @@ impl OwnedWait {
     /// A wait that has not begun.
     #[must_use]
     pub fn new(direction: Direction) -> Self {
-        Self { ticket: Ticket::POLL, direction }
+        Self { place: None, direction }
     }
 
     /// As [`Registration::ready`].
@@ -230,11 +243,14 @@ impl OwnedWait {
         registration: &'a Registration<T>,
         act: impl FnOnce(&mut Waiting<'a, T>) -> R,
     ) -> R {
-        let Self { ticket, direction } = *self;
+        let (slot, direction) = (OwnedSlot::token(&registration.slot), self.direction);
+        let id =
+            self.place.filter(|(token, _)| *token == slot).map_or(WaiterId::NONE, |(_, id)| id);
         // It makes no attempts, so it is new all the time.
-        let mut waiting = Waiting { registration, ticket, direction, is_new: true };
+        let mut waiting =
+            Waiting { registration, id, direction, is_new: true, write_lock: WriteLock::No };
         let done = act(&mut waiting);
-        self.ticket = waiting.ticket;
+        self.place = (waiting.id != WaiterId::NONE).then_some((slot, waiting.id));
         // It goes on waiting.
         std::mem::forget(waiting);
         done

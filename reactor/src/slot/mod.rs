@@ -1,26 +1,30 @@
-//! The slot: what the reactor knows of one descriptor, or of one timer.
+//! The slot: the reactor's state for one descriptor, or for one timer.
 //!
 //! A slot holds readiness, a deadline and waiters for each direction. It makes no system call and
-//! knows no descriptor; it never moves and is never freed while the reactor lives, so an event may
-//! reach it at any time and finds out by the generation whether it is meant.
+//! knows no descriptor. It never moves and is never freed while the reactor lives, so an event may
+//! reach it at any time, and the generation tells whether the event is for its present tenant.
 //!
 //! # How an event meets a waiter
 //!
-//! Everything both sides must agree on is in the state word (see [`state`]), and both move it by
-//! read-modify-write only:
+//! Readiness and the flags that say which queues have waiters are in one word, the state (see [`state`]), and
+//! every change of it is a read-modify-write. The waiters themselves lie under a mutex.
 //!
-//! - **The waiter** puts its waker where wakers are taken from (the cell or the list), *then* says
-//!   so in the word (`waits`, `listed`), *then* looks at the word again.
-//! - **The waker side** (an event, an expiry, a close) puts what happened into the word and takes the
-//!   right to wake from it, in one step, *then* takes the waker.
+//! - **The waiter** locks the mutex, *then* sets the flag of its queue in the state, *then* looks at the state
+//!   that it found there. If that lets it wait, it adds its waker to the queue. Then it unlocks.
+//! - **The waker side** (an event, an expiry, a close) puts its change into the state and clears the flags of
+//!   the queues that it wakes, in one step. For each flag that it cleared it locks the mutex, takes the queue's
+//!   waiters out, unlocks, and wakes them.
 //!
-//! The word has one order of changes. If the waiter's came first, the waker side sees it and wakes.
-//! If it came second, the waiter's second look sees what happened, and it does not wait. A waiter
-//! that is inside the cell at that moment hides it from the waker side, and whom it holds; so after
-//! its second look it wakes everybody, if there is anything to be woken for.
+//! The state has one order of changes. If the waiter's came first, the waker side clears its flag, waits for
+//! the mutex, and finds the waker in the queue. If it came second, the waiter sees the change and does not
+//! wait.
+//!
+//! A waiter that leaves (a future that is dropped) takes its waker out under the mutex, and clears the flag if
+//! the queue is empty then. A flag without waiters is harmless: the next event finds an empty queue.
 //!
 //! A deadline lies in a word of its own. Expiring it is a change there, *then* a change of the state
-//! (`lapsed`), so whoever sees the second sees the first, and the argument above holds for it too.
+//! (the flag "expired"), so a thread that sees the second sees the first, and the argument above holds for it
+//! too.
 //!
 //! # Invariants
 //!
@@ -30,58 +34,70 @@
 //! | I2 | closed is final for a tenant | `state::tests::closed_is_final` |
 //! | I3 | the directions share no counter and no flag but error and closed | `state::tests::directions_are_independent` |
 //! | I4 | readiness that came after an operation began survives the clearing that follows it | loom `event_between_operation_and_clear` |
-//! | I5 | whoever waits while something is there to wake it is woken | loom `event_against_waiter`, `deadline_against_waiter`, `close_against_waiter`, `two_waiters` |
-//! | I6 | no waker is woken, cloned or dropped under a lock or inside a cell | `tests/regressions/wakers.rs` |
-//! | I7 | a waker that panics loses no other wake-up | `tests/regressions/wakers.rs` |
+//! | I5 | a task that waits while there is something to wake it for is woken | loom `event_against_waiter`, `deadline_against_waiter`, `close_against_waiter`, `two_waiters` |
+//! | I6 | no waker is woken, cloned or dropped under a lock | `tests/regressions/wakers.rs` |
+//! | I7 | a waker that panics, when it is woken or dropped, loses no other wake-up | `tests/regressions/wakers.rs` |
 //! | I8 | an expiry for a deadline that was moved changes nothing | loom `deadline_set_against_firing` |
 //! | I9 | an event wakes every task that waited before it, even if the readiness is cleared at once | loom `second_waiter_against_event_that_is_cleared`, `leaving_against_event_that_is_cleared`, `event_against_waiter_for_an_event` |
 
-mod found;
 pub(crate) mod state;
 pub(crate) mod waiters;
 
 use std::task::Waker;
 
 use crate::ready::{Direction, Ready};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, LoadToSwap, Ordering};
-use crate::time::deadline::{Deadline, Look, SetAction};
+use crate::sync::{AtomicBool, AtomicU64, LoadToSwap, Mutex, Ordering, lock};
+use crate::time::deadline::{Deadline, Expiry, SetAction};
 use crate::token::Generation;
-use crate::wake::wake;
-pub(crate) use found::{Looked, Status};
-use state::{Closing, Delivery, Entry, Owed, State};
-use waiters::{Cell, Joined, List, Placed, Ticket, Waiter};
+use crate::wake::{catch_panic, wake};
+use state::{Claimed, Delivery, Queue, State};
+use waiters::{Displaced, Waiters};
 
-/// Two cache lines: a task that reads and one that writes touch one each, and the word.
+pub(crate) use waiters::WaiterId;
+
+/// Two cache lines. The words that an operation without a wait reads are in the first.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     state: AtomicU64,
-    read: Side,
-    /// The slot's place in the arm queue.
+    deadlines: [Deadline; 2],
+    waiters: Mutex<Waiters>,
+    /// Whether the slot is in the arm queue.
     pub(crate) queued: AtomicBool,
-    pub(crate) next_armed: AtomicU32,
     pub(crate) index: u32, // Its place in the arena.
-    list: List,
-    write: Side,
 }
 
-#[derive(Debug)]
-struct Side {
-    deadline: Deadline,
-    cell: Cell,
+/// How an operation finds the slot when it is about to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Status {
+    /// Go on. A later clearing is compared with this state.
+    Ready(State),
+    /// Nothing to do yet.
+    Pending,
+    /// The deadline has passed.
+    Expired,
+    /// The socket is closed.
+    Closed,
+}
+
+/// The reactor's finding when it checks a slot's deadlines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Checked {
+    /// When to check again.
+    pub(crate) again_ns: Option<u64>,
+    pub(crate) expired: u64,
 }
 
 impl Slot {
     pub(crate) fn new(index: u32) -> Self {
-        let side = || Side { deadline: Deadline::new(), cell: Cell::new() };
         Self {
             state: AtomicU64::new(State::VACANT.0),
-            read: side(),
+            deadlines: [Deadline::new(), Deadline::new()],
+            waiters: Mutex::new(Waiters::new()),
             queued: AtomicBool::new(false),
-            next_armed: AtomicU32::new(0),
             index,
-            list: List::new(),
-            write: side(),
         }
     }
 
@@ -96,23 +112,27 @@ impl Slot {
 
     /// Whether an operation of this direction may begin, in Go's order: closed, deadline, ready.
     ///
-    /// One load; a second one only on a slot on which a deadline has passed before.
+    /// One load; a second one only on a slot on which a deadline has expired before.
     #[inline]
     pub(crate) fn status(&self, direction: Direction) -> Status {
-        let state = self.state();
+        self.status_in(self.state(), direction)
+    }
+
+    #[inline]
+    fn status_in(&self, state: State, direction: Direction) -> Status {
         match state.is_plainly_ready(direction) {
             Some(true) => Status::Ready(state),
             Some(false) => Status::Pending,
-            None => self.status_of(state, direction),
+            None => self.status_otherwise(state, direction),
         }
     }
 
-    /// The same where the socket is closed, or a deadline has passed before.
+    /// The same where the socket is closed, or a deadline has expired before.
     #[cold]
-    fn status_of(&self, state: State, direction: Direction) -> Status {
+    fn status_otherwise(&self, state: State, direction: Direction) -> Status {
         if state.is_closed() {
             Status::Closed
-        } else if state.has_lapsed(direction) && self.side(direction).deadline.is_expired() {
+        } else if state.has_expired(direction) && self.deadline(direction).is_expired() {
             Status::Expired
         } else if state.is_ready(direction) {
             Status::Ready(state)
@@ -121,31 +141,14 @@ impl Slot {
         }
     }
 
-    /// As [`status`](Self::status); if that is pending, `waker` is woken when it changes.
-    #[cfg(any(test, netpoll_loom))]
-    pub(crate) fn wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
-        match self.status(direction) {
-            Status::Pending => self.begin_wait(direction, ticket, waker),
-            status => status,
-        }
-    }
-
-    /// The same for who has just seen that it is pending.
-    pub(crate) fn begin_wait(&self, direction: Direction, ticket: Ticket, waker: &Waker) -> Status {
-        let before = self.state();
-        self.seat(direction, Waiter { ticket, waker: waker.clone() });
-        let status = self.status(direction);
-        if status != Status::Pending || self.status_after(direction, before) != Status::Pending {
-            self.wake_all(direction);
-        }
-        status
-    }
-
     /// Whether a wait for an event after `before` is over, be the direction ready or not: it is when the event
     /// has come, and when the slot is closed or its deadline has passed.
     pub(crate) fn status_after(&self, direction: Direction, before: State) -> Status {
-        let state = self.state();
-        match self.status(direction) {
+        self.status_after_in(self.state(), direction, before)
+    }
+
+    fn status_after_in(&self, state: State, direction: Direction, before: State) -> Status {
+        match self.status_in(state, direction) {
             Status::Ready(_) | Status::Pending
                 if state.tick(direction) == before.tick(direction) =>
             {
@@ -156,64 +159,122 @@ impl Slot {
         }
     }
 
-    /// Waits for an event after `before`: `waker` is woken when [`status_after`](Self::status_after) changes.
+    /// As [`status`](Self::status); if that is pending, `waker` is woken when it changes.
     ///
-    /// The handshake is that of [`begin_wait`](Self::begin_wait), with the tick in place of the readiness. An
-    /// event moves the tick in the same step in which it takes the right to wake. A thread that was inside the
-    /// cell meanwhile compares the tick as well, and wakes the waiter in the event's place.
-    pub(crate) fn begin_wait_after(
+    /// A future passes its id, and a `poll_*` call has none.
+    pub(crate) fn wait(
+        &self,
+        direction: Direction,
+        id: Option<&mut WaiterId>,
+        waker: &Waker,
+    ) -> Status {
+        self.enter(direction.into(), id, waker, |state| self.status_in(state, direction))
+    }
+
+    /// Waits for an event after `before`: `waker` is woken when [`status_after`](Self::status_after) changes.
+    pub(crate) fn wait_after(
         &self,
         direction: Direction,
         before: State,
-        ticket: Ticket,
+        id: Option<&mut WaiterId>,
         waker: &Waker,
     ) -> Status {
-        self.seat(direction, Waiter { ticket, waker: waker.clone() });
-        let status = self.status_after(direction, before);
-        if status != Status::Pending {
-            self.wake_all(direction);
+        let status = |state| self.status_after_in(state, direction, before);
+        self.enter(direction.into(), id, waker, status)
+    }
+
+    /// Waits to be woken by [`wake_next_for_write_lock`](Self::wake_next_for_write_lock), or by the end of
+    /// writing. It is never ready.
+    pub(crate) fn wait_for_write_lock(&self, id: Option<&mut WaiterId>, waker: &Waker) -> Status {
+        self.enter(Queue::WriteLock, id, waker, |state| {
+            match self.status_in(state, Direction::Write) {
+                Status::Ready(_) => Status::Pending,
+                status => status,
+            }
+        })
+    }
+
+    /// Adds a waiter to a queue, unless `status` is over in the state that the flag was set in.
+    fn enter(
+        &self,
+        queue: Queue,
+        id: Option<&mut WaiterId>,
+        waker: &Waker,
+        status: impl FnOnce(State) -> Status,
+    ) -> Status {
+        let waker = waker.clone();
+        let mut waiters = lock(&self.waiters);
+        let found = self.update_with(|state| (state.with_waiter(queue), state));
+        let status = status(found);
+        let (displaced, refused) = if status == Status::Pending {
+            (waiters.add(queue, id, waker), None)
+        } else {
+            self.clear_flag_if_empty(queue, &waiters);
+            (Displaced::None, Some(waker))
+        };
+        drop(waiters);
+        match displaced {
+            Displaced::None => {}
+            Displaced::Older(older) => catch_panic(|| drop(older)),
+            Displaced::OverLimit(polls) => polls.wake(),
         }
+        drop(refused);
         status
     }
 
-    /// The waiter with this ticket waits no more.
+    /// The future with this id waits no longer. False if its waker was not there: it has been taken out already.
     #[inline]
-    pub(crate) fn leave(&self, direction: Direction, ticket: Ticket) {
-        if self.state().has_waiter(direction) {
-            self.unseat(direction, ticket);
+    pub(crate) fn leave(&self, queue: Queue, id: WaiterId) -> bool {
+        id != WaiterId::NONE && self.state().has_waiter(queue) && self.remove(queue, id)
+    }
+
+    fn remove(&self, queue: Queue, id: WaiterId) -> bool {
+        let removed = {
+            let mut waiters = lock(&self.waiters);
+            let removed = waiters.remove(queue, id);
+            self.clear_flag_if_empty(queue, &waiters);
+            removed
+        };
+        removed.map(|waker| catch_panic(|| drop(waker))).is_some()
+    }
+
+    /// Under the mutex, under which the flag is set.
+    fn clear_flag_if_empty(&self, queue: Queue, waiters: &Waiters) {
+        if waiters.is_empty(queue) {
+            self.update_with(|state| (state.without_waiters(queue), ()));
         }
     }
 
-    fn unseat(&self, direction: Direction, ticket: Ticket) {
-        let before = self.state();
-        let mut seated = None;
-        if self.enter(direction) {
-            let mut inside = self.side(direction).cell.enter();
-            seated = inside.take_if(ticket);
-            let occupied = inside.is_occupied();
-            self.update(|state| state.leave_cell(direction, occupied));
-        }
-        let listed = self.list.leave(direction, ticket);
-        if self.status(direction) != Status::Pending
-            || self.status_after(direction, before) != Status::Pending
-        {
-            self.wake_all(direction);
-        }
-        drop((seated, listed));
+    /// Wakes the task that has waited for the write lock longest, and every `poll_*` call that waits for it.
+    pub(crate) fn wake_next_for_write_lock(&self) {
+        let next = {
+            let mut waiters = lock(&self.waiters);
+            let next = waiters.take_next_for_write_lock();
+            self.clear_flag_if_empty(Queue::WriteLock, &waiters);
+            next
+        };
+        next.wake();
     }
 
-    /// An event. Returns how many waiters it woke, or `None` if it was for another tenant.
-    pub(crate) fn deliver(&self, generation: Generation, seen: Ready) -> Option<u64> {
+    /// An event. Passes each waker that it wakes on to `each`, outside the mutex. False if it was for another
+    /// tenant.
+    #[inline]
+    pub(crate) fn deliver(
+        &self,
+        generation: Generation,
+        seen: Ready,
+        each: impl FnMut(Waker),
+    ) -> bool {
         let mut before = self.state.load_to_swap(Ordering::Relaxed);
         loop {
-            let Delivery::Delivered { next, read, write } = State(before).deliver(generation, seen)
+            let Delivery::Delivered { next, claimed } = State(before).deliver(generation, seen)
             else {
-                return None;
+                return false;
             };
             match self.compare_exchange(before, next) {
                 Ok(_) => {
-                    let read = self.settle(Direction::Read, read);
-                    return Some(read + self.settle(Direction::Write, write));
+                    self.take_claimed(claimed, each);
+                    return true;
                 }
                 Err(changed) => before = changed,
             }
@@ -233,158 +294,81 @@ impl Slot {
     /// A new deadline, in the reactor's time. The caller has seen that it is to come.
     #[inline]
     pub(crate) fn set_deadline(&self, direction: Direction, time_ns: u64) -> SetAction {
-        self.side(direction).deadline.set(time_ns)
+        self.deadline(direction).set(time_ns)
     }
 
     #[inline(never)]
     pub(crate) fn clear_deadline(&self, direction: Direction) {
-        self.side(direction).deadline.clear();
+        self.deadline(direction).clear();
     }
 
     /// The deadline just set for these directions has passed already: pending operations fail now,
-    /// later ones before they begin. Unless somebody else has set another meanwhile, which is then the
-    /// one that counts.
+    /// later ones before they begin. If another thread has set another deadline meanwhile, that one stands.
     pub(crate) fn expire(&self, directions: &[Direction], time_ns: u64) {
-        let expire = |direction| {
-            directions.contains(&direction) && self.side(direction).deadline.expire(time_ns)
-        };
+        let expire =
+            |direction| directions.contains(&direction) && self.deadline(direction).expire(time_ns);
         let write = expire(Direction::Write);
-        self.lapse(expire(Direction::Read), write);
+        self.mark_expired(expire(Direction::Read), write, wake);
     }
 
-    /// The earliest of its deadlines to come. See [`Deadline::pending_ns`].
-    pub(crate) fn earliest_deadline(&self) -> Option<u64> {
-        Direction::BOTH.iter().filter_map(|d| self.side(*d).deadline.pending_ns()).min()
-    }
-
-    /// The reactor looks whether deadlines are due.
-    pub(crate) fn look(&self, now_ns: u64) -> Looked {
-        let write = self.write.deadline.look(now_ns);
-        let read = self.read.deadline.look(now_ns);
-        let again = [read, write].into_iter().filter_map(Look::again_ns);
-        let (read, write) = (read == Look::Expired, write == Look::Expired);
-        Looked {
-            again_ns: again.min(),
-            expired: u64::from(read) + u64::from(write),
-            woken: self.lapse(read, write),
-        }
+    /// The reactor checks whether deadlines are due. Passes each waker that an expiry wakes on to `each`.
+    pub(crate) fn check_deadlines(&self, now_ns: u64, each: impl FnMut(Waker)) -> Checked {
+        let write = self.deadline(Direction::Write).check(now_ns);
+        let read = self.deadline(Direction::Read).check(now_ns);
+        let again_ns = [read, write].into_iter().filter_map(Expiry::again_ns).min();
+        let (read, write) = (read == Expiry::Expired, write == Expiry::Expired);
+        self.mark_expired(read, write, each);
+        Checked { again_ns, expired: u64::from(read) + u64::from(write) }
     }
 
     /// Ends every operation, now and later. False if that had been done.
     pub(crate) fn close(&self) -> bool {
-        let closing = self.update_with(|state| match state.close() {
-            Closing::Already => (state, Closing::Already),
-            closed @ Closing::Closed { next, .. } => (next, closed),
+        let claimed = self.update_with(|state| match state.close() {
+            None => (state, None),
+            Some((next, claimed)) => (next, Some(claimed)),
         });
-        let Closing::Closed { read, write, .. } = closing else { return false };
-        self.settle(Direction::Read, read);
-        self.settle(Direction::Write, write);
-        true
+        claimed.map(|claimed| self.take_claimed(claimed, wake)).is_some()
     }
 
     /// The same in a forked child, whose waiters are copies.
     pub(crate) fn close_and_wake_none(&self) {
-        self.update(State::with_closed);
+        self.update_with(|state| (state.with_closed(), ()));
     }
 
-    /// The tenant goes. Wakers that were left behind by `poll_*` calls are woken a last time.
+    /// The tenant goes. Wakers that `poll_*` calls have left behind are dropped.
     pub(crate) fn vacate(&self) {
-        let (read, write) = self.update_with(|state| {
-            let (next, read, write) = state.vacate();
-            (next, (read, write))
-        });
-        Direction::BOTH.iter().for_each(|direction| self.side(*direction).deadline.reset());
-        self.settle(Direction::Read, read);
-        self.settle(Direction::Write, write);
+        let claimed = self.update_with(State::vacate);
+        self.deadlines.iter().for_each(Deadline::reset);
+        self.take_claimed(claimed, |waker| catch_panic(|| drop(waker)));
     }
 
     #[inline]
-    fn side(&self, direction: Direction) -> &Side {
-        match direction {
-            Direction::Read => &self.read,
-            Direction::Write => &self.write,
+    fn deadline(&self, direction: Direction) -> &Deadline {
+        &self.deadlines[direction as usize]
+    }
+
+    /// Deadlines have expired, in these directions. Both are in the state before any task is woken, so a
+    /// reader that is woken finds that it cannot write either. (Between the change of a deadline word and this
+    /// one, a thread that was not woken may find one direction expired and the other not. Writing comes first.)
+    fn mark_expired(&self, read: bool, write: bool, each: impl FnMut(Waker)) {
+        if read || write {
+            self.take_claimed(self.update_with(|state| state.expire(read, write)), each);
         }
     }
 
-    /// Puts a waiter where wakers are taken from: into the cell, or onto the list.
-    fn seat(&self, direction: Direction, waiter: Waiter) {
-        if !self.enter(direction) {
-            return self.join(direction, waiter);
-        }
-        let placed = self.side(direction).cell.enter().place(waiter);
-        self.update(|state| state.leave_cell(direction, true));
-        match placed {
-            Placed::Seated(older) => drop(older),
-            Placed::Taken(waiter) => self.join(direction, waiter),
-        }
-    }
-
-    fn join(&self, direction: Direction, waiter: Waiter) {
-        let joined = self.list.join(direction, waiter);
-        self.update(|state| state.list(direction));
-        match joined {
-            Joined::Added => {}
-            Joined::Replaced(older) => drop(older),
-            Joined::Overflowed(oldest) => wake(oldest.waker),
-        }
-    }
-
-    /// Whether the cell is ours now. If so, `leave_cell` must follow.
-    fn enter(&self, direction: Direction) -> bool {
-        self.update_with(|state| match state.enter_cell(direction) {
-            Entry::Busy => (state, false),
-            Entry::Entered(next) => (next, true),
-        })
-    }
-
-    /// Deadlines have expired, in these directions. All of it is in the state before anybody is woken:
-    /// who reads too late does not find that it may still write. (Who asks unprompted could, in the
-    /// instant between the two words, but that of writing comes first.)
-    fn lapse(&self, read: bool, write: bool) -> u64 {
-        if !read && !write {
-            return 0;
-        }
-        let (read, write) = self.update_with(|state| {
-            let lapse = |state: State, direction, expired| {
-                if expired { state.lapse(direction) } else { (state, Owed::NOBODY) }
-            };
-            let (state, read) = lapse(state, Direction::Read, read);
-            let (state, write) = lapse(state, Direction::Write, write);
-            (state, (read, write))
-        });
-        self.settle(Direction::Read, read) + self.settle(Direction::Write, write)
-    }
-
-    fn wake_all(&self, direction: Direction) -> u64 {
-        self.settle(direction, self.update_with(|state| state.claim_waiters(direction)))
-    }
-
-    /// Wakes whom a transition gave us to wake.
+    /// Takes the waiters out that a transition gave to the caller.
     #[inline]
-    fn settle(&self, direction: Direction, owed: Owed) -> u64 {
-        if owed == Owed::NOBODY { 0 } else { self.wake_owed(direction, owed) }
+    fn take_claimed(&self, claimed: Claimed, each: impl FnMut(Waker)) {
+        if !claimed.is_none() {
+            self.take_all_claimed(claimed, each);
+        }
     }
 
-    /// The cell's first, as it came first.
-    fn wake_owed(&self, direction: Direction, owed: Owed) -> u64 {
-        let mut woken = 0;
-        if owed.cell {
-            let waiter = self.side(direction).cell.enter().take();
-            self.update(|state| state.leave_cell(direction, false));
-            woken += u64::from(waiter.map(|waiter| wake(waiter.waker)).is_some());
+    fn take_all_claimed(&self, claimed: Claimed, mut each: impl FnMut(Waker)) {
+        for queue in Queue::ALL.into_iter().filter(|queue| claimed.includes(*queue)) {
+            let taken = lock(&self.waiters).take(queue);
+            taken.for_each(&mut each);
         }
-        if owed.list {
-            for waiter in self.list.drain(direction) {
-                wake(waiter.waker);
-                woken += 1;
-            }
-        }
-        woken
-    }
-
-    #[inline]
-    fn update(&self, transition: impl Fn(State) -> State) {
-        self.update_with(|state| (transition(state), ()));
     }
 
     fn update_if(&self, transition: impl Fn(State) -> Option<State>) {
@@ -397,8 +381,8 @@ impl Slot {
         }
     }
 
-    /// Moves the word. It is written even where nothing changes: a second look relies on this
-    /// change coming before or after the other side's, which a mere load would not settle.
+    /// Moves the word. It is written even where nothing changes: a waiter relies on its change coming before
+    /// or after the waker side's, which a mere load would not settle.
     fn update_with<R>(&self, transition: impl Fn(State) -> (State, R)) -> R {
         let mut seen = self.state.load_to_swap(Ordering::Relaxed);
         loop {
@@ -410,8 +394,8 @@ impl Slot {
         }
     }
 
-    /// Acquire and release, always: what either side did before its change of the word, it did
-    /// before the other's later change.
+    /// Acquire and release, always: a thread that sees a change of the word sees what the other thread did
+    /// before it.
     fn compare_exchange(&self, seen: u64, next: State) -> Result<u64, u64> {
         self.state.compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
     }

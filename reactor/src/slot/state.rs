@@ -1,7 +1,7 @@
 //! The state word of a slot, and every transition it can make, as pure functions.
 //!
-//! One `u64`, so that each handshake of the slot is read-modify-writes of a single word, which the
-//! hardware puts into one order that all threads agree on:
+//! One `u64`, so that each handshake of the slot is a read-modify-write of a single word. The hardware
+//! puts these into one order, and all threads agree on it:
 //!
 //! ```text
 //! 63           48 47           32 31              15 14                                    0
@@ -14,15 +14,18 @@
 //! | hangups, error | by an event | never | a short transfer proves nothing any more |
 //! | priority | by an event | together with readable, after `WouldBlock` | a read stops at the urgent mark: a short one proves nothing |
 //! | closed | by `close` | never (the next tenant starts anew) | every operation ends |
-//! | waits | by the waiter | by who takes the waiter | the cell of the direction holds a waiter |
-//! | busy | by who enters the cell | by the same | nobody else touches the cell |
-//! | listed | by the waiter | by who drains the list | the list beside the slot has waiters of this direction |
-//! | lapsed | with the first deadline that expires | never | look at the deadline word as well |
+//! | has waiters, one flag for each [`Queue`] | by a waiter, under the slot's mutex | by the event, expiry or close that claims the waiters; by the last waiter that leaves | the queue may hold a waiter |
+//! | expired, one flag for each direction | with the first deadline that expires | never | read the deadline word as well |
 //!
 //! The two directions share no counter and no flag but those of the socket as a whole (error,
-//! closed). A tick counts the events of its direction: 16 bits of its own, compared whole, because
-//! a shared one livelocks a reader (tokio-rs/tokio#8054) and one of 8 bits loses an edge to 256
+//! closed). A tick counts the events of its direction. It has 16 bits of its own and is compared whole,
+//! because a shared one livelocks a reader (tokio-rs/tokio#8054) and one of 8 bits loses an edge to 256
 //! others (tokio-rs/tokio#8331).
+//!
+//! 65,536 events of one direction look like none, if they come between the load of the state that begins an
+//! operation and the clearing that ends it. One system call lies in between, and each event takes a turn of
+//! the reactor. An operation would have to be stopped for that many turns, exactly, and then find the
+//! descriptor drained; and the next event makes it good.
 
 use crate::ready::{Direction, Ready};
 use crate::token::{GENERATION_BITS, Generation};
@@ -33,50 +36,90 @@ const READ_TICK_SHIFT: u32 = 32;
 const WRITE_TICK_SHIFT: u32 = 48;
 const _: () = assert!(GENERATION_SHIFT + GENERATION_BITS == READ_TICK_SHIFT);
 
+/// One of the three lists of waiters that a slot has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Tasks that wait to read.
+    Read,
+    /// Tasks that wait to write.
+    Write,
+    /// Tasks that wait for another task to end its write. An event wakes none of them.
+    WriteLock,
+}
+
+impl Queue {
+    pub(crate) const ALL: [Queue; 3] = [Queue::Read, Queue::Write, Queue::WriteLock];
+
+    const fn flag(self) -> u64 {
+        match self {
+            Queue::Read => 1 << 7,
+            Queue::Write => 1 << 8,
+            Queue::WriteLock => 1 << 9,
+        }
+    }
+
+    /// The direction whose deadline ends the wait.
+    #[cfg(test)]
+    pub(crate) fn direction(self) -> Direction {
+        match self {
+            Queue::Read => Direction::Read,
+            Queue::Write | Queue::WriteLock => Direction::Write,
+        }
+    }
+}
+
+impl From<Direction> for Queue {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Read => Queue::Read,
+            Direction::Write => Queue::Write,
+        }
+    }
+}
+
 /// The flags and the tick of one direction.
-struct Side {
+struct DirectionBits {
     ready: Ready,
     /// Readiness that makes a short transfer prove nothing.
     doubt: Ready,
-    /// What `WouldBlock` clears.
+    /// The readiness that `WouldBlock` clears.
     drained: Ready,
-    waits: u64,
-    busy: u64,
-    listed: u64,
-    lapsed: u64,
-    /// What decides how an operation finds the socket: closed, lapsed and ready.
+    /// The queue whose waiters an event wakes.
+    waiters: u64,
+    /// The queues whose waiters an expiry wakes.
+    all_waiters: u64,
+    expired: u64,
+    /// The flags that decide how an operation finds the socket: closed, expired and ready.
     decisive: u64,
     tick_shift: u32,
 }
 
 // Constants and not statics: in other crates, where operations are compiled, their bits are in the
 // instructions then, and not in memory.
-const READ: Side = Side {
+const READ: DirectionBits = DirectionBits {
     ready: Ready::READABLE,
     doubt: Ready::READ_HANGUP.union(Ready::ERROR).union(Ready::PRIORITY),
     drained: Ready::READABLE.union(Ready::PRIORITY),
-    waits: 1 << 7,
-    busy: 1 << 8,
-    listed: 1 << 9,
-    lapsed: 1 << 10,
+    waiters: Queue::Read.flag(),
+    all_waiters: Queue::Read.flag(),
+    expired: 1 << 10,
     decisive: CLOSED | 1 << 10 | Ready::READABLE.bits() as u64,
     tick_shift: READ_TICK_SHIFT,
 };
 
-const WRITE: Side = Side {
+const WRITE: DirectionBits = DirectionBits {
     ready: Ready::WRITABLE,
     doubt: Ready::WRITE_HANGUP.union(Ready::ERROR),
     drained: Ready::WRITABLE,
-    waits: 1 << 11,
-    busy: 1 << 12,
-    listed: 1 << 13,
-    lapsed: 1 << 14,
-    decisive: CLOSED | 1 << 14 | Ready::WRITABLE.bits() as u64,
+    waiters: Queue::Write.flag(),
+    all_waiters: Queue::Write.flag() | Queue::WriteLock.flag(),
+    expired: 1 << 11,
+    decisive: CLOSED | 1 << 11 | Ready::WRITABLE.bits() as u64,
     tick_shift: WRITE_TICK_SHIFT,
 };
 
 #[inline]
-const fn side(direction: Direction) -> &'static Side {
+const fn bits(direction: Direction) -> &'static DirectionBits {
     match direction {
         Direction::Read => &READ,
         Direction::Write => &WRITE,
@@ -87,49 +130,33 @@ const fn side(direction: Direction) -> &'static Side {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State(pub(crate) u64);
 
-/// What whoever ends a wait has to do: the transition gave it the cell, the list, both or neither.
+/// The queues whose waiters the caller has to take out and wake: a transition took their flags away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) struct Owed {
-    /// Take the waiter out of the cell, then [`State::leave_cell`].
-    pub(crate) cell: bool,
-    /// Drain this direction's waiters from the list.
-    pub(crate) list: bool,
+pub(crate) struct Claimed(u64);
+
+impl Claimed {
+    pub(crate) const NONE: Claimed = Claimed(0);
+
+    #[inline]
+    pub(crate) fn is_none(self) -> bool {
+        self == Claimed::NONE
+    }
+
+    #[inline]
+    pub(crate) fn includes(self, queue: Queue) -> bool {
+        self.0 & queue.flag() != 0
+    }
 }
 
-impl Owed {
-    /// Nobody is to be woken.
-    pub(crate) const NOBODY: Owed = Owed { cell: false, list: false };
-}
-
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Delivery {
     /// It was meant for an earlier tenant of the slot.
     Stale,
-    /// It is in the state, and these waiters are to be woken.
-    Delivered { next: State, read: Owed, write: Owed },
-}
-
-/// How a waiter gets to the cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Entry {
-    /// Somebody is inside: wait on the list instead.
-    Busy,
-    /// The cell is ours until [`State::leave_cell`].
-    Entered(State),
-}
-
-/// What became of an attempt to close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Closing {
-    /// Somebody did it before.
-    Already,
-    /// Closed now, and these waiters are to be woken.
-    Closed { next: State, read: Owed, write: Owed },
+    /// It is in the state, and the caller wakes these waiters.
+    Delivered { next: State, claimed: Claimed },
 }
 
 impl State {
@@ -148,7 +175,7 @@ impl State {
 
     #[inline]
     pub(crate) fn tick(self, direction: Direction) -> u16 {
-        (self.0 >> side(direction).tick_shift) as u16
+        (self.0 >> bits(direction).tick_shift) as u16
     }
 
     #[inline]
@@ -158,16 +185,16 @@ impl State {
 
     #[inline]
     pub(crate) fn is_ready(self, direction: Direction) -> bool {
-        self.ready().contains(side(direction).ready)
+        self.ready().contains(bits(direction).ready)
     }
 
     /// Whether it is ready and nothing else, or not ready and nothing else, as it mostly is.
     #[inline]
     pub(crate) fn is_plainly_ready(self, direction: Direction) -> Option<bool> {
-        let side = side(direction);
-        match self.0 & side.decisive {
+        let bits = bits(direction);
+        match self.0 & bits.decisive {
             0 => Some(false),
-            bits => (bits == u64::from(side.ready.bits())).then_some(true),
+            found => (found == u64::from(bits.ready.bits())).then_some(true),
         }
     }
 
@@ -175,78 +202,67 @@ impl State {
     /// event.
     #[inline]
     pub(crate) fn is_doubtful(self, direction: Direction) -> bool {
-        self.ready().intersects(side(direction).doubt)
+        self.ready().intersects(bits(direction).doubt)
+    }
+
+    /// Whether a deadline of `direction` has expired before: its word is worth a load.
+    #[inline]
+    pub(crate) fn has_expired(self, direction: Direction) -> bool {
+        self.0 & bits(direction).expired != 0
     }
 
     #[inline]
-    pub(crate) fn has_lapsed(self, direction: Direction) -> bool {
-        self.0 & side(direction).lapsed != 0
+    pub(crate) fn has_waiter(self, queue: Queue) -> bool {
+        self.0 & queue.flag() != 0
     }
 
-    #[inline]
-    pub(crate) fn has_waiter(self, direction: Direction) -> bool {
-        self.0 & (side(direction).waits | side(direction).listed) != 0
-    }
-
-    /// An event arrived: add what it says, count it, and claim the waiters it wakes.
+    /// An event arrived: add its readiness, count it, and claim the waiters it wakes.
     #[inline]
     pub(crate) fn deliver(self, generation: Generation, seen: Ready) -> Delivery {
         if self.generation() != generation {
             return Delivery::Stale;
         }
-        let (next, read) = self.with(seen).deliver_to(Direction::Read, seen);
-        let (next, write) = next.deliver_to(Direction::Write, seen);
-        Delivery::Delivered { next, read, write }
-    }
-
-    #[inline]
-    fn deliver_to(self, direction: Direction, seen: Ready) -> (State, Owed) {
-        if !seen.contains(side(direction).ready) {
-            return (self, Owed::NOBODY);
+        let mut next = State(self.0 | u64::from(seen.bits()));
+        let mut woken = 0;
+        for direction in [&READ, &WRITE] {
+            if seen.contains(direction.ready) {
+                next = next.ticked(direction);
+                woken |= direction.waiters;
+            }
         }
-        self.ticked(direction).claim_waiters(direction)
+        let (next, claimed) = next.claim(woken);
+        Delivery::Delivered { next, claimed }
     }
 
-    /// Takes the right to wake from the state: of several who end a wait at once, one gets it.
-    ///
-    /// A busy cell is left to whoever is inside. A waiter inside looks at the state again when it
-    /// is out, and then wakes on our behalf; anybody else inside is waking already.
+    /// Takes the right to wake these waiters from the state: of several threads that end a wait at once, one
+    /// gets it.
     #[inline]
-    pub(crate) fn claim_waiters(self, direction: Direction) -> (State, Owed) {
-        let side = side(direction);
-        let list = self.0 & side.listed != 0;
-        let cell = self.0 & side.waits != 0 && self.0 & side.busy == 0;
-        let mut next = self.0 & !side.listed;
-        if cell {
-            next = next & !side.waits | side.busy;
+    fn claim(self, flags: u64) -> (State, Claimed) {
+        (State(self.0 & !flags), Claimed(self.0 & flags))
+    }
+
+    /// Deadlines expired, in the directions that are true: from now on operations read their words.
+    pub(crate) fn expire(self, read: bool, write: bool) -> (State, Claimed) {
+        let (mut expired, mut woken) = (0, 0);
+        for (direction, is_expired) in [(&READ, read), (&WRITE, write)] {
+            if is_expired {
+                expired |= direction.expired;
+                woken |= direction.all_waiters;
+            }
         }
-        (State(next), Owed { cell, list })
+        State(self.0 | expired).claim(woken)
     }
 
-    /// A deadline of `direction` expired: from now on its word is worth a look.
-    pub(crate) fn lapse(self, direction: Direction) -> (State, Owed) {
-        State(self.0 | side(direction).lapsed).claim_waiters(direction)
-    }
-
-    /// A waiter wants to look into the cell, empty or not.
+    /// A waiter is about to enter the queue.
     #[inline]
-    pub(crate) fn enter_cell(self, direction: Direction) -> Entry {
-        let busy = side(direction).busy;
-        if self.0 & busy != 0 { Entry::Busy } else { Entry::Entered(State(self.0 | busy)) }
+    pub(crate) fn with_waiter(self, queue: Queue) -> State {
+        State(self.0 | queue.flag())
     }
 
-    /// Whoever is inside the cell goes, and says whether a waiter stays in it.
+    /// The last waiter has left the queue.
     #[inline]
-    pub(crate) fn leave_cell(self, direction: Direction, occupied: bool) -> State {
-        let side = side(direction);
-        debug_assert!(self.0 & side.busy != 0, "left a cell that nobody had entered");
-        let rest = self.0 & !(side.busy | side.waits);
-        State(if occupied { rest | side.waits } else { rest })
-    }
-
-    /// A waiter is on the list.
-    pub(crate) fn list(self, direction: Direction) -> State {
-        State(self.0 | side(direction).listed)
+    pub(crate) fn without_waiters(self, queue: Queue) -> State {
+        State(self.0 & !queue.flag())
     }
 
     /// An operation that began when `before` was the state found the descriptor drained.
@@ -256,7 +272,7 @@ impl State {
     pub(crate) fn drained(self, direction: Direction, before: State) -> Option<State> {
         let same_tenant = self.generation() == before.generation();
         let no_event_since = self.tick(direction) == before.tick(direction);
-        let next = self.without(side(direction).drained);
+        let next = State(self.0 & !u64::from(bits(direction).drained.bits()));
         (same_tenant && no_event_since && next != self).then_some(next)
     }
 
@@ -270,61 +286,41 @@ impl State {
         if self.is_doubtful(direction) { None } else { self.drained(direction, before) }
     }
 
+    /// The socket is closed on this side. `None` if it was closed before.
+    pub(crate) fn close(self) -> Option<(State, Claimed)> {
+        let all = READ.all_waiters | WRITE.all_waiters;
+        (!self.is_closed()).then(|| State(self.0 | CLOSED).claim(all))
+    }
+
     /// Closed, with every waiter where it was.
     pub(crate) fn with_closed(self) -> State {
         State(self.0 | CLOSED)
     }
 
-    /// The socket is closed on this side.
-    pub(crate) fn close(self) -> Closing {
-        if self.is_closed() {
-            return Closing::Already;
-        }
-        let (next, read) = State(self.0 | CLOSED).claim_waiters(Direction::Read);
-        let (next, write) = next.claim_waiters(Direction::Write);
-        Closing::Closed { next, read, write }
+    /// The tenant is gone. The next one starts with nothing but another generation.
+    pub(crate) fn vacate(self) -> (State, Claimed) {
+        let (_, claimed) = self.claim(READ.all_waiters | WRITE.all_waiters);
+        (State(self.generation().next().bits() << GENERATION_SHIFT), claimed)
     }
 
-    /// The tenant is gone. The next one differs in its generation, and starts with nothing but the
-    /// cells that somebody is still inside.
-    pub(crate) fn vacate(self) -> (State, Owed, Owed) {
-        let (cleared, read) = self.claim_waiters(Direction::Read);
-        let (cleared, write) = cleared.claim_waiters(Direction::Write);
-        let busy = cleared.0 & (READ.busy | WRITE.busy);
-        (State(busy | self.generation().next().bits() << GENERATION_SHIFT), read, write)
-    }
-
+    /// One more event of a direction; the other tick is not carried into.
     #[inline]
-    fn with(self, seen: Ready) -> State {
-        State(self.0 | u64::from(seen.bits()))
-    }
-
-    #[inline]
-    fn without(self, ready: Ready) -> State {
-        State(self.0 & !u64::from(ready.bits()))
-    }
-
-    /// One more event of `direction`; the other tick is not carried into.
-    #[inline]
-    fn ticked(self, direction: Direction) -> State {
-        let shift = side(direction).tick_shift;
-        let tick = u64::from(self.tick(direction).wrapping_add(1));
+    fn ticked(self, direction: &DirectionBits) -> State {
+        let shift = direction.tick_shift;
+        let tick = u64::from(((self.0 >> shift) as u16).wrapping_add(1));
         State(self.0 & !(0xffff << shift) | tick << shift)
     }
 }
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let flags = |d| {
-            let s = side(d);
-            [s.waits, s.busy, s.listed, s.lapsed].map(|flag| u8::from(self.0 & flag != 0))
-        };
         f.debug_struct("State")
             .field("ready", &self.ready())
             .field("closed", &self.is_closed())
             .field("generation", &self.generation().bits())
             .field("ticks", &Direction::BOTH.map(|d| self.tick(d)))
-            .field("waits_busy_listed_lapsed", &Direction::BOTH.map(flags))
+            .field("expired", &Direction::BOTH.map(|d| self.has_expired(d)))
+            .field("waiters", &Queue::ALL.map(|queue| self.has_waiter(queue)))
             .finish()
     }
 }

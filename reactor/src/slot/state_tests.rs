@@ -1,14 +1,16 @@
-//! Every transition, over every combination of flags (2^15) and a few counters.
+//! Every transition, over every combination of flags (2^12) and a few counters.
 
 use super::*;
 
-const READ_ONLY: u64 = 0x07 << 7 | 1 << 10 | 1 | 1 << 2 | 1 << 5;
-const WRITE_ONLY: u64 = 0x0f << 11 | 1 << 1 | 1 << 3;
+const READ_ONLY: u64 = 1 << 7 | 1 << 10 | 1 | 1 << 2 | 1 << 5;
+const WRITE_ONLY: u64 = 0x03 << 8 | 1 << 11 | 1 << 1 | 1 << 3;
+
+/// How many flags there are.
+const FLAGS: u32 = 12;
 
 fn states() -> impl Iterator<Item = State> {
     let counters = [0, 5 << GENERATION_SHIFT, 0xffff << READ_TICK_SHIFT, !0 << GENERATION_SHIFT];
-    (0..1u64 << GENERATION_SHIFT)
-        .flat_map(move |flags| counters.map(|counters| State(counters | flags)))
+    (0..1u64 << FLAGS).flat_map(move |flags| counters.map(|counters| State(counters | flags)))
 }
 
 fn event_sets() -> [Ready; 6] {
@@ -22,11 +24,6 @@ fn event_sets() -> [Ready; 6] {
     ]
 }
 
-/// The cell is free for a claim: a waiter in it and nobody inside.
-fn claimable(state: State, direction: Direction) -> bool {
-    state.0 & side(direction).waits != 0 && state.0 & side(direction).busy == 0
-}
-
 #[test]
 fn an_event_for_another_generation_is_stale() {
     for state in states().step_by(7) {
@@ -37,36 +34,31 @@ fn an_event_for_another_generation_is_stale() {
 }
 
 #[test]
-fn an_event_is_recorded_counted_and_claims_who_waits() {
+fn an_event_is_recorded_counted_and_claims_its_waiters() {
     for state in states() {
         for seen in event_sets() {
-            let Delivery::Delivered { next, read, write } = state.deliver(state.generation(), seen)
+            let Delivery::Delivered { next, claimed } = state.deliver(state.generation(), seen)
             else {
                 panic!("{state:?} took its own event for a stale one");
             };
             assert!(next.ready().contains(seen));
             assert_eq!(next.generation(), state.generation());
             assert_eq!(next.is_closed(), state.is_closed());
-            for (direction, owed) in [(Direction::Read, read), (Direction::Write, write)] {
-                let told = seen.contains(side(direction).ready);
+            for direction in Direction::BOTH {
+                let told = seen.contains(bits(direction).ready);
                 let tick = state.tick(direction).wrapping_add(u16::from(told));
                 assert_eq!(next.tick(direction), tick);
-                assert_eq!(owed.cell, told && claimable(state, direction));
-                assert_eq!(owed.list, told && state.0 & side(direction).listed != 0);
-                if owed.cell {
-                    assert!(!claimable(next, direction), "two would take the same waiter");
-                    assert!(next.0 & side(direction).busy != 0, "the taker must be inside");
-                }
-                if told && !owed.cell {
-                    let cell = side(direction).busy | side(direction).waits;
-                    assert_eq!(next.0 & cell, state.0 & cell, "a busy cell is left alone");
-                }
+                let queue = Queue::from(direction);
+                assert_eq!(claimed.includes(queue), told && state.has_waiter(queue));
+                assert_eq!(next.has_waiter(queue), !told && state.has_waiter(queue));
             }
+            assert!(!claimed.includes(Queue::WriteLock), "an event does not give the lock");
+            assert_eq!(next.has_waiter(Queue::WriteLock), state.has_waiter(Queue::WriteLock));
         }
     }
 }
 
-/// I3. What happens in one direction leaves every bit of the other as it was.
+/// I3. A transition of one direction leaves every bit of the other as it was.
 #[test]
 fn directions_are_independent() {
     let read_bits = READ_ONLY | 0xffff << READ_TICK_SHIFT;
@@ -77,20 +69,40 @@ fn directions_are_independent() {
     ];
     for state in states() {
         for (direction, hangup, other) in cases {
-            let seen = side(direction).ready.union(hangup);
+            let seen = bits(direction).ready.union(hangup);
             let Delivery::Delivered { next, .. } = state.deliver(state.generation(), seen) else {
                 unreachable!("the generation is its own");
             };
-            let mut after = vec![next, state.lapse(direction).0, state.list(direction)];
-            after.push(state.claim_waiters(direction).0);
+            let (read, write) = (direction == Direction::Read, direction == Direction::Write);
+            let mut after = vec![next, state.expire(read, write).0];
+            for queue in Queue::ALL.into_iter().filter(|queue| queue.direction() == direction) {
+                after.extend([state.with_waiter(queue), state.without_waiters(queue)]);
+            }
             after.extend(state.drained(direction, state));
             after.extend(state.short(direction, state));
-            if let Entry::Entered(entered) = state.enter_cell(direction) {
-                after.extend([true, false].map(|full| entered.leave_cell(direction, full)));
-            }
             for next in after {
                 assert_eq!(next.0 & other, state.0 & other, "{direction:?}: {state:?} -> {next:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn an_expiry_claims_every_waiter_of_its_direction() {
+    for state in states() {
+        for (read, write) in [(false, false), (true, false), (false, true), (true, true)] {
+            let (next, claimed) = state.expire(read, write);
+            for queue in Queue::ALL {
+                let expires = if queue == Queue::Read { read } else { write };
+                assert_eq!(claimed.includes(queue), expires && state.has_waiter(queue));
+                assert_eq!(next.has_waiter(queue), !expires && state.has_waiter(queue));
+            }
+            assert_eq!(
+                next.has_expired(Direction::Read),
+                read || state.has_expired(Direction::Read)
+            );
+            let write = write || state.has_expired(Direction::Write);
+            assert_eq!(next.has_expired(Direction::Write), write);
         }
     }
 }
@@ -100,38 +112,40 @@ fn directions_are_independent() {
 fn closed_is_final() {
     for state in states() {
         match state.close() {
-            Closing::Already => assert!(state.is_closed()),
-            Closing::Closed { next, read, write } => {
+            None => assert!(state.is_closed()),
+            Some((next, claimed)) => {
                 assert!(!state.is_closed() && next.is_closed());
-                assert_eq!(read.cell, claimable(state, Direction::Read));
-                assert_eq!(write.cell, claimable(state, Direction::Write));
+                for queue in Queue::ALL {
+                    assert_eq!(claimed.includes(queue), state.has_waiter(queue));
+                    assert!(!next.has_waiter(queue));
+                }
             }
         }
         if !state.is_closed() {
             continue;
         }
+        assert!(state.expire(true, true).0.is_closed());
+        for queue in Queue::ALL {
+            assert!(
+                state.with_waiter(queue).is_closed() && state.without_waiters(queue).is_closed()
+            );
+        }
         for direction in Direction::BOTH {
-            assert!(state.claim_waiters(direction).0.is_closed());
-            assert!(state.lapse(direction).0.is_closed());
-            assert!(state.list(direction).is_closed());
             assert!(state.drained(direction, state).is_none_or(State::is_closed));
             assert!(state.short(direction, state).is_none_or(State::is_closed));
         }
-        let (next, ..) = state.vacate();
+        let (next, _) = state.vacate();
         assert!(!next.is_closed() && next.generation() == state.generation().next());
     }
 }
 
 #[test]
-fn a_new_tenant_inherits_nothing_but_busy_cells() {
+fn a_new_tenant_inherits_nothing() {
     for state in states() {
-        let (next, read, write) = state.vacate();
-        assert_eq!(next.ready(), Ready::EMPTY);
-        for (direction, owed) in [(Direction::Read, read), (Direction::Write, write)] {
-            assert!(!next.has_waiter(direction) && !next.has_lapsed(direction));
-            assert_eq!(next.tick(direction), 0);
-            let busy = state.0 & side(direction).busy != 0;
-            assert_eq!(next.0 & side(direction).busy != 0, busy || owed.cell);
+        let (next, claimed) = state.vacate();
+        assert_eq!(next.0, next.generation().bits() << GENERATION_SHIFT);
+        for queue in Queue::ALL {
+            assert_eq!(claimed.includes(queue), state.has_waiter(queue));
         }
     }
 }
@@ -142,7 +156,7 @@ fn clearing_is_refused_when_an_event_came_since() {
     for before in states() {
         for direction in Direction::BOTH {
             let Delivery::Delivered { next, .. } =
-                before.deliver(before.generation(), side(direction).ready)
+                before.deliver(before.generation(), bits(direction).ready)
             else {
                 unreachable!("the generation is its own");
             };

@@ -1,196 +1,210 @@
-//! Who waits: one waiter in the cell of its direction, the others on a list beside the slot.
+//! The waiters of one slot: three queues under one small mutex.
 //!
-//! The cell is a plain cell, guarded by two flags of the state word. **Busy** is a lock of one bit
-//! that nobody ever waits for: who finds it set goes to the list (a waiter) or leaves the duty to
-//! whoever is inside (a waker). **Waits** says that the cell holds a waiter. Every access to the
-//! cell lies between the transition that set busy and the one that cleared it, by the same thread.
+//! The first waiter of each direction lies in the slot itself; the others lie in maps beside it, which are
+//! made when a second waiter comes. Adding, replacing and removing a waiter are O(log n) in the number of
+//! waiters of the queue.
 //!
-//! The list is touched only when a second waiter comes. Its mutex is never held while a waker is
-//! woken, cloned or dropped.
-#![allow(unsafe_code)] // The cell: its argument is the paragraph above, checked by loom.
+//! A future has a [`WaiterId`], by which it finds its place again: its newest waker replaces the older one,
+//! and its waker goes when the future is dropped. A `poll_*` call has no such place. The slot cannot tell a new
+//! task from an old one with a new waker, and knows only wakers that are the same. So that a task which
+//! shows a fresh waker at each poll does not fill the memory, each queue has a limit for these: when it is
+//! reached, all of them are woken and forgotten, and those that are alive come back. The limit doubles then,
+//! so that many tasks which wait find room the next time; and an event takes it back.
+//!
+//! No waker is cloned, woken or dropped under the mutex: the calls return them to the caller.
 
-use std::collections::VecDeque;
-// Not loom's: a number is no handshake.
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
 use std::task::Waker;
 
-use crate::ready::Direction;
-use crate::sync::{Mutex, UnsafeCell, lock};
+use super::state::Queue;
+use crate::wake::wake;
 
-/// How many wakers of `poll_*` calls one direction of one slot keeps. One more wakes the oldest:
-/// a task that polls with a new waker each time must not make the list grow for ever.
-pub(crate) const LIST_BOUND: usize = 256;
+/// The first limit for the wakers of `poll_*` calls in one queue.
+pub(crate) const POLL_LIMIT: usize = 256;
 
-/// Tells the waiters of one slot apart.
-///
-/// A future has a ticket of its own, by which it leaves when it is dropped. The `poll_*` calls have
-/// none, and are told apart by their wakers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(pub(crate) u64);
+/// The last one: it no longer doubles.
+const MAX_POLL_LIMIT: usize = 1 << 16;
 
-/// How many tickets a thread takes at once: a number of its own for each of them would be a
-/// read-modify-write for each wait.
-const TICKETS: u64 = 1 << 16;
+/// Names a waiter of one slot. No two waiters of a slot ever have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WaiterId(u64);
 
-/// How many times a thread has taken some. It never wraps.
-static TAKEN: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    /// The last one that was drawn; none are left if it is a multiple of [`TICKETS`].
-    static LAST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+impl WaiterId {
+    /// That of a future which has not had to wait, and of every `poll_*` call.
+    pub(crate) const NONE: WaiterId = WaiterId(0);
 }
 
-impl Ticket {
-    pub(crate) const POLL: Ticket = Ticket(0);
+/// The mutex's content.
+#[derive(Debug)]
+pub(crate) struct Waiters {
+    /// By direction. A task that waits for the write lock is among the others.
+    first: [Option<Waiter>; 2],
+    /// By queue; `None` where it would be empty.
+    others: [Option<Box<Others>>; 3],
+    last_id: u64,
+}
 
-    /// One that nobody else has or will have.
+#[derive(Debug)]
+struct Waiter {
+    id: WaiterId,
+    waker: Waker,
+}
+
+/// The waiters of one queue that are not its first.
+#[derive(Debug)]
+struct Others {
+    /// In the order in which they began to wait.
+    futures: BTreeMap<WaiterId, Waker>,
+    polls: BTreeMap<PollKey, Waker>,
+    poll_limit: usize,
+}
+
+/// Two wakers with one key wake the same task.
+type PollKey = (usize, usize);
+
+fn key(waker: &Waker) -> PollKey {
+    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
+}
+
+/// Wakers that were taken out, for the caller to wake or to drop outside the mutex.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Taken {
+    first: Option<Waiter>,
+    others: Option<Box<Others>>,
+}
+
+impl Taken {
+    /// Passes each waker on: the one that has waited longest first.
     #[inline]
-    pub(crate) fn draw() -> Ticket {
-        let last = match LAST.get() {
-            last if last % TICKETS == 0 => take_tickets(),
-            last => last,
-        };
-        LAST.set(last + 1);
-        Ticket(last + 1)
+    pub(crate) fn for_each(self, mut each: impl FnMut(Waker)) {
+        if let Some(first) = self.first {
+            each(first.waker);
+        }
+        if let Some(others) = self.others {
+            let Others { futures, polls, .. } = *others;
+            futures.into_values().chain(polls.into_values()).for_each(each);
+        }
+    }
+
+    /// Wakes each of them. One that panics keeps no other from being woken.
+    pub(crate) fn wake(self) {
+        self.for_each(wake);
     }
 }
 
-/// Returns the number before the first. Relaxed: only that the numbers differ matters.
-#[cold]
-fn take_tickets() -> u64 {
-    TAKEN.fetch_add(1, Ordering::Relaxed) * TICKETS
+/// The wakers that an added waiter has put out.
+#[must_use]
+pub(crate) enum Displaced {
+    None,
+    /// The older waker of the same waiter, for the caller to drop.
+    Older(Waker),
+    /// Those that the limit allows no longer, for the caller to wake.
+    OverLimit(Taken),
 }
 
-/// Somebody to wake.
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    pub(crate) ticket: Ticket,
-    pub(crate) waker: Waker,
+impl Waiters {
+    pub(crate) fn new() -> Self {
+        Self { first: [None, None], others: [None, None, None], last_id: 0 }
+    }
+
+    /// Adds a waiter, or replaces its waker. A future that has no id is given one.
+    pub(crate) fn add(
+        &mut self,
+        queue: Queue,
+        id: Option<&mut WaiterId>,
+        waker: Waker,
+    ) -> Displaced {
+        let id = id.map_or(WaiterId::NONE, |id| {
+            if *id == WaiterId::NONE {
+                self.last_id += 1;
+                *id = WaiterId(self.last_id);
+            }
+            *id
+        });
+        let others = &mut self.others[queue as usize];
+        match self.first.get_mut(queue as usize) {
+            Some(place @ None) if others.is_none() => {
+                *place = Some(Waiter { id, waker });
+                Displaced::None
+            }
+            Some(Some(first)) if first.is(id, &waker) => {
+                Displaced::Older(std::mem::replace(&mut first.waker, waker))
+            }
+            _ => others.get_or_insert_default().add(id, waker),
+        }
+    }
+
+    /// A future waits no longer.
+    pub(crate) fn remove(&mut self, queue: Queue, id: WaiterId) -> Option<Waker> {
+        let first = self.first.get_mut(queue as usize);
+        if let Some(first) = first.and_then(|place| place.take_if(|first| first.id == id)) {
+            return Some(first.waker);
+        }
+        let place = &mut self.others[queue as usize];
+        let removed = place.as_mut()?.futures.remove(&id);
+        place.take_if(|others| others.is_empty());
+        removed
+    }
+
+    pub(crate) fn is_empty(&self, queue: Queue) -> bool {
+        let no_first = self.first.get(queue as usize).is_none_or(Option::is_none);
+        no_first && self.others[queue as usize].is_none()
+    }
+
+    /// Takes every waiter of a queue out.
+    #[inline]
+    pub(crate) fn take(&mut self, queue: Queue) -> Taken {
+        let first = self.first.get_mut(queue as usize).and_then(Option::take);
+        Taken { first, others: self.others[queue as usize].take() }
+    }
+
+    /// Takes out the task that has waited for the write lock longest, and the `poll_*` calls, which cannot keep
+    /// a place.
+    pub(crate) fn take_next_for_write_lock(&mut self) -> Taken {
+        let place = &mut self.others[Queue::WriteLock as usize];
+        let Some(others) = place else { return Taken::default() };
+        let next = Others {
+            futures: others.futures.pop_first().into_iter().collect(),
+            polls: std::mem::take(&mut others.polls),
+            poll_limit: POLL_LIMIT,
+        };
+        place.take_if(|others| others.is_empty());
+        Taken { first: None, others: Some(Box::new(next)) }
+    }
 }
 
 impl Waiter {
-    /// Whether the two are one, so that the later may stand in for the earlier.
-    fn is(&self, other: &Waiter) -> bool {
-        self.ticket == other.ticket
-            && (self.ticket != Ticket::POLL || self.waker.will_wake(&other.waker))
+    /// Whether the waiter with this id and this waker is this one, so that the later may replace the earlier.
+    fn is(&self, id: WaiterId, waker: &Waker) -> bool {
+        self.id == id && (id != WaiterId::NONE || self.waker.will_wake(waker))
     }
 }
 
-/// The place of one direction's first waiter.
-#[derive(Debug)]
-pub(crate) struct Cell(UnsafeCell<Option<Waiter>>);
-
-// SAFETY: the flags of the state word let one thread at a time inside (see the module), and what it
-// finds there, a `Waker`, may be used from any thread.
-unsafe impl Sync for Cell {}
-
-/// A panic leaves it whole: no waker is cloned, woken or dropped while a thread is inside.
-impl std::panic::RefUnwindSafe for Cell {}
-
-/// Permission to touch a [`Cell`]: this thread made the transition that set its busy flag.
-#[derive(Debug)]
-pub(crate) struct Inside<'a>(&'a Cell);
-
-impl Cell {
-    pub(crate) fn new() -> Self {
-        Self(UnsafeCell::new(None))
-    }
-
-    /// Call only between `enter_cell` or a claim that owes the cell, and `leave_cell`.
-    pub(crate) fn enter(&self) -> Inside<'_> {
-        Inside(self)
+impl Default for Others {
+    fn default() -> Self {
+        Self { futures: BTreeMap::new(), polls: BTreeMap::new(), poll_limit: POLL_LIMIT }
     }
 }
 
-/// What a waiter found in the cell.
-pub(crate) enum Placed {
-    /// It is in; what it replaced, if anything, was an older waker of its own.
-    Seated(Option<Waiter>),
-    /// Another waiter has the cell, and keeps it.
-    Taken(Waiter),
-}
-
-impl Inside<'_> {
-    pub(crate) fn take(&mut self) -> Option<Waiter> {
-        // SAFETY: `Inside` is made by the one thread that set busy and has not cleared it.
-        self.0.0.with_mut(|cell| unsafe { (*cell).take() })
+impl Others {
+    fn is_empty(&self) -> bool {
+        self.futures.is_empty() && self.polls.is_empty()
     }
 
-    /// Takes the seat if it is free or our own.
-    pub(crate) fn place(&mut self, waiter: Waiter) -> Placed {
-        self.0.0.with_mut(|cell| {
-            // SAFETY: as in `take`.
-            let seat = unsafe { &mut *cell };
-            match seat {
-                Some(other) if !other.is(&waiter) => Placed::Taken(waiter),
-                _ => Placed::Seated(seat.replace(waiter)),
+    fn add(&mut self, id: WaiterId, waker: Waker) -> Displaced {
+        let older = if id == WaiterId::NONE {
+            let key = key(&waker);
+            if self.polls.len() >= self.poll_limit && !self.polls.contains_key(&key) {
+                self.poll_limit = (self.poll_limit * 2).min(MAX_POLL_LIMIT);
+                let polls = std::mem::replace(&mut self.polls, BTreeMap::from([(key, waker)]));
+                let others = Some(Box::new(Others { polls, ..Others::default() }));
+                return Displaced::OverLimit(Taken { first: None, others });
             }
-        })
+            self.polls.insert(key, waker)
+        } else {
+            self.futures.insert(id, waker)
+        };
+        older.map_or(Displaced::None, Displaced::Older)
     }
-
-    /// Takes the waiter out if it has this ticket.
-    pub(crate) fn take_if(&mut self, ticket: Ticket) -> Option<Waiter> {
-        self.0.0.with_mut(|cell| {
-            // SAFETY: as in `take`.
-            unsafe { (*cell).take_if(|waiter| waiter.ticket == ticket) }
-        })
-    }
-
-    pub(crate) fn is_occupied(&mut self) -> bool {
-        // SAFETY: as in `take`.
-        self.0.0.with_mut(|cell| unsafe { (*cell).is_some() })
-    }
-}
-
-/// The waiters of both directions that found no seat, oldest first.
-#[derive(Debug)]
-pub(crate) struct List(Mutex<Option<Box<[VecDeque<Waiter>; 2]>>>);
-
-impl List {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    /// Adds a waiter, in place of itself if it is there. Returns who has to go: drop a waiter that
-    /// was replaced, wake one that fell over the bound.
-    pub(crate) fn join(&self, direction: Direction, waiter: Waiter) -> Joined {
-        let mut lists = lock(&self.0);
-        let list = &mut lists.get_or_insert_default()[direction as usize];
-        if let Some(old) = list.iter_mut().find(|old| old.is(&waiter)) {
-            return Joined::Replaced(std::mem::replace(old, waiter));
-        }
-        let polls = list.iter().filter(|old| old.ticket == Ticket::POLL).count();
-        let full = waiter.ticket == Ticket::POLL && polls >= LIST_BOUND;
-        list.push_back(waiter);
-        let oldest = list.iter().position(|old| old.ticket == Ticket::POLL).filter(|_| full);
-        match oldest.and_then(|index| list.remove(index)) {
-            Some(oldest) => Joined::Overflowed(oldest),
-            None => Joined::Added,
-        }
-    }
-
-    /// Everybody, to be woken in order.
-    pub(crate) fn drain(&self, direction: Direction) -> VecDeque<Waiter> {
-        let mut lists = lock(&self.0);
-        lists
-            .as_mut()
-            .map(|lists| std::mem::take(&mut lists[direction as usize]))
-            .unwrap_or_default()
-    }
-
-    /// A future that is dropped leaves.
-    pub(crate) fn leave(&self, direction: Direction, ticket: Ticket) -> Option<Waiter> {
-        let mut lists = lock(&self.0);
-        let list = &mut lists.as_mut()?[direction as usize];
-        let index = list.iter().position(|waiter| waiter.ticket == ticket)?;
-        list.remove(index)
-    }
-}
-
-/// What [`List::join`] did.
-#[must_use]
-pub(crate) enum Joined {
-    Added,
-    Replaced(Waiter),
-    Overflowed(Waiter),
 }

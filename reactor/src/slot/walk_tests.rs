@@ -14,7 +14,8 @@ const TASKS: usize = 5;
 struct Task {
     wakes: Arc<Wakes>,
     waker: Waker,
-    ticket: Ticket,
+    /// `None` for a `poll_*` call.
+    id: Option<WaiterId>,
     /// The wakes before it began to wait, if it waits.
     waits: [Option<usize>; 2],
 }
@@ -29,9 +30,9 @@ impl Wake for Wakes {
 }
 
 impl Task {
-    fn new(ticket: Ticket) -> Self {
+    fn new(id: Option<WaiterId>) -> Self {
         let wakes = Arc::<Wakes>::default();
-        Self { waker: Waker::from(wakes.clone()), wakes, ticket, waits: [None; 2] }
+        Self { waker: Waker::from(wakes.clone()), wakes, id, waits: [None; 2] }
     }
 
     fn wakes(&self) -> usize {
@@ -74,8 +75,8 @@ fn own(direction: Direction) -> Ready {
 impl Scene {
     fn new() -> Self {
         let slot = Slot::new(0);
-        let ticket = |task| if task < TASKS - 2 { Ticket::draw() } else { Ticket::POLL };
-        let tasks = (0..TASKS).map(|task| Task::new(ticket(task))).collect();
+        let id = |task| (task < TASKS - 2).then_some(WaiterId::NONE);
+        let tasks = (0..TASKS).map(|task| Task::new(id(task))).collect();
         let sides = [Plain { time: Time::None, events: 0, began: None }; 2];
         let (ready, closed) = (Ready::EMPTY, false);
         Self { slot, tasks, sides, ready, closed, tenant: 0, now: 1, look_at: None }
@@ -111,14 +112,19 @@ impl Scene {
     fn wait(&mut self, random: &mut Random, direction: Direction) {
         let task = random.below(TASKS as u64) as usize;
         let before = self.tasks[task].wakes();
-        let status = self.slot.wait(direction, self.tasks[task].ticket, &self.tasks[task].waker);
+        let Task { id, waker, .. } = &mut self.tasks[task];
+        let status = match self.slot.status(direction) {
+            Status::Pending => self.slot.wait(direction, id.as_mut(), waker),
+            status => status,
+        };
         let waits = (status == Status::Pending).then_some(before);
         self.tasks[task].waits[direction as usize] = waits;
     }
 
     fn leave(&mut self, random: &mut Random, direction: Direction) {
         let task = random.below(TASKS as u64 - 2) as usize;
-        self.slot.leave(direction, self.tasks[task].ticket);
+        let id = self.tasks[task].id.expect("a future");
+        self.slot.leave(direction.into(), id);
         self.tasks[task].waits[direction as usize] = None;
     }
 
@@ -126,10 +132,10 @@ impl Scene {
         let seen = Ready::from_bits(random.below(1 << 6) as u8);
         if random.below(4) == 0 {
             let other = Generation::from_bits(self.tenant + 1 + random.below(1000));
-            assert_eq!(self.slot.deliver(other, seen), None);
+            assert!(!self.slot.deliver(other, seen, wake));
             return;
         }
-        assert!(self.slot.deliver(self.slot.generation(), seen).is_some());
+        assert!(self.slot.deliver(self.slot.generation(), seen, wake));
         self.ready = self.ready.union(seen);
         for direction in Direction::BOTH {
             if seen.contains(own(direction)) {
@@ -196,8 +202,8 @@ impl Scene {
         }
         let due = |side: &Plain| matches!(side.time, Time::At(at) if at <= self.now);
         let (due, now) = ([due(&self.sides[0]), due(&self.sides[1])], self.now);
-        let looked = self.slot.look(now);
-        assert_eq!(looked.expired, due.iter().filter(|due| **due).count() as u64);
+        let checked = self.slot.check_deadlines(now, wake);
+        assert_eq!(checked.expired, due.iter().filter(|due| **due).count() as u64);
         for (side, due) in self.sides.iter_mut().zip(due) {
             if due {
                 side.time = Time::Expired;
@@ -207,8 +213,8 @@ impl Scene {
             Time::At(at) => Some(at),
             Time::None | Time::Expired => None,
         });
-        assert_eq!(looked.again_ns, pending.min());
-        self.look_at = looked.again_ns;
+        assert_eq!(checked.again_ns, pending.min());
+        self.look_at = checked.again_ns;
     }
 
     fn close(&mut self) {
@@ -216,15 +222,12 @@ impl Scene {
         self.closed = true;
     }
 
-    /// Everybody who waits is woken a last time, and may come again for the next tenant.
+    /// No task waits any longer: the slot drops the wakers.
     fn vacate(&mut self) {
         self.slot.vacate();
         for task in &mut self.tasks {
-            for waits in &mut task.waits {
-                let woken =
-                    waits.take().is_none_or(|before| task.wakes.0.load(Ordering::Relaxed) > before);
-                assert!(woken, "it waits for a tenant that is gone");
-            }
+            task.waits = [None; 2];
+            assert_eq!(Arc::strong_count(&task.wakes), 2, "a waker was kept");
         }
         (self.ready, self.closed, self.tenant) = (Ready::EMPTY, false, self.tenant + 1);
         for side in &mut self.sides {

@@ -53,7 +53,7 @@ pub(crate) enum SetAction {
 /// What the reactor found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Look {
+pub(crate) enum Expiry {
     /// Nothing to wait for.
     Idle,
     /// Look again at this time.
@@ -62,9 +62,9 @@ pub(crate) enum Look {
     Expired,
 }
 
-impl Look {
+impl Expiry {
     pub(crate) fn again_ns(self) -> Option<u64> {
-        if let Look::Again(at_ns) = self { Some(at_ns) } else { None }
+        if let Expiry::Again(at_ns) = self { Some(at_ns) } else { None }
     }
 }
 
@@ -122,16 +122,16 @@ impl Word {
     }
 
     /// The reactor looks at `now_ns`.
-    pub(crate) fn look(self, now_ns: u64) -> (Word, Look) {
+    pub(crate) fn check(self, now_ns: u64) -> (Word, Expiry) {
         if self == Word::EXPIRED || self == Word::NONE || self.has(CLEARED) {
             let settled = if self == Word::EXPIRED { self } else { Word::NONE };
-            (settled, Look::Idle)
+            (settled, Expiry::Idle)
         } else if self.time_ns() == LAST_NS && now_ns >= LAST_NS {
-            (Word::NONE, Look::Idle)
+            (Word::NONE, Expiry::Idle)
         } else if self.time_ns() <= now_ns {
-            (Word::EXPIRED, Look::Expired)
+            (Word::EXPIRED, Expiry::Expired)
         } else {
-            (Word(self.0 | FILED), Look::Again(self.time_ns()))
+            (Word(self.0 | FILED), Expiry::Again(self.time_ns()))
         }
     }
 }
@@ -185,15 +185,9 @@ impl Deadline {
         })
     }
 
-    /// The reactor's look. [`Look::Expired`] must be followed by the state's `lapse`.
-    pub(crate) fn look(&self, now_ns: u64) -> Look {
-        self.update(|word| word.look(now_ns))
-    }
-
-    /// The time to come that it holds. A read-modify-write, so that a setter who comes after it sees
-    /// what its caller did before.
-    pub(crate) fn pending_ns(&self) -> Option<u64> {
-        self.update(|word| (word, word.pending_ns()))
+    /// The reactor's look. [`Expiry::Expired`] must be followed by the state's `lapse`.
+    pub(crate) fn check(&self, now_ns: u64) -> Expiry {
+        self.update(|word| word.check(now_ns))
     }
 
     /// The next tenant of the slot starts without a deadline.
@@ -248,16 +242,16 @@ mod tests {
     fn a_look_expires_what_is_due_and_never_before() {
         for word in WORDS {
             for now in [0, 49, 50, 51] {
-                let (next, look) = word.look(now);
+                let (next, look) = word.check(now);
                 let armed = word != Word::EXPIRED && word != Word::NONE && !word.has(CLEARED);
                 let due = armed && word.time_ns() <= now;
-                assert_eq!(look == Look::Expired, due, "{word:?} at {now}");
+                assert_eq!(look == Expiry::Expired, due, "{word:?} at {now}");
                 if armed && !due {
-                    assert_eq!(look, Look::Again(word.time_ns()));
+                    assert_eq!(look, Expiry::Again(word.time_ns()));
                     assert!(next.has(FILED));
                 }
                 if !armed {
-                    assert_eq!(look, Look::Idle);
+                    assert_eq!(look, Expiry::Idle);
                     assert!(next == Word::EXPIRED || next == Word::NONE);
                 }
             }
@@ -268,8 +262,8 @@ mod tests {
     fn expired_is_sticky_until_set_again() {
         let deadline = Deadline::new();
         let _ = deadline.set(50);
-        assert_eq!(deadline.look(50), Look::Expired);
-        assert_eq!(deadline.look(60), Look::Idle);
+        assert_eq!(deadline.check(50), Expiry::Expired);
+        assert_eq!(deadline.check(60), Expiry::Idle);
         assert!(deadline.is_expired());
         assert_eq!(deadline.set(70), SetAction::Arm(70));
         assert!(!deadline.is_expired());
@@ -286,7 +280,7 @@ mod tests {
         assert!(deadline.expire(0), "by whomever");
         assert_eq!(deadline.set(50), SetAction::Arm(50));
         assert!(!deadline.expire(40), "another has set 50 meanwhile");
-        assert_eq!(deadline.look(49), Look::Again(50));
+        assert_eq!(deadline.check(49), Expiry::Again(50));
         assert!(deadline.expire(50), "though the reactor has filed it meanwhile");
         assert_eq!(deadline.set(60), SetAction::Arm(60));
         deadline.clear();
@@ -301,9 +295,9 @@ mod tests {
         let deadline = Deadline::new();
         assert_eq!(deadline.set(50), SetAction::Arm(50));
         assert_eq!(deadline.set(60), SetAction::Arm(60));
-        assert_eq!(deadline.look(0), Look::Again(60));
+        assert_eq!(deadline.check(0), Expiry::Again(60));
         assert_eq!(deadline.set(70), SetAction::Nothing);
-        assert_eq!(deadline.look(70), Look::Expired);
+        assert_eq!(deadline.check(70), Expiry::Expired);
         assert_eq!(deadline.set(70), SetAction::Arm(70));
         assert_eq!(deadline.set(80), SetAction::Arm(80));
     }
@@ -312,7 +306,7 @@ mod tests {
     fn clearing_keeps_the_place_in_the_wheel_for_the_next_deadline() {
         let deadline = Deadline::new();
         assert_eq!(deadline.set(50), SetAction::Arm(50));
-        assert_eq!(deadline.look(0), Look::Again(50));
+        assert_eq!(deadline.check(0), Expiry::Again(50));
         deadline.clear();
         assert_eq!(deadline.set(60), SetAction::Nothing);
         assert_eq!(deadline.set(40), SetAction::Arm(40));

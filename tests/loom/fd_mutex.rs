@@ -9,14 +9,14 @@ use loom::thread;
 use netpoll_tests::CountingWaker;
 
 use super::kit::{explore, explore_up_to};
-use crate::gate::{Closer, Gate, Last};
-use crate::sync::UnsafeCell;
+use crate::fd_mutex::{CloseWaiter, FdMutex, Last};
+use loom::cell::UnsafeCell;
 
 /// What a registration does with its gate, with a cell for the descriptor: operations read it, the
 /// end writes it. Loom fails the model if the one does not happen wholly before the other.
 struct Descriptor {
-    gate: Gate,
-    closer: Closer,
+    fd_mutex: FdMutex,
+    closer: CloseWaiter,
     number: UnsafeCell<()>,
     ended: AtomicUsize,
 }
@@ -27,13 +27,13 @@ unsafe impl Sync for Descriptor {}
 
 impl Descriptor {
     fn new() -> Arc<Self> {
-        let (gate, closer, number) = (Gate::new(), Closer::new(), UnsafeCell::new(()));
-        Arc::new(Self { gate, closer, number, ended: AtomicUsize::new(0) })
+        let (fd_mutex, closer, number) = (FdMutex::new(), CloseWaiter::new(), UnsafeCell::new(()));
+        Arc::new(Self { fd_mutex, closer, number, ended: AtomicUsize::new(0) })
     }
 
     /// An operation; false if it was refused.
     fn operate(&self) -> bool {
-        let entered = self.gate.enter();
+        let entered = self.fd_mutex.enter();
         if entered {
             assert!(!self.is_ended(), "an operation on a descriptor that is gone");
             self.number.with(|_| ());
@@ -44,19 +44,19 @@ impl Descriptor {
 
     /// Closes; false if that had been done.
     fn close(&self) -> bool {
-        let shut = self.gate.shut();
-        if shut {
+        let closed = self.fd_mutex.close();
+        if closed {
             self.number.with(|_| ());
             self.leave();
         }
-        shut
+        closed
     }
 
     fn leave(&self) {
-        if self.gate.leave() == Last::Yes {
+        if self.fd_mutex.leave() == Last::Yes {
             self.number.with_mut(|_| ());
             assert_eq!(self.ended.fetch_add(1, Ordering::SeqCst), 0, "it ended before");
-            self.gate.done(&self.closer, Ok(()));
+            self.fd_mutex.ended(&self.closer, Ok(()));
         }
     }
 
@@ -64,9 +64,9 @@ impl Descriptor {
         self.ended.load(Ordering::SeqCst) > 0
     }
 
-    fn poll_done(&self, waker: &Waker) -> Poll<()> {
-        self.gate
-            .poll_done(&self.closer, &mut Context::from_waker(waker))
+    fn poll_ended(&self, waker: &Waker) -> Poll<()> {
+        self.fd_mutex
+            .poll_ended(&self.closer, &mut Context::from_waker(waker))
             .map(|ended| ended.unwrap())
     }
 }
@@ -74,7 +74,7 @@ impl Descriptor {
 /// A descriptor is closed while two operations come and go. It ends exactly once, when nobody is
 /// inside, and nobody gets in afterwards. The closer waits for that, and is woken.
 #[test]
-fn gate() {
+fn close_against_operations() {
     explore_up_to(5, || {
         let descriptor = Descriptor::new();
         let operations = [(); 2].map(|()| {
@@ -84,14 +84,14 @@ fn gate() {
         let closer = CountingWaker::new();
         let waker = Waker::from(closer.clone());
         assert!(descriptor.close());
-        let polled = descriptor.poll_done(&waker);
+        let polled = descriptor.poll_ended(&waker);
         assert!(polled.is_pending() || descriptor.is_ended(), "closed too early");
         for operation in operations {
             let _ = operation.join().unwrap();
         }
         assert!(descriptor.is_ended());
         assert!(polled.is_ready() || closer.wakes() > 0);
-        assert!(descriptor.poll_done(&waker).is_ready());
+        assert!(descriptor.poll_ended(&waker).is_ready());
         assert!(!descriptor.operate() && !descriptor.close());
     });
 }
@@ -99,7 +99,7 @@ fn gate() {
 /// Two threads close at once, with an operation inside: one of them does, and the descriptor ends
 /// once.
 #[test]
-fn gate_shut_twice() {
+fn closed_twice() {
     explore(|| {
         let descriptor = Descriptor::new();
         let other = {
@@ -112,7 +112,7 @@ fn gate_shut_twice() {
         let closed = descriptor.close();
         assert!(closed != other.join().unwrap());
         assert!(descriptor.is_ended());
-        assert!(descriptor.poll_done(Waker::noop()).is_ready());
+        assert!(descriptor.poll_ended(Waker::noop()).is_ready());
     });
 }
 
@@ -127,13 +127,13 @@ impl Drop for Dropped {
 
 fn hold(descriptor: &Descriptor) -> Arc<AtomicUsize> {
     let drops = Arc::default();
-    descriptor.gate.hold(&descriptor.closer, Box::new(Dropped(Arc::clone(&drops))));
+    descriptor.fd_mutex.hold(&descriptor.closer, Box::new(Dropped(Arc::clone(&drops))));
     drops
 }
 
 /// A value is to be held until the descriptor is gone, while another thread closes it: it is dropped once.
 #[test]
-fn gate_holds_against_close() {
+fn held_value_against_close() {
     explore(|| {
         let descriptor = Descriptor::new();
         let closer = {
@@ -149,7 +149,7 @@ fn gate_holds_against_close() {
 /// An operation is the last one out, on another thread: a closer that sees the end finds the value dropped,
 /// and one that does not is woken.
 #[test]
-fn gate_held_until_the_end() {
+fn held_value_until_the_end() {
     explore(|| {
         let descriptor = Descriptor::new();
         let drops = hold(&descriptor);
@@ -159,7 +159,7 @@ fn gate_held_until_the_end() {
         };
         assert!(descriptor.close());
         let closer = CountingWaker::new();
-        let polled = descriptor.poll_done(&Waker::from(closer.clone()));
+        let polled = descriptor.poll_ended(&Waker::from(closer.clone()));
         assert!(polled.is_pending() || drops.load(Ordering::SeqCst) == 1);
         let _ = operation.join().unwrap();
         assert!(polled.is_ready() || closer.wakes() > 0);

@@ -1,0 +1,274 @@
+//! The operations inside a descriptor, its write lock, and its end. Go's `fdMutex`
+//! (`internal/poll/fd_mutex.go`).
+//!
+//! Every operation enters before its system call and leaves after it. Closing lets no operation enter any more,
+//! and the last one to leave, the closing task or an operation, ends the descriptor. So `close` never takes a
+//! number away under a running call. A writer also takes the write lock, in the same step in which it enters,
+//! and keeps it while it waits for room: what it writes is contiguous.
+//!
+//! One word, moved by read-modify-write only.
+//!
+//! # The write lock
+//!
+//! A task that finds the lock taken waits in the slot, in a [queue](crate::slot::state::Queue::WriteLock) of
+//! its own, so that the write deadline, closing and shutdown wake it as they wake any other waiter.
+//!
+//! - **The waiter** adds itself to the queue, *then* sets `WAITED` beside `LOCKED`; or it finds the lock free in
+//!   that step, and takes it.
+//! - **The holder** takes both flags away in one step. If `WAITED` was among them, it *then* takes the next
+//!   waiter out of the queue and wakes it.
+//!
+//! Both are changes of one word. If the waiter's comes first, the holder sees the flag and finds the waiter in
+//! the queue. If it comes second, the waiter finds the lock free.
+//!
+//! A waiter that was taken out and then takes the lock sets `WAITED` again, since others may be in the queue.
+//! If it is dropped instead, it passes the wake-up on: it sets `WAITED` for the holder that there is, or wakes
+//! the next waiter. So while tasks wait, the lock is held with `WAITED`, or a task that was woken has still to
+//! take it. (Model: `tests/loom/write_lock.rs`.)
+
+use std::fmt;
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use crate::slot::state::Queue;
+use crate::slot::{Slot, Status, WaiterId};
+use crate::sync::{AtomicU32, LoadToSwap, Mutex, Ordering, lock};
+use crate::wake::{catch_panic, wake};
+
+/// No operation enters any more: the count can only fall.
+const CLOSING: u32 = 1 << 31;
+/// The descriptor is gone.
+const ENDED: u32 = 1 << 30;
+/// A task has the write lock.
+const LOCKED: u32 = 1 << 29;
+/// Tasks may be waiting for the write lock.
+const WAITED: u32 = 1 << 28;
+/// The bits below count the operations inside.
+const COUNT: u32 = WAITED - 1;
+
+#[derive(Debug)]
+pub(crate) struct FdMutex(AtomicU32);
+
+/// What the end of a descriptor sets off. Boxed, as most closes wait for nothing and a waker would take
+/// room in every registration; and beside the word, as the two together would be padded.
+#[derive(Debug)]
+pub(crate) struct CloseWaiter(Mutex<Option<Box<AtEnd>>>);
+
+#[derive(Default)]
+struct AtEnd {
+    /// The task in `close().await`.
+    waker: Option<Waker>,
+    /// Values that are dropped at the end.
+    held: Vec<Box<dyn Send>>,
+    /// Why the descriptor could not be ended.
+    failure: Option<io::Error>,
+}
+
+/// Whether the caller has to end the descriptor, and then to call [`FdMutex::ended`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Last {
+    Yes,
+    No,
+}
+
+/// The outcome of an attempt to enter with the write lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Entry {
+    Entered,
+    /// Another task has the lock.
+    Locked,
+    Closing,
+}
+
+impl FdMutex {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// An operation enters; [`leave`](Self::leave) must follow. False if the descriptor is being closed.
+    #[inline]
+    #[must_use]
+    pub(crate) fn enter(&self) -> bool {
+        self.update(|word| (word & CLOSING == 0).then_some(word + 1)).is_ok()
+    }
+
+    /// A writer takes the lock and enters. `has_waited` says whether it has been in the queue.
+    #[inline]
+    pub(crate) fn lock_and_enter(&self, has_waited: bool) -> Entry {
+        let flags = if has_waited { LOCKED | WAITED } else { LOCKED };
+        match self.update(|word| (word & (CLOSING | LOCKED) == 0).then_some((word | flags) + 1)) {
+            Ok(_) => Entry::Entered,
+            Err(word) if word & CLOSING != 0 => Entry::Closing,
+            Err(_) => Entry::Locked,
+        }
+    }
+
+    /// An operation is out again.
+    #[inline]
+    pub(crate) fn leave(&self) -> Last {
+        let before = self.0.fetch_sub(1, Ordering::AcqRel);
+        debug_assert!(before & COUNT > 0, "left a descriptor without having entered it");
+        if before & (CLOSING | COUNT) == CLOSING | 1 { Last::Yes } else { Last::No }
+    }
+
+    /// A writer is out again, and gives the lock back.
+    #[inline]
+    pub(crate) fn leave_and_unlock(&self, slot: &Slot) -> Last {
+        let left = self.update(|word| Some((word & !(LOCKED | WAITED)) - 1));
+        let before = left.unwrap_or_else(|word| word);
+        debug_assert!(before & LOCKED != 0 && before & COUNT > 0, "unlocked without the lock");
+        if before & WAITED != 0 {
+            slot.wake_next_for_write_lock();
+        }
+        if before & (CLOSING | COUNT) == CLOSING | 1 { Last::Yes } else { Last::No }
+    }
+
+    /// A writer that is not inside gives the lock back.
+    pub(crate) fn unlock(&self, slot: &Slot) {
+        let before = self.0.fetch_and(!(LOCKED | WAITED), Ordering::AcqRel);
+        debug_assert!(before & LOCKED != 0, "unlocked without the lock");
+        if before & WAITED != 0 {
+            slot.wake_next_for_write_lock();
+        }
+    }
+
+    /// Waits for the lock, which was [`Locked`](Entry::Locked). [`Status::Ready`] means that it may be free now.
+    pub(crate) fn wait_for_lock(
+        &self,
+        slot: &Slot,
+        id: Option<&mut WaiterId>,
+        waker: &Waker,
+    ) -> Status {
+        let status = slot.wait_for_write_lock(id, waker);
+        if status == Status::Pending && !self.mark_waited() {
+            return Status::Ready(slot.state());
+        }
+        status
+    }
+
+    /// A waiter for the lock waits no longer, and does not have the lock.
+    pub(crate) fn leave_queue(&self, slot: &Slot, id: WaiterId) {
+        let was_woken = !slot.leave(Queue::WriteLock, id);
+        if was_woken && !self.mark_waited() {
+            slot.wake_next_for_write_lock();
+        }
+    }
+
+    /// Has the holder of the lock wake a waiter. False if no task has the lock.
+    fn mark_waited(&self) -> bool {
+        self.update(|word| (word & LOCKED != 0).then_some(word | WAITED)).is_ok()
+    }
+
+    /// Closes the descriptor to new operations. The caller is inside then: it takes the descriptor out of
+    /// epoll and [leaves](Self::leave) like every operation. False if it was closed before.
+    #[must_use]
+    pub(crate) fn close(&self) -> bool {
+        self.update(|word| (word & CLOSING == 0).then_some((word | CLOSING) + 1)).is_ok()
+    }
+
+    /// Moves the word, unless `next` is `None`. Returns the word before it, or the one that was refused.
+    ///
+    /// Acquire and release: a task that has the lock, and the thread that ends the descriptor, see what the
+    /// operations before them did.
+    #[inline]
+    fn update(&self, next: impl Fn(u32) -> Option<u32>) -> Result<u32, u32> {
+        let mut seen = self.0.load_to_swap(Ordering::Relaxed);
+        while let Some(next) = next(seen) {
+            match self.0.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(seen),
+                Err(changed) => seen = changed,
+            }
+        }
+        Err(seen)
+    }
+
+    /// The descriptor is gone, or could not be ended: drops the values that were held until then, then wakes
+    /// the waiter.
+    ///
+    /// In this order: a task that sees the end finds them dropped, and the result.
+    pub(crate) fn ended(&self, waiter: &CloseWaiter, ended: io::Result<()>) {
+        drop_all(waiter.take_held());
+        if let Err(failure) = ended {
+            waiter.with(|at_end| at_end.failure = Some(failure));
+        }
+        self.0.fetch_or(ENDED, Ordering::AcqRel);
+        drop_all(waiter.take_held());
+        if let Some(waker) = waiter.take_waker() {
+            wake(waker);
+        }
+    }
+
+    /// Holds a value until the descriptor is gone, or drops it at once if it is.
+    ///
+    /// The holder stores the value, then looks for the end; the end is marked, then takes the values that are
+    /// stored. One of the two finds it.
+    pub(crate) fn hold(&self, waiter: &CloseWaiter, value: Box<dyn Send>) {
+        waiter.with(|at_end| at_end.held.push(value));
+        if self.is_ended() {
+            drop_all(waiter.take_held());
+        }
+    }
+
+    /// Ready when the descriptor is gone, with the result of its end, once.
+    pub(crate) fn poll_ended(
+        &self,
+        waiter: &CloseWaiter,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.is_ended() {
+            waiter.wait(cx.waker());
+        }
+        if self.is_ended() {
+            Poll::Ready(waiter.take_failure().map_or(Ok(()), Err))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.0.load(Ordering::Acquire) & ENDED != 0
+    }
+}
+
+impl CloseWaiter {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn wait(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let older = self.with(|at_end| at_end.waker.replace(waker));
+        drop(older);
+    }
+
+    fn with<R>(&self, change: impl FnOnce(&mut AtEnd) -> R) -> R {
+        change(lock(&self.0).get_or_insert_default())
+    }
+
+    fn take_waker(&self) -> Option<Waker> {
+        lock(&self.0).as_mut()?.waker.take()
+    }
+
+    fn take_held(&self) -> Vec<Box<dyn Send>> {
+        lock(&self.0).as_mut().map(|at_end| std::mem::take(&mut at_end.held)).unwrap_or_default()
+    }
+
+    fn take_failure(&self) -> Option<io::Error> {
+        lock(&self.0).as_mut()?.failure.take()
+    }
+}
+
+/// Their destructors are user code: one that panics keeps no other from being run.
+fn drop_all(values: Vec<Box<dyn Send>>) {
+    values.into_iter().for_each(|value| catch_panic(|| drop(value)));
+}
+
+impl fmt::Debug for AtEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { waker, held, failure } = self;
+        let mut shown = f.debug_struct("AtEnd");
+        shown.field("waker", waker).field("held", &held.len()).field("failure", failure).finish()
+    }
+}
