@@ -327,9 +327,9 @@ impl Builder {
 /// A future that wakes itself (an executor between two batches of its tasks) has the reactor looked at
 /// each time, without waiting.
 ///
-/// It may be called anywhere but in a waker, within itself too. (A waker runs in a turn of the reactor, on
-/// the thread that makes the turn; what it waits for would have to come from that turn.) If there is no reactor to be had, it runs the future
-/// all the same.
+/// It may be called anywhere, within itself and in a waker too. (A waker that a turn of the reactor has woken
+/// runs on the thread that makes the turn: the call makes further turns itself.) If there is no reactor to be
+/// had, it runs the future all the same.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -38,6 +38,7 @@
 //! life      = new  use*  ( close | into_inner | drop )
 //! use       = operation | deadline | assume_ready          any number at once, from any task
 //! operation = try_io | attempt_io | poll_io | io           or, for a stream's bytes, try_transfer ...
+//!           | try_write | poll_write | Waiting::{poll_write, poll_write_all}    one writer at a time
 //!           | ( poll_ready | ready )  system call  [ clear_ready if it said WouldBlock ]
 //!           | try_io_checked | poll_io_checked | io_checked    if its WouldBlock is no proof
 //!           | ( poll_level | level )  system call
@@ -71,9 +72,7 @@
 //!   behind its back, or it can neither write its eventfd nor ask epoll for it. One wait that fails is
 //!   made again; after eight in a row, everybody who waits is told
 //!   ([`ReactorGone`]), and standard error why.
-//! - A waker that runs may call any of these functions but [`block_on`]. The one lock that the reactor holds
-//!   meanwhile, where a deadline has fired, is that of the wheel, and only a turn takes it. A waker that
-//!   panics is caught.
+//! - A waker runs under no lock and may call any of these functions, [`block_on`] included. Its panic is caught.
 //!
 //! Not guaranteed:
 //!

@@ -226,3 +226,13 @@ const EPOLL_WAITS: &[libc::c_long] = &[
     libc::SYS_epoll_pwait,
     libc::SYS_epoll_pwait2,
 ];
+
+/// The processor time that the calling thread has used.
+pub(crate) fn thread_time() -> std::time::Duration {
+    // SAFETY: all zeroes is a valid `timespec`.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: writes to `time`, which outlives the call.
+    let read = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(read, 0, "the clock of every thread");
+    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}

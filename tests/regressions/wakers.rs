@@ -90,7 +90,7 @@ fn a_panic_does_not_reach_who_sets_a_deadline_or_closes() {
 
         let (near, _far, second) = with_a_panicking_reader(&reactor);
         drop(near);
-        assert_eq!(second.wakes(), 1);
+        assert_eq!((second.wakes(), Arc::strong_count(&second)), (0, 1), "dropped, not woken");
 
         let (_near, _far, second) = with_a_panicking_reader(&reactor);
         reactor.shutdown();
@@ -210,13 +210,11 @@ fn a_waker_that_drops_the_timer_it_waits_for() {
 static DONE: AtomicU64 = AtomicU64::new(0);
 
 /// tokio's `io_driver.rs` test and tokio#8618: a waker that calls back into the reactor that wakes
-/// it. With a lock held around the wake-up that is a deadlock; here everything is allowed but to
-/// turn, which says that somebody is turning already.
+/// it. With a lock held around the wake-up that is a deadlock. Here a waker may make any call, a turn included.
 #[test]
 fn a_waker_that_calls_back() {
     fn call_back(reactor: &Reactor, near: &Near) {
-        let turned = reactor.turn(LOOK).expect_err("this is a turn");
-        assert_eq!(turned.kind(), std::io::ErrorKind::WouldBlock);
+        reactor.turn(LOOK).expect("a turn within a turn");
         let timer = Timer::at(reactor, reactor.now()).expect("a timer");
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(timer.poll_fired(cx).is_ready());
@@ -245,6 +243,67 @@ fn a_waker_that_calls_back() {
         assert!(near.try_io(Direction::Write, |_| Ok(())).is_err(), "its deadline holds");
         assert_quiet(&reactor);
     });
+}
+
+/// A waker whose drop panics is displaced by the task's next waker: the panic does not reach the task, and the
+/// other waiter is woken at the next event.
+#[test]
+fn a_displaced_waker_that_panics_when_it_is_dropped() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a waker panics when it is dropped, as its test wants it");
+        }
+    }
+
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        let bomb = Bomb;
+        let mut future = Box::pin(near.readable());
+        let armed = on_wake(move || drop(std::hint::black_box(&bomb)));
+        assert!(future.as_mut().poll(&mut Context::from_waker(&armed)).is_pending());
+        drop(armed);
+        let others = [CountingWaker::new(), CountingWaker::new()];
+        let mut second = Box::pin(near.readable());
+        assert!(others[1].poll(second.as_mut()).is_pending());
+        assert!(others[0].poll(future.as_mut()).is_pending(), "the older waker is dropped now");
+        send(&reactor, &far, b"x");
+        assert!(others.iter().all(|waker| waker.wakes() == 1));
+    });
+}
+
+/// A waker that waits, on the thread that makes the turn. The timer that it waits for is a later turn's, which that
+/// thread makes inside the waker; the other tasks of the outer turn are woken first.
+#[test]
+fn a_waker_that_waits() {
+    for of_its_own_thread in [false, true] {
+        watched(move || {
+            let reactor = Reactor::builder().thread(of_its_own_thread).build().expect("a reactor");
+            let (near, far) = registered(&reactor);
+            let (other, far_other) = registered(&reactor);
+            let woken = CountingWaker::new();
+            let (done, waited) = channel();
+            let (in_waker, others) = (reactor.clone(), woken.clone());
+            let waits = on_wake(move || {
+                let soon = in_waker.now() + Duration::from_millis(5);
+                let timer = Timer::at(&in_waker, soon).expect("a timer");
+                in_waker.block_on(timer).expect("it fires");
+                done.send(others.wakes()).expect("the test waits");
+            });
+            wait_to_read(&near, &waits);
+            wait_to_read(&other, &Waker::from(woken.clone()));
+            for far in [&far, &far_other] {
+                (&*far).write_all(b"x").expect("room");
+            }
+            if !of_its_own_thread {
+                [&near, &other].map(|near| os::wait_for(near, os::POLLIN));
+                reactor.turn(LOOK).expect("a turn");
+            }
+            assert_eq!(waited.recv(), Ok(1), "the other task was woken while the waker waited");
+        });
+    }
 }
 
 /// An event that wakes a task that waits again at once, inside the wake-up: async-io once woke such

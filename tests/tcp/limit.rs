@@ -267,8 +267,9 @@ fn nobody_is_forgotten_and_none_is_too_many() {
                 let accepting = async move {
                     while let Ok(stream) = accept(&listener).await {
                         assert!(limit.taken() <= 3);
-                        stream.write_all(b"x").await.expect("the peer is there");
+                        // Before the write: after it, the client may have ended the test.
                         served.fetch_add(1, Ordering::Relaxed);
+                        stream.write_all(b"x").await.expect("the peer is there");
                     }
                 };
                 pool.spawn(accepting).expect("a task");

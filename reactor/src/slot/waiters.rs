@@ -22,8 +22,8 @@ use crate::wake::wake;
 /// The first limit for the wakers of `poll_*` calls in one queue.
 pub(crate) const POLL_LIMIT: usize = 256;
 
-/// The last one: it no longer doubles.
-const MAX_POLL_LIMIT: usize = 1 << 16;
+/// The last limit, which no longer doubles.
+const MAX_POLL_LIMIT: usize = 1 << 14;
 
 /// Names a waiter of one slot. No two waiters of a slot ever have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
