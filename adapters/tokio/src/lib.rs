@@ -1,10 +1,10 @@
 //! tokio's sockets with Go's deadlines, over the netpoll reactor.
 //!
-//! [`net`] and [`io`] have the shape and the names of `tokio::net` and of what belongs to it in
-//! `tokio::io`, so that a program changes its `use` lines and gains `set_deadline`,
-//! `set_read_deadline`, `set_write_deadline` and [`close`](Stream::close) on every socket. The
-//! streams have tokio's own [`AsyncRead`](tokio::io::AsyncRead) and
-//! [`AsyncWrite`](tokio::io::AsyncWrite), and so fit all that is written for these.
+//! [`net`] and [`io`] have the shape and the names of `tokio::net` and of `Interest`, `Ready` and `AsyncFd` in
+//! `tokio::io`. A program changes its `use` lines, and every socket gains `set_deadline`,
+//! `set_read_deadline`, `set_write_deadline` and [`close`](Stream::close). The
+//! streams implement tokio's own [`AsyncRead`](tokio::io::AsyncRead) and
+//! [`AsyncWrite`](tokio::io::AsyncWrite), so libraries for these traits take them.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@
 //! use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 //!
 //! # fn main() -> std::io::Result<()> {
-//! // No `enable_io`, no `enable_time`: the sockets bring their own.
+//! // Neither `enable_io` nor `enable_time`: the sockets use netpoll's reactor.
 //! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! runtime.block_on(async {
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -25,7 +25,7 @@
 //!     client.write_all(b"hello\nnot a whole li").await?;
 //!     assert_eq!(lines.next_line().await?.as_deref(), Some("hello"));
 //!
-//!     // Whoever is silent for too long is hung up on.
+//!     // A peer that is silent for too long: the read fails.
 //!     let reader = lines.get_ref().get_ref();
 //!     reader.set_read_deadline(Some(Instant::now() + Duration::from_millis(10)))?;
 //!     assert!(is_deadline_exceeded(&lines.next_line().await.unwrap_err()));
@@ -36,17 +36,20 @@
 //!
 //! # Without a runtime, and inside one
 //!
-//! Nothing here needs a runtime: the sockets work on any thread, under any executor. Of tokio, only
-//! the feature `rt` is asked for, which has no dependencies: the cooperative budget is there.
+//! The sockets need no runtime: they work on any thread, under any executor. Of tokio this crate uses only
+//! the feature `rt`, which has no dependencies, for the cooperative budget.
 //!
-//! Inside of a tokio task, each operation that is awaited or polled, and comes to its end, takes one
-//! unit of the task's [budget](tokio::task::coop), as tokio's own do: a task that always finds
-//! something to read yields now and then. `try_*`, `readable`, `writable` and `ready` take none. As with
-//! everything that takes part in it, do not block a task of tokio's on another executor
-//! (`futures::executor::block_on` inside of `async`): when the budget is used up, the operation waits for the
+//! The reactor runs beside the runtime, on its own thread. `tokio::time::pause` does not stop the clock of the
+//! deadlines, and a shutdown of the runtime does not end the reactor.
+//!
+//! Inside a tokio task, each operation that completes takes one
+//! unit of the task's [budget](tokio::task::coop), as tokio's own operations do, so a task that always finds
+//! data yields now and then. `try_*`, `readable`, `writable` and `ready` take none. As with
+//! every operation under the budget, do not block a tokio task on another executor
+//! (`futures::executor::block_on` inside `async`): once the budget is spent, the operation waits for the
 //! task to yield.
 //!
-//! # What is what
+//! # Types
 //!
 //! | type | `AsyncRead` | `AsyncWrite` | deadlines, `close` | conversions |
 //! | --- | --- | --- | --- | --- |
@@ -57,23 +60,23 @@
 //! | [`net::tcp::OwnedWriteHalf`], [`net::unix::OwnedWriteHalf`] | | yes, vectored | `set_write_deadline` | `AsRef` to the stream, `reunite` |
 //! | [`net::TcpListener`], [`net::UnixListener`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Listener`] and back; `AsFd`, `AsRawFd` |
 //! | [`net::UdpSocket`], [`net::UnixDatagram`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Datagram`] and back; `AsFd`, `AsRawFd` |
-//! | [`net::TcpSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
-//! | [`net::UnixSocket`] | | | it is not in the reactor's care yet | `From` `OwnedFd` and back; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
+//! | [`net::TcpSocket`] | | | none: it is not registered yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
+//! | [`net::UnixSocket`] | | | none: it is not registered yet | `From` `OwnedFd` and back; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
 //! | [`net::unix::pipe::Receiver`] | yes | | `set_read_deadline`, `close` | `from_file`, `from_owned_fd`, `into_blocking_fd`, `into_nonblocking_fd`; `AsFd`, `AsRawFd` |
 //! | [`net::unix::pipe::Sender`] | | yes, vectored | `set_write_deadline`, `close` | as the receiver's |
 //! | [`io::unix::AsyncFd`] | | | three, `close` | `From` [`netpoll::Registration`], `into_inner`; `AsFd`, `AsRawFd` |
 //!
-//! The streams, their halves, the listeners and the datagram sockets are each one generic type here,
-//! and what `net` names are aliases.
+//! The streams, their halves, the listeners and the datagram sockets are each one generic type;
+//! the names in `net` are aliases.
 //!
 //! # Errors
 //!
-//! A deadline is [`TimedOut`](std::io::ErrorKind::TimedOut) with [`DeadlineExceeded`] inside, and what was
-//! closed on this side is [`Closed`]. Every error of the system comes as tokio's calls return it, with its
-//! `raw_os_error()`; those of [`netpoll_futures`], with operation and address, are what
-//! [`get_ref`](Stream::get_ref) leads to.
+//! An operation after its deadline fails with [`TimedOut`](std::io::ErrorKind::TimedOut) and [`DeadlineExceeded`] inside; an
+//! operation on a socket that was closed on this side fails with [`Closed`]. A system error is returned as tokio's calls return it, with its
+//! `raw_os_error()`. The methods of the socket underneath ([`get_ref`](Stream::get_ref)) return the errors of
+//! [`netpoll_futures`], with operation and address.
 //!
-//! Several tasks that wait for one socket are all woken by an event; no order is promised among them.
+//! An event wakes every task that waits for its direction of the socket; no order is promised among them.
 #![doc = include_str!("public.md")]
 
 mod async_fd;
