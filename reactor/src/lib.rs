@@ -188,7 +188,7 @@ pub use helper::{fork_generation, spawn_helper};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
 pub use registration::{Closing, OwnedWait, Readiness, Registration, Waiting};
-pub use sys::{OwnsFd, descriptor, socket};
+pub use sys::OwnsFd;
 pub use timer::Timer;
 pub use wake::wake;
 

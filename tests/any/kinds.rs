@@ -8,8 +8,9 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use netpoll::{Interest, descriptor};
+use netpoll::Interest;
 use netpoll_futures::Async;
+use netpoll_futures::sys;
 
 use crate::os::{self, eventfd, inotify, packet_pipe, terminal, timerfd, write_count};
 use crate::support::{Folder, fill, run};
@@ -129,9 +130,9 @@ fn each_is_asked_for_what_it_can_do() {
                 "tcp stream" | "tcp listener" => Interest::Both,
                 _ => Interest::WriteOnDemand,
             };
-            assert_eq!(descriptor::interest(io.as_fd()), expected, "{name}");
+            assert_eq!(sys::interest(io.as_fd()), expected, "{name}");
         }
-        assert_eq!(descriptor::interest(io::pipe()?.1.as_fd()), Interest::Writable);
+        assert_eq!(sys::interest(io::pipe()?.1.as_fd()), Interest::Writable);
         Ok(())
     });
 }

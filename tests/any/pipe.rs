@@ -105,7 +105,7 @@ fn an_end_registered_for_both_reports_its_own_direction() {
     netpoll_tests::watched(|| {
         let reactor = Reactor::builder().thread(false).build().expect("a reactor");
         let (reader, mut writer) = io::pipe().expect("a pipe");
-        netpoll::descriptor::set_nonblocking(reader.as_fd(), true).expect("open");
+        netpoll_futures::sys::set_nonblocking(reader.as_fd(), true).expect("open");
         let registration =
             Registration::with(&reactor, reader, Interest::Both).expect("a registration");
         let reader = Async::from(registration);

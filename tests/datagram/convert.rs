@@ -14,7 +14,7 @@ use crate::support::*;
 
 /// Non-blocking is a flag that duplicates share, so that a receive tells.
 fn assert_nonblocking(socket: &impl AsFd) {
-    let received = netpoll::socket::recv(socket.as_fd(), &mut [0; 16]);
+    let received = netpoll_futures::sys::recv(socket.as_fd(), &mut [0; 16]);
     assert_kind(received, io::ErrorKind::WouldBlock);
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures::FutureExt;
-use netpoll::{Direction, socket};
+use netpoll::Direction;
 use netpoll_futures::Datagram;
+use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
 use netpoll_tests::conformance::Stage;
 
@@ -118,7 +119,7 @@ async fn trying_says_that_there_is_nothing<S: Family>(stage: Stage) -> io::Resul
     assert_kind(near.try_peek(&mut buffer), ErrorKind::WouldBlock);
     assert_kind(near.try_peek_from(&mut buffer), ErrorKind::WouldBlock);
     assert_kind(
-        near.try_io(Direction::Read, |near| socket::recv(near.as_fd(), &mut [0; 4])),
+        near.try_io(Direction::Read, |near| sys::recv(near.as_fd(), &mut [0; 4])),
         ErrorKind::WouldBlock,
     );
     Ok(())
@@ -126,15 +127,15 @@ async fn trying_says_that_there_is_nothing<S: Family>(stage: Stage) -> io::Resul
 
 async fn any_operation_can_be_made<S: Family>(stage: Stage) -> io::Result<()> {
     let (near, far) = pair::<S>(&stage)?;
-    far.io(Direction::Write, |far| socket::send(far.as_fd(), b"by hand")).await?;
+    far.io(Direction::Write, |far| sys::send(far.as_fd(), b"by hand")).await?;
     let mut buffer = [0; 16];
-    let receive = near.io(Direction::Read, |near| socket::recv(near.as_fd(), &mut buffer));
+    let receive = near.io(Direction::Read, |near| sys::recv(near.as_fd(), &mut buffer));
     assert_eq!(receive.await?, 7);
     far.send(b"uninitialised").await?;
     near.readable().await?;
     let mut room = [std::mem::MaybeUninit::uninit(); 16];
     let receive =
-        |near: &S| socket::recv_uninit(near.as_fd(), &mut room).map(|filled| filled.to_vec());
+        |near: &S| sys::recv_uninit(near.as_fd(), &mut room).map(|filled| filled.to_vec());
     assert_eq!(near.try_io(Direction::Read, receive)?, b"uninitialised");
     Ok(())
 }

@@ -135,7 +135,7 @@ pub(crate) fn drain<S: DatagramSocket>(socket: &Datagram<S>) -> io::Result<usize
     let mut received = 0;
     loop {
         // Not through the reactor, which may not have heard of it yet.
-        match netpoll::socket::recv(std::os::fd::AsFd::as_fd(socket), &mut [0; 100]) {
+        match netpoll_futures::sys::recv(std::os::fd::AsFd::as_fd(socket), &mut [0; 100]) {
             Ok(_) => received += 1,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(received),
             Err(error) => return Err(error),

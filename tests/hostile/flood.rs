@@ -34,7 +34,7 @@ fn of_connections_that_are_never_completed() {
         let address = listener.local_addr()?;
         let mut silent = Vec::new();
         for _ in 0..BEGUN {
-            let socket = netpoll::socket::stream(&address)?;
+            let socket = netpoll_futures::sys::stream(&address)?;
             os::deafen(&socket);
             let mut connect = Box::pin(TcpStream::connect_with(socket, address));
             assert!(connect.as_mut().now_or_never().is_none(), "nobody answers");

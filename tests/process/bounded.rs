@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::{join_all, try_join_all};
-use netpoll::{Interest, Reactor, Registration, socket};
+use netpoll::{Interest, Reactor, Registration};
+use netpoll_futures::sys;
 use netpoll_futures::{Backoff, Limit, TcpListener, TcpStream, Timer, resolve};
 
 use crate::os;
@@ -157,9 +158,9 @@ fn a_forked_child_has_timers_while_its_parent_makes_some() {
 
 /// A stream that lingers for longer than the test, with more to send than its peer has room for.
 fn lingering(listener: &net::TcpListener, reactor: &Reactor) -> (TcpStream, net::TcpStream) {
-    socket::set_recv_buffer_size(listener.as_fd(), 16 * 1024).expect("an option");
+    sys::set_recv_buffer_size(listener.as_fd(), 16 * 1024).expect("an option");
     let near = net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
-    socket::set_send_buffer_size(near.as_fd(), 16 * 1024).expect("an option");
+    sys::set_send_buffer_size(near.as_fd(), 16 * 1024).expect("an option");
     let (far, _) = listener.accept().expect("a connection");
     near.set_nonblocking(true).expect("an option");
     let near = Registration::with(reactor, near, Interest::Both).expect("a registration");

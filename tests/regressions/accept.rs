@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::pin::pin;
 use std::task::Poll;
 
-use netpoll::{Direction, Interest, Reactor, Registration, raw_os_error, socket};
+use netpoll::{Direction, Interest, Reactor, Registration, raw_os_error};
+use netpoll_futures::sys;
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{self, limit_descriptors, open_descriptors, wait_for};
@@ -25,7 +26,7 @@ fn connect(listener: &Registration<TcpListener>) -> TcpStream {
 }
 
 fn accept(listener: &TcpListener) -> std::io::Result<OwnedFd> {
-    socket::accept(listener.as_fd()).map(|(accepted, _)| accepted)
+    sys::accept(listener.as_fd()).map(|(accepted, _)| accepted)
 }
 
 /// Takes all descriptors there are, and returns the limit that there was.

@@ -12,7 +12,8 @@ use std::task::Poll;
 use std::thread;
 
 use futures::executor::block_on;
-use netpoll::{Direction, Interest, Registration, is_closed, socket};
+use netpoll::{Direction, Interest, Registration, is_closed};
+use netpoll_futures::sys;
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{self, is_open, wait_for};
@@ -20,7 +21,7 @@ use crate::stage::{alone, assert_quiet, by_hand, failed, fill, poll_ready, read,
 
 /// The errno of a receive on this descriptor, past its registration.
 fn recv_errno(near: &Registration<TcpStream>) -> Option<i32> {
-    let received = socket::recv(near.as_fd(), &mut [0]);
+    let received = sys::recv(near.as_fd(), &mut [0]);
     received.err().and_then(|error| error.raw_os_error())
 }
 

@@ -7,7 +7,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use netpoll::{Direction, Interest, Ready, Registration, raw_os_error, socket};
+use netpoll::{Direction, Interest, Ready, Registration, raw_os_error};
+use netpoll_futures::sys;
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{self, wait_for};
@@ -18,7 +19,7 @@ use crate::stage::{
 
 /// Ends a connection by force: the peer gets a reset.
 fn reset(far: TcpStream) {
-    socket::set_linger(far.as_fd(), Some(Duration::ZERO)).expect("an option");
+    sys::set_linger(far.as_fd(), Some(Duration::ZERO)).expect("an option");
     drop(far);
 }
 
@@ -98,7 +99,7 @@ fn a_reset_ends_both_directions() {
         let error = read(&near, 64).expect_err("a reset");
         assert_eq!(raw_os_error(&error), Some(os::ECONNRESET));
         assert_eq!(read(&near, 64).expect("the end"), b"");
-        let write = near.try_io(Direction::Write, |near| socket::send(near.as_fd(), b"x"));
+        let write = near.try_io(Direction::Write, |near| sys::send(near.as_fd(), b"x"));
         assert_eq!(raw_os_error(&write.expect_err("nobody there")), Some(os::EPIPE));
         assert_quiet(&reactor);
     });
@@ -269,7 +270,7 @@ fn an_unconnected_socket_is_a_false_alarm() {
         let reactor = by_hand();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let stream = TcpStream::from(socket::stream(&address).expect("a socket"));
+        let stream = TcpStream::from(sys::stream(&address).expect("a socket"));
         let near = Registration::with(&reactor, stream, Interest::Both).expect("a registration");
         take_events(&reactor, 1);
         let readiness = finish(&reactor, near.writable()).expect("the alarm");
@@ -284,7 +285,7 @@ fn an_unconnected_socket_is_a_false_alarm() {
         assert!(would_block(&near.try_io(Direction::Write, |_| Ok(()))), "not asked again");
         assert_quiet(&reactor);
 
-        let _ = socket::connect(near.as_fd(), &address);
+        let _ = sys::connect(near.as_fd(), &address);
         let peer = finish(&reactor, near.io(Direction::Write, connected)).expect("a peer");
         assert_eq!(peer, address);
         // The operation was attempted before the event of the connection was taken.

@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
-use netpoll::{Direction, Interest, Ready, Registration, socket};
+use netpoll::{Direction, Interest, Ready, Registration};
+use netpoll_futures::sys;
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::os::{self, interrupt, wait_for, wait_until_asleep};
@@ -39,7 +40,7 @@ fn adding_reports_what_is_there() {
         let _listener = Registration::with(&reactor, listener, Interest::Readable);
         assert_quiet(&reactor);
 
-        let unconnected = socket::stream(&([127, 0, 0, 1], 1).into()).expect("a socket");
+        let unconnected = sys::stream(&([127, 0, 0, 1], 1).into()).expect("a socket");
         let unconnected =
             Registration::with(&reactor, TcpStream::from(unconnected), Interest::Both);
         let unconnected = unconnected.expect("registered");
@@ -85,7 +86,7 @@ fn each_connection_is_an_edge() {
             assert_quiet(&reactor);
         }
         for _ in &peers {
-            let accepted = listener.try_io(Direction::Read, |near| socket::accept(near.as_fd()));
+            let accepted = listener.try_io(Direction::Read, |near| sys::accept(near.as_fd()));
             accepted.expect("a connection");
         }
         assert_quiet(&reactor);
@@ -221,7 +222,7 @@ fn ends_and_their_events() {
         turn_until(&reactor, "the other end", || readiness(&near) == closed);
 
         let (near, far) = settled(&reactor);
-        socket::set_linger(far.as_fd(), Some(std::time::Duration::ZERO)).expect("an option");
+        sys::set_linger(far.as_fd(), Some(std::time::Duration::ZERO)).expect("an option");
         drop(far);
         turn_until(&reactor, "the reset", || readiness(&near) == closed.union(Ready::ERROR));
     });

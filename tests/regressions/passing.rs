@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write, pipe};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 
-use netpoll::socket::{recv_with_fds, send_with_fds};
+use netpoll_futures::sys::{recv_with_fds, send_with_fds};
 use netpoll_tests::watched;
 
 use crate::os::{limit_descriptors, open_descriptors};

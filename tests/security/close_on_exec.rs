@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use futures::executor::block_on;
-use netpoll::{Interest, Reactor, Registration, socket};
+use netpoll::{Interest, Reactor, Registration};
+use netpoll_futures::sys;
 use netpoll_futures::{Async, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener};
 use netpoll_futures::{Timer, UnixStream};
 use netpoll_tests::watched;
@@ -138,15 +139,15 @@ async fn datagrams(made: &mut Made, directory: &Path) -> io::Result<()> {
 /// The calls that other crates make their sockets by, and what has no socket.
 fn by_hand(made: &mut Made) -> io::Result<()> {
     let address = "127.0.0.1:0".parse().expect("an address");
-    let listener = socket::stream(&address)?;
-    socket::bind(listener.as_fd(), &address)?;
-    socket::listen(listener.as_fd())?;
+    let listener = sys::stream(&address)?;
+    sys::bind(listener.as_fd(), &address)?;
+    sys::listen(listener.as_fd())?;
     let to = net::TcpListener::from(listener.try_clone()?).local_addr()?;
-    let client = socket::stream(&to)?;
+    let client = sys::stream(&to)?;
     // It has begun at least.
-    let _ = socket::connect(client.as_fd(), &to);
+    let _ = sys::connect(client.as_fd(), &to);
     let accepted = loop {
-        match socket::accept(listener.as_fd()) {
+        match sys::accept(listener.as_fd()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
             accepted => break accepted?.0,
         }

@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use netpoll::{Direction, is_closed, raw_os_error, socket};
+use netpoll::{Direction, is_closed, raw_os_error};
+use netpoll_futures::sys;
 use netpoll_futures::{
     Async, Limit, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
 };
@@ -155,7 +156,7 @@ fn a_running_call_under_a_limit_below_its_number() {
                 near.try_io(Direction::Write, |stream| {
                     enter.send(()).expect("it waits");
                     left.recv().expect("it is told");
-                    socket::send(stream.as_fd(), b"x")
+                    sys::send(stream.as_fd(), b"x")
                 })
             });
             entered.recv().expect("it is inside");

@@ -16,13 +16,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use netpoll::{Direction, Interest, Reactor, Registration, descriptor, is_deadline_exceeded};
+use netpoll::{Direction, Interest, Reactor, Registration, is_deadline_exceeded};
+use netpoll_futures::sys;
 use netpoll_futures::{Async, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use netpoll_tests::watched;
 
 /// Clears `O_NONBLOCK`, as any process can that shares the file description.
 fn make_blocking(socket: &impl AsFd) {
-    descriptor::set_nonblocking(socket.as_fd(), false).expect("an open descriptor");
+    sys::set_nonblocking(socket.as_fd(), false).expect("an open descriptor");
 }
 
 fn deadline() -> Option<Instant> {

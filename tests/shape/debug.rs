@@ -160,10 +160,10 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
     let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
     printed.add("netpoll::OpError", netpoll::OpError::wrap("connect", "127.0.0.1:65535", refused));
     printed.add("netpoll::Key", netpoll::budget::Key::of(&two, Direction::Read));
-    printed.add("netpoll::KeepAlive", netpoll::socket::KeepAlive::default());
+    printed.add("netpoll::KeepAlive", netpoll_futures::sys::KeepAlive::default());
     printed.add(
         "netpoll::Credentials",
-        netpoll::socket::Credentials { pid: i32::MAX, uid: u32::MAX, gid: u32::MAX },
+        netpoll_futures::sys::Credentials { pid: i32::MAX, uid: u32::MAX, gid: u32::MAX },
     );
     printed.add("netpoll::Origin", origin()?);
     Ok(())
@@ -177,12 +177,12 @@ fn shut_down_error() -> io::Result<io::Error> {
     failed.err().ok_or_else(|| io::Error::other("a reactor that was shut down takes no timer"))
 }
 
-fn origin() -> io::Result<netpoll::socket::Origin> {
+fn origin() -> io::Result<netpoll_futures::sys::Origin> {
     use std::os::fd::AsFd;
 
     let (one, two) = unix::UnixDatagram::pair()?;
     two.send(b"a")?;
-    netpoll::socket::recv_from(one.as_fd(), &mut [0; 8]).map(|(_, origin)| origin)
+    netpoll_futures::sys::recv_from(one.as_fd(), &mut [0; 8]).map(|(_, origin)| origin)
 }
 
 async fn futures_types(printed: &mut Printed) -> io::Result<()> {

@@ -188,7 +188,7 @@ fn connect_first(socket: BorrowedFd<'_>) -> io::Result<()> {
     let listener = net::TcpListener::bind("127.0.0.1:0")?;
     let blocking = net::TcpStream::from(socket.try_clone_to_owned()?);
     blocking.set_nonblocking(false)?;
-    netpoll::socket::connect(socket, &listener.local_addr()?)
+    netpoll_futures::sys::connect(socket, &listener.local_addr()?)
 }
 
 #[test]

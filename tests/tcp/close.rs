@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use futures::executor::{LocalPool, block_on};
 use futures::future::{Either, join, select};
 use futures::task::LocalSpawnExt;
-use netpoll::socket;
 use netpoll_futures::TcpStream;
+use netpoll_futures::sys;
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::os;
@@ -143,7 +143,7 @@ fn closing_waits_for_those_inside() {
             thread::scope(|scope| {
                 let threads = [(); 3].map(|()| scope.spawn(|| read_until_closed(&client)));
                 block_on(client.close()).unwrap();
-                let ended = socket::recv(client.as_fd(), &mut [0; 16]).unwrap_err();
+                let ended = sys::recv(client.as_fd(), &mut [0; 16]).unwrap_err();
                 assert_eq!(
                     ended.raw_os_error(),
                     Some(os::ENOTSOCK),

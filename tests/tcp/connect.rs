@@ -7,7 +7,8 @@ use std::os::fd::AsFd;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use netpoll::{Reactor, Timer, socket};
+use netpoll::{Reactor, Timer};
+use netpoll_futures::sys;
 use netpoll_futures::{
     KeepAlive, OpError, TcpListener, TcpStream, is_deadline_exceeded, raw_os_error,
 };
@@ -26,8 +27,8 @@ struct Deaf {
 impl Deaf {
     async fn new() -> std::io::Result<Self> {
         let address = LOOPBACK.parse().expect("an address");
-        let socket = socket::stream(&address)?;
-        socket::bind(socket.as_fd(), &address)?;
+        let socket = sys::stream(&address)?;
+        sys::bind(socket.as_fd(), &address)?;
         os::listen(&socket, 0)?;
         let listener = net::TcpListener::from(socket);
         let mut queue = Vec::new();
@@ -206,7 +207,7 @@ fn a_connect_that_is_done_before_there_is_a_peer_is_done() {
     run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
         let address = listener.local_addr()?;
-        let socket = socket::stream(&address)?;
+        let socket = sys::stream(&address)?;
         if let Err(error) = os::connect_with_the_first_write(&socket) {
             println!("not run: this system has no TCP Fast Open: {error}");
             return Ok(());

@@ -8,8 +8,9 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use netpoll::{Direction, Interest, Reactor, Registration, Timer, socket};
+use netpoll::{Direction, Interest, Reactor, Registration, Timer};
 use netpoll_futures::TcpStream;
+use netpoll_futures::sys;
 
 use crate::os;
 use crate::support::*;
@@ -34,8 +35,8 @@ struct Busy {
 
 impl Busy {
     async fn at(address: &str) -> io::Result<Self> {
-        let socket = socket::stream(&address.parse().expect("an address"))?;
-        socket::bind(socket.as_fd(), &address.parse().expect("an address"))?;
+        let socket = sys::stream(&address.parse().expect("an address"))?;
+        sys::bind(socket.as_fd(), &address.parse().expect("an address"))?;
         os::listen(&socket, 0)?;
         let listener = Registration::with(Reactor::global()?, socket.into(), Interest::Readable)?;
         let queued = TcpStream::connect(address_of(&listener)?).await?;

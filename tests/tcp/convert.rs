@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::pin::pin;
 
-use netpoll::socket;
+use netpoll_futures::sys;
 use netpoll_futures::{TcpListener, TcpStream, is_closed, raw_os_error};
 
 use crate::os;
@@ -216,9 +216,9 @@ fn a_closed_number_stands_for_nothing_until_the_last_clone_drops() {
         let number = near.as_raw_fd();
         assert!(is_taken(number));
         near.close().await?;
-        let error = socket::recv(near.as_fd(), &mut [0; 16]).unwrap_err();
+        let error = sys::recv(near.as_fd(), &mut [0; 16]).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(os::ENOTSOCK));
-        let error = socket::send(near.as_fd(), b"to whom?").unwrap_err();
+        let error = sys::send(near.as_fd(), b"to whom?").unwrap_err();
         assert_eq!(error.raw_os_error(), Some(os::ENOTSOCK));
         drop(near);
         assert!(is_taken(number), "a clone is left");

@@ -147,7 +147,7 @@ fn a_dropped_look_up_disturbs_nobody() {
 #[test]
 fn an_address_with_a_scope_is_not_looked_up() {
     run(|| async {
-        let scope = netpoll::socket::interface_index("lo")?;
+        let scope = netpoll_futures::sys::interface_index("lo")?;
         let expected: SocketAddr = format!("[fe80::1%{scope}]:80").parse().expect("an address");
         let numbered = format!("[fe80::1%{scope}]:80");
         for text in ["[fe80::1%lo]:80", &numbered] {

@@ -7,7 +7,7 @@ use std::net::{self, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use netpoll::socket;
+use netpoll_futures::sys;
 use netpoll_futures::{TcpListener, TcpStream};
 
 use crate::support::*;
@@ -34,8 +34,8 @@ async fn client_port() -> io::Result<u16> {
 
 /// Begins to connect, and says from which port.
 fn call(target: &SocketAddr) -> io::Result<u16> {
-    let socket = socket::stream(target)?;
-    let _ = socket::connect(socket.as_fd(), target);
+    let socket = sys::stream(target)?;
+    let _ = sys::connect(socket.as_fd(), target);
     Ok(net::TcpStream::from(socket).local_addr()?.port())
 }
 
@@ -65,10 +65,10 @@ fn is_self_connected(stream: &net::TcpStream) -> io::Result<bool> {
 fn the_kernel_connects_a_socket_to_itself() {
     run(|| async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let socket: OwnedFd = socket::stream(&address)?;
-        socket::bind(socket.as_fd(), &address)?;
+        let socket: OwnedFd = sys::stream(&address)?;
+        sys::bind(socket.as_fd(), &address)?;
         let own = net::TcpStream::from(socket.try_clone()?).local_addr()?;
-        let begun = socket::connect(socket.as_fd(), &own);
+        let begun = sys::connect(socket.as_fd(), &own);
         assert!(begun.is_ok() || begun.is_err_and(|e| e.kind() == ErrorKind::WouldBlock));
         let stream = TcpStream::try_from(socket)?;
         stream.writable().await?;

@@ -10,7 +10,8 @@ use std::pin::pin;
 
 use bytes::{BufMut, BytesMut};
 use futures::future::{BoxFuture, FutureExt};
-use netpoll::{Interest as Watched, Reactor, Registration, socket};
+use netpoll::{Interest as Watched, Reactor, Registration};
+use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
 use netpoll_tokio::io::{Interest, ReadBuf, Ready};
 use netpoll_tokio::net::{UdpSocket, UnixDatagram};
@@ -257,7 +258,7 @@ async fn who_polls_for_readiness_is_woken_by_it<S: Family>() -> io::Result<()> {
 
 async fn operations_of_ones_own<S: Family>() -> io::Result<()> {
     let (near, far) = S::pair().await?;
-    let receive = || socket::recv(near.as_fd(), &mut [0; 8]);
+    let receive = || sys::recv(near.as_fd(), &mut [0; 8]);
     assert_kind(near.try_io(Interest::READABLE, receive), ErrorKind::WouldBlock);
     {
         let mut waits = pin!(near.async_io(Interest::READABLE, receive));
@@ -267,7 +268,7 @@ async fn operations_of_ones_own<S: Family>() -> io::Result<()> {
     }
     far.send(b"hello").await?;
     assert_eq!(tried(&near, || near.try_io(Interest::READABLE, receive)).await?, 5);
-    let send = || socket::send(near.as_fd(), b"back");
+    let send = || sys::send(near.as_fd(), b"back");
     assert_eq!(near.try_io(Interest::WRITABLE, send)?, 4);
     assert_eq!(near.async_io(Interest::WRITABLE, send).await?, 4);
     for _ in 0..2 {

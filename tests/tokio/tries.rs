@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{BufMut, BytesMut};
-use netpoll::socket;
+use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
 use netpoll_tokio::io::{Interest, Ready};
 use netpoll_tokio::net::{UnixStream, lookup_host};
@@ -148,16 +148,16 @@ fn operations_of_ones_own() {
         let (near, far) = UnixStream::pair()?;
         let receive = |interest| {
             let near = &near;
-            near.try_io(interest, || socket::recv(near.as_fd(), &mut [0; 8]))
+            near.try_io(interest, || sys::recv(near.as_fd(), &mut [0; 8]))
         };
         assert_kind(receive(Interest::READABLE), ErrorKind::WouldBlock);
         far.get_ref().write_all(b"hello").await?;
         near.readable().await?;
         assert_eq!(receive(BOTH)?, 5);
-        let send = || socket::send(near.as_fd(), b"back");
+        let send = || sys::send(near.as_fd(), b"back");
         assert_eq!(near.try_io(Interest::WRITABLE, send)?, 4);
         let mut buffer = [0; 8];
-        let peek = || socket::peek(far.as_fd(), &mut buffer);
+        let peek = || sys::peek(far.as_fd(), &mut buffer);
         assert_eq!(far.async_io(Interest::READABLE, peek).await?, 4);
         assert_eq!(far.get_ref().read(&mut buffer).await?, 4);
         Ok(())
@@ -172,7 +172,7 @@ fn an_operation_that_would_block_in_both_directions_waits() {
         let attempts = AtomicUsize::new(0);
         let receive = || {
             attempts.fetch_add(1, Ordering::Relaxed);
-            socket::recv(client.as_fd(), &mut [0; 8])
+            sys::recv(client.as_fd(), &mut [0; 8])
         };
         let waker = CountingWaker::new();
         {

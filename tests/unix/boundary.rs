@@ -7,8 +7,8 @@ use std::os::unix::net;
 use std::task::Poll;
 
 use futures::AsyncReadExt;
-use netpoll::socket;
 use netpoll_futures::UnixStream;
+use netpoll_futures::sys;
 
 use crate::support::*;
 
@@ -16,8 +16,8 @@ use crate::support::*;
 async fn with_a_boundary() -> io::Result<(UnixStream, net::UnixStream)> {
     let (near, far) = net::UnixStream::pair()?;
     let (near, far) = (UnixStream::try_from(near)?, far);
-    socket::send_with_fds(far.as_fd(), b"one", &[far.as_fd()])?;
-    socket::send(far.as_fd(), b"two")?;
+    sys::send_with_fds(far.as_fd(), b"one", &[far.as_fd()])?;
+    sys::send(far.as_fd(), b"two")?;
     near.readable().await?;
     Ok((near, far))
 }

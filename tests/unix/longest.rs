@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use netpoll::socket;
+use netpoll_futures::sys;
 use netpoll_futures::{Async, UnixDatagram, UnixListener, UnixStream};
 
 use crate::os;
@@ -85,7 +85,7 @@ fn streams_and_listeners_have_the_longest_path() {
     run(|| async {
         let directory = Directory::new()?;
         let path = longest(&directory);
-        let socket = socket::unix_stream()?;
+        let socket = sys::unix_stream()?;
         os::bind_to_all_of(&socket, path.as_os_str().as_bytes())?;
         os::listen(&socket, 8)?;
         let listener = UnixListener::try_from(socket)?;
@@ -95,11 +95,11 @@ fn streams_and_listeners_have_the_longest_path() {
         assert_eq!(client.peer_addr()?.as_pathname(), Some(&*path));
         assert_eq!(server.local_addr()?.as_pathname(), Some(&*path));
 
-        let (near, other) = (socket::unix_stream()?, Directory::new()?);
+        let (near, other) = (sys::unix_stream()?, Directory::new()?);
         let path = longest(&other);
         os::bind_to_all_of(&near, path.as_os_str().as_bytes())?;
         let near = net::UnixStream::from(near);
-        socket::connect_unix(std::os::fd::AsFd::as_fd(&near), &address)?;
+        sys::connect_unix(std::os::fd::AsFd::as_fd(&near), &address)?;
         let (server, peer) = listener.accept().await?;
         assert_eq!(peer.as_pathname(), Some(&*path));
         assert_eq!(server.peer_addr()?.as_pathname(), Some(&*path));

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use netpoll::socket::interface_index;
-use netpoll::{OpError, socket};
+use crate::sys;
+use crate::sys::interface_index;
+use netpoll::OpError;
 
 use crate::off_thread;
 
@@ -85,7 +86,7 @@ impl Families {
     /// be told: its default stays.
     pub(crate) fn tell(self, socket: BorrowedFd<'_>, address: &SocketAddr) {
         if self == Families::Both && address.is_ipv6() {
-            let _ = socket::set_only_v6(socket, false);
+            let _ = sys::set_only_v6(socket, false);
         }
     }
 }

@@ -78,6 +78,7 @@ mod readiness;
 mod socket_file;
 mod stream;
 mod sync;
+pub mod sys;
 mod tcp;
 mod timeout;
 mod timer;
@@ -91,13 +92,13 @@ pub use backoff::Backoff;
 pub use datagram::{Datagram, DatagramSocket, Message};
 pub use limit::Limit;
 pub use listener::{Incoming, Listener, ListenerSocket};
-pub use netpoll::socket::{Credentials, KeepAlive};
 pub use netpoll::{
     Closed, DeadlineExceeded, Direction, OpError, OwnsFd, ReactorGone, block_on, fork_generation,
     is_closed, is_deadline_exceeded, raw_os_error, spawn_helper,
 };
 pub use partial::{PartialWrite, bytes_written};
 pub use stream::{Stream, StreamSocket};
+pub use sys::{Credentials, KeepAlive};
 pub use tcp::{TcpListener, TcpStream};
 pub use timeout::{TimeoutStream, Timeouts};
 pub use timer::Timer;

@@ -6,8 +6,8 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
 
+use crate::sys::{self, Origin};
 use netpoll::OpError;
-use netpoll::socket::{self, Origin};
 
 use crate::address::{Families, ToSocketAddrs};
 use crate::datagram::{Datagram, DatagramSocket};
@@ -34,7 +34,7 @@ impl DatagramSocket for net::UdpSocket {
     }
 
     fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
-        socket::send_to(self.as_fd(), datagram, to)
+        sys::send_to(self.as_fd(), datagram, to)
     }
 
     fn own_address(&self) -> io::Result<SocketAddr> {
@@ -79,9 +79,9 @@ impl UdpSocket {
     async fn bind_for(addresses: impl ToSocketAddrs, families: Families) -> io::Result<Self> {
         let addresses = addresses.to_addresses().resolve(None).await?;
         let bound = first_of(&addresses, "bind", |address| {
-            let socket = socket::datagram(address)?;
+            let socket = sys::datagram(address)?;
             families.tell(socket.as_fd(), address);
-            socket::bind(socket.as_fd(), address)?;
+            sys::bind(socket.as_fd(), address)?;
             Ok(socket)
         })?;
         Self::register(bound.into())

@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::BufMut;
-use netpoll::{Closed, Direction, descriptor};
+use netpoll::{Closed, Direction};
+use netpoll_futures::sys;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::async_fd::AsyncFd;
@@ -135,10 +136,10 @@ macro_rules! ends {
             /// direction; or the error of `ioctl(2)` or of `epoll_ctl(2)`.
             pub fn from_file(file: File) -> io::Result<Self> {
                 check_is_pipe(&file)?;
-                if descriptor::interest(file.as_fd()) == $other.into() {
+                if sys::interest(file.as_fd()) == $other.into() {
                     return Err(refused("the pipe was not opened for this direction"));
                 }
-                descriptor::set_nonblocking(file.as_fd(), true)?;
+                sys::set_nonblocking(file.as_fd(), true)?;
                 Self::from_file_unchecked(file)
             }
 
@@ -207,7 +208,7 @@ macro_rules! ends {
             /// [`Closed`](netpoll::Closed), or the error of `ioctl(2)`.
             pub fn into_blocking_fd(self) -> io::Result<OwnedFd> {
                 let fd = self.into_nonblocking_fd()?;
-                descriptor::set_nonblocking(fd.as_fd(), false)?;
+                sys::set_nonblocking(fd.as_fd(), false)?;
                 Ok(fd)
             }
 
@@ -337,7 +338,7 @@ impl Receiver {
     ///
     /// As for [`try_read`](Self::try_read).
     pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let read = |mut pipe: &File| descriptor::uninterrupted(|| pipe.read_vectored(buffers));
+        let read = |mut pipe: &File| sys::uninterrupted(|| pipe.read_vectored(buffers));
         self.io.registration.try_io(Direction::Read, read)
     }
 
@@ -419,15 +420,15 @@ impl AsyncRead for Receiver {
 }
 
 fn read(mut pipe: &File, buffer: &mut [u8]) -> io::Result<usize> {
-    descriptor::uninterrupted(|| pipe.read(buffer))
+    sys::uninterrupted(|| pipe.read(buffer))
 }
 
 fn write(mut pipe: &File, buffer: &[u8]) -> io::Result<usize> {
-    descriptor::uninterrupted(|| pipe.write(buffer))
+    sys::uninterrupted(|| pipe.write(buffer))
 }
 
 fn write_vectored(mut pipe: &File, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-    descriptor::uninterrupted(|| pipe.write_vectored(buffers))
+    sys::uninterrupted(|| pipe.write_vectored(buffers))
 }
 
 fn check_is_pipe(file: &File) -> io::Result<()> {

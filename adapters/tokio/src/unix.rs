@@ -5,7 +5,7 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
 use netpoll::OpError;
-use netpoll::socket::Credentials;
+use netpoll_futures::sys::Credentials;
 
 use crate::listener::Listener;
 use crate::stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, Stream, WriteHalf};

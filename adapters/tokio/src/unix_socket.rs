@@ -10,7 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use netpoll::{OpError, socket};
+use netpoll::OpError;
+use netpoll_futures::sys;
 
 use crate::datagram::UnixDatagram;
 use crate::unix::{UnixListener, UnixStream};
@@ -48,7 +49,7 @@ impl UnixSocket {
     ///
     /// The error of `socket(2)`.
     pub fn new_stream() -> io::Result<Self> {
-        socket::unix_stream().map(Self::from)
+        sys::unix_stream().map(Self::from)
     }
 
     /// A socket of datagrams.
@@ -70,7 +71,7 @@ impl UnixSocket {
     /// The error of `bind(2)`. A path that exists is in use, also where no socket listens.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a path that is too long.
     pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        socket::bind_unix(self.as_fd(), &address(path.as_ref())?)
+        sys::bind_unix(self.as_fd(), &address(path.as_ref())?)
     }
 
     /// Makes the socket listen, with a queue for `backlog` connections.
@@ -81,7 +82,7 @@ impl UnixSocket {
     /// socket of datagrams.
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
         self.refuse_datagrams("listen")?;
-        socket::listen_with_backlog(self.as_fd(), backlog)?;
+        sys::listen_with_backlog(self.as_fd(), backlog)?;
         UnixListener::from_std(self.socket.into())
     }
 
@@ -108,14 +109,14 @@ impl UnixSocket {
     ///
     /// The error of `epoll_ctl(2)`; an error of the kind [`Other`](io::ErrorKind::Other) for a socket of streams.
     pub fn datagram(self) -> io::Result<UnixDatagram> {
-        if socket::is_stream(self.as_fd()) {
+        if sys::is_stream(self.as_fd()) {
             return Err(io::Error::other("datagram: it is a socket of streams"));
         }
         UnixDatagram::from_std(self.socket.into())
     }
 
     fn refuse_datagrams(&self, operation: &str) -> io::Result<()> {
-        if socket::is_datagram(self.as_fd()) {
+        if sys::is_datagram(self.as_fd()) {
             return Err(io::Error::other(format!("{operation}: it is a socket of datagrams")));
         }
         Ok(())

@@ -1,57 +1,10 @@
-//! Calls for descriptors of any kind: pipes, timers, devices, sockets.
+//! Questions to the kernel about a descriptor of any kind.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::{check, retry, socket};
-use crate::ready::{Direction, Interest, Ready};
-
-/// Repeats a call for as long as signals interrupt it: for those of the standard library, which tells
-/// of them.
-pub fn uninterrupted<T>(call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    retry(call)
-}
-
-/// `O_NONBLOCK`, on or off. It belongs to the open file description: duplicates, and whoever else has
-/// inherited it, share it. `ioctl(2)`, `FIONBIO`
-///
-/// ```
-/// use std::io::Read;
-/// use std::os::fd::AsFd;
-/// use netpoll::descriptor;
-///
-/// let (mut receiver, _sender) = std::io::pipe()?;
-/// descriptor::set_nonblocking(receiver.as_fd(), true)?;
-/// let nothing = receiver.read(&mut [0]).unwrap_err();
-/// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
-/// # std::io::Result::Ok(())
-/// ```
-pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
-    let mut on = libc::c_int::from(on);
-    // SAFETY: the kernel reads one integer, `on`.
-    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw mut on) }).map(drop)
-}
-
-/// What to ask epoll for: the directions for which the descriptor was opened, and writability all the
-/// time of a TCP socket only, whose peer is far. Of all others it is asked while somebody waits for
-/// it: a socket pair, an eventfd or a terminal would report it at every read.
-///
-/// One that was opened for one direction can be registered for both, and the other is then waited for
-/// in vain; registered for what it can do, waiting for the other fails.
-///
-/// A number that stands for nothing is told by the registration.
-#[must_use]
-pub fn interest(fd: BorrowedFd<'_>) -> Interest {
-    // SAFETY: no pointers.
-    match check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }).unwrap_or(libc::O_RDWR)
-        & libc::O_ACCMODE
-    {
-        libc::O_RDONLY => Interest::Readable,
-        libc::O_WRONLY => Interest::Writable,
-        _ if socket::is_tcp(fd) => Interest::Both,
-        _ => Interest::WriteOnDemand,
-    }
-}
+use super::{check, retry};
+use crate::ready::{Direction, Ready};
 
 /// What `poll(2)` says of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +34,7 @@ pub(crate) fn poll(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Polle
     let said = asked.revents;
     Ok(if said == 0 {
         Polled::NotReady
-    } else if said & ready == 0 || (said & libc::POLLRDHUP != 0 && socket::is_datagram(fd)) {
+    } else if said & ready == 0 || (said & libc::POLLRDHUP != 0 && is_datagram(fd)) {
         // Of a datagram socket that was shut down for reading, Linux says that it is readable. It is
         // not: it has no end that a read could find.
         Polled::Flagged
@@ -106,5 +59,26 @@ pub(crate) fn poll_flags(fd: BorrowedFd<'_>) -> io::Result<Ready> {
 
 /// Whether it is a socket, of any kind.
 pub(crate) fn is_socket(fd: BorrowedFd<'_>) -> bool {
-    socket::kind(fd).is_ok()
+    kind(fd).is_ok()
+}
+
+/// Whether it is a socket of datagrams, or a raw one.
+fn is_datagram(fd: BorrowedFd<'_>) -> bool {
+    kind(fd).is_ok_and(|kind| kind == libc::SOCK_DGRAM || kind == libc::SOCK_RAW)
+}
+
+/// Whether it is a socket of connections: a stream or a listener of any family.
+pub(super) fn is_connection(fd: BorrowedFd<'_>) -> bool {
+    kind(fd).is_ok_and(|kind| kind == libc::SOCK_STREAM || kind == libc::SOCK_SEQPACKET)
+}
+
+/// `SO_TYPE`
+fn kind(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
+    let (mut kind, mut len) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+    let (name, value) = (libc::SO_TYPE, (&raw mut kind).cast());
+    // SAFETY: the kernel writes one integer, to `kind`.
+    check(unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, name, value, &raw mut len)
+    })?;
+    Ok(kind)
 }

@@ -4,23 +4,16 @@
 //! - Every descriptor that is made here is an [`OwnedFd`](std::os::fd::OwnedFd), close-on-exec and
 //!   non-blocking from its creation; it is borrowed as [`BorrowedFd`](std::os::fd::BorrowedFd).
 //! - `EINTR` is retried here, but for waiting, where it is an empty turn.
-//! - Nothing raises `SIGPIPE`.
 //! - Nothing blocks but [`Epoll::wait`], and closing a socket that lingers.
 //! - No function keeps state between calls; none knows of slots, wakers or time beyond a timeout.
 #![allow(unsafe_code)] // Foreign calls. Each says why its arguments are what the kernel expects.
 
-mod address;
-mod control;
-mod datagram;
-pub mod descriptor;
+pub(crate) mod descriptor;
 mod epoll;
 mod eventfd;
-mod options;
 mod owns_fd;
 mod process;
-pub mod socket;
 mod uncancelled;
-mod unix;
 
 pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;
@@ -30,7 +23,6 @@ pub(crate) use process::{
 };
 
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// The result of a call that says -1 for an error.
@@ -57,8 +49,8 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 /// Takes ownership of a descriptor that a call has just made.
 fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: callers pass what `socket`, `accept4`, `epoll_create1`, `eventfd` or `fcntl` has
-    // just returned, or `pipe2` or `recvmsg` has put down, which nobody else knows of.
+    // SAFETY: callers pass a number that `epoll_create1` or `eventfd` has just returned, or that `pipe2` has
+    // stored, which no other object owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
@@ -98,10 +90,12 @@ pub(crate) fn placeholder() -> io::Result<OwnedFd> {
 pub(crate) fn end(fd: BorrowedFd<'_>, placeholder: BorrowedFd<'_>) -> io::Result<()> {
     let Err(refused) = replace(fd, placeholder) else { return Ok(()) };
     // Also of a socket without a connection, whose peers can see at least that it takes nothing more.
-    match socket::shutdown(fd, Shutdown::Both) {
-        Ok(()) if socket::is_connection(fd) => Ok(()),
+    // SAFETY: no pointers.
+    let shut = check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) });
+    match shut {
+        Ok(_) if descriptor::is_connection(fd) => Ok(()),
         // The peer has ended it before.
-        Err(error) if is_ended(&error) && socket::is_connection(fd) => Ok(()),
+        Err(error) if is_ended(&error) && descriptor::is_connection(fd) => Ok(()),
         _ => Err(refused),
     }
 }

@@ -1,33 +1,10 @@
-//! The calls of the hot path, by number. In a process of several threads, glibc's functions of these
-//! names prepare for the cancellation of their thread and undo that afterwards: two atomic exchanges
-//! and 60 instructions for each call. Threads of Rust are not cancelled.
+//! `epoll_wait` by number. In a process of several threads, glibc's function prepares for the cancellation of
+//! its thread and undoes that afterwards: two atomic exchanges and 60 instructions for each call. Threads of
+//! Rust are not cancelled.
 //!
-//! Each is what the C library has under the same name, with the same errors in the same place.
+//! It has the errors of the C library's function, in the same place.
 
-use libc::{c_int, c_long, c_void, epoll_event, size_t, ssize_t};
-
-/// # Safety
-///
-/// The kernel may write `len` bytes to `buffer`.
-#[inline]
-pub(super) unsafe fn recv(fd: c_int, buffer: *mut c_void, len: size_t, flags: c_int) -> ssize_t {
-    let (nowhere, no_len) = (std::ptr::null_mut::<c_void>(), std::ptr::null_mut::<c_void>());
-    // SAFETY: the caller's promise; without room for an address, the kernel writes none.
-    let moved =
-        unsafe { libc::syscall(libc::SYS_recvfrom, fd, buffer, len, flags, nowhere, no_len) };
-    moved as ssize_t
-}
-
-/// # Safety
-///
-/// The kernel may read `len` bytes from `buffer`.
-#[inline]
-pub(super) unsafe fn send(fd: c_int, buffer: *const c_void, len: size_t, flags: c_int) -> ssize_t {
-    let (nowhere, no_len) = (std::ptr::null::<c_void>(), 0 as c_long);
-    // SAFETY: the caller's promise; no address is read where there is none.
-    let moved = unsafe { libc::syscall(libc::SYS_sendto, fd, buffer, len, flags, nowhere, no_len) };
-    moved as ssize_t
-}
+use libc::{c_int, c_void, epoll_event, size_t};
 
 /// By `epoll_pwait` without a signal mask: the older call has no number on newer machines.
 ///

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) {
 fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     // Once more, for a longer queue: what does not fit into it is tried again after a second.
-    netpoll::socket::listen(listener.as_fd())?;
+    netpoll_futures::sys::listen(listener.as_fd())?;
     listener.set_nonblocking(true)?;
     println!("{} {}", listener.local_addr()?.port(), std::process::id());
     Ok(listener)

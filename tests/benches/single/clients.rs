@@ -13,7 +13,7 @@ pub(crate) const MESSAGE: usize = 64;
 pub(crate) fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     // Once more, for a longer queue: what does not fit into it is tried again after a second.
-    netpoll::socket::listen(listener.as_fd())?;
+    netpoll_futures::sys::listen(listener.as_fd())?;
     println!("{}", listener.local_addr()?.port());
     Ok(listener)
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
-use netpoll::{Direction, Interest, Reactor, Registration, socket};
+use netpoll::{Direction, Interest, Reactor, Registration};
+use netpoll_futures::sys;
 use netpoll_futures::{Stream, StreamSocket, TcpStream, UnixStream};
 
 use crate::stage::job::{Done, Operation};
@@ -143,13 +144,13 @@ impl Socket {
 
     /// Closing it, or dropping it, resets the connection from now on.
     pub(crate) fn set_abortive(&self) -> io::Result<()> {
-        socket::set_linger(self.as_fd(), Some(Duration::ZERO))
+        sys::set_linger(self.as_fd(), Some(Duration::ZERO))
     }
 
     /// How much waits to be sent at most. What waits to be read stays as it is: where that is little,
     /// the kernel drops what comes, and sends it again only much later.
     pub(crate) fn set_buffer(&self, bytes: u32) -> io::Result<()> {
-        socket::set_send_buffer_size(self.as_fd(), bytes)
+        sys::set_send_buffer_size(self.as_fd(), bytes)
     }
 
     /// Another descriptor of the same socket, in the care of the global reactor.

@@ -7,7 +7,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::join;
-use netpoll::{Direction, Interest, Reactor, Registration, Timer, socket};
+use netpoll::{Direction, Interest, Reactor, Registration, Timer};
+use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
 
 use super::{During, Failure, Played, SOON, Script, block_on, ends_late, is_gone};
@@ -42,7 +43,7 @@ async fn with_threads(script: &Script<'_>, reactor: &Reactor) -> Played {
 }
 
 fn read(near: &UnixStream) -> io::Result<usize> {
-    socket::recv(near.as_fd(), &mut [0])
+    sys::recv(near.as_fd(), &mut [0])
 }
 
 /// Who waits when the reactor is shut down is told.

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::sys::uninterrupted;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use netpoll::Direction;
-use netpoll::descriptor::uninterrupted;
 
 use super::Async;
 

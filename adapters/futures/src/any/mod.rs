@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use netpoll::{Direction, OpError, OwnsFd, Reactor, Registration, descriptor};
+use crate::sys;
+use netpoll::{Direction, OpError, OwnsFd, Reactor, Registration};
 
 use crate::readiness;
 
@@ -147,7 +148,7 @@ impl<T: AsFd> Async<T> {
     /// not been made non-blocking.
     pub fn new(io: T) -> io::Result<Self> {
         let registered = Self::new_nonblocking(io)?;
-        descriptor::set_nonblocking(registered.as_fd(), true)?;
+        sys::set_nonblocking(registered.as_fd(), true)?;
         Ok(registered)
     }
 
@@ -158,7 +159,7 @@ impl<T: AsFd> Async<T> {
     ///
     /// As for [`new`](Self::new).
     pub fn new_nonblocking(io: T) -> io::Result<Self> {
-        let interest = descriptor::interest(io.as_fd());
+        let interest = sys::interest(io.as_fd());
         let registered =
             Reactor::global().and_then(|reactor| Registration::with(reactor, io, interest));
         registered.map(Self::from).map_err(OpError::strip)

@@ -6,9 +6,10 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::sys;
 use futures_core::Stream;
 use futures_util::stream;
-use netpoll::{Direction, OpError, Registration, socket};
+use netpoll::{Direction, OpError, Registration};
 
 use super::Async;
 use crate::listener::ListenerSocket;
@@ -89,7 +90,7 @@ impl Async<TcpStream> {
     ///
     /// As for [`read_with`](Self::read_with).
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Read, |socket| socket::peek(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Read, |socket| sys::peek(socket.as_fd(), buffer)).await
     }
 }
 
@@ -108,7 +109,7 @@ impl Async<UdpSocket> {
     /// Receives a datagram. Returns its length and whose it is.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let recv = |socket: &UdpSocket| {
-            let (len, origin) = socket::recv_from(socket.as_fd(), buffer)?;
+            let (len, origin) = sys::recv_from(socket.as_fd(), buffer)?;
             Ok((len, origin.internet()?))
         };
         self.registration.io(Direction::Read, recv).await
@@ -117,7 +118,7 @@ impl Async<UdpSocket> {
     /// [`recv_from`](Self::recv_from), and leaves the datagram to be received again.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let peek = |socket: &UdpSocket| {
-            let (len, origin) = socket::peek_from(socket.as_fd(), buffer)?;
+            let (len, origin) = sys::peek_from(socket.as_fd(), buffer)?;
             Ok((len, origin.internet()?))
         };
         self.registration.io(Direction::Read, peek).await
@@ -130,22 +131,22 @@ impl Async<UdpSocket> {
         address: A,
     ) -> io::Result<usize> {
         let address = address.into();
-        let send = |socket: &UdpSocket| socket::send_to(socket.as_fd(), buffer, &address);
+        let send = |socket: &UdpSocket| sys::send_to(socket.as_fd(), buffer, &address);
         self.registration.io(Direction::Write, send).await
     }
 
     /// Receives a datagram of the connected peer. Returns its length.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Read, |socket| socket::recv(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Read, |socket| sys::recv(socket.as_fd(), buffer)).await
     }
 
     /// [`recv`](Self::recv), and leaves the datagram to be received again.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Read, |socket| socket::peek(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Read, |socket| sys::peek(socket.as_fd(), buffer)).await
     }
 
     /// Sends a datagram to the connected peer.
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Write, |socket| socket::send(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Write, |socket| sys::send(socket.as_fd(), buffer)).await
     }
 }

@@ -6,7 +6,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use netpoll::{Direction, OpError, socket};
+use crate::sys;
+use netpoll::{Direction, OpError};
 
 use super::Async;
 use crate::unix::listen_at;
@@ -90,7 +91,7 @@ impl Async<UnixDatagram> {
     /// Receives a datagram. Returns its length and whose it is.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let recv = |socket: &UnixDatagram| {
-            let (len, origin) = socket::recv_from(socket.as_fd(), buffer)?;
+            let (len, origin) = sys::recv_from(socket.as_fd(), buffer)?;
             Ok((len, origin.unix()?))
         };
         self.registration.io(Direction::Read, recv).await
@@ -103,17 +104,17 @@ impl Async<UnixDatagram> {
     pub async fn send_to<P: AsRef<Path>>(&self, buffer: &[u8], path: P) -> io::Result<usize> {
         let path = path.as_ref();
         let to = SocketAddr::from_pathname(path)?;
-        let send = |socket: &UnixDatagram| socket::send_to_unix(socket.as_fd(), buffer, &to);
+        let send = |socket: &UnixDatagram| sys::send_to_unix(socket.as_fd(), buffer, &to);
         self.write_with(send).await
     }
 
     /// Receives a datagram of the connected peer. Returns its length.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Read, |socket| socket::recv(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Read, |socket| sys::recv(socket.as_fd(), buffer)).await
     }
 
     /// Sends a datagram to the connected peer.
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Write, |socket| socket::send(socket.as_fd(), buffer)).await
+        self.registration.io(Direction::Write, |socket| sys::send(socket.as_fd(), buffer)).await
     }
 }

@@ -2,19 +2,20 @@
 
 use std::io;
 
-use netpoll::{Direction, socket};
+use crate::sys;
+use netpoll::Direction;
 
 use super::{Datagram, DatagramSocket, Message, measured, with_sender};
 
 impl<S: DatagramSocket> Datagram<S> {
     /// [`recv`](Self::recv) now, or `WouldBlock`.
     pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive_now("recv", |socket| socket::recv(socket.as_fd(), buffer))
+        self.receive_now("recv", |socket| sys::recv(socket.as_fd(), buffer))
     }
 
     /// [`recv_from`](Self::recv_from) now, or `WouldBlock`.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
-        let recv = |socket: &S| with_sender::<S>(socket::recv_from(socket.as_fd(), buffer));
+        let recv = |socket: &S| with_sender::<S>(sys::recv_from(socket.as_fd(), buffer));
         self.receive_now("recv", recv)
     }
 
@@ -25,30 +26,30 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// [`recv_buf`](Self::recv_buf) now, or `WouldBlock`.
     pub fn try_recv_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        self.receive_now("recv", |socket| socket::recv_spare(socket.as_fd(), buffer))
+        self.receive_now("recv", |socket| sys::recv_spare(socket.as_fd(), buffer))
     }
 
     /// [`recv_buf_from`](Self::recv_buf_from) now, or `WouldBlock`.
     pub fn try_recv_buf_from(&self, buffer: &mut Vec<u8>) -> io::Result<(usize, S::Address)> {
-        let recv = |socket: &S| with_sender::<S>(socket::recv_from_spare(socket.as_fd(), buffer));
+        let recv = |socket: &S| with_sender::<S>(sys::recv_from_spare(socket.as_fd(), buffer));
         self.receive_now("recv", recv)
     }
 
     /// [`peek`](Self::peek) now, or `WouldBlock`.
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive_now("peek", |socket| socket::peek(socket.as_fd(), buffer))
+        self.receive_now("peek", |socket| sys::peek(socket.as_fd(), buffer))
     }
 
     /// [`peek_from`](Self::peek_from) now, or `WouldBlock`.
     pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
-        let peek = |socket: &S| with_sender::<S>(socket::peek_from(socket.as_fd(), buffer));
+        let peek = |socket: &S| with_sender::<S>(sys::peek_from(socket.as_fd(), buffer));
         self.receive_now("peek", peek)
     }
 
     /// [`send`](Self::send) now, or `WouldBlock`. It uses what room there is, also where that is too
     /// little for the socket to be [`writable`](Self::writable).
     pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
-        let send = |socket: &S| socket::send(socket.as_fd(), datagram);
+        let send = |socket: &S| sys::send(socket.as_fd(), datagram);
         self.explain("send", self.registration().attempt_io(Direction::Write, send))
     }
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use netpoll::socket::{self, Origin};
+use crate::sys::{self, Origin};
 use netpoll::{Direction, Interest, OpError, OwnsFd, Reactor, Registration};
 
 use crate::readiness;
@@ -117,13 +117,13 @@ impl<S: DatagramSocket> Datagram<S> {
     /// Receives a datagram, whoever sent it; only the peer's if the socket is connected. Returns how
     /// many bytes of it are in `buffer`.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let recv = |socket: &S| socket::recv(socket.as_fd(), buffer);
+        let recv = |socket: &S| sys::recv(socket.as_fd(), buffer);
         self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
     /// As [`recv`](Self::recv), with the sender's address.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
-        let recv = |socket: &S| with_sender::<S>(socket::recv_from(socket.as_fd(), buffer));
+        let recv = |socket: &S| with_sender::<S>(sys::recv_from(socket.as_fd(), buffer));
         self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
@@ -145,26 +145,26 @@ impl<S: DatagramSocket> Datagram<S> {
     /// # }
     /// ```
     pub async fn recv_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        let recv = |socket: &S| socket::recv_spare(socket.as_fd(), buffer);
+        let recv = |socket: &S| sys::recv_spare(socket.as_fd(), buffer);
         self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
     /// As [`recv_buf`](Self::recv_buf), with the sender's address.
     pub async fn recv_buf_from(&self, buffer: &mut Vec<u8>) -> io::Result<(usize, S::Address)> {
-        let recv = |socket: &S| with_sender::<S>(socket::recv_from_spare(socket.as_fd(), buffer));
+        let recv = |socket: &S| with_sender::<S>(sys::recv_from_spare(socket.as_fd(), buffer));
         self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
     /// As [`recv`](Self::recv), but leaves the datagram to be received.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
+        let peek = |socket: &S| sys::peek(socket.as_fd(), buffer);
         self.explain("peek", self.registration().io(Direction::Read, peek).await)
     }
 
     /// As [`recv_from`](Self::recv_from), but leaves the datagram to be received. With an empty buffer,
     /// it tells who sent the next one.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
-        let peek = |socket: &S| with_sender::<S>(socket::peek_from(socket.as_fd(), buffer));
+        let peek = |socket: &S| with_sender::<S>(sys::peek_from(socket.as_fd(), buffer));
         self.explain("peek", self.registration().io(Direction::Read, peek).await)
     }
 
@@ -173,7 +173,7 @@ impl<S: DatagramSocket> Datagram<S> {
     /// Room is the socket's own. Where a Unix socket's peer has no room, it waits for that as well;
     /// UDP drops what its peer has no room for.
     pub async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        let send = |socket: &S| socket::send(socket.as_fd(), datagram);
+        let send = |socket: &S| sys::send(socket.as_fd(), datagram);
         let sent = self.registration().io(Direction::Write, send).await;
         self.explain("send", sent)
     }
@@ -336,7 +336,7 @@ fn with_sender<S: DatagramSocket>(
 }
 
 fn measured<S: DatagramSocket>(socket: &S, buffer: &mut [u8]) -> io::Result<Message<S::Address>> {
-    let (len, origin) = socket::recv_measured(socket.as_fd(), buffer)?;
+    let (len, origin) = sys::recv_measured(socket.as_fd(), buffer)?;
     Ok(Message { filled: len.min(buffer.len()), len, from: S::sender(&origin)? })
 }
 

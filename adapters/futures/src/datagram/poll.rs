@@ -3,7 +3,8 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use netpoll::{Direction, socket};
+use crate::sys;
+use netpoll::Direction;
 
 use crate::readiness;
 
@@ -13,7 +14,7 @@ use super::{Datagram, DatagramSocket, Message, measured, with_sender};
 impl<S: DatagramSocket> Datagram<S> {
     /// [`recv`](Self::recv) for those who poll.
     pub fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_receive(cx, "recv", |socket| socket::recv(socket.as_fd(), buffer))
+        self.poll_receive(cx, "recv", |socket| sys::recv(socket.as_fd(), buffer))
     }
 
     /// [`recv_from`](Self::recv_from) for those who poll.
@@ -22,7 +23,7 @@ impl<S: DatagramSocket> Datagram<S> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, S::Address)>> {
-        let recv = |socket: &S| with_sender::<S>(socket::recv_from(socket.as_fd(), buffer));
+        let recv = |socket: &S| with_sender::<S>(sys::recv_from(socket.as_fd(), buffer));
         self.poll_receive(cx, "recv", recv)
     }
 
@@ -37,7 +38,7 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// [`peek`](Self::peek) for those who poll.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_receive(cx, "peek", |socket| socket::peek(socket.as_fd(), buffer))
+        self.poll_receive(cx, "peek", |socket| sys::peek(socket.as_fd(), buffer))
     }
 
     /// [`peek_from`](Self::peek_from) for those who poll.
@@ -46,13 +47,13 @@ impl<S: DatagramSocket> Datagram<S> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, S::Address)>> {
-        let peek = |socket: &S| with_sender::<S>(socket::peek_from(socket.as_fd(), buffer));
+        let peek = |socket: &S| with_sender::<S>(sys::peek_from(socket.as_fd(), buffer));
         self.poll_receive(cx, "peek", peek)
     }
 
     /// [`send`](Self::send) for those who poll.
     pub fn poll_send(&self, cx: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
-        let send = |socket: &S| socket::send(socket.as_fd(), datagram);
+        let send = |socket: &S| sys::send(socket.as_fd(), datagram);
         let sent = self.registration().poll_io(cx, Direction::Write, send);
         sent.map(|sent| self.explain("send", sent))
     }

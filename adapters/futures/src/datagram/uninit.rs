@@ -4,7 +4,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
-use netpoll::{Direction, socket};
+use crate::sys;
+use netpoll::Direction;
 
 use super::{Datagram, DatagramSocket, with_sender};
 
@@ -63,13 +64,13 @@ impl<S: DatagramSocket> Datagram<S> {
 }
 
 fn received<S: DatagramSocket>(socket: &S, buffer: &mut Room) -> io::Result<usize> {
-    socket::recv_uninit(socket.as_fd(), buffer).map(|filled| filled.len())
+    sys::recv_uninit(socket.as_fd(), buffer).map(|filled| filled.len())
 }
 
 fn received_from<S: DatagramSocket>(
     socket: &S,
     buffer: &mut Room,
 ) -> io::Result<(usize, S::Address)> {
-    let received = socket::recv_from_uninit(socket.as_fd(), buffer);
+    let received = sys::recv_from_uninit(socket.as_fd(), buffer);
     with_sender::<S>(received.map(|(filled, origin)| (filled.len(), origin)))
 }

@@ -11,7 +11,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use netpoll::socket;
+use crate::sys;
 use netpoll::{Interest, Reactor, Registration};
 
 use super::StreamSocket;
@@ -27,11 +27,11 @@ impl Lingering {
     /// more: the thread must not wait.
     pub(super) fn of<S: StreamSocket>(socket: &S) -> Option<Self> {
         let socket = socket.as_fd();
-        let linger = if S::LINGERS { socket::linger(socket).ok()? } else { None };
+        let linger = if S::LINGERS { sys::linger(socket).ok()? } else { None };
         let time = linger.filter(|time| !time.is_zero())?;
         match socket.try_clone_to_owned() {
             Ok(connection) => Some(Self { connection, time }),
-            Err(_) => socket::set_linger(socket, None).err().and(None),
+            Err(_) => sys::set_linger(socket, None).err().and(None),
         }
     }
 
@@ -42,12 +42,12 @@ impl Lingering {
     }
 
     async fn until_acknowledged(&self, reactor: &Reactor) -> io::Result<()> {
-        socket::shutdown(self.connection.as_fd(), Shutdown::Write)?;
+        sys::shutdown(self.connection.as_fd(), Shutdown::Write)?;
         let connection = Registration::with(reactor, self.connection.as_fd(), Interest::Writable)?;
         connection.set_write_deadline(reactor.now().checked_add(self.time))?;
         loop {
             let ready = connection.writable().await?;
-            if socket::not_taken(connection.as_fd())? == 0 {
+            if sys::not_taken(connection.as_fd())? == 0 {
                 return Ok(());
             }
             connection.clear_ready(ready);
@@ -57,6 +57,6 @@ impl Lingering {
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let _ = socket::set_linger(self.connection.as_fd(), None);
+        let _ = sys::set_linger(self.connection.as_fd(), None);
     }
 }

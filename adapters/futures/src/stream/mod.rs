@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use netpoll::socket;
+use crate::sys;
 use netpoll::{Direction, Reactor, Registration};
 
 use crate::limit::Place;
@@ -75,18 +75,18 @@ impl<S: StreamSocket> Stream<S> {
             if len == 0 {
                 return Poll::Ready(nothing_to_read(waiting.registration()));
             }
-            let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
+            let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
             waiting.poll_transfer(cx, Self::short_of(len), read)
         })
     }
 
     /// As [`read`](Self::read), into several buffers.
     pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let (window, len) = socket::window(buffers);
+        let (window, len) = sys::window(buffers);
         if len == 0 {
             return self.nothing_to_read();
         }
-        let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
+        let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
         self.registration().transfer(Direction::Read, Self::short_of(len), read).await
     }
 
@@ -95,7 +95,7 @@ impl<S: StreamSocket> Stream<S> {
         if buffer.is_empty() {
             return self.nothing_to_read();
         }
-        let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
+        let peek = |socket: &S| sys::peek(socket.as_fd(), buffer);
         self.registration().io(Direction::Read, peek).await
     }
 
@@ -123,17 +123,17 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let len = buffer.len();
-        let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
+        let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
         self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
     }
 
     /// [`read_vectored`](Self::read_vectored) now, or `WouldBlock`.
     pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let (window, len) = socket::window(buffers);
+        let (window, len) = sys::window(buffers);
         if len == 0 {
             return self.nothing_to_read();
         }
-        let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
+        let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
         self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
     }
 
@@ -142,7 +142,7 @@ impl<S: StreamSocket> Stream<S> {
         if buffer.is_empty() {
             return self.nothing_to_read();
         }
-        let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
+        let peek = |socket: &S| sys::peek(socket.as_fd(), buffer);
         self.registration().try_io(Direction::Read, peek)
     }
 
@@ -151,15 +151,15 @@ impl<S: StreamSocket> Stream<S> {
     /// [`writable`](Self::writable).
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         let _held = self.try_lock_writes()?;
-        let write = |socket: &S| socket::send(socket.as_fd(), buffer);
+        let write = |socket: &S| sys::send(socket.as_fd(), buffer);
         self.registration().attempt_transfer(Direction::Write, buffer.len(), write)
     }
 
     /// [`write_vectored`](Self::write_vectored) now, or `WouldBlock`.
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let _held = self.try_lock_writes()?;
-        let (window, len) = socket::window(buffers);
-        let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
+        let (window, len) = sys::window(buffers);
+        let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
         self.registration().attempt_transfer(Direction::Write, len, write)
     }
 
@@ -243,7 +243,7 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.registration().while_open(|socket| socket::shutdown(socket.as_fd(), how))?;
+        self.registration().while_open(|socket| sys::shutdown(socket.as_fd(), how))?;
         // A Unix socket does not tell its own side.
         if how != Shutdown::Write {
             self.registration().assume_ready(Direction::Read);

@@ -3,7 +3,8 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll, ready};
 
-use netpoll::{Direction, OwnedWait, socket};
+use crate::sys;
+use netpoll::{Direction, OwnedWait};
 
 use super::{Stream, StreamSocket};
 use crate::readiness;
@@ -17,7 +18,7 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let len = buffer.len();
-        let read = |socket: &S| socket::recv(socket.as_fd(), buffer);
+        let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
         self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
     }
 
@@ -27,11 +28,11 @@ impl<S: StreamSocket> Stream<S> {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let (window, len) = socket::window(buffers);
+        let (window, len) = sys::window(buffers);
         if len == 0 {
             return Poll::Ready(self.nothing_to_read());
         }
-        let read = |socket: &S| socket::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
+        let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
         self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
     }
 
@@ -40,7 +41,7 @@ impl<S: StreamSocket> Stream<S> {
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_read());
         }
-        let peek = |socket: &S| socket::peek(socket.as_fd(), buffer);
+        let peek = |socket: &S| sys::peek(socket.as_fd(), buffer);
         self.registration().poll_io(cx, Direction::Read, peek)
     }
 
@@ -51,7 +52,7 @@ impl<S: StreamSocket> Stream<S> {
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_write());
         }
-        let write = |socket: &S| socket::send(socket.as_fd(), buffer);
+        let write = |socket: &S| sys::send(socket.as_fd(), buffer);
         self.registration().poll_transfer(cx, Direction::Write, buffer.len(), write)
     }
 
@@ -62,11 +63,11 @@ impl<S: StreamSocket> Stream<S> {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let _held = ready!(self.poll_lock_writes(cx))?;
-        let (window, len) = socket::window(buffers);
+        let (window, len) = sys::window(buffers);
         if len == 0 {
             return Poll::Ready(self.nothing_to_write());
         }
-        let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
+        let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
         self.registration().poll_transfer(cx, Direction::Write, len, write)
     }
 

@@ -4,8 +4,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
+use crate::sys;
 use netpoll::Direction;
-use netpoll::socket;
 
 use super::{Stream, StreamSocket};
 
@@ -22,7 +22,7 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let len = buffer.len();
-        let read = |socket: &S| Ok(socket::recv_uninit(socket.as_fd(), buffer)?.len());
+        let read = |socket: &S| Ok(sys::recv_uninit(socket.as_fd(), buffer)?.len());
         self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
     }
 
@@ -32,7 +32,7 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let len = buffer.len();
-        let read = |socket: &S| Ok(socket::recv_uninit(socket.as_fd(), buffer)?.len());
+        let read = |socket: &S| Ok(sys::recv_uninit(socket.as_fd(), buffer)?.len());
         self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
     }
 }

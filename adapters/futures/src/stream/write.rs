@@ -4,7 +4,8 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
-use netpoll::{Direction, Registration, socket};
+use crate::sys;
+use netpoll::{Direction, Registration};
 
 use super::{Stream, StreamSocket};
 use crate::partial;
@@ -34,11 +35,11 @@ impl<S: StreamSocket> Stream<S> {
     pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut writing = self.writing();
         poll_fn(|cx| writing.poll_lock(cx)).await?;
-        let (window, len) = socket::window(buffers);
+        let (window, len) = sys::window(buffers);
         if len == 0 {
             return self.nothing_to_write();
         }
-        let write = |socket: &S| socket::send_vectored(socket.as_fd(), &buffers[window.clone()]);
+        let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
         poll_fn(|cx| writing.poll_transfer(cx, len, write)).await
     }
 
@@ -76,7 +77,7 @@ fn poll_write_some<S: StreamSocket>(
     if buffer.is_empty() {
         return Poll::Ready(nothing_to_write(writing.registration()));
     }
-    writing.poll_transfer(cx, buffer.len(), |socket| socket::send(socket.as_fd(), buffer))
+    writing.poll_transfer(cx, buffer.len(), |socket| sys::send(socket.as_fd(), buffer))
 }
 
 /// Writes all from `written` on, with the lock held.

@@ -6,7 +6,7 @@ use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use netpoll::socket::{self, KeepAlive};
+use crate::sys::{self, KeepAlive};
 use netpoll::{DeadlineExceeded, OpError, Reactor, Registration};
 
 use super::TcpStream;
@@ -158,9 +158,9 @@ async fn finish(begun: Begun, deadline: Option<Instant>) -> io::Result<TcpStream
 }
 
 fn begin(address: &SocketAddr) -> io::Result<Begun> {
-    let socket = socket::stream(address)?;
-    socket::set_nodelay(socket.as_fd(), true)?;
-    socket::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
+    let socket = sys::stream(address)?;
+    sys::set_nodelay(socket.as_fd(), true)?;
+    sys::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
     connect_or_begin(socket.into(), address)
 }
 
@@ -170,7 +170,7 @@ fn begin_with(socket: net::TcpStream, address: &SocketAddr) -> io::Result<Begun>
 }
 
 fn connect_or_begin(socket: net::TcpStream, address: &SocketAddr) -> io::Result<Begun> {
-    match socket::connect(socket.as_fd(), address) {
+    match sys::connect(socket.as_fd(), address) {
         Ok(()) => Ok(Begun::Connected(socket)),
         Err(error) if has_begun(&error) => Ok(Begun::UnderWay(socket)),
         Err(error) => Err(error),

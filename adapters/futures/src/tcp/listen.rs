@@ -4,7 +4,7 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
-use netpoll::socket::{self, KeepAlive};
+use crate::sys::{self, KeepAlive};
 use netpoll::{Interest, OpError, Reactor, Registration};
 
 use super::TcpListener;
@@ -16,7 +16,7 @@ impl ListenerSocket for net::TcpListener {
     type Address = SocketAddr;
 
     fn accept_one(&self) -> io::Result<(OwnedFd, SocketAddr)> {
-        socket::accept(self.as_fd())
+        sys::accept(self.as_fd())
     }
 
     fn address(&self) -> io::Result<SocketAddr> {
@@ -93,13 +93,13 @@ impl TcpListener {
 }
 
 fn bind_one(address: &SocketAddr, families: Families) -> io::Result<OwnedFd> {
-    let socket = socket::stream(address)?;
+    let socket = sys::stream(address)?;
     families.tell(socket.as_fd(), address);
-    socket::set_reuse_address(socket.as_fd(), true)?;
+    sys::set_reuse_address(socket.as_fd(), true)?;
     // Set once, here: what is accepted inherits it.
-    socket::set_nodelay(socket.as_fd(), true)?;
-    socket::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
-    socket::bind(socket.as_fd(), address)?;
-    socket::listen(socket.as_fd())?;
+    sys::set_nodelay(socket.as_fd(), true)?;
+    sys::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
+    sys::bind(socket.as_fd(), address)?;
+    sys::listen(socket.as_fd())?;
     Ok(socket)
 }

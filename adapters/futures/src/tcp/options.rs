@@ -5,7 +5,7 @@ use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use netpoll::socket::{self, KeepAlive};
+use crate::sys::{self, KeepAlive};
 
 use super::TcpStream;
 
@@ -44,7 +44,7 @@ impl TcpStream {
 
     /// `SO_LINGER`
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        self.registration().while_open(|socket| socket::linger(socket.as_fd()))
+        self.registration().while_open(|socket| sys::linger(socket.as_fd()))
     }
 
     /// `SO_LINGER`, rounded up to seconds: how long closing waits for what is not sent yet. Zero
@@ -53,18 +53,18 @@ impl TcpStream {
     /// A stream that lingers and is dropped instead of closed blocks the thread that drops it, also
     /// though it is non-blocking (`socket(7)`).
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.registration().while_open(|socket| socket::set_linger(socket.as_fd(), linger))
+        self.registration().while_open(|socket| sys::set_linger(socket.as_fd(), linger))
     }
 
     /// The keep-alive probes, if any are sent.
     pub fn keepalive(&self) -> io::Result<Option<KeepAlive>> {
-        self.registration().while_open(|socket| socket::keepalive(socket.as_fd()))
+        self.registration().while_open(|socket| sys::keepalive(socket.as_fd()))
     }
 
     /// Sends keep-alive probes, or none. A connection that they find dead fails with `ETIMEDOUT`,
     /// which is not [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub fn set_keepalive(&self, keepalive: Option<KeepAlive>) -> io::Result<()> {
-        self.registration().while_open(|socket| socket::set_keepalive(socket.as_fd(), keepalive))
+        self.registration().while_open(|socket| sys::set_keepalive(socket.as_fd(), keepalive))
     }
 
     /// `SO_ERROR`, which reading it clears.

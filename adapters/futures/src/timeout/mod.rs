@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use netpoll::socket;
+use crate::sys;
 
 use crate::partial;
 use crate::stream::{Stream, StreamSocket};
@@ -278,7 +278,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
     /// Writes something, and keeps the write lock. A wait that has failed may be polled again, which goes on
     /// if the deadline was not to count.
     async fn write_some(&self, writing: &mut Writing<'_, S>, buffer: &[u8]) -> io::Result<usize> {
-        let send = |socket: &S| socket::send(socket.as_fd(), buffer);
+        let send = |socket: &S| sys::send(socket.as_fd(), buffer);
         poll_fn(|cx| {
             let mut write = || {
                 ready!(writing.poll_lock(cx))?;

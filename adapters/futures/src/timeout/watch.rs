@@ -12,7 +12,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use netpoll::{fork_generation, is_deadline_exceeded, socket};
+use crate::sys;
+use netpoll::{fork_generation, is_deadline_exceeded};
 
 use super::Timeouts;
 use crate::stream::{Stream, StreamSocket};
@@ -223,11 +224,11 @@ fn after<S: StreamSocket>(stream: &Stream<S>, limit: Option<Duration>) -> Option
 
 /// Something to read, the end included, whatever the deadline.
 fn has_come<S: StreamSocket>(stream: &Stream<S>) -> bool {
-    let peek = stream.registration().while_open(|socket| socket::peek(socket.as_fd(), &mut [0]));
+    let peek = stream.registration().while_open(|socket| sys::peek(socket.as_fd(), &mut [0]));
     !peek.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn not_taken<S: StreamSocket>(stream: &Stream<S>) -> usize {
-    let asked = |socket: &S| socket::not_taken(socket.as_fd());
+    let asked = |socket: &S| sys::not_taken(socket.as_fd());
     stream.registration().while_open(asked).unwrap_or(0)
 }

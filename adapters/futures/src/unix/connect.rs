@@ -11,7 +11,8 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use netpoll::{OpError, Reactor, Registration, Timer, socket};
+use crate::sys;
+use netpoll::{OpError, Reactor, Registration, Timer};
 
 use super::{UnixStream, address};
 use crate::off_thread::before;
@@ -113,7 +114,7 @@ impl UnixStream {
 }
 
 async fn connect(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<UnixStream> {
-    let connected = async { attempts(socket::unix_stream()?, address).await };
+    let connected = async { attempts(sys::unix_stream()?, address).await };
     let connected = before(deadline, connected).await;
     connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
 }
@@ -122,7 +123,7 @@ async fn connect(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<
 async fn attempts(socket: OwnedFd, address: &SocketAddr) -> io::Result<UnixStream> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match socket::connect_unix(socket.as_fd(), address) {
+        match sys::connect_unix(socket.as_fd(), address) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             done => return done.and_then(|()| UnixStream::connected(socket)),
         }

@@ -8,8 +8,8 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::task::{Context, Poll};
 
+use crate::sys::{self, Origin};
 use netpoll::OpError;
-use netpoll::socket::{self, Origin};
 
 use super::{UnixDatagram, address};
 use crate::datagram::DatagramSocket;
@@ -24,7 +24,7 @@ impl DatagramSocket for net::UnixDatagram {
 
     fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
         // The standard library's call fails with the address of a path of 108 bytes.
-        socket::send_to_unix(self.as_fd(), datagram, to)
+        sys::send_to_unix(self.as_fd(), datagram, to)
     }
 
     fn own_address(&self) -> io::Result<SocketAddr> {
@@ -110,7 +110,7 @@ impl UnixDatagram {
     /// [`Closed`](crate::Closed), or an [`OpError`] with the address.
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         self.registration().while_open(|socket| {
-            let connected = socket::connect_unix(socket.as_fd(), address);
+            let connected = sys::connect_unix(socket.as_fd(), address);
             connected.map_err(|error| failed("connect", address, error))
         })
     }
@@ -154,7 +154,7 @@ impl UnixDatagram {
     ///
     /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.registration().while_open(|socket| socket::shutdown(socket.as_fd(), how))
+        self.registration().while_open(|socket| sys::shutdown(socket.as_fd(), how))
     }
 
     /// `SO_ERROR`, which reading it clears.

@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net;
 
-use netpoll::{Direction, socket};
+use crate::sys;
+use netpoll::Direction;
 
 use super::UnixStream;
 
@@ -37,7 +38,7 @@ impl UnixStream {
         if bytes.is_empty() {
             return self.nothing_to_write().and_then(|nothing| alone(nothing, fds));
         }
-        let send = |socket: &net::UnixStream| socket::send_with_fds(socket.as_fd(), bytes, fds);
+        let send = |socket: &net::UnixStream| sys::send_with_fds(socket.as_fd(), bytes, fds);
         poll_fn(|cx| writing.poll_transfer(cx, bytes.len(), send)).await
     }
 
@@ -66,7 +67,7 @@ impl UnixStream {
         if bytes.is_empty() {
             return self.nothing_to_read();
         }
-        let recv = |socket: &net::UnixStream| socket::recv_with_fds(socket.as_fd(), bytes, fds);
+        let recv = |socket: &net::UnixStream| sys::recv_with_fds(socket.as_fd(), bytes, fds);
         self.registration().io(Direction::Read, recv).await
     }
 }

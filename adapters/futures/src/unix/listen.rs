@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use netpoll::{Interest, OpError, Reactor, Registration, socket};
+use crate::sys;
+use netpoll::{Interest, OpError, Reactor, Registration};
 
 use super::{UnixListener, address};
 use crate::listener::ListenerSocket;
@@ -16,7 +17,7 @@ impl ListenerSocket for net::UnixListener {
     type Address = SocketAddr;
 
     fn accept_one(&self) -> io::Result<(OwnedFd, SocketAddr)> {
-        socket::accept_unix(self.as_fd())
+        sys::accept_unix(self.as_fd())
     }
 
     fn address(&self) -> io::Result<SocketAddr> {
@@ -92,11 +93,11 @@ fn bind(address: &SocketAddr) -> io::Result<UnixListener> {
 
 /// A listener, non-blocking, and the file that it has made, which goes when that is dropped.
 pub(crate) fn listen_at(address: &SocketAddr) -> io::Result<(net::UnixListener, SocketFile)> {
-    let socket = socket::unix_stream()?;
-    socket::bind_unix(socket.as_fd(), address)?;
+    let socket = sys::unix_stream()?;
+    sys::bind_unix(socket.as_fd(), address)?;
     // From here on the file is ours to remove, also if the rest fails.
     let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
     file.set_removed_on_close(true);
-    socket::listen(socket.as_fd())?;
+    sys::listen(socket.as_fd())?;
     Ok((socket.into(), file))
 }

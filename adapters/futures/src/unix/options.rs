@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::{self, SocketAddr};
 
-use netpoll::socket::{self, Credentials};
+use crate::sys::{self, Credentials};
 
 use super::UnixStream;
 
@@ -23,7 +23,7 @@ impl UnixStream {
 
     /// Who connected to us, or listened, or made the pair (`SO_PEERCRED`).
     pub fn peer_cred(&self) -> io::Result<Credentials> {
-        self.registration().while_open(|socket| socket::peer_cred(socket.as_fd()))
+        self.registration().while_open(|socket| sys::peer_cred(socket.as_fd()))
     }
 
     /// `SO_ERROR`, which reading it clears.

@@ -24,7 +24,8 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use netpoll::{Direction, fork_generation, socket};
+use netpoll::{Direction, fork_generation};
+use netpoll_futures::sys;
 use netpoll_futures::{Stream, StreamSocket};
 
 use super::deadlines::{Deadline, Deadlines};
@@ -437,7 +438,7 @@ impl<S: StreamSocket> State<S> {
     /// The number of bytes that were written and that the peer has not acknowledged. (On a Unix socket: not read.)
     fn unacknowledged(&self) -> usize {
         let stream = self.stream.as_ref();
-        stream.map_or(0, |stream| socket::not_taken(stream.as_fd()).unwrap_or(0))
+        stream.map_or(0, |stream| sys::not_taken(stream.as_fd()).unwrap_or(0))
     }
 
     /// Whether a connection that shuts down has no request and no write to finish, and no GOAWAY to send.

@@ -67,7 +67,7 @@ pub(super) async fn detect_version<S: StreamSocket>(
 #[cfg(all(feature = "http1", feature = "http2"))]
 pub(super) fn peek_version<S: StreamSocket>(stream: &Stream<S>) -> io::Result<Option<Version>> {
     let mut bytes = [0; PREFACE.len()];
-    let peek = |socket: &S| netpoll::socket::peek(socket.as_fd(), &mut bytes);
+    let peek = |socket: &S| netpoll_futures::sys::peek(socket.as_fd(), &mut bytes);
     match stream.registration().while_open(peek) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         count => count.map(|count| version_of(&bytes[..count])),

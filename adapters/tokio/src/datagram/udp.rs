@@ -5,7 +5,8 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
-use netpoll::{OpError, socket as options};
+use netpoll::OpError;
+use netpoll_futures::sys;
 use netpoll_futures::{ToSocketAddrs, try_each};
 
 use super::{Datagram, poll, spend};
@@ -168,34 +169,34 @@ impl UdpSocket {
 
     /// `IP_TOS`
     pub fn tos_v4(&self) -> io::Result<u32> {
-        self.inner.registration().while_open(|socket| options::tos(socket.as_fd()))
+        self.inner.registration().while_open(|socket| sys::tos(socket.as_fd()))
     }
 
     /// `IP_TOS`
     pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
-        self.inner.registration().while_open(|socket| options::set_tos(socket.as_fd(), tos))
+        self.inner.registration().while_open(|socket| sys::set_tos(socket.as_fd(), tos))
     }
 
     /// `IPV6_TCLASS`
     pub fn tclass_v6(&self) -> io::Result<u32> {
-        self.inner.registration().while_open(|socket| options::traffic_class(socket.as_fd()))
+        self.inner.registration().while_open(|socket| sys::traffic_class(socket.as_fd()))
     }
 
     /// `IPV6_TCLASS`
     pub fn set_tclass_v6(&self, class: u32) -> io::Result<()> {
-        let set = |socket: &net::UdpSocket| options::set_traffic_class(socket.as_fd(), class);
+        let set = |socket: &net::UdpSocket| sys::set_traffic_class(socket.as_fd(), class);
         self.inner.registration().while_open(set)
     }
 
     /// `SO_BINDTODEVICE`: the name of the device, if it is bound to one.
     pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
-        self.inner.registration().while_open(|socket| options::device(socket.as_fd()))
+        self.inner.registration().while_open(|socket| sys::device(socket.as_fd()))
     }
 
     /// `SO_BINDTODEVICE`. `None` and an empty name lift it. A name that no device can have is
     /// `InvalidInput`.
     pub fn bind_device(&self, name: Option<&[u8]>) -> io::Result<()> {
-        self.inner.registration().while_open(|socket| options::bind_to_device(socket.as_fd(), name))
+        self.inner.registration().while_open(|socket| sys::bind_to_device(socket.as_fd(), name))
     }
 
     /// Joins a group, on the interface with this address; on any, if that is unspecified.

@@ -8,7 +8,8 @@ use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use netpoll::{OpError, socket as options};
+use netpoll::OpError;
+use netpoll_futures::sys;
 use netpoll_futures::{ToSocketAddrs, try_each};
 
 use crate::listener::Listener;
@@ -111,12 +112,12 @@ impl TcpStream {
 
     /// `TCP_QUICKACK`
     pub fn quickack(&self) -> io::Result<bool> {
-        self.inner.registration().while_open(|socket| options::quick_ack(socket.as_fd()))
+        self.inner.registration().while_open(|socket| sys::quick_ack(socket.as_fd()))
     }
 
     /// `TCP_QUICKACK`, which the system takes back when it thinks fit (`tcp(7)`).
     pub fn set_quickack(&self, on: bool) -> io::Result<()> {
-        self.inner.registration().while_open(|socket| options::set_quick_ack(socket.as_fd(), on))
+        self.inner.registration().while_open(|socket| sys::set_quick_ack(socket.as_fd(), on))
     }
 
     /// `SO_LINGER`

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use netpoll::OpError;
-use netpoll::socket::{self, KeepAlive};
+use netpoll_futures::sys::{self, KeepAlive};
 
 use super::{TcpListener, TcpStream};
 
@@ -50,7 +50,7 @@ impl TcpSocket {
     }
 
     fn of_family(address: SocketAddr) -> io::Result<Self> {
-        socket::stream(&address).map(Self::from)
+        sys::stream(&address).map(Self::from)
     }
 
     /// A socket that was made elsewhere, for options that have no method here.
@@ -65,7 +65,7 @@ impl TcpSocket {
     ///
     /// What `bind(2)` says.
     pub fn bind(&self, address: SocketAddr) -> io::Result<()> {
-        socket::bind(self.as_fd(), &address)
+        sys::bind(self.as_fd(), &address)
     }
 
     /// Connects it.
@@ -88,7 +88,7 @@ impl TcpSocket {
     ///
     /// What `listen(2)` says.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
-        socket::listen_with_backlog(self.as_fd(), backlog)?;
+        sys::listen_with_backlog(self.as_fd(), backlog)?;
         TcpListener::from_std(OwnedFd::from(self.socket).into())
     }
 }
@@ -107,65 +107,65 @@ impl TcpSocket {
 
     /// `SO_KEEPALIVE`
     pub fn keepalive(&self) -> io::Result<bool> {
-        socket::keepalive(self.as_fd()).map(|probes| probes.is_some())
+        sys::keepalive(self.as_fd()).map(|probes| probes.is_some())
     }
 
     /// `SO_KEEPALIVE`, with the system's times. For others, see
     /// [`netpoll_futures::TcpStream::set_keepalive`].
     pub fn set_keepalive(&self, on: bool) -> io::Result<()> {
         let as_it_is = KeepAlive { idle: None, interval: None, count: None };
-        socket::set_keepalive(self.as_fd(), on.then_some(as_it_is))
+        sys::set_keepalive(self.as_fd(), on.then_some(as_it_is))
     }
 
     /// `SO_REUSEADDR`
     pub fn reuseaddr(&self) -> io::Result<bool> {
-        socket::reuse_address(self.as_fd())
+        sys::reuse_address(self.as_fd())
     }
 
     /// `SO_REUSEADDR`
     pub fn set_reuseaddr(&self, on: bool) -> io::Result<()> {
-        socket::set_reuse_address(self.as_fd(), on)
+        sys::set_reuse_address(self.as_fd(), on)
     }
 
     /// `SO_REUSEPORT`
     pub fn reuseport(&self) -> io::Result<bool> {
-        socket::reuse_port(self.as_fd())
+        sys::reuse_port(self.as_fd())
     }
 
     /// `SO_REUSEPORT`
     pub fn set_reuseport(&self, on: bool) -> io::Result<()> {
-        socket::set_reuse_port(self.as_fd(), on)
+        sys::set_reuse_port(self.as_fd(), on)
     }
 
     /// `SO_SNDBUF`, in bytes: twice what was set.
     pub fn send_buffer_size(&self) -> io::Result<u32> {
-        socket::send_buffer_size(self.as_fd())
+        sys::send_buffer_size(self.as_fd())
     }
 
     /// `SO_SNDBUF`, in bytes.
     pub fn set_send_buffer_size(&self, bytes: u32) -> io::Result<()> {
-        socket::set_send_buffer_size(self.as_fd(), bytes)
+        sys::set_send_buffer_size(self.as_fd(), bytes)
     }
 
     /// `SO_RCVBUF`, in bytes: twice what was set.
     pub fn recv_buffer_size(&self) -> io::Result<u32> {
-        socket::recv_buffer_size(self.as_fd())
+        sys::recv_buffer_size(self.as_fd())
     }
 
     /// `SO_RCVBUF`, in bytes.
     pub fn set_recv_buffer_size(&self, bytes: u32) -> io::Result<()> {
-        socket::set_recv_buffer_size(self.as_fd(), bytes)
+        sys::set_recv_buffer_size(self.as_fd(), bytes)
     }
 
     /// `SO_LINGER`
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        socket::linger(self.as_fd())
+        sys::linger(self.as_fd())
     }
 
     /// `SO_LINGER`, rounded up to seconds. [`close`](TcpStream::close) lingers without blocking
     /// the thread; dropping a stream that lingers blocks it.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        socket::set_linger(self.as_fd(), linger)
+        sys::set_linger(self.as_fd(), linger)
     }
 
     /// Has closing reset the connection, without lingering.
@@ -185,33 +185,33 @@ impl TcpSocket {
 
     /// `IP_TOS`
     pub fn tos_v4(&self) -> io::Result<u32> {
-        socket::tos(self.as_fd())
+        sys::tos(self.as_fd())
     }
 
     /// `IP_TOS`
     pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
-        socket::set_tos(self.as_fd(), tos)
+        sys::set_tos(self.as_fd(), tos)
     }
 
     /// `IPV6_TCLASS`
     pub fn tclass_v6(&self) -> io::Result<u32> {
-        socket::traffic_class(self.as_fd())
+        sys::traffic_class(self.as_fd())
     }
 
     /// `IPV6_TCLASS`
     pub fn set_tclass_v6(&self, class: u32) -> io::Result<()> {
-        socket::set_traffic_class(self.as_fd(), class)
+        sys::set_traffic_class(self.as_fd(), class)
     }
 
     /// `SO_BINDTODEVICE`: the name of the device, if it is bound to one.
     pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
-        socket::device(self.as_fd())
+        sys::device(self.as_fd())
     }
 
     /// `SO_BINDTODEVICE`. `None` and an empty name lift it. A name that no device can have is
     /// `InvalidInput`.
     pub fn bind_device(&self, name: Option<&[u8]>) -> io::Result<()> {
-        socket::bind_to_device(self.as_fd(), name)
+        sys::bind_to_device(self.as_fd(), name)
     }
 }
 

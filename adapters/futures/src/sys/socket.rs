@@ -1,19 +1,4 @@
-//! Socket calls for the crates that make sockets: each is one system call, safe, non-blocking, and
-//! retried after a signal. Receiving and sending do not block even where the descriptor lacks
-//! `O_NONBLOCK` (`MSG_DONTWAIT`); [`accept`] and [`connect`] rely on it. What the standard library does as well is not repeated here.
-//!
-//! ```
-//! use std::os::fd::AsFd;
-//! use netpoll::socket;
-//!
-//! let address = "127.0.0.1:0".parse().unwrap();
-//! let listener = socket::stream(&address)?;
-//! socket::bind(listener.as_fd(), &address)?;
-//! socket::listen(listener.as_fd())?;
-//! let nobody = socket::accept(listener.as_fd()).unwrap_err();
-//! assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
-//! # std::io::Result::Ok(())
-//! ```
+//! Calls of stream sockets, and options that every socket has.
 
 use std::ffi::CString;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -25,15 +10,7 @@ use std::os::unix::net as unix;
 use std::time::Duration;
 
 use super::address::Address;
-pub use super::datagram::{
-    Origin, datagram, peek_from, recv_from, recv_from_spare, recv_from_uninit, recv_measured,
-    recv_spare, send_to,
-};
-use super::{check, check_len, owned, retry, uncancelled};
-
-pub use super::control::{recv_with_fds, send_with_fds};
-pub use super::options::*;
-pub use super::unix::{Credentials, bind_unix, connect_unix, peer_cred, send_to_unix, unix_stream};
+use super::{check, check_len, owned, raw_syscalls, retry};
 
 /// The most buffers that one vectored call takes (`IOV_MAX`).
 const MOST_BUFFERS: usize = 1024;
@@ -170,7 +147,7 @@ pub fn recv_uninit<'a>(
     let pointer = buffer.as_mut_ptr();
     // SAFETY: the kernel writes at most `buffer.len()` bytes to `pointer`.
     let recv =
-        || unsafe { uncancelled::recv(fd.as_raw_fd(), pointer.cast(), buffer.len(), RECEIVE) };
+        || unsafe { raw_syscalls::recv(fd.as_raw_fd(), pointer.cast(), buffer.len(), RECEIVE) };
     let len = retry(|| check_len(recv()))?;
     let filled = &mut buffer[..len];
     // SAFETY: the kernel wrote these `len` bytes; a byte has the layout of its `MaybeUninit`.
@@ -193,7 +170,7 @@ fn recv_flags(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::
     let (pointer, len) = (buffer.as_mut_ptr().cast(), buffer.len());
     let fd = fd.as_raw_fd();
     // SAFETY: the kernel writes at most `len` bytes to `pointer`.
-    at_once(move || check_len(unsafe { uncancelled::recv(fd, pointer, len, flags) }))
+    at_once(move || check_len(unsafe { raw_syscalls::recv(fd, pointer, len, flags) }))
 }
 
 /// `send(2)`
@@ -202,7 +179,7 @@ pub fn send(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
     let (pointer, len) = (buffer.as_ptr().cast(), buffer.len());
     let fd = fd.as_raw_fd();
     // SAFETY: the kernel reads `len` bytes from `pointer`.
-    at_once(move || check_len(unsafe { uncancelled::send(fd, pointer, len, SEND) }))
+    at_once(move || check_len(unsafe { raw_syscalls::send(fd, pointer, len, SEND) }))
 }
 
 /// [`retry`] of a call that is compiled into its caller; only where it fails, there is another one.
@@ -347,12 +324,6 @@ pub fn is_datagram(fd: BorrowedFd<'_>) -> bool {
 /// Whether it is a socket, and one of TCP.
 pub(super) fn is_tcp(fd: BorrowedFd<'_>) -> bool {
     option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL, 0).is_ok_and(|is| is == libc::IPPROTO_TCP)
-}
-
-/// Whether it is a socket of connections: a stream or a listener of any family.
-pub(super) fn is_connection(fd: BorrowedFd<'_>) -> bool {
-    option(fd, libc::SOL_SOCKET, libc::SO_TYPE, 0)
-        .is_ok_and(|kind| kind == libc::SOCK_STREAM || kind == libc::SOCK_SEQPACKET)
 }
 
 /// `TCP_NODELAY`
