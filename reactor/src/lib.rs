@@ -119,7 +119,8 @@
 //! in `sys` (foreign calls), `slot::waiters` (the cell that a flag guards) and `arena` (the pointer to
 //! a slot that never moves), and nowhere else but in `adapters/hyper/src/read_buf.rs` and
 //! `adapters/tokio/src/uninit.rs` (the buffers that hyper and tokio lend uninitialised) and in
-//! `adapters/tokio/src/raw_fd.rs` (a socket from a number). A test holds all of this (`tests/tidy/`).
+//! `adapters/tokio/src/raw_fd.rs` (a socket from a number); the socket calls are in `netpoll-futures`, under
+//! `adapters/futures/src/sys`. A test holds all of this (`tests/tidy/`).
 //!
 //! Where this differs from the drawing board, and why:
 //!
