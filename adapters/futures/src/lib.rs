@@ -1,9 +1,9 @@
-//! TCP sockets with Go's deadlines, for any executor.
+//! Sockets with Go's deadlines, for any executor: TCP, UDP, Unix sockets, any other descriptor, and timers.
 //!
-//! A [`TcpListener`] and a [`TcpStream`] in the shape that users of async-net and tokio know, over
+//! The sockets have the names of async-net and tokio, over
 //! the `netpoll` reactor: they need no runtime, no context and no feature flag, and work on any
 //! thread under any executor. Every socket has `set_deadline`, `set_read_deadline` and
-//! `set_write_deadline` with the semantics of Go's `net`, and a `close` that ends what is pending.
+//! `set_write_deadline` with the semantics of Go's `net`, and a `close` that fails pending operations.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@
 //! let client = TcpStream::connect(listener.local_addr()?).await?;
 //! let (server, _) = listener.accept().await?;
 //!
-//! // Nothing comes, and reading says so after 10 ms. The stream is as good as before.
+//! // No byte arrives, so the read fails after 10 ms. The stream stays usable.
 //! let mut buffer = [0; 16];
 //! server.set_read_deadline(Some(Instant::now() + Duration::from_millis(10)))?;
 //! let late = server.read(&mut buffer).await.unwrap_err();
@@ -27,7 +27,7 @@
 //! # }) }
 //! ```
 //!
-//! # What is what
+//! # Types
 //!
 //! | type | `&self` | futures-io, for `T` and `&T` | deadlines | conversions |
 //! | --- | --- | --- | --- | --- |
@@ -40,18 +40,18 @@
 //! | [`Timer`] | | `Future`, `Stream` of `Instant` | | |
 //! | [`TimeoutStream`]: a stream for servers of your own protocol | `read`, `write`, `write_all`, vectored, `poll_*` | `AsyncRead`, `AsyncWrite` | its own | [`into_inner`](TimeoutStream::into_inner) |
 //!
-//! What else a server needs: [`Limit`], how many connections there may be, and [`Backoff`], the pauses of
-//! an accept loop that has run out of descriptors. [`TimeoutStream`] shows the three together. For HTTP,
-//! the server of `netpoll-hyper` has limits that know heads, requests and bodies.
+//! Two more parts for servers: [`Limit`] bounds the number of connections, and [`Backoff`] makes the pauses of
+//! an accept loop that has run out of descriptors. The example of [`TimeoutStream`] uses the three together. For HTTP,
+//! the server of `netpoll-hyper` has separate limits for heads, idle connections and responses.
 //!
 //! # Errors
 //!
-//! A deadline is [`io::ErrorKind::TimedOut`](std::io::ErrorKind::TimedOut) with
-//! [`DeadlineExceeded`] inside, a socket that was closed on this side is [`Closed`]; test with
-//! [`is_deadline_exceeded`] and [`is_closed`]. What `bind`, `connect` and `accept` fail with carries
+//! An operation after its deadline fails with [`io::ErrorKind::TimedOut`](std::io::ErrorKind::TimedOut) and
+//! [`DeadlineExceeded`] inside; an operation on a socket that was closed on this side fails with [`Closed`]. Test with
+//! [`is_deadline_exceeded`] and [`is_closed`]. An error of `bind`, `connect` and `accept` names
 //! the operation and the address ([`OpError`]); [`raw_os_error`] finds the errno in it. Reading and
-//! writing return the system's error as it is; receiving and sending datagrams put the operation and
-//! an address around it.
+//! writing return the system's error unchanged; receiving and sending datagrams add the operation and
+//! an address to it.
 //!
 //! # Many tasks, one socket
 //!
