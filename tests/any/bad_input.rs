@@ -8,17 +8,15 @@ use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use netpoll_futures::Async;
-
-use crate::os;
-use crate::support::{Folder, assert_failed, run};
+use netpoll_tests::fixtures::{Folder, assert_errno, os, run};
 
 #[test]
 fn a_regular_file_is_refused() {
     run(|| async {
         let folder = Folder::new()?;
-        let file = File::create(folder.0.join("file"))?;
+        let file = File::create(folder.join("file"))?;
         let other = file.try_clone()?;
-        assert_failed(Async::new(file), os::EPERM);
+        assert_errno(Async::new(file), libc::EPERM);
         assert!(!os::is_nonblocking(&other), "nothing of the attempt remains");
         Ok(())
     });
@@ -28,7 +26,7 @@ fn a_regular_file_is_refused() {
 fn a_folder_is_refused() {
     run(|| async {
         let folder = Folder::new()?;
-        assert_failed(Async::new(File::open(&folder.0)?), os::EPERM);
+        assert_errno(Async::new(File::open(folder.path())?), libc::EPERM);
         Ok(())
     });
 }
@@ -40,7 +38,7 @@ fn a_descriptor_is_registered_once_at_a_time() {
         let registered = Async::new(&one)?;
         let twice = Async::new(&one);
         assert_eq!(twice.as_ref().expect_err("refused").kind(), ErrorKind::AlreadyExists);
-        assert_failed(twice, os::EEXIST);
+        assert_errno(twice, libc::EEXIST);
         // The first is none the worse for it.
         os::write(other.as_fd(), b"x")?;
         registered.readable().await?;
@@ -52,7 +50,7 @@ fn a_descriptor_is_registered_once_at_a_time() {
 #[test]
 fn a_number_that_stands_for_nothing_is_refused() {
     run(|| async {
-        assert_failed(Async::new(os::Nothing), os::EBADF);
+        assert_errno(Async::new(os::NotOpen), libc::EBADF);
         Ok(())
     });
 }
@@ -63,10 +61,10 @@ fn an_address_that_is_of_no_use_fails_as_the_system_says() {
         let socket = Async::<UdpSocket>::bind(([127, 0, 0, 1], 0))?;
         let address = socket.get_ref().local_addr()?;
         let taken = Async::<UdpSocket>::bind(address);
-        assert_failed(taken, os::EADDRINUSE);
+        assert_errno(taken, libc::EADDRINUSE);
         // A port of zero is nobody's.
         let nobody = socket.send_to(b"x", ([127, 0, 0, 1], 0)).await;
-        assert_failed(nobody, os::EINVAL);
+        assert_errno(nobody, libc::EINVAL);
         Ok(())
     });
 }
@@ -75,14 +73,14 @@ fn an_address_that_is_of_no_use_fails_as_the_system_says() {
 fn a_path_that_is_of_no_use_fails_as_the_system_says() {
     run(|| async {
         let folder = Folder::new()?;
-        let path = folder.0.join("socket");
-        assert_failed(Async::<UnixStream>::connect(&path).await, os::ENOENT);
+        let path = folder.join("socket");
+        assert_errno(Async::<UnixStream>::connect(&path).await, libc::ENOENT);
         let _listener = Async::<UnixListener>::bind(&path)?;
-        assert_failed(Async::<UnixListener>::bind(&path), os::EADDRINUSE);
-        assert_failed(Async::<UnixDatagram>::bind(&path), os::EADDRINUSE);
-        let nobody = folder.0.join("nobody");
+        assert_errno(Async::<UnixListener>::bind(&path), libc::EADDRINUSE);
+        assert_errno(Async::<UnixDatagram>::bind(&path), libc::EADDRINUSE);
+        let nobody = folder.join("nobody");
         let sent = Async::<UnixDatagram>::unbound()?.send_to(b"x", &nobody).await;
-        assert_failed(sent, os::ENOENT);
+        assert_errno(sent, libc::ENOENT);
         let long = "x".repeat(200);
         let refused = Async::<UnixListener>::bind(&long).expect_err("too long");
         assert_eq!(refused.kind(), ErrorKind::InvalidInput);

@@ -7,8 +7,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use netpoll_futures::Async;
 use netpoll_tests::CountingWaker;
-
-use crate::support::{assert_late, past, run};
+use netpoll_tests::fixtures::{assert_timed_out, past, run};
 
 fn cat() -> io::Result<(Child, Async<ChildStdin>, Async<ChildStdout>)> {
     let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -82,8 +81,8 @@ fn a_child_that_says_nothing_is_not_waited_for() {
     run(|| async {
         let (mut child, stdin, mut stdout) = cat()?;
         stdout.set_read_deadline(past())?;
-        assert_late(stdout.read(&mut [0]).await);
-        assert_late(stdout.readable().await);
+        assert_timed_out(stdout.read(&mut [0]).await);
+        assert_timed_out(stdout.readable().await);
         stdin.close().await?;
         stdout.set_read_deadline(None)?;
         assert_eq!(stdout.read(&mut [0]).await?, 0);

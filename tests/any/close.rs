@@ -8,11 +8,11 @@ use std::pin::pin;
 use netpoll::Direction;
 use netpoll_futures::Async;
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::any::read_byte;
+use netpoll_tests::fixtures::{assert_closed, os, run, wait_for_wakes};
 
 use crate::kinds::{Kind, full, silent};
-use crate::os;
 use crate::pipe::pipe;
-use crate::support::{assert_closed, read_byte, run, wait_for_wakes};
 
 #[test]
 fn closing_ends_what_is_pending_and_what_comes() {
@@ -99,7 +99,7 @@ fn an_address_is_free_when_closing_resolves() {
         let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0))?;
         let address = listener.get_ref().local_addr()?;
         let taken = Async::<TcpListener>::bind(address);
-        crate::support::assert_failed(taken, os::EADDRINUSE);
+        netpoll_tests::fixtures::assert_errno(taken, libc::EADDRINUSE);
         listener.close().await?;
         Async::<TcpListener>::bind(address).map(drop)
     });

@@ -11,12 +11,14 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 
+use libc::{POLLERR, POLLHUP, POLLPRI};
 use netpoll::Direction;
 use netpoll_futures::Async;
 use netpoll_tests::CountingWaker;
-
-use crate::os::{self, POLLERR, POLLHUP, POLLPRI};
-use crate::support::{Folder, assert_kind, assert_late, read_byte, run, soon, wait_until_woken};
+use netpoll_tests::fixtures::any::read_byte;
+use netpoll_tests::fixtures::{
+    Folder, assert_kind, assert_timed_out, in_ms, os, run, wait_until_woken,
+};
 
 /// More calls than events and second looks can account for, and a small part of what a loop makes.
 const FEW: usize = 30;
@@ -54,13 +56,13 @@ fn refused_and_reachable() -> io::Result<(UdpSocket, UdpSocket)> {
 fn receiving_waits_though_the_error_queue_is_not_empty() {
     run(|| async {
         let socket = Async::new(refused()?)?;
-        socket.set_read_deadline(soon(WHILE))?;
+        socket.set_read_deadline(in_ms(WHILE))?;
         let calls = Cell::new(0);
         let receive = |socket: &UdpSocket| {
             calls.set(calls.get() + 1);
             socket.recv(&mut [0; 64])
         };
-        assert_late(socket.read_with(receive).await);
+        assert_timed_out(socket.read_with(receive).await);
         assert!((1..FEW).contains(&calls.get()), "{} calls", calls.get());
         Ok(())
     });
@@ -70,13 +72,13 @@ fn receiving_waits_though_the_error_queue_is_not_empty() {
 fn receiving_waits_for_who_has_the_socket_to_himself() {
     run(|| async {
         let mut socket = Async::new(refused()?)?;
-        socket.set_read_deadline(soon(WHILE))?;
+        socket.set_read_deadline(in_ms(WHILE))?;
         let calls = Cell::new(0);
         let receive = |socket: &mut UdpSocket| {
             calls.set(calls.get() + 1);
             socket.recv(&mut [0; 64])
         };
-        assert_late(socket.read_with_mut(receive).await);
+        assert_timed_out(socket.read_with_mut(receive).await);
         assert!((1..FEW).contains(&calls.get()), "{} calls", calls.get());
         Ok(())
     });
@@ -113,7 +115,7 @@ fn waiting_for_readiness_and_receiving_does_not_spin() {
     run(|| async {
         let (socket, far) = refused_and_reachable()?;
         let socket = Async::new(socket)?;
-        socket.set_read_deadline(soon(WHILE))?;
+        socket.set_read_deadline(in_ms(WHILE))?;
         let mut rounds = 0;
         let late = loop {
             match socket.readable().await {
@@ -122,7 +124,7 @@ fn waiting_for_readiness_and_receiving_does_not_spin() {
             }
             assert_kind(socket.get_ref().recv(&mut [0; 64]), ErrorKind::WouldBlock);
         };
-        assert_late(late);
+        assert_timed_out(late);
         assert!(rounds < FEW, "{rounds} rounds");
         socket.set_read_deadline(None)?;
         far.send(b"later")?;
@@ -143,19 +145,19 @@ fn the_error_queue_can_be_read() {
         for receive_first in [false, true] {
             let socket = Async::new(refused()?)?;
             if receive_first {
-                socket.set_read_deadline(soon(10))?;
-                assert_late(socket.read_with(|socket| socket.recv(&mut [0; 64])).await);
+                socket.set_read_deadline(in_ms(10))?;
+                assert_timed_out(socket.read_with(|socket| socket.recv(&mut [0; 64])).await);
                 socket.set_read_deadline(None)?;
             }
-            let errno = socket.read_with(os::recv_error).await?;
-            assert_eq!(errno, os::ECONNREFUSED);
+            let errno = socket.read_with(os::receive_error).await?;
+            assert_eq!(errno, libc::ECONNREFUSED);
             // And the next one, when it comes.
             let waker = CountingWaker::new();
-            let mut next = pin!(socket.read_with(os::recv_error));
+            let mut next = pin!(socket.read_with(os::receive_error));
             assert!(waker.poll(next.as_mut()).is_pending());
             // The error of the first one may be reported by the call that sends.
             while socket.get_ref().send(b"again").is_err() {}
-            assert_eq!(next.await?, os::ECONNREFUSED);
+            assert_eq!(next.await?, libc::ECONNREFUSED);
         }
         Ok(())
     });
@@ -191,17 +193,17 @@ fn timestamps_of_sent_datagrams_do_not_spin() {
     run(|| async {
         let (near, far) = (UdpSocket::bind(LOOPBACK)?, UdpSocket::bind(LOOPBACK)?);
         near.connect(far.local_addr()?)?;
-        os::stamp_what_is_sent(&near)?;
+        os::stamp_sent(&near)?;
         near.send(b"hello")?;
         os::wait_for(&near, POLLERR);
         let near = Async::new(near)?;
-        near.set_read_deadline(soon(WHILE))?;
+        near.set_read_deadline(in_ms(WHILE))?;
         let mut calls = 0;
         let receive = |near: &UdpSocket| {
             calls += 1;
             near.recv(&mut [0; 64])
         };
-        assert_late(near.read_with(receive).await);
+        assert_timed_out(near.read_with(receive).await);
         assert!(calls < FEW, "{calls} calls");
         Ok(())
     });
@@ -214,7 +216,7 @@ fn a_writer_waits_for_room_though_the_error_queue_is_not_empty() {
         let listener = TcpListener::bind(LOOPBACK)?;
         let near = TcpStream::connect(listener.local_addr()?)?;
         let (mut far, _) = listener.accept()?;
-        os::stamp_what_is_sent(&near)?;
+        os::stamp_sent(&near)?;
         let near = Async::new(near)?;
         let mut sent = 0;
         let full = |sent: &mut usize| {
@@ -230,7 +232,7 @@ fn a_writer_waits_for_room_though_the_error_queue_is_not_empty() {
             std::thread::yield_now();
         }
         os::wait_for(near.get_ref(), POLLERR);
-        near.set_write_deadline(soon(WHILE))?;
+        near.set_write_deadline(in_ms(WHILE))?;
         let (mut calls, mut rounds) = (0, 0);
         let write = |mut near: &TcpStream| {
             calls += 1;
@@ -239,10 +241,10 @@ fn a_writer_waits_for_room_though_the_error_queue_is_not_empty() {
         match near.write_with(write).await {
             // Room came after all.
             Ok(count) => sent += count,
-            late => assert_late(late),
+            late => assert_timed_out(late),
         }
         assert!(calls < FEW, "{calls} calls");
-        near.set_write_deadline(soon(WHILE))?;
+        near.set_write_deadline(in_ms(WHILE))?;
         while near.writable().await.is_ok() {
             rounds += 1;
             full(&mut sent);
@@ -264,16 +266,16 @@ fn an_urgent_byte_does_not_spin() {
         let listener = TcpListener::bind(LOOPBACK)?;
         let near = TcpStream::connect(listener.local_addr()?)?;
         let (mut far, _) = listener.accept()?;
-        os::send_urgent(&far, b'!')?;
+        os::send_urgent(&far, b'!');
         os::wait_for(&near, POLLPRI);
         let near = Async::new(near)?;
-        near.set_read_deadline(soon(WHILE))?;
+        near.set_read_deadline(in_ms(WHILE))?;
         let calls = Cell::new(0);
         let read = |mut near: &TcpStream| {
             calls.set(calls.get() + 1);
             near.read(&mut [0; 64])
         };
-        assert_late(near.read_with(read).await);
+        assert_timed_out(near.read_with(read).await);
         assert!(calls.get() < FEW, "{} calls", calls.get());
         near.set_read_deadline(None)?;
         far.write_all(b"ordinary")?;
@@ -289,15 +291,15 @@ fn a_datagram_socket_shut_down_for_reading_does_not_spin() {
         let (near, far) = std::os::unix::net::UnixDatagram::pair()?;
         near.shutdown(std::net::Shutdown::Read)?;
         let near = Async::new(near)?;
-        near.set_read_deadline(soon(WHILE))?;
+        near.set_read_deadline(in_ms(WHILE))?;
         let mut calls = 0;
         let receive = |near: &std::os::unix::net::UnixDatagram| {
             calls += 1;
             near.recv(&mut [0; 64])
         };
-        assert_late(near.read_with(receive).await);
+        assert_timed_out(near.read_with(receive).await);
         assert!(calls < FEW, "{calls} calls");
-        near.set_read_deadline(soon(WHILE))?;
+        near.set_read_deadline(in_ms(WHILE))?;
         let mut rounds = 0;
         while near.readable().await.is_ok() {
             rounds += 1;
@@ -352,7 +354,7 @@ fn the_end_behind_bytes_of_no_use_is_found() {
 fn a_named_pipe_waits_for_its_next_writer() {
     run(|| async {
         let folder = Folder::new()?;
-        let path = folder.0.join("pipe");
+        let path = folder.join("pipe");
         os::make_fifo(&path)?;
         // Opened for both, it does not wait for the other end.
         let both = std::fs::File::options().read(true).write(true).open(&path)?;
@@ -369,8 +371,8 @@ fn a_named_pipe_waits_for_its_next_writer() {
                 read => read,
             }
         };
-        reader.set_read_deadline(soon(WHILE))?;
-        assert_late(reader.read_with(byte).await);
+        reader.set_read_deadline(in_ms(WHILE))?;
+        assert_timed_out(reader.read_with(byte).await);
         assert!(calls.get() < FEW, "{} calls", calls.get());
         reader.set_read_deadline(None)?;
         let waker = CountingWaker::new();
@@ -390,7 +392,7 @@ fn a_full_pipe_without_a_reader_stays_writable() {
     run(|| async {
         let (reader, writer) = io::pipe()?;
         let writer = Async::new(writer)?;
-        crate::support::fill(&writer).await?;
+        netpoll_tests::fixtures::any::fill(&writer).await?;
         drop(reader);
         for _ in 0..3 {
             writer.writable().await?;

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use netpoll::Direction;
 use netpoll_futures::Async;
 use netpoll_tests::CountingWaker;
-
-use crate::os::{self, Happened, eventfd, inotify, read_count, read_events, timerfd, write_count};
-use crate::support::{Folder, assert_kind, run, wait_for_wakes, wait_until_woken};
+use netpoll_tests::fixtures::os::{
+    FileEvent, eventfd, inotify, read_count, read_events, timerfd, write_count,
+};
+use netpoll_tests::fixtures::{Folder, assert_kind, os, run, wait_for_wakes, wait_until_woken};
 
 #[test]
 fn an_eventfd_counts() {
@@ -68,15 +69,15 @@ fn a_timerfd_ticks() {
 fn a_touched_file_is_reported() {
     run(|| async {
         let folder = Folder::new()?;
-        let watch = Async::new(inotify(&folder.0)?)?;
+        let watch = Async::new(inotify(folder.path())?)?;
         let waker = CountingWaker::new();
         let mut events = pin!(watch.read_with(|io| read_events(io.as_fd(), 4096)));
         assert!(waker.poll(events.as_mut()).is_pending());
-        File::create(folder.0.join("touched"))?;
+        File::create(folder.join("touched"))?;
         wait_until_woken(&waker);
         let first = events.await?;
-        assert_eq!(first[0], Happened { created: true, name: "touched".into() });
-        fs::remove_file(folder.0.join("touched"))?;
+        assert_eq!(first[0], FileEvent { created: true, name: "touched".into() });
+        fs::remove_file(folder.join("touched"))?;
         loop {
             let more = watch.read_with(|io| read_events(io.as_fd(), 4096)).await?;
             if more.iter().any(|event| !event.created && event.name == "touched") {
@@ -93,15 +94,15 @@ fn events_of_no_use_are_passed_over() {
     run(|| async {
         const NAMELESS: usize = 100;
         let folder = Folder::new()?;
-        let watch = Async::new(inotify(&folder.0)?)?;
+        let watch = Async::new(inotify(folder.path())?)?;
         // Opening the folder itself has no name. Each time something else comes in between, as the same
         // event twice would be one.
         let other = inotify_elsewhere(&watch)?;
         for _ in 0..NAMELESS {
-            drop(File::open(&folder.0)?);
-            drop(File::open(&other.0)?);
+            drop(File::open(folder.path())?);
+            drop(File::open(other.path())?);
         }
-        File::create(folder.0.join("named"))?;
+        File::create(folder.join("named"))?;
         let mut reads = 0;
         let named = |io: &OwnedFd| {
             reads += 1;
@@ -110,7 +111,7 @@ fn events_of_no_use_are_passed_over() {
             if named.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { Ok(named) }
         };
         let found = watch.read_with(named).await?;
-        assert_eq!(found[0], Happened { created: true, name: "named".into() });
+        assert_eq!(found[0], FileEvent { created: true, name: "named".into() });
         assert!(reads > NAMELESS / 2, "{reads} reads, most of them of no use");
         Ok(())
     });
@@ -119,7 +120,7 @@ fn events_of_no_use_are_passed_over() {
 /// Has the watch look at another folder as well.
 fn inotify_elsewhere(watch: &Async<OwnedFd>) -> io::Result<Folder> {
     let folder = Folder::new()?;
-    os::watch(watch.as_fd(), &folder.0)?;
+    os::watch(watch.as_fd(), folder.path())?;
     Ok(folder)
 }
 

@@ -9,9 +9,10 @@ use std::task::{Context, Waker};
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use netpoll_futures::Async;
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::any::fill;
+use netpoll_tests::fixtures::{assert_closed, assert_timed_out, past, run, wait_for_wakes};
 
 use crate::pipe::pipe;
-use crate::support::{assert_closed, assert_late, fill, past, run, wait_for_wakes};
 
 #[test]
 fn a_reference_reads_and_writes() {
@@ -126,7 +127,7 @@ fn a_full_pipe_is_flushed() {
         assert!(Pin::new(&mut &writer).poll_write(cx, b"x").is_pending());
         (&writer).flush().await?;
         writer.set_deadline(past())?;
-        assert_late((&writer).write(b"x").await);
+        assert_timed_out((&writer).write(b"x").await);
         AsyncWriteExt::close(&mut &writer).await
     });
 }
@@ -136,14 +137,14 @@ fn deadlines_and_close_hold_for_the_traits() {
     run(|| async {
         let (mut reader, mut writer): (Async<PipeReader>, Async<PipeWriter>) = pipe()?;
         reader.set_deadline(past())?;
-        assert_late(reader.read(&mut [0]).await);
-        assert_late((&reader).read(&mut [0]).await);
+        assert_timed_out(reader.read(&mut [0]).await);
+        assert_timed_out((&reader).read(&mut [0]).await);
         let mut buffers = [IoSliceMut::new(&mut [])];
-        assert_late(reader.read_vectored(&mut buffers).await);
+        assert_timed_out(reader.read_vectored(&mut buffers).await);
         writer.set_deadline(past())?;
-        assert_late(writer.write(b"x").await);
-        assert_late((&writer).write(b"x").await);
-        assert_late(writer.write_vectored(&[IoSlice::new(b"x")]).await);
+        assert_timed_out(writer.write(b"x").await);
+        assert_timed_out((&writer).write(b"x").await);
+        assert_timed_out(writer.write_vectored(&[IoSlice::new(b"x")]).await);
         reader.close().await?;
         assert_closed(reader.read(&mut [0]).await);
         assert_closed((&reader).read(&mut [0]).await);

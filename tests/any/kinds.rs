@@ -11,9 +11,9 @@ use std::time::Duration;
 use netpoll::Interest;
 use netpoll_futures::Async;
 use netpoll_futures::sys;
-
-use crate::os::{self, eventfd, inotify, packet_pipe, terminal, timerfd, write_count};
-use crate::support::{Folder, fill, run};
+use netpoll_tests::fixtures::any::fill;
+use netpoll_tests::fixtures::os::{eventfd, inotify, packet_pipe, terminal, timerfd, write_count};
+use netpoll_tests::fixtures::{Folder, os, run};
 
 /// A descriptor, and what must stay for it to be what it is.
 pub(crate) struct Kind {
@@ -45,10 +45,10 @@ pub(crate) fn silent() -> io::Result<Vec<Kind>> {
         kind("packet pipe", packets.0, packets.1)?,
         kind("stream pair", streams.0, streams.1)?,
         kind("datagram pair", datagrams.0, datagrams.1)?,
-        kind("unix listener", UnixListener::bind(folder.0.join("socket"))?, ())?,
+        kind("unix listener", UnixListener::bind(folder.join("socket"))?, ())?,
         kind("eventfd", eventfd()?, ())?,
         kind("timerfd", timerfd(HOUR)?, ())?,
-        kind("inotify", inotify(&folder.0)?, folder)?,
+        kind("inotify", inotify(folder.path())?, folder)?,
         kind("terminal", terminal()?, ())?,
         kind("tcp stream", stream, accepted)?,
         kind("tcp listener", listener, ())?,

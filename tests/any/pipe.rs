@@ -8,9 +8,8 @@ use std::pin::pin;
 use netpoll::{Direction, Interest};
 use netpoll_futures::Async;
 use netpoll_tests::CountingWaker;
-
-use crate::os;
-use crate::support::{Folder, assert_kind, fill, read_byte, run, wait_for_wakes, wait_until_woken};
+use netpoll_tests::fixtures::any::{fill, read_byte};
+use netpoll_tests::fixtures::{Folder, assert_kind, os, run, wait_for_wakes, wait_until_woken};
 
 pub(crate) fn pipe() -> io::Result<(Async<PipeReader>, Async<PipeWriter>)> {
     let (reader, writer) = io::pipe()?;
@@ -151,7 +150,7 @@ fn packets_are_read_one_by_one() {
 fn a_named_pipe_opened_for_both_reads_what_it_writes() {
     run(|| async {
         let folder = Folder::new()?;
-        let path = folder.0.join("pipe");
+        let path = folder.join("pipe");
         os::make_fifo(&path)?;
         let pipe = Async::new(OpenOptions::new().read(true).write(true).open(path)?)?;
         let waker = CountingWaker::new();

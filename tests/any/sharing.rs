@@ -14,10 +14,11 @@ use futures::{FutureExt, StreamExt};
 use netpoll::Direction;
 use netpoll_futures::Async;
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::any::read_byte;
+use netpoll_tests::fixtures::os::{eventfd, read_count, write_count};
+use netpoll_tests::fixtures::{os, run, wait_for_wakes, wait_until_woken};
 
-use crate::os::{self, eventfd, read_count, write_count};
 use crate::pipe::pipe;
-use crate::support::{read_byte, run, wait_for_wakes, wait_until_woken};
 
 #[test]
 fn each_of_several_reads_is_served() {

@@ -9,8 +9,7 @@ use futures::io::{AsyncReadExt, AsyncWriteExt};
 use futures::{StreamExt, TryStreamExt};
 use netpoll_futures::Async;
 use netpoll_tests::CountingWaker;
-
-use crate::support::{Folder, assert_closed, assert_late, past, run};
+use netpoll_tests::fixtures::{Folder, assert_closed, assert_timed_out, past, run};
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
@@ -31,9 +30,9 @@ fn tcp() {
         assert_eq!(client.read_with(|mut io| io.read(&mut buffer)).await?, 5);
         assert_eq!(&buffer[..5], b"hello");
         client.set_read_deadline(past())?;
-        assert_late(client.peek(&mut buffer).await);
+        assert_timed_out(client.peek(&mut buffer).await);
         listener.set_deadline(past())?;
-        assert_late(listener.accept().await);
+        assert_timed_out(listener.accept().await);
         listener.close().await?;
         assert_closed(listener.accept().await);
         Ok(())
@@ -75,8 +74,8 @@ fn udp() {
         assert_eq!(one.peek(&mut buffer).await?, 8, "cut off");
         assert_eq!(one.recv(&mut buffer).await?, 8);
         one.set_deadline(past())?;
-        assert_late(one.recv(&mut buffer).await);
-        assert_late(one.send(b"x").await);
+        assert_timed_out(one.recv(&mut buffer).await);
+        assert_timed_out(one.send(b"x").await);
         Ok(())
     });
 }
@@ -85,7 +84,7 @@ fn udp() {
 fn unix_streams() {
     run(|| async {
         let folder = Folder::new()?;
-        let path = folder.0.join("socket");
+        let path = folder.join("socket");
         let listener = Async::<UnixListener>::bind(&path)?;
         let mut client = Async::<UnixStream>::connect(&path).await?;
         let (mut server, _) = listener.accept().await?;
@@ -105,7 +104,7 @@ fn unix_streams() {
 fn unix_datagrams() {
     run(|| async {
         let folder = Folder::new()?;
-        let path = folder.0.join("socket");
+        let path = folder.join("socket");
         let bound = Async::<UnixDatagram>::bind(&path)?;
         let unbound = Async::<UnixDatagram>::unbound()?;
         assert_eq!(unbound.send_to(b"hello", &path).await?, 5);
@@ -132,7 +131,7 @@ fn unix_datagrams() {
 fn an_unconnected_datagram_waits_for_the_receiver() {
     run(|| async {
         let folder = Folder::new()?;
-        let path = folder.0.join("socket");
+        let path = folder.join("socket");
         let receiver = Async::<UnixDatagram>::bind(&path)?;
         let sender = Async::<UnixDatagram>::unbound()?;
         let waker = CountingWaker::new();
@@ -142,8 +141,8 @@ fn an_unconnected_datagram_waits_for_the_receiver() {
         assert_eq!(receiver.recv(&mut [0; 8]).await?, 1);
         send.await?;
         while waker.poll(pin!(sender.send_to(b"x", &path))).is_ready() {}
-        sender.set_write_deadline(crate::support::soon(3))?;
-        assert_late(sender.send_to(b"x", &path).await);
+        sender.set_write_deadline(netpoll_tests::fixtures::in_ms(3))?;
+        assert_timed_out(sender.send_to(b"x", &path).await);
         Ok(())
     });
 }

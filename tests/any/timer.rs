@@ -10,9 +10,9 @@ use futures::executor::block_on;
 use futures::{Stream, StreamExt};
 use netpoll::Reactor;
 use netpoll_futures::Timer;
+use netpoll_tests::fixtures::os::wait_until_named_thread_sleeps;
+use netpoll_tests::fixtures::wait_until_woken;
 use netpoll_tests::{CountingWaker, watched};
-
-use crate::support::{wait_until_asleep, wait_until_woken};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -287,7 +287,7 @@ fn set_anew_without_a_reactor() {
         timer.set_after(Duration::from_secs(3600));
         let last = CountingWaker::new();
         assert!(poll(&mut timer, &last).is_pending());
-        wait_until_asleep("netpoll-timer");
+        wait_until_named_thread_sleeps("netpoll-timer");
         assert_eq!(last.wakes(), 0);
         drop(timer);
         // The thread forgets the task, and wakes no task for a timer that is gone.

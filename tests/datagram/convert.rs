@@ -9,8 +9,9 @@ use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use futures::FutureExt;
 use netpoll_futures::{UdpSocket, UnixDatagram};
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::{LOOPBACK, assert_closed, assert_kind, assert_pending, run};
 
-use crate::support::*;
+use crate::fixtures::take;
 
 /// Non-blocking is a flag that duplicates share, so that a receive tells.
 fn assert_nonblocking(socket: &impl AsFd) {

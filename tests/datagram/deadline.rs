@@ -8,8 +8,9 @@ use futures::future::{join_all, try_join_all};
 use netpoll_futures::Datagram;
 use netpoll_tests::CountingWaker;
 use netpoll_tests::conformance::Stage;
+use netpoll_tests::fixtures::{TIMES, assert_pending, assert_timed_out, in_an_hour, in_ms, past};
 
-use crate::support::*;
+use crate::fixtures::{Family, for_both_families, pair, take};
 
 for_both_families!(
     a_receive_is_never_early,
@@ -22,16 +23,6 @@ for_both_families!(
     datagrams_survive_it,
 );
 
-pub(crate) const TIMES: [Duration; 7] = [
-    Duration::from_nanos(1),
-    Duration::from_micros(1),
-    Duration::from_micros(50),
-    Duration::from_millis(1),
-    Duration::from_millis(5),
-    Duration::from_millis(20),
-    Duration::from_millis(100),
-];
-
 /// All at once, each with a socket of its own, and each then as good as before.
 async fn a_receive_is_never_early<S: Family>(stage: Stage) -> io::Result<()> {
     let rows = TIMES.map(|time| {
@@ -40,7 +31,7 @@ async fn a_receive_is_never_early<S: Family>(stage: Stage) -> io::Result<()> {
             let (near, far) = sockets?;
             let deadline = Some(Instant::now() + time);
             near.set_read_deadline(deadline)?;
-            assert_late(take(&near).await);
+            assert_timed_out(take(&near).await);
             assert!(Some(Instant::now()) >= deadline, "{time:?}");
             near.set_read_deadline(None)?;
             far.send(b"hello").await?;
@@ -61,7 +52,7 @@ async fn of_many_times_the_last_one_counts<S: Family>(stage: Stage) -> io::Resul
         }
         let deadline = Some(Instant::now() + last);
         near.set_deadline(deadline)?;
-        assert_late(receive.await);
+        assert_timed_out(receive.await);
         assert!(Some(Instant::now()) >= deadline, "{last:?}");
     }
     Ok(())
@@ -73,21 +64,21 @@ async fn it_is_for_everything_that_receives<S: Family>(stage: Stage) -> io::Resu
     near.readable().await?;
     near.set_read_deadline(past())?;
     let (mut buffer, mut vec) = ([0; 100], Vec::with_capacity(100));
-    assert_late(near.recv(&mut buffer).await);
-    assert_late(near.recv_from(&mut buffer).await);
-    assert_late(near.recv_msg(&mut buffer).await);
-    assert_late(near.recv_buf(&mut vec).await);
-    assert_late(near.recv_buf_from(&mut vec).await);
-    assert_late(near.peek(&mut buffer).await);
-    assert_late(near.peek_from(&mut buffer).await);
-    assert_late(near.readable().await);
-    assert_late(near.try_recv(&mut buffer));
-    assert_late(near.try_recv_from(&mut buffer));
-    assert_late(near.try_recv_msg(&mut buffer));
-    assert_late(near.try_recv_buf(&mut vec));
-    assert_late(near.try_recv_buf_from(&mut vec));
-    assert_late(near.try_peek(&mut buffer));
-    assert_late(near.try_peek_from(&mut buffer));
+    assert_timed_out(near.recv(&mut buffer).await);
+    assert_timed_out(near.recv_from(&mut buffer).await);
+    assert_timed_out(near.recv_msg(&mut buffer).await);
+    assert_timed_out(near.recv_buf(&mut vec).await);
+    assert_timed_out(near.recv_buf_from(&mut vec).await);
+    assert_timed_out(near.peek(&mut buffer).await);
+    assert_timed_out(near.peek_from(&mut buffer).await);
+    assert_timed_out(near.readable().await);
+    assert_timed_out(near.try_recv(&mut buffer));
+    assert_timed_out(near.try_recv_from(&mut buffer));
+    assert_timed_out(near.try_recv_msg(&mut buffer));
+    assert_timed_out(near.try_recv_buf(&mut vec));
+    assert_timed_out(near.try_recv_buf_from(&mut vec));
+    assert_timed_out(near.try_peek(&mut buffer));
+    assert_timed_out(near.try_peek_from(&mut buffer));
     near.send(b"in time").await?;
     near.set_read_deadline(None)?;
     assert_eq!(take(&near).await?, b"there is something");
@@ -99,12 +90,12 @@ async fn it_is_for_everything_that_sends<S: Family>(stage: Stage) -> io::Result<
     let (near, far) = pair::<S>(&stage)?;
     let to = far.local_addr()?;
     near.set_write_deadline(past())?;
-    assert_late(near.send(b"late").await);
-    assert_late(near.send(b"").await);
-    assert_late(near.send_to_addr(b"late", &to).await);
-    assert_late(near.writable().await);
-    assert_late(near.try_send(b"late"));
-    assert_late(near.try_send_to_addr(b"late", &to));
+    assert_timed_out(near.send(b"late").await);
+    assert_timed_out(near.send(b"").await);
+    assert_timed_out(near.send_to_addr(b"late", &to).await);
+    assert_timed_out(near.writable().await);
+    assert_timed_out(near.try_send(b"late"));
+    assert_timed_out(near.try_send_to_addr(b"late", &to));
     far.send(b"in time").await?;
     assert_eq!(take(&near).await?, b"in time", "receiving has a deadline of its own");
     near.set_write_deadline(None)?;
@@ -115,21 +106,21 @@ async fn it_is_for_everything_that_sends<S: Family>(stage: Stage) -> io::Result<
 
 async fn a_past_one_fails_what_is_pending_at_once<S: Family>(stage: Stage) -> io::Result<()> {
     let (near, _far) = pair::<S>(&stage)?;
-    for before in [None, far_away()] {
+    for before in [None, in_an_hour()] {
         near.set_deadline(before)?;
         let waker = CountingWaker::new();
         let mut receive = take(&near).boxed();
         assert_pending(&mut receive, &waker);
         near.set_read_deadline(past())?;
         assert_eq!(waker.wakes(), 1, "by the setter itself");
-        assert_late(receive.now_or_never().expect("at once"));
+        assert_timed_out(receive.now_or_never().expect("at once"));
     }
     Ok(())
 }
 
 async fn one_that_was_moved_away_does_not_fire<S: Family>(stage: Stage) -> io::Result<()> {
     let (near, far) = pair::<S>(&stage)?;
-    for moved_to in [far_away(), None] {
+    for moved_to in [in_an_hour(), None] {
         let waker = CountingWaker::new();
         let mut receive = take(&near).boxed();
         let mut time = Duration::from_millis(20);
@@ -159,14 +150,14 @@ async fn it_fails_all_in_line_and_they_can_come_again<S: Family>(stage: Stage) -
     const TASKS: u8 = 50;
     let (near, far) = pair::<S>(&stage)?;
     let begin = |socket: Datagram<S>| stage.spawn(async move { take(&socket).await });
-    let deadline = soon(20);
+    let deadline = in_ms(20);
     near.set_read_deadline(deadline)?;
     let tasks: Vec<_> = (0..TASKS).map(|_| begin(near.clone())).collect();
     for task in tasks {
-        assert_late(task.await);
+        assert_timed_out(task.await);
     }
     assert!(Some(Instant::now()) >= deadline);
-    near.set_read_deadline(far_away())?;
+    near.set_read_deadline(in_an_hour())?;
     let tasks: Vec<_> = (0..TASKS).map(|_| begin(near.clone())).collect();
     for number in 0..TASKS {
         far.send(&[number]).await?;
@@ -191,7 +182,7 @@ async fn datagrams_survive_it<S: Family>(stage: Stage) -> io::Result<()> {
         match take(&near).await {
             Ok(received) => assert_eq!(received, number.to_ne_bytes()),
             late => {
-                assert_late(late);
+                assert_timed_out(late);
                 near.set_read_deadline(None)?;
                 assert_eq!(take(&near).await?, number.to_ne_bytes());
             }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use netpoll::{Interest, Reactor, Registration};
 use netpoll_futures::{Datagram, UdpSocket, UnixDatagram};
+use netpoll_tests::fixtures::{LOOPBACK, assert_pending, run};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::support::*;
+use crate::fixtures::{Family, drain, fill};
 
 const DATAGRAMS: usize = 1000;
 

@@ -13,9 +13,11 @@ use netpoll::{Interest, Reactor, Registration};
 use netpoll_futures::{Datagram, UnixDatagram};
 use netpoll_tests::CountingWaker;
 use netpoll_tests::conformance::Stage;
+use netpoll_tests::fixtures::{
+    TIMES, assert_closed, assert_kind, assert_pending, assert_timed_out, in_an_hour, past,
+};
 
-use crate::deadline::TIMES;
-use crate::support::*;
+use crate::fixtures::{drain, pair, take};
 
 /// A way to send, and the socket that does not receive it.
 struct Full {
@@ -96,7 +98,7 @@ macro_rules! everywhere {
             #[test]
             fn unix() {
                 let show = |stage| futures::FutureExt::boxed(super::$name(stage));
-                crate::support::everywhere(stringify!($name), show);
+                crate::fixtures::everywhere(stringify!($name), show);
             }
         })+
     };
@@ -133,10 +135,10 @@ async fn a_late_send_is_never_early_and_has_sent_nothing(stage: Stage) -> io::Re
             rows.push(stage.spawn(async move {
                 let deadline = Some(Instant::now() + time);
                 way.near.set_write_deadline(deadline)?;
-                assert_late(way.send().await);
+                assert_timed_out(way.send().await);
                 assert!(Some(Instant::now()) >= deadline, "{time:?}");
                 drain(&way.far)?;
-                assert_late(way.send().await);
+                assert_timed_out(way.send().await);
                 way.near.set_write_deadline(None)?;
                 assert_eq!(way.send().await?, 8);
                 assert_eq!(take(&way.far).await?, b"one more", "and it was the only one");
@@ -150,14 +152,14 @@ async fn a_late_send_is_never_early_and_has_sent_nothing(stage: Stage) -> io::Re
 
 async fn a_past_deadline_fails_a_pending_send_at_once(stage: Stage) -> io::Result<()> {
     for way in ways(&stage)? {
-        for before in [None, far_away()] {
+        for before in [None, in_an_hour()] {
             way.near.set_write_deadline(before)?;
             let waker = CountingWaker::new();
             let mut send = way.send();
             assert_pending(&mut send, &waker);
             way.near.set_write_deadline(past())?;
             wait_for_a_wake(&waker);
-            assert_late(send.now_or_never().expect("at once"));
+            assert_timed_out(send.now_or_never().expect("at once"));
             way.near.set_write_deadline(None)?;
             assert_kind(way.try_send(), ErrorKind::WouldBlock);
         }

@@ -8,8 +8,9 @@ use futures::FutureExt;
 use netpoll_futures::{Datagram, DatagramSocket};
 use netpoll_tests::CountingWaker;
 use netpoll_tests::conformance::Stage;
+use netpoll_tests::fixtures::{assert_kind, assert_pending, assert_timed_out, past};
 
-use crate::support::*;
+use crate::fixtures::{Family, for_both_families, pair, take};
 
 for_both_families!(
     a_datagram_of_no_bytes_is_no_end,
@@ -46,7 +47,7 @@ async fn an_empty_buffer_waits_for_a_datagram_and_takes_it<S: Family>(
     assert_eq!(receive.await?, 0);
     assert_eq!(take(&near).await?, b"the next");
     near.set_read_deadline(past())?;
-    assert_late(near.recv(&mut []).await);
+    assert_timed_out(near.recv(&mut []).await);
     Ok(())
 }
 

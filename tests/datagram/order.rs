@@ -9,8 +9,9 @@ use futures::future::try_join_all;
 use netpoll_futures::Datagram;
 use netpoll_tests::CountingWaker;
 use netpoll_tests::conformance::Stage;
+use netpoll_tests::fixtures::assert_pending;
 
-use crate::support::*;
+use crate::fixtures::{Family, for_both_families, pair, take};
 
 for_both_families!(
     datagrams_come_as_they_were_sent,

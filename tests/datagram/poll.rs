@@ -12,8 +12,9 @@ use netpoll_futures::Datagram;
 use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
 use netpoll_tests::conformance::Stage;
+use netpoll_tests::fixtures::{assert_kind, assert_pending, assert_timed_out, past};
 
-use crate::support::*;
+use crate::fixtures::{Family, for_both_families, pair, take};
 
 for_both_families!(
     every_way_to_poll_a_receive,
@@ -62,9 +63,9 @@ async fn every_way_to_poll_a_send<S: Family>(stage: Stage) -> io::Result<()> {
     assert_eq!(take(&far).await?, b"one");
     assert_eq!(take(&far).await?, b"two");
     near.set_write_deadline(past())?;
-    assert_late(poll_fn(|cx| near.poll_send(cx, b"late")).await);
-    assert_late(poll_fn(|cx| near.poll_send_to_addr(cx, b"late", &far.local_addr()?)).await);
-    assert_late(poll_fn(|cx| near.poll_send_ready(cx)).await);
+    assert_timed_out(poll_fn(|cx| near.poll_send(cx, b"late")).await);
+    assert_timed_out(poll_fn(|cx| near.poll_send_to_addr(cx, b"late", &far.local_addr()?)).await);
+    assert_timed_out(poll_fn(|cx| near.poll_send_ready(cx)).await);
     Ok(())
 }
 

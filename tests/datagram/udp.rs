@@ -7,8 +7,11 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use futures::FutureExt;
 use netpoll_futures::UdpSocket;
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::{
+    LOOPBACK, assert_closed, assert_kind, assert_pending, assert_timed_out, in_ms, run,
+};
 
-use crate::support::*;
+use crate::fixtures::{assert_says, take};
 
 #[test]
 fn who_sent_it_can_be_answered() {
@@ -136,8 +139,8 @@ fn a_refusal_is_reported_once() {
             client.send(b"hello").await?;
             client.readable().await?;
             assert_says(client.send(b"not sent").await, refused, "send", &on);
-            client.set_read_deadline(soon(1))?;
-            assert_late(take(&client).await);
+            client.set_read_deadline(in_ms(1))?;
+            assert_timed_out(take(&client).await);
             client.set_read_deadline(None)?;
         }
         let somebody = UdpSocket::bind(nobody).await?;
@@ -266,8 +269,8 @@ fn the_error_of_a_socket_can_be_taken() {
         let error = client.take_error()?.expect("nobody receives it");
         assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
         assert!(client.take_error()?.is_none(), "taken");
-        client.set_read_deadline(soon(1))?;
-        assert_late(take(&client).await);
+        client.set_read_deadline(in_ms(1))?;
+        assert_timed_out(take(&client).await);
         Ok(())
     });
 }

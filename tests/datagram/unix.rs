@@ -8,8 +8,9 @@ use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use netpoll_futures::UnixDatagram;
+use netpoll_tests::fixtures::{assert_closed, assert_timed_out, in_ms, run};
 
-use crate::support::*;
+use crate::fixtures::{assert_says, take};
 
 /// A folder that is removed with what is in it.
 struct Folder(PathBuf);
@@ -225,8 +226,8 @@ fn after_a_shutdown_nothing_is_sent() {
         near.shutdown(Shutdown::Read)?;
         assert_says(far.send(b"after").await, libc::EPIPE, "send", "(unnamed)");
         assert_eq!(take(&near).await?, b"before");
-        near.set_read_deadline(soon(1))?;
-        assert_late(take(&near).await);
+        near.set_read_deadline(in_ms(1))?;
+        assert_timed_out(take(&near).await);
         near.shutdown(Shutdown::Write)?;
         assert_says(near.send(b"more").await, libc::EPIPE, "send", "(unnamed)");
         assert!(near.take_error()?.is_none());

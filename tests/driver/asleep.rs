@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 use futures::future::join;
 use netpoll_tests::watched;
 
-use crate::stage::{Echo, with_thread};
+use crate::fixtures::{Echo, with_thread};
 
 /// How often the threads of the name have gone to sleep so far.
 fn sleeps(name: &str) -> u64 {

@@ -11,7 +11,7 @@ use futures::executor;
 use netpoll::Reactor;
 use netpoll_tests::watched;
 
-use crate::stage::{Echo, with_thread};
+use crate::fixtures::{Echo, with_thread};
 
 /// A driver that is known to have the lease, and then blocks its thread until it hears something.
 fn drive_then_block(reactor: &Reactor, blocked: &Sender<()>, until: &Receiver<()>) {

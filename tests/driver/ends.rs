@@ -9,7 +9,7 @@ use futures::executor;
 use netpoll::{Direction, Interest, Reactor, ReactorGone, Registration};
 use netpoll_tests::watched;
 
-use crate::stage::{Echo, ended_by_a_thread, reactors, with_thread};
+use crate::fixtures::{Echo, ended_by_a_thread, reactors, with_thread};
 
 /// A shutdown from another thread ends the operation that `block_on` waits for, and `block_on` goes on
 /// for whatever else the future waits for.

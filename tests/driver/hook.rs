@@ -9,7 +9,7 @@ use futures::task::LocalSpawnExt;
 use netpoll::Reactor;
 use netpoll_tests::watched;
 
-use crate::stage::{Echo, ended_by_a_thread, reactors, without_thread};
+use crate::fixtures::{Echo, ended_by_a_thread, reactors, without_thread};
 
 /// Runs a pool until it has nothing left, and drives whenever it is stalled.
 fn run_pool(reactor: &Reactor, spawn: impl FnOnce(&mut dyn FnMut(Task))) {

@@ -5,7 +5,7 @@ use futures::FutureExt;
 use futures::future::{Either, select};
 use netpoll_tests::watched;
 
-use crate::stage::{Echo, Yields, ended_by_a_thread, reactors, with_thread, without_thread};
+use crate::fixtures::{Echo, Yields, ended_by_a_thread, reactors, with_thread, without_thread};
 
 /// The thread of the reactor hands over once, and then `block_on` makes nearly every turn. (Where
 /// the machine is busy with others, the reactor's thread may find this one absent, and take over.)

@@ -11,7 +11,7 @@ use std::thread;
 use netpoll::{Direction, Interest, Reactor, Registration, Timer};
 use netpoll_tests::watched;
 
-use crate::stage::with_thread;
+use crate::fixtures::with_thread;
 
 fn on_wake(act: impl Fn() + Send + Sync + 'static) -> Waker {
     struct Acting<F>(F);

@@ -7,9 +7,9 @@
 mod asleep;
 mod blocked;
 mod ends;
+mod fixtures;
 mod hook;
 mod inline;
 mod joins;
 mod several;
 mod shards;
-mod stage;

@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 use futures::executor;
 use netpoll_tests::watched;
 
-use crate::stage::{Echo, ended_by_a_thread, reactors, with_thread};
+use crate::fixtures::{Echo, ended_by_a_thread, reactors, with_thread};
 
 /// One turns and the others sleep: who, changes all the time, and nobody is forgotten.
 #[test]

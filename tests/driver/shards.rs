@@ -15,7 +15,7 @@ use futures::executor;
 use netpoll::{Interest, Reactor, Registration, Timer, raw_os_error};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::stage::Echo;
+use crate::fixtures::Echo;
 
 /// A waker that tells on which thread it is woken.
 struct Tells(Sender<ThreadId>);

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use netpoll_futures::{TcpListener, TcpStream};
-
-use crate::os;
-use crate::support::{LOOPBACK, run};
+use netpoll_tests::fixtures::{LOOPBACK, os, run};
 
 /// More than there is room for, of those who have begun and not ended.
 const BEGUN: usize = 500;
@@ -30,7 +28,7 @@ fn of_connections_that_are_never_completed() {
             return Ok(());
         }
         let listener = TcpListener::bind(LOOPBACK).await?;
-        os::set_queue(listener.registration().get_ref(), 32);
+        os::listen(listener.registration().get_ref(), 32)?;
         let address = listener.local_addr()?;
         let mut silent = Vec::new();
         for _ in 0..BEGUN {

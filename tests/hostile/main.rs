@@ -7,10 +7,8 @@
 
 mod churn;
 mod flood;
-mod os;
 mod peers;
 mod put_off;
 mod starving;
-mod support;
 mod tasks;
 mod wakers;

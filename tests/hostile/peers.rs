@@ -6,20 +6,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_executor::LocalExecutor;
 use futures::executor::block_on;
 use netpoll::Reactor;
 use netpoll_futures::{KeepAlive, TcpListener, TcpStream, is_deadline_exceeded};
+use netpoll_tests::fixtures::tcp::pair;
+use netpoll_tests::fixtures::{LOOPBACK, in_ms, os, run};
 use netpoll_tests::{CountingWaker, watched};
-
-use crate::os;
-use crate::support::{LOOPBACK, pair, run};
-
-fn in_milliseconds(milliseconds: u64) -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(milliseconds))
-}
 
 /// A connection whose far end blocks, and is nobody's but the test's.
 async fn with_std(listener: &TcpListener) -> io::Result<(TcpStream, net::TcpStream)> {
@@ -41,7 +36,7 @@ fn a_slow_loris() {
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        near.set_read_deadline(in_milliseconds(50))?;
+        near.set_read_deadline(in_ms(50))?;
         let mut request = 0;
         let late = loop {
             match near.read(&mut [0; 64]).await {
@@ -66,7 +61,7 @@ fn who_never_reads() {
     run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
         let (near, far) = with_std(&listener).await?;
-        near.set_write_deadline(in_milliseconds(50))?;
+        near.set_write_deadline(in_ms(50))?;
         let late = near.write_all(&vec![0; 64 << 20]).await.expect_err("nobody reads");
         assert!(is_deadline_exceeded(&late), "{late:?}");
         let written = netpoll_futures::bytes_written(&late);
@@ -142,7 +137,7 @@ fn a_storm_of_resets() {
         let listener = net::TcpListener::bind(LOOPBACK).expect("a port");
         listener.set_nonblocking(true).expect("an option");
         // Who overflows the queue tries again only after a second.
-        os::set_queue(&listener, 4096);
+        os::listen(&listener, 4096).expect("a longer queue");
         let address = listener.local_addr().expect("bound");
         let interest = netpoll::Interest::Both;
         let listener = netpoll::Registration::with(&reactor, listener, interest).expect("one");
@@ -185,7 +180,7 @@ fn a_flood_of_connections_that_nobody_accepts() {
     const CONNECTIONS: usize = 64;
     run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
-        os::set_queue(&listener, QUEUE);
+        os::listen(&listener, QUEUE).expect("a longer queue");
         let address = listener.local_addr()?;
         let connect = |_| TcpStream::connect_timeout(address, Duration::from_millis(200));
         let all = futures::future::join_all((0..CONNECTIONS).map(connect)).await;
@@ -199,7 +194,7 @@ fn a_flood_of_connections_that_nobody_accepts() {
         let (accepted, peer) = listener.accept().await?;
         assert_eq!(peer, first.local_addr()?);
         assert_eq!(accepted.read(&mut [0; 8]).await?, 1);
-        listener.set_deadline(in_milliseconds(50))?;
+        listener.set_deadline(in_ms(50))?;
         while listener.accept().await.is_ok() {}
         listener.set_deadline(None)?;
         let (connected, accepted) = futures::join!(TcpStream::connect(address), listener.accept());
@@ -219,7 +214,7 @@ fn a_half_open_connection() {
                 println!("not shown: this process may not make a peer vanish");
                 return Ok(());
             }
-            near.set_read_deadline(in_milliseconds(20))?;
+            near.set_read_deadline(in_ms(20))?;
             let late = near.read(&mut [0]).await.expect_err("nobody is there");
             assert!(is_deadline_exceeded(&late), "{late:?}");
             near.set_read_deadline(None)?;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use netpoll::{budget, is_closed, is_deadline_exceeded};
 use netpoll_futures::{Async, TcpStream};
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::run;
+use netpoll_tests::fixtures::tcp::pair;
 
 use crate::starving::full;
-use crate::support::{pair, run};
 
 fn spend_all() {
     budget::refill();

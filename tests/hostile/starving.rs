@@ -16,9 +16,9 @@ use futures::task::LocalSpawnExt;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use netpoll::{Direction, Interest, Reactor, Registration, budget};
 use netpoll_futures::{Async, TcpListener, TcpStream, UdpSocket};
+use netpoll_tests::fixtures::tcp::pair;
+use netpoll_tests::fixtures::{LOOPBACK, run, yield_now};
 use netpoll_tests::{CountingWaker, watched};
-
-use crate::support::{LOOPBACK, pair, run, yield_now};
 
 /// How many operations succeed one after the other.
 const OPERATIONS: usize = 1000;

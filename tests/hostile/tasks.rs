@@ -16,8 +16,8 @@ use netpoll_futures::{
     UnixStream, is_closed,
 };
 use netpoll_tests::CountingWaker;
-
-use crate::support::{LOOPBACK, on_wake, pair, run};
+use netpoll_tests::fixtures::tcp::pair;
+use netpoll_tests::fixtures::{LOOPBACK, on_wake, run};
 
 /// A future has one waker, that of its last poll, however many tasks have polled it.
 #[test]

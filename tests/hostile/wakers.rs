@@ -11,8 +11,8 @@ use netpoll::Direction;
 use netpoll_futures::{TcpListener, TcpStream, is_closed};
 use netpoll_hyper::{Executor, Server};
 use netpoll_tests::CountingWaker;
-
-use crate::support::{LOOPBACK, pair, panicking_waker, run};
+use netpoll_tests::fixtures::tcp::pair;
+use netpoll_tests::fixtures::{LOOPBACK, panicking_waker, run};
 
 /// Polls to read, as a task whose waker panics.
 fn wait_with_a_panicking_waker(stream: &TcpStream) {

@@ -6,9 +6,9 @@ use netpoll_futures::TcpStream;
 use netpoll_hyper::{Deadline, Deadlines};
 
 use crate::client::read_to_the_end;
+use crate::fixtures::{Outcome, has_ended, ms, run, until};
 use crate::raw::{HEADERS, Raw, data, hello, ping, post};
 use crate::site::Site;
-use crate::stage::{Outcome, has_ended, ms, run, until};
 
 const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n";
 

@@ -9,8 +9,8 @@ use hyper::{Request, Response};
 use netpoll_futures::{StreamSocket, TcpStream};
 use netpoll_hyper::{Executor, Io, Timer, Version};
 
+use crate::fixtures::{Outcome, until};
 use crate::site::{Body, whole};
-use crate::stage::{Outcome, until};
 
 /// One connection of hyper's client.
 pub(crate) enum Client {

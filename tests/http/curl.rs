@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use netpoll_hyper::Deadlines;
 
+use crate::fixtures::{Outcome, run};
 use crate::site::{MIB, Site, pattern};
-use crate::stage::{Outcome, run};
 
 /// What `curl` fetches, on a thread that may block. It is given `input` to send.
 async fn curl(arguments: Vec<String>, input: Vec<u8>) -> Outcome<Vec<u8>> {

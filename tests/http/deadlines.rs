@@ -11,8 +11,8 @@ use netpoll_futures::TcpStream;
 use netpoll_hyper::{Deadline, Deadlines, Version};
 
 use crate::client::{Client, post, read_to_the_end};
+use crate::fixtures::{Outcome, has_ended, ms, now, pause, run, until};
 use crate::site::{Site, from_channel};
-use crate::stage::{Outcome, has_ended, ms, now, pause, run, until};
 
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 

@@ -13,8 +13,8 @@ use netpoll_futures::{TcpListener, TcpStream};
 use netpoll_hyper::{Deadlines, End, Executor, Server, Version};
 
 use crate::client::read_to_the_end;
+use crate::fixtures::{Outcome, run, under, until};
 use crate::raw::{Raw, get, hello};
-use crate::stage::{Outcome, run, under, until};
 
 const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n";
 

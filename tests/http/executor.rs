@@ -20,7 +20,7 @@ fn a_spawner_of_futures_takes_tasks_on() {
             let site = Site::open(&executor, Deadlines::default()).await?;
             let mut client = Client::connect(&executor, Version::Http2, site.address).await?;
             assert_eq!(client.get("/hello").await?, "hello");
-            crate::stage::Outcome::Ok(())
+            crate::fixtures::Outcome::Ok(())
         })
         .expect("it serves");
     });

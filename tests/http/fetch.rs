@@ -11,8 +11,8 @@ use netpoll_futures::{Listener, Stream};
 use netpoll_hyper::{Deadlines, End, Io, Server, Version};
 
 use crate::client::{Client, get};
+use crate::fixtures::{Outcome, run};
 use crate::site::{MIB, Site, pattern, pieces, whole};
-use crate::stage::{Outcome, run};
 
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 
@@ -104,7 +104,7 @@ fn what_is_not_there_and_what_is_no_request() {
         rude.write_all(b"this is no request\r\n\r\n").await?;
         let answer = crate::client::read_to_the_end(&rude).await;
         assert!(answer.starts_with(b"HTTP/1.1 400 "), "{:?}", answer.escape_ascii().to_string());
-        crate::stage::until(|| site.ended(|end| matches!(end, End::Failed(_))) == 1).await;
+        crate::fixtures::until(|| site.ended(|end| matches!(end, End::Failed(_))) == 1).await;
         assert_eq!(client.get("/hello").await?, "hello", "the server goes on");
         Ok(())
     });
@@ -120,7 +120,7 @@ fn who_ends_before_the_version_is_told_is_not_waited_for() {
             stream.write_all(start).await?;
             stream.shutdown(std::net::Shutdown::Write)?;
             crate::client::read_to_the_end(&stream).await;
-            crate::stage::until(|| site.ended(|end| matches!(end, End::Failed(_))) == 1).await;
+            crate::fixtures::until(|| site.ended(|end| matches!(end, End::Failed(_))) == 1).await;
         }
         Ok(())
     });

@@ -17,8 +17,8 @@ use netpoll_futures::{TcpListener, TcpStream, is_deadline_exceeded};
 use netpoll_hyper::{Io, Version};
 
 use crate::client::Client;
+use crate::fixtures::{ms, run};
 use crate::site::{KIB, pattern, pieces, whole};
-use crate::stage::{ms, run};
 
 async fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -9,9 +9,9 @@ use netpoll_hyper::{Deadline, Deadlines, Executor};
 use netpoll_tests::watched;
 
 use crate::client::read_to_the_end;
+use crate::fixtures::{Outcome, let_others_run, ms, under, until};
 use crate::raw::{DATA, HEADERS, Raw, get, hello, windows};
 use crate::site::{MIB, Site};
-use crate::stage::{Outcome, let_others_run, ms, under, until};
 
 const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const LAST_REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";

@@ -14,8 +14,8 @@ use netpoll_hyper::{Deadlines, End, Version};
 use netpoll_tests::watched;
 
 use crate::client::{Client, read_to_the_end};
+use crate::fixtures::{has_ended, run, until};
 use crate::site::Site;
-use crate::stage::{has_ended, run, until};
 
 const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 

@@ -3,12 +3,12 @@
 use netpoll_futures::TcpStream;
 use netpoll_hyper::{Deadline, Deadlines, Executor};
 
+use crate::fixtures::{Outcome, ms, run, until};
 use crate::raw::{
     DATA, GOAWAY, HEADERS, PING, PREFACE, Raw, SETTINGS, WINDOW_UPDATE, frame, get, hello, ping,
     windows,
 };
 use crate::site::Site;
-use crate::stage::{Outcome, ms, run, until};
 
 async fn connect(site: &Site) -> Outcome<Raw> {
     let mut raw = Raw::new(TcpStream::connect(site.address).await?);

@@ -3,7 +3,7 @@
 
 use netpoll_futures::TcpStream;
 
-use crate::stage::Outcome;
+use crate::fixtures::Outcome;
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

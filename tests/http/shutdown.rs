@@ -10,8 +10,8 @@ use netpoll_futures::{TcpListener, TcpStream};
 use netpoll_hyper::{Deadlines, End, Version};
 
 use crate::client::{Client, get, read_to_the_end};
+use crate::fixtures::{has_ended, run, until};
 use crate::site::Site;
-use crate::stage::{has_ended, run, until};
 
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 

@@ -8,9 +8,9 @@ use netpoll_futures::TcpStream;
 use netpoll_hyper::{End, Executor, Version};
 
 use crate::client::read_to_the_end;
+use crate::fixtures::{Outcome, ms, run, until};
 use crate::raw::{GOAWAY, HEADERS, PREFACE, Raw, data, frame, get, hello, ping, post, windows};
 use crate::site::Site;
-use crate::stage::{Outcome, ms, run, until};
 
 /// Which versions a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use netpoll::{Interest, Reactor, Registration, Timer};
 use netpoll_futures::TcpListener;
 use netpoll_hyper::{BoxError, Deadline, Deadlines, End, Executor, Server};
 
-use crate::stage::{Outcome, until};
+use crate::fixtures::{Outcome, until};
 
 pub(crate) const KIB: usize = 1024;
 pub(crate) const MIB: usize = 1024 * KIB;

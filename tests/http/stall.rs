@@ -7,8 +7,8 @@ use netpoll_futures::TcpStream;
 use netpoll_hyper::{Deadline, Deadlines, Version};
 
 use crate::client::{Client, get};
+use crate::fixtures::{ms, pause, run, until};
 use crate::site::{MIB, Site};
-use crate::stage::{ms, pause, run, until};
 
 fn limits() -> Deadlines {
     Deadlines::none().write_stall(ms(100))

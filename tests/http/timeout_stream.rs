@@ -16,7 +16,7 @@ use netpoll::{Interest, Reactor, Registration, Timer};
 use netpoll_futures::{Stream, TimeoutStream, Timeouts, is_deadline_exceeded};
 use smol_hyper::rt::FuturesIo;
 
-use crate::stage::{Outcome, has_ended, ms, run};
+use crate::fixtures::{Outcome, has_ended, ms, run};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
@@ -86,7 +86,7 @@ fn a_peer_that_takes_nothing_is_cut_off() {
         far.write_all(REQUEST).await?;
         let mut serving = pin!(http1::Builder::new().serve_connection(FuturesIo::new(near), page));
         for _ in 0..100 {
-            if let Some(ended) = crate::stage::now(serving.as_mut()).await {
+            if let Some(ended) = crate::fixtures::now(serving.as_mut()).await {
                 let error = ended.expect_err("it was cut off");
                 let cause = std::error::Error::source(&error).expect("an error of the stream");
                 let cause = cause.downcast_ref().expect("an error of the stream");

@@ -11,7 +11,7 @@ use netpoll::Reactor;
 use netpoll_hyper::{Sleep, Timer};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::stage::ms;
+use crate::fixtures::ms;
 
 type Slept = Pin<Box<dyn rt::Sleep>>;
 

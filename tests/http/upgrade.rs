@@ -12,8 +12,8 @@ use netpoll_futures::TcpStream;
 use netpoll_hyper::{Deadlines, End, ServedIo, Version};
 
 use crate::client::{Client, read_to_the_end};
+use crate::fixtures::{ms, run, until};
 use crate::site::{Body, Site, whole};
-use crate::stage::{ms, run, until};
 
 /// Answers CONNECT: a stream of the connection is a tunnel from now on, which sends everything back.
 pub(crate) fn connect(request: Request<Incoming>) -> Response<Body> {

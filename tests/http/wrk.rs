@@ -7,8 +7,8 @@ use netpoll_hyper::{Deadlines, Executor, Version};
 use netpoll_tests::programs::{Cast, is_installed, with_programs, wrk};
 
 use crate::client::Client;
+use crate::fixtures::{Outcome, under, until};
 use crate::site::Site;
-use crate::stage::{Outcome, under, until};
 
 #[test]
 fn wrk_is_served() {

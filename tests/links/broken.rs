@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use netpoll_futures::{TcpStream, UdpSocket as Udp, is_deadline_exceeded, raw_os_error};
+use netpoll_tests::fixtures::os;
 
-use crate::os;
-use crate::stage::{FAR, Stage};
+use crate::fixtures::{FAR, Stage};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -78,7 +78,7 @@ pub(crate) fn a_partition_heals(stage: &Stage) {
 pub(crate) fn a_half_open_peer_is_found_out(stage: &Stage) {
     let (near, far) = connection(stage);
     stage.weather.cut(true);
-    os::reset_when_dropped(&far);
+    os::reset_on_close(&far);
     let lost = stage.weather.lost.load(Ordering::SeqCst);
     drop(far);
     // The reset is lost before the link is there again.
@@ -89,7 +89,7 @@ pub(crate) fn a_half_open_peer_is_found_out(stage: &Stage) {
     assert_nothing_for(&near, 100 * MS);
     block_on(near.write_all(b"hello?")).expect("room in the buffer");
     let error = block_on(near.read(&mut [0; 64])).expect_err("a reset");
-    assert_eq!(raw_os_error(&error), Some(os::ECONNRESET), "{error}");
+    assert_eq!(raw_os_error(&error), Some(libc::ECONNRESET), "{error}");
 }
 
 pub(crate) fn a_reset_ends_what_waits(stage: &Stage) {
@@ -98,7 +98,7 @@ pub(crate) fn a_reset_ends_what_waits(stage: &Stage) {
         let near = near.clone();
         std::thread::spawn(move || block_on(near.read(&mut [0; 64])))
     };
-    os::reset_when_dropped(&far);
+    os::reset_on_close(&far);
     drop(far);
     let error = reader.join().expect("no panic").expect_err("a reset");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
@@ -111,7 +111,7 @@ pub(crate) fn a_host_that_cannot_be_reached(stage: &Stage) {
     let address = listener.local_addr().expect("an address");
     stage.weather.unreachable(true);
     let error = block_on(TcpStream::connect(address)).expect_err("no way there");
-    assert_eq!(raw_os_error(&error), Some(os::EHOSTUNREACH), "{error}");
+    assert_eq!(raw_os_error(&error), Some(libc::EHOSTUNREACH), "{error}");
 
     let socket = block_on(Udp::bind("0.0.0.0:0")).expect("a port");
     block_on(socket.connect(address)).expect("UDP asks no peer");
@@ -120,7 +120,7 @@ pub(crate) fn a_host_that_cannot_be_reached(stage: &Stage) {
     stage.weather.unreachable(false);
     block_on(socket.send(b"anything")).expect("room");
     let error = block_on(socket.recv(&mut [0; 8])).expect_err("there is no such port");
-    assert_eq!(raw_os_error(&error), Some(os::ECONNREFUSED), "{error}");
+    assert_eq!(raw_os_error(&error), Some(libc::ECONNREFUSED), "{error}");
     let near = block_on(TcpStream::connect(address)).expect("there is a way again");
     drop((near, listener.accept().expect("the other end")));
 }

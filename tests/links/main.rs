@@ -6,9 +6,9 @@
 #![cfg(not(netpoll_loom))]
 
 mod broken;
+mod fixtures;
 mod os;
 mod slow;
-mod stage;
 mod v6only;
 
 use std::thread;
@@ -16,7 +16,7 @@ use std::thread;
 use libtest_mimic::{Arguments, Failed, Trial};
 use netpoll_tests::watched;
 
-use stage::Stage;
+use fixtures::Stage;
 
 type Test = fn(&Stage);
 
@@ -38,11 +38,11 @@ const TESTS: [(&str, Test); 12] = [
 
 fn main() {
     let arguments = Arguments::from_args();
-    let missing = if arguments.list { None } else { stage::is_missing() };
+    let missing = if arguments.list { None } else { fixtures::is_missing() };
     if let Some(missing) = &missing {
         println!("links: not run, as there are no network namespaces to be had (root?): {missing}");
     }
-    os::raise_descriptor_limit();
+    netpoll_tests::fixtures::os::raise_descriptor_limit();
     let trial = |(name, test): (&'static str, Test)| {
         let on_stage = move || test(&Stage::new().expect("a stage"));
         // The watchdog names the test by its thread.

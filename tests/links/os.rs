@@ -1,4 +1,4 @@
-//! Network namespaces, TUN devices and what else the tests ask of the system.
+//! Network namespaces and TUN devices.
 #![allow(unsafe_code)] // Foreign calls. The other modules of the tests have none.
 
 use std::fs::{File, OpenOptions};
@@ -6,8 +6,6 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
-
-pub(crate) use libc::{ECONNREFUSED, ECONNRESET, EHOSTUNREACH, POLLOUT};
 
 /// The name of the link's device in each namespace.
 const DEVICE: &str = "link0";
@@ -90,47 +88,4 @@ pub(crate) fn wait_for_one(files: [&File; 2], timeout: Duration) {
     let timeout = libc::c_int::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(100);
     // SAFETY: two `pollfd`s, which outlive the call.
     unsafe { libc::poll(asked.as_mut_ptr(), 2, timeout) };
-}
-
-/// Whether `poll(2)` reports one of `events` now.
-pub(crate) fn is_ready(socket: &impl AsFd, events: libc::c_short) -> bool {
-    let mut asked = libc::pollfd { fd: socket.as_fd().as_raw_fd(), events, revents: 0 };
-    // SAFETY: one `pollfd`, which outlives the call.
-    let found = unsafe { libc::poll(&raw mut asked, 1, 0) };
-    found >= 0 && asked.revents & events != 0
-}
-
-/// A send buffer of so many bytes (the kernel doubles it), whatever `net.core.wmem_max` says.
-pub(crate) fn force_send_buffer(socket: &impl AsFd, bytes: i32) {
-    set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &bytes);
-}
-
-/// A receive buffer of so many bytes (the kernel doubles it).
-pub(crate) fn set_receive_buffer(socket: &impl AsFd, bytes: i32) {
-    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes);
-}
-
-/// Dropped, the socket resets its connection.
-pub(crate) fn reset_when_dropped(socket: &impl AsFd) {
-    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    set_option(socket, libc::SOL_SOCKET, libc::SO_LINGER, &linger);
-}
-
-fn set_option<T>(socket: &impl AsFd, level: libc::c_int, name: libc::c_int, value: &T) {
-    let (pointer, len) = (std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t);
-    let fd = socket.as_fd().as_raw_fd();
-    // SAFETY: the kernel reads `len` bytes of `value`, which outlives the call.
-    let set = unsafe { libc::setsockopt(fd, level, name, pointer, len) };
-    assert_eq!(set, 0, "an option of sockets: {}", io::Error::last_os_error());
-}
-
-/// Lets this process have as many descriptors as its hard limit allows. Returns how many that is.
-pub(crate) fn raise_descriptor_limit() -> libc::rlim_t {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: it fills `limit`.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: it reads `limit`.
-    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-    limit.rlim_cur
 }

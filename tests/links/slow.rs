@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use futures::future::{join, join_all};
 use netpoll_futures::{TcpStream, TimeoutStream, Timeouts, bytes_written, is_deadline_exceeded};
+use netpoll_tests::fixtures::os;
 
 use crate::broken::{connection, far_listener};
-use crate::os;
-use crate::stage::Stage;
+use crate::fixtures::Stage;
 
 const KIB: usize = 1024;
 const MS: Duration = Duration::from_millis(1);
@@ -122,11 +122,11 @@ pub(crate) fn each_late_write_makes_progress(stage: &Stage) {
         let error = block_on(near.write_all(&data)).expect_err("far too much");
         assert!(is_deadline_exceeded(&error), "{error}");
         taken.push(bytes_written(&error));
-        unreported += u32::from(!os::is_ready(&near, os::POLLOUT));
+        unreported += u32::from(!os::is_ready(&near, libc::POLLOUT));
     }
     assert!(unreported > 0, "the kernel has reported room each time");
     assert!(taken.iter().all(|taken| *taken > 0), "bytes taken by each write: {taken:?}");
-    os::reset_when_dropped(&near);
+    os::reset_on_close(&near);
     drop(near);
     reader.join().expect("no panic");
 }
@@ -164,7 +164,7 @@ pub(crate) fn a_slow_and_steady_peer_is_not_stalled(stage: &Stage) {
         block_on(near.write_all(&data)).expect("the peer takes something");
     }
     drop(done);
-    os::reset_when_dropped(near.get_ref());
+    os::reset_on_close(near.get_ref());
     drop(near);
     reader.join().expect("no panic");
 }

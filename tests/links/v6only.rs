@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream as StdTcpStream, UdpSocket as Std
 
 use futures::executor::block_on;
 
-use crate::stage::Stage;
+use crate::fixtures::Stage;
 
 const ANY: &str = "[::]:0";
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use super::kit::{Task, explore};
+use super::fixtures::{Task, explore};
 use crate::demand::Demand;
 use crate::ready::Direction::Write;
 use crate::slot::Slot;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::kit::{Task, explore};
+use super::fixtures::{Task, explore};
 use crate::limit::{Limit, Place, Refused};
 use crate::ready::{Direction, Ready};
 use crate::slot::{Slot, Status};

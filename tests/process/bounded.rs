@@ -15,9 +15,8 @@ use futures::future::{join_all, try_join_all};
 use netpoll::{Interest, Reactor, Registration};
 use netpoll_futures::sys;
 use netpoll_futures::{Backoff, Limit, TcpListener, TcpStream, Timer, resolve};
-
-use crate::os;
-use crate::support::{LOOPBACK, alone};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::{LOOPBACK, os};
 
 /// More than the crates may take, and far fewer than there are tasks.
 const FEW_THREADS: usize = 50;
@@ -60,7 +59,7 @@ fn lookups_share_a_few_threads_which_end() {
 #[test]
 fn lookups_go_on_with_the_threads_there_are() {
     alone("bounded::lookups_go_on_with_the_threads_there_are", || {
-        if !os::allow_threads(threads() + 10) {
+        if !os::limit_threads(threads() + 10) {
             return println!("shown: not run, as it takes root to become another user");
         }
         let found = block_on(join_all((0..400).map(|_| resolve("localhost:1"))));
@@ -73,7 +72,7 @@ fn lookups_go_on_with_the_threads_there_are() {
 #[test]
 fn without_a_thread_a_lookup_fails_and_is_not_taken_for_not_ready() {
     alone("bounded::without_a_thread_a_lookup_fails_and_is_not_taken_for_not_ready", || {
-        if !os::allow_threads(0) {
+        if !os::limit_threads(0) {
             return println!("shown: not run, as it takes root to become another user");
         }
         let transient = [ErrorKind::WouldBlock, ErrorKind::Interrupted, ErrorKind::TimedOut];
@@ -205,7 +204,7 @@ fn without_a_thread_a_lingering_close_closes() {
         listener.set_limit(Some(&limit)).expect("open");
         let (near, _) = block_on(listener.accept()).expect("a connection");
         near.set_linger(Some(Duration::from_secs(300))).expect("an option");
-        if !os::allow_threads(0) {
+        if !os::limit_threads(0) {
             return println!("shown: not run, as it takes root to become another user");
         }
         block_on(near.write_all(b"the last words")).expect("room");

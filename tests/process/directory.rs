@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use futures::executor::block_on;
 use netpoll_futures::UnixListener;
-
-use crate::support::alone;
+use netpoll_tests::alone::alone;
 
 /// Two directories of one's own, in one that goes with all that is in it.
 struct Directories(PathBuf);

@@ -10,8 +10,9 @@ use netpoll_futures::UnixStream;
 use netpoll_futures::{
     Async, TcpListener, TcpStream, Timer, UdpSocket, UnixDatagram, UnixListener,
 };
-
-use crate::support::{LOOPBACK, alone, pair};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::LOOPBACK;
+use netpoll_tests::fixtures::tcp::pair;
 
 /// What a child of this process has open, as it sees it.
 fn inherited() -> BTreeSet<String> {

@@ -9,9 +9,9 @@ use futures::executor::{ThreadPool, block_on};
 use futures::task::SpawnExt;
 use netpoll_futures::{TcpListener, TcpStream, Timer};
 use netpoll_tests::CountingWaker;
-
-use crate::os;
-use crate::support::{LOOPBACK, in_a_process, on_wake, pair};
+use netpoll_tests::alone::in_a_process;
+use netpoll_tests::fixtures::tcp::pair;
+use netpoll_tests::fixtures::{LOOPBACK, on_wake, os};
 
 /// Threads in `block_on`, one that turns the reactor and others that sleep, tasks on a pool, and timers.
 fn begin_work() {

@@ -11,9 +11,10 @@ use futures::future::BoxFuture;
 use netpoll::{Driver, Reactor};
 use netpoll_futures::{TcpListener, TcpStream, Timer, UdpSocket};
 use netpoll_tests::CountingWaker;
-
-use crate::os::in_a_child;
-use crate::support::{LOOPBACK, alone, pair};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::LOOPBACK;
+use netpoll_tests::fixtures::os::in_a_child;
+use netpoll_tests::fixtures::tcp::pair;
 
 /// What a server may have under way: everything of it waits for something.
 struct UnderWay {

@@ -25,9 +25,9 @@ use netpoll_futures::{
 };
 use netpoll_hyper::{End, Executor, Server};
 use netpoll_tests::CountingWaker;
-
-use crate::os::{Steps, in_a_child_that_tells};
-use crate::support::{LOOPBACK, alone};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::LOOPBACK;
+use netpoll_tests::fixtures::os::{Steps, in_a_child_with_steps};
 
 const FORKS: usize = 1000;
 
@@ -60,7 +60,7 @@ fn fork_while(work: &[Box<dyn Fn() + Send + Sync>], mut child: impl FnMut(&mut S
         }
         // Whatever comes of the children, the threads end.
         let forked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            (0..FORKS).for_each(|_| in_a_child_that_tells(&mut child));
+            (0..FORKS).for_each(|_| in_a_child_with_steps(&mut child));
         }));
         over.store(true, Ordering::Relaxed);
         if let Err(panic) = forked {
@@ -136,7 +136,7 @@ fn a_child_of_threads_that_wait() {
         fork_while(&work, |step| {
             let soon = Some(reactor.now());
             for waiting in &mut waiting {
-                step.tell(1, true);
+                step.report(1, true);
                 drop(waiting.take());
             }
             let cx = &mut Context::from_waker(Waker::noop());
@@ -146,36 +146,39 @@ fn a_child_of_threads_that_wait() {
                 if !near.must_wait(direction) {
                     continue;
                 }
-                step.tell(2, ends(near.ready(direction)));
-                step.tell(3, ends(near.level(direction)));
+                step.report(2, ends(near.ready(direction)));
+                step.report(3, ends(near.level(direction)));
                 let poll = near.poll_ready(cx, direction);
-                step.tell(4, matches!(poll, Poll::Ready(result) if is_gone(&result)));
+                step.report(4, matches!(poll, Poll::Ready(result) if is_gone(&result)));
             }
-            step.tell(5, demanding.try_io(Direction::Write, |_| Ok(())).is_ok_or_blocks());
-            step.tell(6, is_gone(&socket.set_deadline(soon)));
-            step.tell(7, is_gone(&socket.set_read_deadline(None)));
-            step.tell(8, is_gone(&socket.set_write_deadline(soon)));
+            step.report(5, demanding.try_io(Direction::Write, |_| Ok(())).is_ok_or_blocks());
+            step.report(6, is_gone(&socket.set_deadline(soon)));
+            step.report(7, is_gone(&socket.set_read_deadline(None)));
+            step.report(8, is_gone(&socket.set_write_deadline(soon)));
             let inherited = timer.take().expect("the parent has it");
             inherited.set(soon);
-            step.tell(
+            step.report(
                 9,
                 matches!(inherited.poll_fired(cx), Poll::Ready(result) if is_gone(&result)),
             );
-            step.tell(10, is_gone(&Timer::never(&reactor)));
-            step.tell(11, is_gone(&Registration::with(&reactor, io::stdin(), Interest::Readable)));
-            step.tell(12, reactor.metrics().registrations == 0);
-            step.tell(13, is_gone(&reactor.turn(Some(Duration::ZERO))));
+            step.report(10, is_gone(&Timer::never(&reactor)));
+            step.report(
+                11,
+                is_gone(&Registration::with(&reactor, io::stdin(), Interest::Readable)),
+            );
+            step.report(12, reactor.metrics().registrations == 0);
+            step.report(13, is_gone(&reactor.turn(Some(Duration::ZERO))));
             socket.assume_ready(Direction::Write);
             reactor.notify();
-            step.tell(14, reactor.is_gone());
+            step.report(14, reactor.is_gone());
             let close = poll_once(pin!(socket.close()));
-            step.tell(15, matches!(close, Poll::Ready(Ok(()))));
+            step.report(15, matches!(close, Poll::Ready(Ok(()))));
             let close = poll_once(pin!(demanding.close()));
-            step.tell(16, matches!(close, Poll::Ready(Ok(()))));
+            step.report(16, matches!(close, Poll::Ready(Ok(()))));
             drop(inherited);
-            step.tell(17, true);
+            step.report(17, true);
             reactor.shutdown();
-            step.tell(18, true);
+            step.report(18, true);
         });
     });
 }
@@ -236,34 +239,34 @@ fn a_child_of_threads_that_drive() {
         ];
         fork_while(&work, |step| {
             netpoll::block_on(async {});
-            step.tell(1, true);
+            step.report(1, true);
             other.block_on(async {});
-            step.tell(2, true);
+            step.report(2, true);
             let ended =
                 netpoll::block_on(async { Timer::at(Reactor::global()?, Instant::now())?.await });
-            step.tell(3, is_gone(&ended));
+            step.report(3, is_gone(&ended));
             let mut driver = reactor.driver();
             driver.waker().wake();
             driver.park();
             driver.look();
-            step.tell(4, true);
+            step.report(4, true);
             drop(driver);
-            step.tell(5, true);
+            step.report(5, true);
             drop(inherited.take());
-            step.tell(6, true);
+            step.report(6, true);
             let _ = other.metrics();
-            step.tell(7, true);
+            step.report(7, true);
             other.shutdown();
-            step.tell(8, true);
+            step.report(8, true);
             reactor.shutdown();
-            step.tell(9, true);
+            step.report(9, true);
             // Without a thread: the standard library takes a lock of its own when a thread begins, which a
             // thread of the parent may have held.
             let own = Reactor::builder().thread(false).build().expect("the child's own");
             let fired = own.block_on(async { Timer::at(&own, Instant::now())?.await });
-            step.tell(10, fired.is_ok());
+            step.report(10, fired.is_ok());
             own.shutdown();
-            step.tell(11, true);
+            step.report(11, true);
         });
     });
 }
@@ -277,7 +280,7 @@ fn a_child_of_threads_that_make_the_global_reactor() {
         // A reactor of one's own, so that forks are counted.
         let _counting = Reactor::builder().build().expect("a reactor");
         for _ in 0..200 {
-            in_a_child_that_tells(|step| {
+            in_a_child_with_steps(|step| {
                 let begin = AtomicBool::new(false);
                 thread::scope(|scope| {
                     scope.spawn(|| {
@@ -287,14 +290,14 @@ fn a_child_of_threads_that_make_the_global_reactor() {
                         Reactor::global().expect("a reactor");
                     });
                     begin.store(true, Ordering::Relaxed);
-                    in_a_child_that_tells(|step| {
+                    in_a_child_with_steps(|step| {
                         let global = Reactor::global().expect("one or the other");
                         let timer = Timer::at(global, Instant::now());
                         let fired = timer.and_then(netpoll::block_on);
-                        step.tell(1, fired.is_ok() || is_gone(&fired));
+                        step.report(1, fired.is_ok() || is_gone(&fired));
                     });
                 });
-                step.tell(1, true);
+                step.report(1, true);
             });
         }
     });
@@ -365,23 +368,23 @@ fn a_child_of_threads_that_use_sockets() {
         assert!(poll_once(queued.as_mut().expect("it is there").as_mut()).is_pending());
         fork_while(&work, |step| {
             drop(queued.take());
-            step.tell(1, true);
-            step.tell(2, ends_or_done(near.read(&mut [0; 64])));
-            step.tell(3, ends_or_done(near.write_all(b"x")));
-            step.tell(4, ends_or_done(one.send(b"x")));
-            step.tell(5, ends(listener.accept()));
+            step.report(1, true);
+            step.report(2, ends_or_done(near.read(&mut [0; 64])));
+            step.report(3, ends_or_done(near.write_all(b"x")));
+            step.report(4, ends_or_done(one.send(b"x")));
+            step.report(5, ends(listener.accept()));
             let polled = poll_once(pin!(poll_fn(|cx| listener.poll_accept(cx))));
-            step.tell(6, matches!(polled, Poll::Ready(result) if is_gone(&result)));
+            step.report(6, matches!(polled, Poll::Ready(result) if is_gone(&result)));
             let _ = listener.set_limit(None);
-            step.tell(7, limit.taken() == 0);
+            step.report(7, limit.taken() == 0);
             let _ = (timed.timeouts(), timed.set_timeouts(Timeouts::default()));
-            step.tell(8, true);
+            step.report(8, true);
             let connected = TcpStream::connect(address).now_or_never();
-            step.tell(9, connected.is_none_or(|connected| connected.is_err()));
-            step.tell(10, matches!(poll_once(pin!(near.close())), Poll::Ready(Ok(()))));
-            step.tell(11, matches!(poll_once(pin!(far.close())), Poll::Ready(Ok(()))));
-            step.tell(12, matches!(poll_once(pin!(listener.close())), Poll::Ready(Ok(()))));
-            step.tell(13, matches!(poll_once(pin!(one.close())), Poll::Ready(Ok(()))));
+            step.report(9, connected.is_none_or(|connected| connected.is_err()));
+            step.report(10, matches!(poll_once(pin!(near.close())), Poll::Ready(Ok(()))));
+            step.report(11, matches!(poll_once(pin!(far.close())), Poll::Ready(Ok(()))));
+            step.report(12, matches!(poll_once(pin!(listener.close())), Poll::Ready(Ok(()))));
+            step.report(13, matches!(poll_once(pin!(one.close())), Poll::Ready(Ok(()))));
         });
     });
 }

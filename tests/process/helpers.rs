@@ -7,9 +7,8 @@ use std::task::Context;
 use std::thread;
 
 use netpoll::{Direction, Interest, Reactor, Registration, spawn_helper};
-
-use crate::os;
-use crate::support::{alone, on_wake};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::{on_wake, os};
 
 /// Has the reactor's thread run a function, as the waker of an event, and returns what it says.
 fn on_the_thread_of<T: Send + 'static>(

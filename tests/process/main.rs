@@ -11,8 +11,6 @@ mod exit;
 mod fork;
 mod fork_storm;
 mod helpers;
-mod os;
 mod shutdown;
 mod signals;
-mod support;
 mod threads;

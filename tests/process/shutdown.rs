@@ -9,9 +9,8 @@ use std::task::Poll;
 
 use netpoll::{Direction, Interest, Reactor, ReactorGone, Registration, Timer};
 use netpoll_tests::CountingWaker;
-
-use crate::os::allow_descriptors;
-use crate::support::alone;
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::raise_descriptor_limit;
 
 /// Each with five waiters: one has the seat, three are in line, and there is a timer.
 const DESCRIPTORS: usize = 2_000;
@@ -49,7 +48,7 @@ fn waiters(reactor: &Reactor) -> io::Result<Vec<Waiter>> {
 #[test]
 fn ten_thousand_waiters_are_told() {
     alone("shutdown::ten_thousand_waiters_are_told", || {
-        let descriptors = DESCRIPTORS.min(allow_descriptors() as usize - 100);
+        let descriptors = DESCRIPTORS.min(raise_descriptor_limit() as usize - 100);
         for thread in [true, false] {
             let reactor = Reactor::builder().thread(thread).build().expect("a reactor");
             let mut all = Vec::new();

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use futures::executor::ThreadPool;
 use futures::task::SpawnExt;
 use netpoll_futures::{TcpListener, TcpStream, Timer, is_deadline_exceeded};
-
-use crate::os::{HANDLED, alarm_every, handle_signals, interrupt_all};
-use crate::support::{LOOPBACK, alone};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::LOOPBACK;
+use netpoll_tests::fixtures::os::{HANDLED, alarm_every, handle_signals, interrupt_all};
 
 const CONNECTIONS: usize = 40;
 const EXCHANGES: usize = 50;

@@ -10,9 +10,9 @@ use std::thread;
 use futures::executor::block_on;
 use netpoll::{Driver, Reactor, ReactorGone};
 use netpoll_tests::CountingWaker;
-
-use crate::os::replace;
-use crate::support::{alone, pair};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::replace;
+use netpoll_tests::fixtures::tcp::pair;
 
 thread_local! {
     static DRIVER: RefCell<Option<Driver>> = const { RefCell::new(None) };

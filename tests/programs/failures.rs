@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use netpoll_tests::programs::with_programs;
 use netpoll_tests::proxy::{Ending, Route};
 
+use crate::fixtures::{LONG, Proxy, assert_was_idle, exchange};
 use crate::own;
-use crate::stage::{LONG, Proxy, assert_was_idle, exchange};
 
 fn failure(proxy: &Proxy) -> String {
     match proxy.next_ending() {
@@ -97,7 +97,7 @@ fn a_backend_that_does_not_answer_is_given_up() {
     with_programs(|_| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
-        crate::os::listen(&listener, 0).expect("a short queue");
+        netpoll_tests::fixtures::os::listen(&listener, 0).expect("a short queue");
         // The first is queued, and the second waits for ever.
         let queued = std::net::TcpStream::connect(address).expect("there is room for it");
         let connect = Duration::from_millis(200);

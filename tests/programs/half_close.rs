@@ -7,8 +7,8 @@ use std::thread;
 use netpoll_tests::programs::with_programs;
 use netpoll_tests::proxy::{Ending, Event};
 
+use crate::fixtures::{LONG, Proxy};
 use crate::own;
-use crate::stage::{LONG, Proxy};
 
 /// More than all buffers on the way hold.
 const MUCH: usize = 32 << 20;

@@ -3,8 +3,8 @@
 use netpoll_tests::programs::{is_installed, with_programs, wrk};
 
 use crate::backends;
+use crate::fixtures::{LONG, Proxy};
 use crate::own;
-use crate::stage::{LONG, Proxy};
 
 #[test]
 fn wrk_is_served() {

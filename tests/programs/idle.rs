@@ -10,8 +10,8 @@ use netpoll_tests::programs::{is_installed, with_programs};
 use netpoll_tests::proxy::{Ending, Event};
 
 use crate::backends;
+use crate::fixtures::{Proxy, assert_was_idle, exchange};
 use crate::own;
-use crate::stage::{Proxy, assert_was_idle, exchange};
 
 const IDLE: Duration = Duration::from_millis(600);
 /// The pauses of who is not idle.

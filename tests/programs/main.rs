@@ -11,12 +11,11 @@
 
 mod backends;
 mod failures;
+mod fixtures;
 mod half_close;
 mod http;
 mod idle;
-mod os;
 mod own;
 mod redis;
 mod restart;
-mod stage;
 mod starved;

@@ -6,8 +6,8 @@ use std::process::Command;
 use netpoll_tests::programs::{Cast, is_installed, with_programs};
 
 use crate::backends;
+use crate::fixtures::{LONG, Proxy};
 use crate::own;
-use crate::stage::{LONG, Proxy};
 
 #[test]
 fn redis_benchmark_is_served() {

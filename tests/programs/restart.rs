@@ -7,8 +7,8 @@ use netpoll_tests::programs::{Cast, is_installed, with_programs};
 use netpoll_tests::proxy::Ending;
 
 use crate::backends;
+use crate::fixtures::{LONG, Proxy, exchange};
 use crate::own;
-use crate::stage::{LONG, Proxy, exchange};
 
 const PING: &[u8] = b"PING \r\n";
 

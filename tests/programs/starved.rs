@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use netpoll_tests::proxy::Event;
 use netpoll_tests::watched;
 
+use crate::fixtures::{LONG, Proxy, exchange};
 use crate::own;
-use crate::stage::{LONG, Proxy, exchange};
 
 /// Set in the process that has few descriptors.
 const STARVED: &str = "NETPOLL_TEST_STARVED";

@@ -9,10 +9,12 @@ use std::task::Poll;
 
 use netpoll::{Direction, Interest, Reactor, Registration, raw_os_error};
 use netpoll_futures::sys;
-use netpoll_tests::{CountingWaker, watched};
+use netpoll_tests::CountingWaker;
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::{limit_descriptors, open_descriptors, wait_for};
+use netpoll_tests::fixtures::would_block;
 
-use crate::os::{self, limit_descriptors, open_descriptors, wait_for};
-use crate::stage::{alone, assert_quiet, by_hand, take_events, would_block};
+use crate::fixtures::{assert_quiet, by_hand, take_events};
 
 fn listening(reactor: &Reactor) -> Registration<TcpListener> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -41,22 +43,22 @@ fn exhaust_descriptors() -> libc::rlim_t {
 /// more to say.
 #[test]
 fn no_descriptor_to_spare() {
-    watched(|| alone("accept::no_descriptor_to_spare", out_of_descriptors));
+    alone("accept::no_descriptor_to_spare", out_of_descriptors);
 }
 
 fn out_of_descriptors() {
     let reactor = by_hand();
     let listener = listening(&reactor);
     let peers = [connect(&listener), connect(&listener), connect(&listener)];
-    wait_for(&listener, os::POLLIN);
+    wait_for(&listener, libc::POLLIN);
     take_events(&reactor, 1);
     assert_quiet(&reactor);
     let limit = exhaust_descriptors();
 
     for _ in 0..3 {
         let error = listener.try_io(Direction::Read, accept).expect_err("no descriptor");
-        assert_eq!(raw_os_error(&error), Some(os::EMFILE));
-        assert_eq!(error.raw_os_error(), Some(os::EMFILE));
+        assert_eq!(raw_os_error(&error), Some(libc::EMFILE));
+        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
         assert_quiet(&reactor);
     }
 
@@ -73,7 +75,7 @@ fn out_of_descriptors() {
 /// loop around it spins only if it wants to.
 #[test]
 fn a_task_without_a_descriptor_to_spare() {
-    watched(|| alone("accept::a_task_without_a_descriptor_to_spare", a_task_runs_out));
+    alone("accept::a_task_without_a_descriptor_to_spare", a_task_runs_out);
 }
 
 fn a_task_runs_out() {
@@ -88,13 +90,13 @@ fn a_task_runs_out() {
     assert!(waker.poll(accepting.as_mut()).is_pending());
     let before = open_descriptors();
     let peer = connect(&listener);
-    wait_for(&listener, os::POLLIN);
+    wait_for(&listener, libc::POLLIN);
     let limit = exhaust_descriptors();
     take_events(&reactor, 1);
 
     assert_eq!(waker.wakes(), 1);
     match waker.poll(accepting) {
-        Poll::Ready(Err(error)) => assert_eq!(raw_os_error(&error), Some(os::EMFILE)),
+        Poll::Ready(Err(error)) => assert_eq!(raw_os_error(&error), Some(libc::EMFILE)),
         other => panic!("accepted without a descriptor: {other:?}"),
     }
     assert_eq!(calls.get(), 1);

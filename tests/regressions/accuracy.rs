@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
+use libc::{EACCES, EBADF, EINTR, EINVAL, ENOSYS, ENOTTY, EPERM, SYS_epoll_pwait2};
 use netpoll::{Reactor, Registration, Timer, is_deadline_exceeded};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::filter::{epoll_pwait2, refuse};
 use netpoll_tests::{CountingWaker, watched};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::seccomp::{
-    EACCES, EBADF, EINTR, EINVAL, ENOSYS, ENOTTY, EPERM, SYS_epoll_pwait2, epoll_pwait2, forbid,
-};
-use crate::stage::{LOOK, alone, by_hand, by_hand_with_clock, registered, settled};
+use crate::fixtures::{LOOK, by_hand, by_hand_with_clock, registered, settled};
 
 const MICROSECOND: Duration = Duration::from_micros(1);
 const MS: Duration = Duration::from_millis(1);
@@ -306,7 +306,7 @@ fn asks_epoll_pwait2() {
     let body = || {
         let reactor = by_hand();
         reactor.turn(LOOK).expect("the first turn");
-        forbid(SYS_epoll_pwait2, EINTR);
+        refuse(&[SYS_epoll_pwait2], EINTR);
         reactor.turn(LOOK).expect("a look is no wait");
         reactor.notify();
         reactor.turn(None).expect("nor is this one");
@@ -318,14 +318,14 @@ fn asks_epoll_pwait2() {
             reactor.turn(None).expect("an interrupted wait");
         }
     };
-    watched(move || alone("accuracy::asks_epoll_pwait2", body));
+    alone("accuracy::asks_epoll_pwait2", body);
 }
 
 /// socketry/io-event#57: built where the kernel has `epoll_pwait2`, it failed where it has not, which
 /// is before Linux 5.11.
 #[test]
 fn without_epoll_pwait2() {
-    watched(|| alone("accuracy::without_epoll_pwait2", || in_whole_milliseconds(&[ENOSYS])));
+    alone("accuracy::without_epoll_pwait2", || in_whole_milliseconds(&[ENOSYS]));
 }
 
 /// buytenh/ivykis#33 and opencontainers/runc#2151: sandboxes that do not know a call forbid it, and a
@@ -335,7 +335,7 @@ fn without_epoll_pwait2() {
 #[test]
 fn where_epoll_pwait2_is_forbidden() {
     let body = || in_whole_milliseconds(&[EPERM, EACCES, EINVAL, EBADF, ENOTTY, 4095]);
-    watched(move || alone("accuracy::where_epoll_pwait2_is_forbidden", body));
+    alone("accuracy::where_epoll_pwait2_is_forbidden", body);
 }
 
 /// A deadline still fires, and is not early; waits are rounded up. Rounded down, a wait of less than
@@ -350,7 +350,7 @@ fn in_whole_milliseconds(errors: &'static [i32]) {
 }
 
 fn in_whole_milliseconds_for(errno: i32) {
-    forbid(SYS_epoll_pwait2, errno);
+    refuse(&[SYS_epoll_pwait2], errno);
     let failed = epoll_pwait2(MS).expect_err("it is forbidden");
     assert_eq!(failed.raw_os_error(), Some(errno));
     fire_all_with_a_thread(fractions);

@@ -14,10 +14,11 @@ use std::thread;
 use futures::executor::block_on;
 use netpoll::{Direction, Interest, Registration, is_closed};
 use netpoll_futures::sys;
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::{is_open, wait_for};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{self, is_open, wait_for};
-use crate::stage::{alone, assert_quiet, by_hand, failed, fill, poll_ready, read, send, settled};
+use crate::fixtures::{assert_quiet, by_hand, failed, fill, poll_ready, read, send, settled};
 
 /// The errno of a receive on this descriptor, past its registration.
 fn recv_errno(near: &Registration<TcpStream>) -> Option<i32> {
@@ -70,8 +71,8 @@ fn the_number_stays_taken() {
         let number = near.as_fd().as_raw_fd();
         block_on(near.close()).expect("open");
         assert!(is_open(number), "taken");
-        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK), "by nothing");
-        wait_for(&far, os::POLLIN);
+        assert_eq!(recv_errno(&near), Some(libc::ENOTSOCK), "by nothing");
+        wait_for(&far, libc::POLLIN);
         assert_eq!(far.read(&mut [0]).expect("the end"), 0);
         for _ in 0..10 {
             let (other, _other_far) = settled(&reactor);
@@ -87,7 +88,7 @@ fn the_number_stays_taken() {
 #[test]
 fn a_port_can_be_bound_again() {
     // Alone: another test may just be starting a process, which has our listener until it execs.
-    watched(|| alone("close::a_port_can_be_bound_again", bind_again_and_again));
+    alone("close::a_port_can_be_bound_again", bind_again_and_again);
 }
 
 fn bind_again_and_again() {
@@ -137,7 +138,7 @@ fn while_an_operation_is_inside() {
             assert!(near.is_closed() && says_closed(read(near, 16)), "nobody else gets in");
             assert!(says_closed(block_on(near.close())), "the second does not wait");
             assert!(waker.poll(closing.as_mut()).is_pending());
-            assert_eq!(recv_errno(near), Some(os::EAGAIN), "a socket still");
+            assert_eq!(recv_errno(near), Some(libc::EAGAIN), "a socket still");
             assert_eq!(waker.wakes(), 0);
 
             drop(leave);
@@ -145,8 +146,8 @@ fn while_an_operation_is_inside() {
             assert_eq!(waker.wakes(), 1);
             assert!(matches!(waker.poll(closing), Poll::Ready(Ok(()))));
         });
-        assert_eq!(recv_errno(near), Some(os::ENOTSOCK));
-        wait_for(&far, os::POLLIN);
+        assert_eq!(recv_errno(near), Some(libc::ENOTSOCK));
+        wait_for(&far, libc::POLLIN);
         assert_eq!(far.read(&mut [0]).expect("the end"), 0);
     });
 }
@@ -168,7 +169,7 @@ fn a_close_that_nobody_waits_for() {
             Ok(())
         });
         closed.expect("an operation that was inside ends as if nothing had happened");
-        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK));
+        assert_eq!(recv_errno(&near), Some(libc::ENOTSOCK));
     });
 }
 
@@ -181,10 +182,10 @@ fn a_close_that_is_begun_and_dropped() {
         let (near, mut far) = settled(&reactor);
         let closing = near.begin_close().expect("open");
         assert!(near.is_closed() && says_closed(near.begin_close()));
-        assert_eq!(recv_errno(&near), Some(os::EAGAIN), "a socket still");
+        assert_eq!(recv_errno(&near), Some(libc::EAGAIN), "a socket still");
         drop(closing);
-        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK));
-        wait_for(&far, os::POLLIN);
+        assert_eq!(recv_errno(&near), Some(libc::ENOTSOCK));
+        wait_for(&far, libc::POLLIN);
         assert_eq!(far.read(&mut [0]).expect("the end"), 0);
 
         let (near, _far) = settled(&reactor);
@@ -193,8 +194,8 @@ fn a_close_that_is_begun_and_dropped() {
             drop(closing.finish());
             Ok(recv_errno(&near))
         });
-        assert_eq!(inside.expect("it was inside"), Some(os::EAGAIN));
-        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK));
+        assert_eq!(inside.expect("it was inside"), Some(libc::EAGAIN));
+        assert_eq!(recv_errno(&near), Some(libc::ENOTSOCK));
     });
 }
 
@@ -245,7 +246,7 @@ fn after_an_operation_that_panicked() {
         assert!(near.try_io(Direction::Write, |_| Ok(())).is_ok(), "nothing is broken");
         let waker = CountingWaker::new();
         assert!(matches!(waker.poll(pin!(near.close())), Poll::Ready(Ok(()))));
-        assert_eq!(recv_errno(&near), Some(os::ENOTSOCK));
+        assert_eq!(recv_errno(&near), Some(libc::ENOTSOCK));
     });
 }
 
@@ -280,7 +281,7 @@ fn a_duplicate_lives_on() {
         let mut duplicate = near.get_ref().try_clone().expect("a duplicate");
         block_on(near.close()).expect("open");
         (&far).write_all(b"x").expect("room");
-        wait_for(&duplicate, os::POLLIN);
+        wait_for(&duplicate, libc::POLLIN);
         assert_eq!(duplicate.read(&mut [0; 16]).expect("bytes"), 1);
         assert_quiet(&reactor);
     });

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use netpoll::{
     Direction, Reactor, Readiness, Registration, Timer, is_closed, is_deadline_exceeded,
 };
+use netpoll_tests::fixtures::would_block;
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::stage::{
+use crate::fixtures::{
     LOOK, assert_quiet, by_hand_with_clock, failed, fill, poll_ready, read, send, settled,
-    would_block,
 };
 
 const MS: Duration = Duration::from_millis(1);

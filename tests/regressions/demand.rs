@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use netpoll::{Direction, Interest, Reactor, Registration};
+use netpoll_tests::fixtures::would_block;
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::stage::{LOOK, by_hand, turn_until, would_block};
+use crate::fixtures::{LOOK, by_hand, turn_until};
 
 const DATAGRAMS: u64 = 50;
 

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::{env, io};
 
 use netpoll::{Direction, Interest, OpError, Reactor, Registration, raw_os_error};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::{Lent, open_descriptors};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{self, Lent, open_descriptors};
-use crate::stage::{
-    LOOK, alone, assert_quiet, by_hand, connection, failed, poll_ready, read, send, settled,
+use crate::fixtures::{
+    LOOK, assert_quiet, by_hand, connection, failed, poll_ready, read, send, settled,
 };
 
 /// Registers what cannot be, checks what the error says, and that the reactor is as it was.
@@ -46,9 +47,9 @@ fn a_regular_file() {
     watched(|| {
         let reactor = by_hand();
         let file = File::open(env::current_exe().expect("a path")).expect("this very file");
-        refused(&reactor, &file, os::EPERM, "regular files");
+        refused(&reactor, &file, libc::EPERM, "regular files");
         let folder = File::open(env::temp_dir()).expect("a folder");
-        refused(&reactor, &folder, os::EPERM, "directories");
+        refused(&reactor, &folder, libc::EPERM, "directories");
     });
 }
 
@@ -58,7 +59,7 @@ fn a_regular_file() {
 fn a_closed_descriptor() {
     watched(|| {
         let reactor = by_hand();
-        refused(&reactor, Lent(1_000_000_000), os::EBADF, "not open");
+        refused(&reactor, Lent(1_000_000_000), libc::EBADF, "not open");
     });
 }
 
@@ -70,8 +71,8 @@ fn a_second_registration() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
-        refused(&reactor, near.get_ref(), os::EEXIST, "registered with this reactor already");
-        refused(&reactor, near.as_fd(), os::EEXIST, "registered with this reactor already");
+        refused(&reactor, near.get_ref(), libc::EEXIST, "registered with this reactor already");
+        refused(&reactor, near.as_fd(), libc::EEXIST, "registered with this reactor already");
         send(&reactor, &far, b"x");
         assert_eq!(read(&near, 16).expect("bytes"), b"x");
         let stream = near.into_inner().expect("open");
@@ -83,7 +84,7 @@ fn a_second_registration() {
 /// `try_new`, tokio#6344).
 #[test]
 fn a_refusal_leaves_nothing_behind() {
-    watched(|| alone("errors::a_refusal_leaves_nothing_behind", refused_a_thousand_times));
+    alone("errors::a_refusal_leaves_nothing_behind", refused_a_thousand_times);
 }
 
 fn refused_a_thousand_times() {
@@ -93,9 +94,9 @@ fn refused_a_thousand_times() {
     let near = Registration::with(&reactor, near, Interest::Both).expect("a registration");
     let descriptors = open_descriptors();
     for _ in 0..1000 {
-        refused(&reactor, &file, os::EPERM, "");
-        refused(&reactor, Lent(1_000_000_000), os::EBADF, "");
-        refused(&reactor, near.get_ref(), os::EEXIST, "");
+        refused(&reactor, &file, libc::EPERM, "");
+        refused(&reactor, Lent(1_000_000_000), libc::EBADF, "");
+        refused(&reactor, near.get_ref(), libc::EEXIST, "");
     }
     assert_eq!(open_descriptors(), descriptors);
     reactor.turn(LOOK).expect("a turn");
@@ -130,7 +131,7 @@ fn a_direction_that_was_not_asked_for() {
 /// that cannot. A registration takes none, however it ends.
 #[test]
 fn descriptors_are_given_back() {
-    watched(|| alone("errors::descriptors_are_given_back", make_and_drop));
+    alone("errors::descriptors_are_given_back", make_and_drop);
 }
 
 fn make_and_drop() {

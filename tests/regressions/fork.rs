@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use netpoll::{Direction, Interest, Reactor, Registration, Timer};
 use netpoll_futures::UnixListener;
-use netpoll_tests::{CountingWaker, watched};
+use netpoll_tests::CountingWaker;
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::{in_a_child, wait_until_asleep};
 
-use crate::os::{in_a_child, wait_until_asleep};
-use crate::stage::{
-    alone, assert_quiet, by_hand, connection, is_reactor_gone, poll_ready, send, settled,
-    turn_until, turning,
+use crate::fixtures::{
+    assert_quiet, by_hand, connection, is_reactor_gone, poll_ready, send, settled, turn_until,
+    turning,
 };
 
 fn gone<T>(result: io::Result<T>) -> bool {
@@ -28,7 +29,7 @@ fn bits<const N: usize>(facts: [bool; N]) -> u8 {
 
 /// Alone: a child has the descriptors of every other test as well, and what they close stays open.
 fn forking(name: &'static str, body: impl FnOnce() + Send + 'static) {
-    watched(move || alone(name, body));
+    alone(name, body);
 }
 
 /// polling#37 (open): a child of `fork` drops what it has inherited, as it should, and

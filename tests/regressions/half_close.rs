@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use netpoll::{Direction, Interest, Ready, Registration, raw_os_error};
 use netpoll_futures::sys;
+use netpoll_tests::fixtures::os::wait_for;
+use netpoll_tests::fixtures::{os, would_block};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{self, wait_for};
-use crate::stage::{
+use crate::fixtures::{
     LOOK, assert_quiet, by_hand, discard, failed, fill, finish, poll_ready, read, send, settled,
-    take_events, turn_until, would_block,
+    take_events, turn_until,
 };
 
 /// Ends a connection by force: the peer gets a reset.
@@ -33,7 +34,7 @@ fn data_and_fin_in_one_event() {
         let (near, mut far) = settled(&reactor);
         far.write_all(b"last words").expect("room");
         far.shutdown(Shutdown::Write).expect("a half-close");
-        wait_for(&near, os::POLLRDHUP);
+        wait_for(&near, libc::POLLRDHUP);
         take_events(&reactor, 1);
         let events = reactor.metrics().events;
 
@@ -56,7 +57,7 @@ fn fin_during_a_full_buffer_read() {
         assert_eq!(read(&near, 8).expect("bytes"), b"12345678");
 
         far.shutdown(Shutdown::Write).expect("a half-close");
-        wait_for(&near, os::POLLRDHUP);
+        wait_for(&near, libc::POLLRDHUP);
 
         assert_eq!(read(&near, 8).expect("the end, before its event"), b"");
     });
@@ -71,7 +72,7 @@ fn fin_after_a_short_read() {
         let (near, far) = settled(&reactor);
         send(&reactor, &far, b"last words");
         far.shutdown(Shutdown::Write).expect("a half-close");
-        wait_for(&near, os::POLLRDHUP);
+        wait_for(&near, libc::POLLRDHUP);
         assert_eq!(read(&near, 64).expect("bytes"), b"last words");
         let mut buffer = [0; 64];
 
@@ -93,11 +94,11 @@ fn a_reset_ends_both_directions() {
         assert!(poll_ready(&near, Direction::Read, &reader).is_pending());
         assert!(poll_ready(&near, Direction::Write, &writer).is_pending());
         reset(far);
-        wait_for(&near, os::POLLERR);
+        wait_for(&near, libc::POLLERR);
         turn_until(&reactor, "both woken", || reader.wakes() == 1 && writer.wakes() == 1);
 
         let error = read(&near, 64).expect_err("a reset");
-        assert_eq!(raw_os_error(&error), Some(os::ECONNRESET));
+        assert_eq!(raw_os_error(&error), Some(libc::ECONNRESET));
         assert_eq!(read(&near, 64).expect("the end"), b"");
         let write = near.try_io(Direction::Write, |near| sys::send(near.as_fd(), b"x"));
         assert_eq!(raw_os_error(&write.expect_err("nobody there")), Some(os::EPIPE));
@@ -114,12 +115,12 @@ fn data_and_reset_together() {
         let (near, mut far) = settled(&reactor);
         far.write_all(b"last words").expect("room");
         reset(far);
-        wait_for(&near, os::POLLERR);
+        wait_for(&near, libc::POLLERR);
         take_events(&reactor, 1);
 
         assert_eq!(read(&near, 64).expect("bytes"), b"last words");
         let error = read(&near, 64).expect_err("a reset");
-        assert_eq!(raw_os_error(&error), Some(os::ECONNRESET));
+        assert_eq!(raw_os_error(&error), Some(libc::ECONNRESET));
     });
 }
 
@@ -132,7 +133,7 @@ fn a_short_transfer_proves_nothing_after_the_end() {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
         reset(far);
-        wait_for(&near, os::POLLERR);
+        wait_for(&near, libc::POLLERR);
         take_events(&reactor, 1);
         for direction in Direction::BOTH {
             for _ in 0..2 {
@@ -155,14 +156,14 @@ fn a_half_closed_peer_is_one_event() {
         let reactor = by_hand();
         let (near, mut far) = settled(&reactor);
         far.shutdown(Shutdown::Write).expect("a half-close");
-        wait_for(&near, os::POLLRDHUP);
+        wait_for(&near, libc::POLLRDHUP);
         take_events(&reactor, 1);
         assert_eq!(read(&near, 64).expect("the end"), b"");
         assert_quiet(&reactor);
 
         let write = near.io(Direction::Write, |mut near| near.write(b"still here"));
         assert_eq!(finish(&reactor, write).expect("a write"), 10);
-        wait_for(&far, os::POLLIN);
+        wait_for(&far, libc::POLLIN);
         let mut buffer = [0; 10];
         far.read_exact(&mut buffer).expect("bytes");
         assert_eq!(&buffer, b"still here");
@@ -188,7 +189,7 @@ fn a_half_closed_peer_does_not_spin_a_writer() {
             }));
             assert!(waker.poll(writing.as_mut()).is_pending());
             far.shutdown(Shutdown::Write).expect("a half-close");
-            wait_for(&near, os::POLLRDHUP);
+            wait_for(&near, libc::POLLRDHUP);
             take_events(&reactor, 1);
             assert_quiet(&reactor);
             assert_eq!(waker.wakes(), 0, "the end of reading is not the writer's");
@@ -209,7 +210,7 @@ fn would_block_after_a_hangup_is_pending() {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
         drop(far);
-        wait_for(&near, os::POLLRDHUP);
+        wait_for(&near, libc::POLLRDHUP);
         take_events(&reactor, 1);
         for direction in Direction::BOTH {
             let mut calls = 0;
@@ -254,7 +255,7 @@ fn a_pipe_that_loses_its_other_end() {
         drop(receiver);
         take_events(&reactor, 1);
         assert_eq!(waker.wakes(), 2);
-        let broken = |error: &io::Error| raw_os_error(error) == Some(os::EPIPE);
+        let broken = |error: &io::Error| raw_os_error(error) == Some(libc::EPIPE);
         assert!(failed(&waker.poll(writing), broken));
         assert_quiet(&reactor);
     });

@@ -10,14 +10,16 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use libc::POLLPRI;
 use netpoll::{Direction, Interest, Registration, is_closed, is_deadline_exceeded};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::send_urgent;
+use netpoll_tests::fixtures::{os, would_block};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{self, POLLPRI, send_urgent};
-use crate::seccomp;
-use crate::stage::{
-    LOOK, alone, by_hand, by_hand_with_clock, failed, fill, finish, poll_ready, registered, send,
-    settled, take_events, turn_until, would_block,
+use crate::fixtures::{
+    LOOK, by_hand, by_hand_with_clock, failed, fill, finish, poll_ready, registered, send, settled,
+    take_events, turn_until,
 };
 
 fn poll_level(
@@ -217,14 +219,12 @@ fn what_the_kernel_agrees_with_is_believed() {
 
 /// Refuses `poll(2)` to this thread, by either of its numbers.
 fn forbid_poll() {
-    #[cfg(not(target_arch = "aarch64"))]
-    seccomp::forbid(seccomp::SYS_poll, seccomp::EPERM);
-    seccomp::forbid(seccomp::SYS_ppoll, seccomp::EPERM);
+    os::filter::refuse(os::filter::POLLS, libc::EPERM);
 }
 
 /// Runs a test in a process of its own; it is given a way to have `poll(2)` fail from then on.
 fn where_poll_fails(name: &'static str, fail_poll: fn(), body: fn(fn())) {
-    watched(move || alone(name, || body(fail_poll)));
+    alone(name, move || body(fail_poll));
 }
 
 fn no_descriptors() {

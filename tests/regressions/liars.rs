@@ -14,10 +14,10 @@ use std::task::{Context, Waker};
 use std::thread;
 
 use netpoll::{Direction, Interest, Registration, is_closed};
+use netpoll_tests::fixtures::{os, would_block};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os;
-use crate::stage::*;
+use crate::fixtures::{by_hand, failed, finish, turn_until};
 
 /// Gives one answer after the other, and the last for ever; `None` panics.
 struct Liar<'a> {
@@ -113,7 +113,7 @@ fn what_is_no_descriptor_for_epoll_is_refused() {
         let liar = Liar::new(&[Some(file.as_fd()), own(&near)]);
         let refused = Registration::with(&reactor, liar, Interest::Both);
         let error = refused.err().expect("a file is always ready");
-        assert_eq!(netpoll::raw_os_error(&error), Some(os::EPERM));
+        assert_eq!(netpoll::raw_os_error(&error), Some(libc::EPERM));
         assert_eq!(reactor.metrics().registrations, 0);
     });
 }

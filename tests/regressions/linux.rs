@@ -7,10 +7,10 @@ use std::os::fd::AsFd;
 
 use netpoll::{Direction, Interest, Ready, Registration};
 use netpoll_futures::sys;
+use netpoll_tests::fixtures::os::{interrupt, wait_for, wait_until_asleep};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{self, interrupt, wait_for, wait_until_asleep};
-use crate::stage::{
+use crate::fixtures::{
     LOOK, assert_quiet, by_hand, connection, discard, fill, finish, poll_ready, registered, send,
     settled, take_events, turn_until, turning,
 };
@@ -31,7 +31,7 @@ fn adding_reports_what_is_there() {
 
         let (near, mut far) = connection();
         far.write_all(b"early").expect("room");
-        wait_for(&near, os::POLLIN);
+        wait_for(&near, libc::POLLIN);
         let early = Registration::with(&reactor, near, Interest::Both).expect("registered");
         take_events(&reactor, 1);
         assert_eq!(readiness(&early), Ready::READABLE.union(Ready::WRITABLE));
@@ -160,7 +160,7 @@ fn more_events_than_a_turn_takes() {
             assert!(poll_ready(duplicate, Direction::Read, waker).is_pending());
         }
         far.write_all(b"x").expect("room");
-        wait_for(&near, os::POLLIN);
+        wait_for(&near, libc::POLLIN);
         let turns = reactor.metrics().turns;
         take_events(&reactor, MANY as u64);
         assert!(reactor.metrics().turns - turns >= 2);

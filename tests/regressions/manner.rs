@@ -4,9 +4,9 @@ use std::fs;
 use std::io::ErrorKind;
 
 use netpoll::{Direction, Interest, Reactor, Registration};
-use netpoll_tests::watched;
+use netpoll_tests::alone::alone;
 
-use crate::stage::{alone, connection};
+use crate::fixtures::connection;
 
 const SCHED_OTHER: &str = "0";
 const SCHED_BATCH: &str = "3";
@@ -40,7 +40,7 @@ fn it_interrupts_nobody_unless_told_to() {
             reactor.shutdown();
         }
     };
-    watched(move || alone("manner::it_interrupts_nobody_unless_told_to", body));
+    alone("manner::it_interrupts_nobody_unless_told_to", body);
 }
 
 #[test]
@@ -53,5 +53,5 @@ fn the_global_reactor_is_made_once() {
         let error = Reactor::builder().build_global().expect_err("there is one");
         assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
     };
-    watched(move || alone("manner::the_global_reactor_is_made_once", body));
+    alone("manner::the_global_reactor_is_made_once", body);
 }

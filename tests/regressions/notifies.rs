@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use netpoll::{Registration, Timer};
+use netpoll_tests::fixtures::os::wait_until_asleep;
 use netpoll_tests::watched;
 
-use crate::os::wait_until_asleep;
-use crate::stage::{by_hand, by_hand_with_clock, settled, turning};
+use crate::fixtures::{by_hand, by_hand_with_clock, settled, turning};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);

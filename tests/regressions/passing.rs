@@ -6,16 +6,14 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 
 use netpoll_futures::sys::{recv_with_fds, send_with_fds};
-use netpoll_tests::watched;
-
-use crate::os::{limit_descriptors, open_descriptors};
-use crate::stage::alone;
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::{limit_descriptors, open_descriptors};
 
 /// The kernel passes on what fits and drops the rest, with a mark that is easily missed: part of a
 /// message is then taken for the whole. Here it is an error, and what had fitted is closed again.
 #[test]
 fn a_message_that_does_not_fit() {
-    watched(|| alone("passing::a_message_that_does_not_fit", no_room_for_all));
+    alone("passing::a_message_that_does_not_fit", no_room_for_all);
 }
 
 fn no_room_for_all() {

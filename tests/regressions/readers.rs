@@ -15,7 +15,7 @@ use netpoll::{Interest, Reactor, Registration, is_closed, is_deadline_exceeded};
 use netpoll_futures::{Listener, Stream};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::stage::{by_hand, by_hand_with_clock, is_reactor_gone, registered, send, turn_until};
+use crate::fixtures::{by_hand, by_hand_with_clock, is_reactor_gone, registered, send, turn_until};
 
 fn stream(reactor: &Reactor) -> (Stream<TcpStream>, TcpStream) {
     let (near, far) = registered(reactor);

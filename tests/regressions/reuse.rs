@@ -6,12 +6,13 @@ use std::os::fd::AsRawFd;
 use std::task::{Context, Waker};
 
 use netpoll::{Direction, Interest, Registration, Timer};
+use netpoll_tests::fixtures::os::{Lent, wait_for};
+use netpoll_tests::fixtures::would_block;
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{self, Lent, wait_for};
-use crate::stage::{
+use crate::fixtures::{
     LOOK, assert_quiet, by_hand, connection, poll_ready, read, registered, send, settled,
-    take_events, turn_until, would_block,
+    take_events, turn_until,
 };
 
 /// golang/go#19289 and moonbit#571: an event waits in epoll while its socket is closed, and the
@@ -22,7 +23,7 @@ fn an_event_in_epoll_does_not_reach_the_next_tenant() {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
         (&far).write_all(b"for the old one").expect("room");
-        wait_for(&near, os::POLLIN);
+        wait_for(&near, libc::POLLIN);
         drop(near);
 
         let (next, _next_far) = settled(&reactor);
@@ -96,7 +97,7 @@ fn a_live_duplicate_is_silent_after_the_end() {
             let duplicate = near.get_ref().try_clone().expect("a duplicate");
             end(near);
             (&far).write_all(b"x").expect("room");
-            wait_for(&duplicate, os::POLLIN);
+            wait_for(&duplicate, libc::POLLIN);
             assert_quiet(&reactor);
         }
         assert_eq!(reactor.metrics().stale_events, 0);

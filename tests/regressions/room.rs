@@ -20,10 +20,10 @@ use std::time::Duration;
 use futures::AsyncWrite;
 use netpoll::{Direction, Interest, Reactor, Registration, is_closed, is_deadline_exceeded};
 use netpoll_futures::{Async, Datagram, Stream, TimeoutStream, Timeouts};
+use netpoll_tests::fixtures::{os, would_block};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os;
-use crate::stage::{LOOK, by_hand, failed, finish, would_block};
+use crate::fixtures::{LOOK, by_hand, failed, finish};
 
 const CHUNK: [u8; 4096] = [0x5a; 4096];
 
@@ -61,7 +61,7 @@ fn little_room(near: &Near, far: &UnixStream) {
 
 fn take_a_little(near: &UnixStream, mut far: &UnixStream) {
     far.read_exact(&mut [0; 4 * CHUNK.len()]).expect("what was written");
-    assert!(!os::is_ready(near, os::POLLOUT), "the kernel reports this much room");
+    assert!(!os::is_ready(near, libc::POLLOUT), "the kernel reports this much room");
 }
 
 /// As a write that was late: from then on, the slot knows that a deadline has passed.
@@ -366,7 +366,7 @@ fn every_way_to_send_a_datagram_uses_it() {
             near.set_write_deadline(Some(now + Duration::from_secs(3600))).expect("open");
             far.recv(&mut [0; 60_000]).expect("one of them");
             assert!(
-                !os::is_ready(near.get_ref(), os::POLLOUT),
+                !os::is_ready(near.get_ref(), libc::POLLOUT),
                 "the kernel reports this much room"
             );
             let sent = way(&Datagram::from(near));
@@ -410,7 +410,7 @@ fn a_late_writer_over_tcp_goes_on() {
             far.read_exact(&mut [0; 4096]).expect("what was written");
         }
         reactor.turn(LOOK).expect("a turn");
-        assert!(!os::is_ready(&near.as_fd(), os::POLLOUT), "the kernel reports this much room");
+        assert!(!os::is_ready(&near.as_fd(), libc::POLLOUT), "the kernel reports this much room");
         assert_wrote(&once(near.io(Direction::Write, |mut near| near.write(&CHUNK))));
     });
 }

@@ -9,11 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use netpoll::{Direction, Interest, Reactor, Registration, Timer};
+use netpoll_tests::fixtures::on_wake;
+use netpoll_tests::fixtures::os::{thread_id, wait_until_asleep};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{thread_id, wait_until_asleep};
-use crate::stage::{
-    LOOK, by_hand, connection, failed, is_reactor_gone, on_wake, poll_ready, registered, turning,
+use crate::fixtures::{
+    LOOK, by_hand, connection, failed, is_reactor_gone, poll_ready, registered, turning,
     wait_to_read,
 };
 

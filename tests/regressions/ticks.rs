@@ -8,7 +8,7 @@ use std::task::Poll;
 use netpoll::{Direction, Readiness, Registration};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::stage::{by_hand, discard, fill, poll_ready, send, settled, turn_until};
+use crate::fixtures::{by_hand, discard, fill, poll_ready, send, settled, turn_until};
 
 fn readiness(near: &Registration<TcpStream>, direction: Direction) -> Readiness {
     match poll_ready(near, direction, &CountingWaker::new()) {

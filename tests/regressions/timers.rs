@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use netpoll::{Direction, Reactor, Timer};
+use netpoll_tests::fixtures::on_wake;
+use netpoll_tests::fixtures::os::{wait_until_asleep, wait_until_delivered};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{wait_until_asleep, wait_until_delivered};
-use crate::stage::{
-    LOOK, assert_quiet, by_hand, by_hand_with_clock, is_reactor_gone, on_wake, poll_ready, send,
-    settled, turning, wait_to_read,
+use crate::fixtures::{
+    LOOK, assert_quiet, by_hand, by_hand_with_clock, is_reactor_gone, poll_ready, send, settled,
+    turning, wait_to_read,
 };
 
 const MS: Duration = Duration::from_millis(1);

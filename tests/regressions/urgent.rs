@@ -6,11 +6,12 @@ use std::pin::pin;
 use std::task::Poll;
 
 use netpoll::{Direction, Ready, Registration};
+use netpoll_tests::fixtures::os::{send_urgent, wait_for, wait_until_delivered};
+use netpoll_tests::fixtures::would_block;
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os::{self, send_urgent, wait_for, wait_until_delivered};
-use crate::stage::{
-    assert_quiet, by_hand, finish, poll_ready, read, send, settled, take_events, would_block,
+use crate::fixtures::{
+    assert_quiet, by_hand, finish, poll_ready, read, send, settled, take_events,
 };
 
 /// Sends `before`, a mark and `after`, and waits until all of it has arrived.
@@ -92,7 +93,7 @@ fn a_mark_that_the_reader_has_not_heard_of() {
 }
 
 fn turn_to_the_mark(reactor: &netpoll::Reactor, near: &Registration<TcpStream>) {
-    wait_for(near, os::POLLPRI);
+    wait_for(near, libc::POLLPRI);
     take_events(reactor, 1);
 }
 
@@ -114,7 +115,7 @@ fn an_urgent_byte_alone_wakes_once_and_does_not_spin() {
             }));
             assert!(waker.poll(reading.as_mut()).is_pending());
             send_urgent(&far, b'!');
-            wait_for(&near, os::POLLPRI);
+            wait_for(&near, libc::POLLPRI);
             take_events(&reactor, 1);
             assert_eq!(waker.wakes(), 1);
             assert!(waker.poll(reading.as_mut()).is_pending());

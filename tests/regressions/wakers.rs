@@ -11,12 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use netpoll::{Direction, Reactor, Registration, Timer};
+use netpoll_tests::fixtures::{on_wake, os, panicking_waker};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os;
-use crate::stage::{
-    LOOK, assert_quiet, by_hand, by_hand_with_clock, on_wake, panicking_waker, poll_ready, read,
-    registered, send, settled, take_events, wait_to_read,
+use crate::fixtures::{
+    LOOK, assert_quiet, by_hand, by_hand_with_clock, poll_ready, read, registered, send, settled,
+    take_events, wait_to_read,
 };
 
 type Near = Registration<TcpStream>;
@@ -41,7 +41,7 @@ fn a_panic_in_a_turn_loses_no_other_wake() {
         let sockets: Vec<_> = (0..10).map(|_| with_a_panicking_reader(&reactor)).collect();
         for (near, far, _) in &sockets {
             (&*far).write_all(b"x").expect("room");
-            os::wait_for(near, os::POLLIN);
+            os::wait_for(near, libc::POLLIN);
         }
         take_events(&reactor, 10);
         assert!(sockets.iter().all(|(.., second)| second.wakes() == 1));

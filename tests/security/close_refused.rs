@@ -19,11 +19,10 @@ use netpoll_futures::{
 };
 use netpoll_tests::CountingWaker;
 use netpoll_tests::alone::alone;
-
-use crate::os;
+use netpoll_tests::fixtures::os;
 
 /// The limit of descriptors below every number, until it is dropped.
-struct NoDescriptors(os::rlim_t);
+struct NoDescriptors(libc::rlim_t);
 
 impl NoDescriptors {
     fn now() -> Self {
@@ -182,7 +181,7 @@ fn descriptors_without_an_end_of_their_own() {
             let (datagram, peer) = UnixDatagram::pair()?;
             let limit = NoDescriptors::now();
             for closed in [writer.close().await, udp.close().await, datagram.close().await] {
-                assert_eq!(raw_os_error(&closed.expect_err("no end")), Some(os::EBADF));
+                assert_eq!(raw_os_error(&closed.expect_err("no end")), Some(libc::EBADF));
             }
             drop(limit);
             assert!(is_closed(&writer.close().await.expect_err("it is closed")));
@@ -202,12 +201,14 @@ fn descriptors_without_an_end_of_their_own() {
 fn a_filter_that_refuses_dup3() {
     // Each errno in a thread of its own, as a filter is for good.
     alone("close_refused::a_filter_that_refuses_dup3", || {
-        if os::DUP2.is_empty() {
+        if os::filter::DUP2.is_empty() {
             return println!("shown: not run, this architecture has no older call");
         }
-        for errno in [os::EPERM, os::ENOSYS, os::EACCES, os::EBUSY, os::EINTR, os::EMFILE] {
+        for errno in
+            [libc::EPERM, libc::ENOSYS, libc::EACCES, libc::EBUSY, libc::EINTR, libc::EMFILE]
+        {
             let closed = thread::spawn(move || {
-                os::refuse(&[os::SYS_dup3], errno);
+                os::filter::refuse(&[libc::SYS_dup3], errno);
                 block_on(async {
                     streams_end(|| ()).await?;
                     listeners_end(|| ()).await?;
@@ -215,7 +216,7 @@ fn a_filter_that_refuses_dup3() {
                     let writer = Async::new(writer)?;
                     writer.close().await?;
                     assert_eq!(reader.read(&mut [0])?, 0, "the end, with the owner alive");
-                    assert!(os::is_close_on_exec(writer.as_raw_fd()));
+                    assert!(os::is_close_on_exec(&writer));
                     let udp = UdpSocket::bind("127.0.0.1:0").await?;
                     let address = udp.local_addr()?;
                     udp.close().await?;
@@ -231,7 +232,7 @@ fn a_filter_that_refuses_dup3() {
 #[test]
 fn a_filter_that_refuses_every_replacement() {
     alone("close_refused::a_filter_that_refuses_every_replacement", || {
-        os::refuse(&[&[os::SYS_dup3], os::DUP2].concat(), os::EPERM);
+        os::filter::refuse(&[&[libc::SYS_dup3], os::filter::DUP2].concat(), libc::EPERM);
         block_on(streams_end(|| ())).expect("no error");
         block_on(listeners_end(|| ())).expect("no error");
     });
@@ -245,11 +246,14 @@ fn a_filter_that_refuses_every_replacement() {
 #[test]
 fn a_filter_that_refuses_every_end() {
     alone("close_refused::a_filter_that_refuses_every_end", || {
-        os::refuse(&[&[os::SYS_dup3, os::SYS_shutdown], os::DUP2].concat(), os::EPERM);
+        os::filter::refuse(
+            &[&[libc::SYS_dup3, libc::SYS_shutdown], os::filter::DUP2].concat(),
+            libc::EPERM,
+        );
         block_on(async {
             let (near, far) = UnixStream::pair()?;
             let closed = near.close().await.expect_err("nothing ends it");
-            assert_eq!(raw_os_error(&closed), Some(os::EPERM));
+            assert_eq!(raw_os_error(&closed), Some(libc::EPERM));
             assert!(is_closed(&near.write(b"x").await.expect_err("it is closed")));
             far.set_read_deadline(in_time())?;
             assert_taken_until_dropped(near.as_raw_fd(), near);

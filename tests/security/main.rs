@@ -4,6 +4,5 @@
 mod close_on_exec;
 mod close_refused;
 mod numbers;
-mod os;
 mod placeholder;
 mod shared_description;

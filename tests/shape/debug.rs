@@ -19,9 +19,8 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use netpoll::{Direction, Interest, Reactor, Registration};
 use netpoll_hyper::{Deadline, Deadlines, End, Executor, Io, ServedIo, Server, Timer, Version};
+use netpoll_tests::fixtures::Folder;
 use netpoll_tests::watched;
-
-use crate::support::Folder;
 
 /// How many bytes `Debug` prints at most.
 const MOST: usize = 200;
@@ -218,7 +217,7 @@ async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     let (datagram, _peer) = UnixDatagram::pair()?;
     printed.add("futures::Datagram (Unix)", datagram);
     let folder = Folder::new()?;
-    printed.add("futures::Listener (Unix)", UnixListener::bind(folder.0.join("socket"))?);
+    printed.add("futures::Listener (Unix)", UnixListener::bind(folder.join("socket"))?);
     let mut timer = Timer::interval(Duration::from_secs(1000));
     printed.add("futures::Timer", &timer);
     // Polled, it is in the care of a reactor.
@@ -280,7 +279,7 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     let tried = async_fd.writable().await?.try_io(|_| Err::<(), _>(not_ready.into()));
     printed.add("tokio::TryIoError", tried.unwrap_err());
     let folder = Folder::new()?;
-    let file = fs::File::create(folder.0.join("file"))?;
+    let file = fs::File::create(folder.join("file"))?;
     printed.add("tokio::AsyncFdRegisterError", AsyncFd::try_new(file).unwrap_err());
     Ok(())
 }

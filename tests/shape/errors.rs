@@ -11,10 +11,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net as unix;
 use std::path::PathBuf;
 
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::Folder;
+use netpoll_tests::fixtures::os::no_more_descriptors;
 use netpoll_tests::watched;
-
-use crate::os::no_more_descriptors;
-use crate::support::{Folder, alone};
 
 /// A way to fail, tried with the peer and with us.
 type Failure = (&'static str, Result<(), io::Error>, Result<(), io::Error>);
@@ -76,17 +76,17 @@ impl Bad {
         let taken = net::TcpListener::bind("127.0.0.1:0")?;
         // Bound and not listening, a socket keeps its port, and the kernel refuses connections to it.
         let refusing = net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-        let taken_path = folder.0.join("taken");
-        let refusing_path = folder.0.join("refusing");
+        let taken_path = folder.join("taken");
+        let refusing_path = folder.join("refusing");
         drop(unix::UnixListener::bind(&refusing_path)?);
-        let file = folder.0.join("file");
+        let file = folder.join("file");
         File::create(&file)?;
         Ok(Self {
             taken: taken.local_addr()?,
             refusing,
             foreign: "192.0.2.1:0".parse().expect("an address"),
-            missing: folder.0.join("missing/socket"),
-            too_long: folder.0.join("a".repeat(200)),
+            missing: folder.join("missing/socket"),
+            too_long: folder.join("a".repeat(200)),
             refusing_path,
             file,
             _held: (taken, unix::UnixListener::bind(&taken_path)?, folder),

@@ -5,5 +5,3 @@
 mod auto_traits;
 mod debug;
 mod errors;
-mod os;
-mod support;

@@ -9,6 +9,8 @@ pub mod churn;
 pub mod conformance;
 pub mod faults;
 #[cfg(not(netpoll_loom))]
+pub mod fixtures;
+#[cfg(not(netpoll_loom))]
 pub mod programs;
 #[cfg(not(netpoll_loom))]
 pub mod proxy;

@@ -5,14 +5,12 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use netpoll_futures::{Backoff, OpError, raw_os_error};
-
-use crate::os;
-use crate::support::*;
+use netpoll_tests::fixtures::{assert_closed, assert_kind, assert_timed_out, os, poll_once, run};
 
 const FIRST: Duration = Duration::from_millis(5);
 
 fn exhausted() -> io::Error {
-    io::Error::from_raw_os_error(os::EMFILE)
+    io::Error::from_raw_os_error(libc::EMFILE)
 }
 
 fn wrapped() -> io::Error {
@@ -30,7 +28,7 @@ async fn pause(backoff: &mut Backoff, error: io::Error) -> io::Result<Duration> 
 fn other_errors_come_back_as_they_are() {
     run(|| async {
         let mut backoff = Backoff::new();
-        for code in [os::EINVAL, os::EBADF, os::EFAULT, os::ENOTSOCK] {
+        for code in [libc::EINVAL, libc::EBADF, libc::EFAULT, libc::ENOTSOCK] {
             let error = backoff.pause(io::Error::from_raw_os_error(code)).await.unwrap_err();
             assert_eq!(error.raw_os_error(), Some(code));
             let error = OpError::wrap("accept", "here", io::Error::from_raw_os_error(code));
@@ -39,7 +37,7 @@ fn other_errors_come_back_as_they_are() {
             assert!(error.to_string().starts_with("accept here: "));
         }
         assert_closed(backoff.pause(netpoll_futures::Closed::error()).await);
-        assert_late(backoff.pause(netpoll_futures::DeadlineExceeded::error()).await);
+        assert_timed_out(backoff.pause(netpoll_futures::DeadlineExceeded::error()).await);
         assert_kind(backoff.pause(ErrorKind::InvalidData.into()).await, ErrorKind::InvalidData);
         assert_eq!(format!("{backoff:?}"), format!("{:?}", Backoff::new()), "and cost nothing");
         Ok(())
@@ -49,7 +47,7 @@ fn other_errors_come_back_as_they_are() {
 #[test]
 fn a_lack_of_anything_is_waited_out() {
     run(|| async {
-        for code in [os::EMFILE, os::ENFILE, os::ENOMEM, os::ENOBUFS, os::ENOSPC] {
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::ENOSPC] {
             let error = io::Error::from_raw_os_error(code);
             assert!(pause(&mut Backoff::new(), error).await? >= FIRST);
         }

@@ -12,10 +12,13 @@ use futures::future::{Either, join, select};
 use futures::task::LocalSpawnExt;
 use netpoll_futures::TcpStream;
 use netpoll_futures::sys;
+use netpoll_tests::fixtures::tcp::{
+    TOO_MUCH, fill, pair, pair_with_std, read_exactly, read_to_end, tight_pair,
+};
+use netpoll_tests::fixtures::{
+    assert_closed, assert_kind, pattern, poll_once, reactor_reaches, run,
+};
 use netpoll_tests::{CountingWaker, watched};
-
-use crate::os;
-use crate::support::*;
 
 /// Longer than the watchdog waits: who lingers here on the wrong thread fails its test.
 const VERY_LONG: Option<Duration> = Some(Duration::from_secs(300));
@@ -146,7 +149,7 @@ fn closing_waits_for_those_inside() {
                 let ended = sys::recv(client.as_fd(), &mut [0; 16]).unwrap_err();
                 assert_eq!(
                     ended.raw_os_error(),
-                    Some(os::ENOTSOCK),
+                    Some(libc::ENOTSOCK),
                     "when it resolves, it is done"
                 );
                 threads.into_iter().for_each(|thread| thread.join().unwrap());

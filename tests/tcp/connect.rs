@@ -12,9 +12,8 @@ use netpoll_futures::sys;
 use netpoll_futures::{
     KeepAlive, OpError, TcpListener, TcpStream, is_deadline_exceeded, raw_os_error,
 };
-
-use crate::os;
-use crate::support::*;
+use netpoll_tests::fixtures::tcp::{pair, read_exactly, refusing};
+use netpoll_tests::fixtures::{LOOPBACK, assert_kind, assert_timed_out, os, past, poll_once, run};
 
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -121,7 +120,7 @@ fn a_refusal_says_what_and_where() {
         let address = refusing(3)?;
         let error = TcpStream::connect(address).await.expect_err("nobody listens");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        assert_eq!(raw_os_error(&error), Some(os::ECONNREFUSED));
+        assert_eq!(raw_os_error(&error), Some(libc::ECONNREFUSED));
         assert!(error.to_string().starts_with(&format!("connect {address}: ")), "{error}");
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<OpError>());
         let inner = inner.expect("an error with its operation");
@@ -178,10 +177,10 @@ fn no_time_at_all_is_too_little() {
         let listener = net::TcpListener::bind(LOOPBACK)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        assert_late(TcpStream::connect_timeout(address, Duration::ZERO).await);
+        assert_timed_out(TcpStream::connect_timeout(address, Duration::ZERO).await);
         let past = past().expect("a time");
-        assert_late(TcpStream::connect_deadline(address, past).await);
-        assert_late(TcpStream::connect_deadline([address, address], past).await);
+        assert_timed_out(TcpStream::connect_deadline(address, past).await);
+        assert_timed_out(TcpStream::connect_deadline([address, address], past).await);
         assert_kind(listener.accept(), ErrorKind::WouldBlock);
         Ok(())
     });
@@ -195,7 +194,7 @@ fn no_address_is_tried_after_the_deadline() {
         listener.set_nonblocking(true)?;
         // The first has at least two seconds, and so all the time there is.
         let addresses = [deaf.address(), listener.local_addr()?];
-        assert_late(TcpStream::connect_timeout(addresses, MOMENT).await);
+        assert_timed_out(TcpStream::connect_timeout(addresses, MOMENT).await);
         assert_kind(listener.accept(), ErrorKind::WouldBlock);
         Ok(())
     });
@@ -281,7 +280,7 @@ fn both_ends_have_the_defaults_of_go() {
             assert!(stream.nodelay()?);
             assert_eq!(stream.keepalive()?, Some(probes));
             assert_eq!(stream.linger()?, None);
-            assert!(os::is_nonblocking(&stream)?);
+            assert!(os::is_nonblocking(&stream));
         }
         Ok(())
     });

@@ -11,21 +11,7 @@ use futures::future::try_join_all;
 use netpoll::{Direction, Interest, Reactor, Registration, Timer};
 use netpoll_futures::TcpStream;
 use netpoll_futures::sys;
-
-use crate::os;
-use crate::support::*;
-
-/// From far below a tick of the reactor to far above.
-const TIMES: [Duration; 8] = [
-    Duration::from_nanos(1),
-    Duration::from_micros(1),
-    Duration::from_micros(50),
-    Duration::from_millis(1),
-    Duration::from_millis(5),
-    Duration::from_millis(20),
-    Duration::from_millis(100),
-    Duration::from_secs(1),
-];
+use netpoll_tests::fixtures::{LOOPBACK, TIMES, assert_timed_out, in_an_hour, os, poll_once, run};
 
 /// A listener whose queue is full. The kernel drops who calls, and the caller tries on.
 struct Busy {
@@ -76,7 +62,7 @@ fn address_of(listener: &Registration<net::TcpListener>) -> io::Result<SocketAdd
 fn d14_connect_never_fails_before_its_deadline() {
     async fn connect_late(address: SocketAddr, time: Duration) -> io::Result<()> {
         let deadline = Instant::now() + time;
-        assert_late(TcpStream::connect_deadline(address, deadline).await);
+        assert_timed_out(TcpStream::connect_deadline(address, deadline).await);
         assert!(Instant::now() >= deadline, "{time:?} are not over");
         Ok(())
     }
@@ -98,7 +84,7 @@ fn d14_connect_never_fails_before_its_deadline() {
 fn d14_connect_takes_no_less_than_its_timeout() {
     async fn connect_late(address: SocketAddr, timeout: Duration) -> io::Result<()> {
         let began = Instant::now();
-        assert_late(TcpStream::connect_timeout(address, timeout).await);
+        assert_timed_out(TcpStream::connect_timeout(address, timeout).await);
         assert!(began.elapsed() >= timeout, "{timeout:?} are not over");
         Ok(())
     }
@@ -118,7 +104,7 @@ fn d14_connect_never_fails_before_its_deadline_in_the_newer_family() {
         let Ok(busy) = Busy::at("[::1]:0").await else { return Ok(()) };
         for time in TIMES.into_iter().take(6) {
             let deadline = Instant::now() + time;
-            assert_late(TcpStream::connect_deadline(busy.address(), deadline).await);
+            assert_timed_out(TcpStream::connect_deadline(busy.address(), deadline).await);
             assert!(Instant::now() >= deadline, "{time:?} are not over");
         }
         Ok(())
@@ -130,12 +116,13 @@ fn d14_connect_never_fails_before_its_deadline_in_the_newer_family() {
 fn d13_the_deadline_of_one_connect_is_not_that_of_another() {
     run(|| async {
         let busy = Busy::at(LOOPBACK).await?;
-        let mut patient = pin!(TcpStream::connect_deadline(busy.address(), far().expect("a time")));
+        let mut patient =
+            pin!(TcpStream::connect_deadline(busy.address(), in_an_hour().expect("a time")));
         let mut tireless = pin!(TcpStream::connect(busy.address()));
         assert!(poll_once(patient.as_mut()).is_pending());
         assert!(poll_once(tireless.as_mut()).is_pending());
         for time in TIMES.into_iter().take(6) {
-            assert_late(TcpStream::connect_timeout(busy.address(), time).await);
+            assert_timed_out(TcpStream::connect_timeout(busy.address(), time).await);
         }
         assert!(poll_once(patient.as_mut()).is_pending());
         assert!(poll_once(tireless.as_mut()).is_pending());
@@ -166,11 +153,11 @@ fn h7_a_connect_that_may_take_for_ever_waits() {
 fn h4_a_connect_that_is_answered_in_time_connects() {
     run(|| async {
         let busy = Busy::at(LOOPBACK).await?;
-        let deadline = far().expect("a time");
+        let deadline = in_an_hour().expect("a time");
         let mut connect = pin!(TcpStream::connect_deadline(busy.address(), deadline));
         for time in TIMES.into_iter().take(6) {
             assert!(poll_once(connect.as_mut()).is_pending());
-            assert_late(TcpStream::connect_timeout(busy.address(), time).await);
+            assert_timed_out(TcpStream::connect_timeout(busy.address(), time).await);
         }
         busy.make_room()?;
         let stream = connect.await?;

@@ -11,9 +11,11 @@ use netpoll_futures::{
     DeadlineExceeded, OpError, TcpStream, is_closed, is_deadline_exceeded, raw_os_error,
 };
 use netpoll_tests::CountingWaker;
-
-use crate::os;
-use crate::support::*;
+use netpoll_tests::fixtures::tcp::{TOO_MUCH, pair, read_exactly, read_to_end, tight_pair};
+use netpoll_tests::fixtures::{
+    assert_closed, assert_timed_out, in_an_hour, in_ms, past, pattern, poll_once, reactor_reaches,
+    run, yield_now,
+};
 
 /// Far enough after the 20 ms of a deadline that it would have fired.
 const WELL_AFTER: Duration = Duration::from_millis(60);
@@ -23,9 +25,9 @@ fn a_read_fails_at_its_deadline_and_not_before() {
     run(|| async {
         let (client, server) = pair().await?;
         for milliseconds in [1, 5, 20, 50] {
-            let deadline = soon(milliseconds);
+            let deadline = in_ms(milliseconds);
             server.set_read_deadline(deadline)?;
-            assert_late(server.read(&mut [0; 16]).await);
+            assert_timed_out(server.read(&mut [0; 16]).await);
             assert!(Some(Instant::now()) >= deadline);
         }
         server.set_read_deadline(None)?;
@@ -43,13 +45,13 @@ fn a_deadline_is_for_everything_that_reads() {
         server.readable().await?;
         server.set_read_deadline(past())?;
         let mut buffer = [0; 16];
-        assert_late(server.read(&mut buffer).await);
-        assert_late(server.peek(&mut buffer).await);
-        assert_late(server.try_read(&mut buffer));
-        assert_late(server.readable().await);
+        assert_timed_out(server.read(&mut buffer).await);
+        assert_timed_out(server.peek(&mut buffer).await);
+        assert_timed_out(server.try_read(&mut buffer));
+        assert_timed_out(server.readable().await);
         let mut room = [io::IoSliceMut::new(&mut buffer)];
-        assert_late(server.read_vectored(&mut room).await);
-        assert_late(futures::AsyncReadExt::read(&mut &server, &mut [0; 16]).await);
+        assert_timed_out(server.read_vectored(&mut room).await);
+        assert_timed_out(futures::AsyncReadExt::read(&mut &server, &mut [0; 16]).await);
         assert_eq!(server.read(&mut []).await?, 0, "but for reading nothing");
         Ok(())
     });
@@ -61,12 +63,12 @@ fn a_deadline_is_for_everything_that_writes() {
         let (client, _server) = pair().await?;
         client.set_write_deadline(past())?;
         let pieces = [io::IoSlice::new(b"a")];
-        assert_late(client.write(b"a").await);
-        assert_late(client.write_all(b"a").await);
-        assert_late(client.write_vectored(&pieces).await);
-        assert_late(client.try_write(b"a"));
-        assert_late(client.writable().await);
-        assert_late(futures::AsyncWriteExt::write(&mut &client, b"a").await);
+        assert_timed_out(client.write(b"a").await);
+        assert_timed_out(client.write_all(b"a").await);
+        assert_timed_out(client.write_vectored(&pieces).await);
+        assert_timed_out(client.try_write(b"a"));
+        assert_timed_out(client.writable().await);
+        assert_timed_out(futures::AsyncWriteExt::write(&mut &client, b"a").await);
         client.shutdown(Shutdown::Write)
     });
 }
@@ -75,10 +77,10 @@ fn a_deadline_is_for_everything_that_writes() {
 fn a_deadline_moved_away_does_not_fire() {
     run(|| async {
         let (client, server) = pair().await?;
-        for moved_to in [far(), None] {
+        for moved_to in [in_an_hour(), None] {
             let waker = CountingWaker::new();
             let mut buffer = [0; 16];
-            server.set_read_deadline(soon(20))?;
+            server.set_read_deadline(in_ms(20))?;
             let mut read = pin!(server.read(&mut buffer));
             assert!(waker.poll(read.as_mut()).is_pending());
             server.set_read_deadline(moved_to)?;
@@ -97,7 +99,7 @@ fn a_deadline_moved_away_does_not_fire() {
 fn a_deadline_moved_away_after_it_fired_does_not_fail_who_has_not_run_yet() {
     run(|| async {
         let (client, server) = pair().await?;
-        for moved_to in [far(), None] {
+        for moved_to in [in_an_hour(), None] {
             let mut buffer = [0; 16];
             let mut read = pin!(server.read(&mut buffer));
             assert!(poll_once(read.as_mut()).is_pending());
@@ -115,12 +117,12 @@ fn a_deadline_moved_away_after_it_fired_does_not_fail_who_has_not_run_yet() {
 fn a_deadline_moved_closer_fires_then() {
     run(|| async {
         let (_client, server) = pair().await?;
-        server.set_read_deadline(far())?;
+        server.set_read_deadline(in_an_hour())?;
         let mut buffer = [0; 16];
         let mut read = pin!(server.read(&mut buffer));
         assert!(poll_once(read.as_mut()).is_pending());
-        server.set_read_deadline(soon(20))?;
-        assert_late(read.await);
+        server.set_read_deadline(in_ms(20))?;
+        assert_timed_out(read.await);
         Ok(())
     });
 }
@@ -129,7 +131,7 @@ fn a_deadline_moved_closer_fires_then() {
 fn a_past_deadline_fails_what_is_pending_at_once() {
     run(|| async {
         let (client, server) = tight_pair().await?;
-        for before in [None, far()] {
+        for before in [None, in_an_hour()] {
             server.set_deadline(before)?;
             let (read_waker, write_waker) = (CountingWaker::new(), CountingWaker::new());
             let (mut buffer, block) = ([0; 16], pattern(TOO_MUCH));
@@ -139,8 +141,8 @@ fn a_past_deadline_fails_what_is_pending_at_once() {
             assert!(write_waker.poll(write.as_mut()).is_pending());
             server.set_deadline(past())?;
             assert!(read_waker.wakes() > 0 && write_waker.wakes() > 0, "by the setter itself");
-            assert_late(read.await);
-            assert_late(write.await);
+            assert_timed_out(read.await);
+            assert_timed_out(write.await);
         }
         drop(client);
         Ok(())
@@ -151,13 +153,13 @@ fn a_past_deadline_fails_what_is_pending_at_once() {
 fn an_expired_deadline_stays_until_it_is_set_anew() {
     run(|| async {
         let (client, server) = pair().await?;
-        server.set_read_deadline(soon(1))?;
-        assert_late(server.read(&mut [0; 16]).await);
+        server.set_read_deadline(in_ms(1))?;
+        assert_timed_out(server.read(&mut [0; 16]).await);
         client.write_all(b"hello").await?;
         for _ in 0..3 {
-            assert_late(server.read(&mut [0; 16]).await);
+            assert_timed_out(server.read(&mut [0; 16]).await);
         }
-        server.set_read_deadline(far())?;
+        server.set_read_deadline(in_an_hour())?;
         assert_eq!(read_exactly(&server, 5).await?, b"hello", "and nothing was lost");
         Ok(())
     });
@@ -170,17 +172,17 @@ fn the_directions_have_deadlines_of_their_own() {
         client.write_all(b"hello").await?;
         server.set_write_deadline(past())?;
         assert_eq!(read_exactly(&server, 5).await?, b"hello");
-        assert_late(server.write(b"late").await);
+        assert_timed_out(server.write(b"late").await);
         server.set_write_deadline(None)?;
         server.set_read_deadline(past())?;
         server.write_all(b"in time").await?;
         assert_eq!(read_exactly(&client, 7).await?, b"in time");
-        assert_late(server.read(&mut [0; 16]).await);
+        assert_timed_out(server.read(&mut [0; 16]).await);
         client.set_read_deadline(past())?;
         client.write_all(b"and the ends, too").await?;
         server.set_deadline(past())?;
-        assert_late(server.read(&mut [0; 16]).await);
-        assert_late(server.write(b"late").await);
+        assert_timed_out(server.read(&mut [0; 16]).await);
+        assert_timed_out(server.write(b"late").await);
         server.set_deadline(None)?;
         server.write_all(b"again").await?;
         assert_eq!(read_exactly(&server, 17).await?, b"and the ends, too");
@@ -193,7 +195,7 @@ fn clones_share_their_deadlines() {
     run(|| async {
         let (_client, server) = pair().await?;
         server.clone().set_deadline(past())?;
-        assert_late(server.read(&mut [0; 16]).await);
+        assert_timed_out(server.read(&mut [0; 16]).await);
         Ok(())
     });
 }
@@ -206,8 +208,8 @@ fn a_late_write_all_has_sent_a_prefix() {
         let block = pattern(TOO_MUCH);
         let mut write = pin!(client.write_all(&block));
         assert!(poll_once(write.as_mut()).is_pending(), "part of it is sent");
-        client.set_write_deadline(soon(20))?;
-        assert_late(write.await);
+        client.set_write_deadline(in_ms(20))?;
+        assert_timed_out(write.await);
         client.set_write_deadline(None)?;
         let write = async {
             client.write_all(&[0xff; 100]).await?;
@@ -228,7 +230,7 @@ fn a_writer_goes_on_where_it_was_late() {
     async fn write_late(stream: &TcpStream, sent: &[u8]) -> io::Result<usize> {
         let (mut written, mut late) = (0, 0);
         while written < sent.len() {
-            stream.set_write_deadline(soon(1))?;
+            stream.set_write_deadline(in_ms(1))?;
             match stream.write(&sent[written..]).await {
                 Ok(count) => written += count,
                 Err(error) if is_deadline_exceeded(&error) => late += 1,
@@ -243,7 +245,7 @@ fn a_writer_goes_on_where_it_was_late() {
         let sent = pattern(TOO_MUCH);
         let read = async {
             // Nothing is read before the writer was late.
-            client.set_write_deadline(soon(1))?;
+            client.set_write_deadline(in_ms(1))?;
             reactor_reaches(WELL_AFTER).await?;
             read_to_end(&server).await
         };
@@ -259,7 +261,7 @@ fn setting_fails_on_a_closed_stream() {
     run(|| async {
         let (client, _server) = pair().await?;
         client.close().await?;
-        for deadline in [None, past(), far()] {
+        for deadline in [None, past(), in_an_hour()] {
             assert_closed(client.set_deadline(deadline));
             assert_closed(client.set_read_deadline(deadline));
             assert_closed(client.set_write_deadline(deadline));
@@ -324,12 +326,12 @@ fn a_dropped_read_leaves_the_data_to_the_next() {
 /// Both are of the kind `TimedOut`.
 #[test]
 fn the_kernel_that_gives_up_is_no_deadline() {
-    let of_the_kernel = || io::Error::from_raw_os_error(os::ETIMEDOUT);
+    let of_the_kernel = || io::Error::from_raw_os_error(libc::ETIMEDOUT);
     let ours = DeadlineExceeded::error();
     assert_eq!(of_the_kernel().kind(), ours.kind());
     assert!(is_deadline_exceeded(&ours) && !is_deadline_exceeded(&of_the_kernel()));
     let wrapped = OpError::wrap("connect", "somebody", of_the_kernel());
     assert!(!is_deadline_exceeded(&wrapped) && !is_closed(&wrapped));
-    assert_eq!(raw_os_error(&wrapped), Some(os::ETIMEDOUT));
+    assert_eq!(raw_os_error(&wrapped), Some(libc::ETIMEDOUT));
     assert!(is_deadline_exceeded(&OpError::wrap("connect", "somebody", ours)));
 }

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use netpoll_futures::{TcpStream, is_deadline_exceeded};
+use netpoll_tests::fixtures::tcp::{TOO_MUCH, pair, read_exactly, tight_pair};
+use netpoll_tests::fixtures::{
+    assert_kind, assert_timed_out, in_an_hour, in_ms, past, pattern, poll_once, reactor_reaches,
+};
 use netpoll_tests::watched;
-
-use crate::support::*;
 
 const THREADS: u64 = 8;
 const CHANGES: u64 = 5_000;
@@ -26,8 +28,8 @@ fn change_deadlines(stream: &TcpStream, seed: u64) {
             0 => None,
             1 => past(),
             2 => Some(Instant::now() + Duration::from_micros(20)),
-            3 => soon(1),
-            _ => far(),
+            3 => in_ms(1),
+            _ => in_an_hour(),
         };
         let set = match (state >> 40) % 3 {
             0 => TcpStream::set_deadline,
@@ -75,12 +77,12 @@ async fn write_through(stream: &TcpStream, mut bytes: &[u8]) {
 /// What the last setting was is what holds.
 async fn settle(stream: &TcpStream, peer: &TcpStream) -> io::Result<()> {
     stream.set_deadline(past())?;
-    assert_late(stream.try_read(&mut [0; 16]));
-    assert_late(stream.try_write(b"late"));
-    stream.set_deadline(far())?;
+    assert_timed_out(stream.try_read(&mut [0; 16]));
+    assert_timed_out(stream.try_write(b"late"));
+    stream.set_deadline(in_an_hour())?;
     assert_kind(stream.try_read(&mut [0; 16]), ErrorKind::WouldBlock);
-    stream.set_read_deadline(soon(5))?;
-    assert_late(stream.read(&mut [0; 16]).await);
+    stream.set_read_deadline(in_ms(5))?;
+    assert_timed_out(stream.read(&mut [0; 16]).await);
     stream.set_deadline(None)?;
     let mut buffer = [0; 16];
     let mut read = pin!(stream.read(&mut buffer));
@@ -145,7 +147,7 @@ fn a_pending_read_is_ended_among_many_settings() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
-                        server.set_read_deadline(far()).unwrap();
+                        server.set_read_deadline(in_an_hour()).unwrap();
                         server.set_write_deadline(past()).unwrap();
                         thread::yield_now();
                     }
@@ -157,7 +159,7 @@ fn a_pending_read_is_ended_among_many_settings() {
                     server.set_read_deadline(past()).unwrap();
                     thread::yield_now();
                 }
-                assert_late(reader.join().unwrap());
+                assert_timed_out(reader.join().unwrap());
             }
             stop.store(true, Ordering::Relaxed);
         });

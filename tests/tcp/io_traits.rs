@@ -9,9 +9,9 @@ use futures::executor::ThreadPool;
 use futures::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
 use futures::task::SpawnExt;
 use futures::{AsyncRead, AsyncWrite, try_join};
+use netpoll_tests::fixtures::tcp::{TOO_MUCH, pair, tight_pair};
+use netpoll_tests::fixtures::{assert_closed, assert_kind, pattern, run};
 use netpoll_tests::watched;
-
-use crate::support::*;
 
 /// Sends and receives by the traits alone, whatever it is that has them.
 async fn speak(mut near: impl AsyncRead + AsyncWrite + Unpin, far: impl AsyncRead + AsyncWrite) {

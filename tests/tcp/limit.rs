@@ -11,9 +11,10 @@ use futures::future::join_all;
 use futures::task::SpawnExt;
 use netpoll::Direction;
 use netpoll_futures::{Limit, TcpListener, TcpStream};
+use netpoll_tests::fixtures::{
+    LOOPBACK, assert_closed, assert_kind, assert_timed_out, in_ms, past, poll_once, run,
+};
 use netpoll_tests::{CountingWaker, watched};
-
-use crate::support::*;
 
 async fn limited(limit: &Limit) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(LOOPBACK).await?;
@@ -68,7 +69,7 @@ fn a_place_is_kept_until_the_stream_is_dropped_or_closed() {
 async fn only(limit: &Limit) -> io::Result<(TcpStream, TcpStream)> {
     let listener = limited(limit).await?;
     let peer = connect(&listener, 1).await?.pop().expect("one");
-    peer.set_read_deadline(soon(20_000))?;
+    peer.set_read_deadline(in_ms(20_000))?;
     let stream = accept(&listener).await?;
     assert_eq!(limit.taken(), 1);
     Ok((stream, peer))
@@ -149,10 +150,10 @@ fn deadlines_and_close_end_the_wait_for_a_place() {
         assert!(wakes.poll(second.as_mut()).is_pending());
         listener.set_deadline(past())?;
         assert_eq!(wakes.wakes(), 1);
-        assert_late(second.await.map(drop));
+        assert_timed_out(second.await.map(drop));
 
-        listener.set_deadline(soon(20))?;
-        assert_late(listener.accept().await.map(drop));
+        listener.set_deadline(in_ms(20))?;
+        assert_timed_out(listener.accept().await.map(drop));
 
         listener.set_deadline(None)?;
         let mut third = Box::pin(listener.accept());

@@ -13,10 +13,12 @@ use futures::executor::{LocalPool, ThreadPool, block_on};
 use futures::future::{join, join_all};
 use futures::task::SpawnExt;
 use netpoll_futures::{OpError, TcpListener, TcpStream, is_closed, raw_os_error};
+use netpoll_tests::fixtures::tcp::read_exactly;
+use netpoll_tests::fixtures::{
+    LOOPBACK, assert_closed, assert_kind, assert_timed_out, in_an_hour, in_ms, os, past, poll_once,
+    run, wait_for_wakes, yield_now,
+};
 use netpoll_tests::{CountingWaker, watched};
-
-use crate::os;
-use crate::support::*;
 
 /// A listener and its address.
 async fn listener() -> io::Result<(TcpListener, SocketAddr)> {
@@ -160,13 +162,13 @@ fn an_accept_deadline_fires_and_may_be_lifted() {
         let (listener, address) = listener().await?;
         for set in [TcpListener::set_deadline, TcpListener::set_read_deadline] {
             let began = Instant::now();
-            set(&listener, soon(20))?;
-            assert_late(listener.accept().await);
+            set(&listener, in_ms(20))?;
+            assert_timed_out(listener.accept().await);
             assert!(began.elapsed() >= Duration::from_millis(20));
             let client = TcpStream::connect(address).await?;
-            assert_late(listener.accept().await);
-            assert_late(listener.try_accept());
-            assert_late(listener.incoming().next().await.expect("it has no end"));
+            assert_timed_out(listener.accept().await);
+            assert_timed_out(listener.try_accept());
+            assert_timed_out(listener.incoming().next().await.expect("it has no end"));
             set(&listener, None)?;
             assert_eq!(listener.accept().await?.1, client.local_addr()?);
         }
@@ -185,7 +187,7 @@ fn a_past_deadline_ends_a_pending_accept_and_a_write_deadline_does_not() {
         assert!(waker.poll(accept.as_mut()).is_pending());
         listener.set_deadline(past())?;
         assert_eq!(waker.wakes(), 1);
-        assert_late(accept.await);
+        assert_timed_out(accept.await);
         Ok(())
     });
 }
@@ -267,7 +269,7 @@ fn everything_fails_on_a_closed_listener() {
             assert_closed(listener.try_accept());
             assert_closed(poll_fn(|cx| listener.poll_accept(cx)).await);
             assert_closed(listener.set_deadline(None));
-            assert_closed(listener.set_read_deadline(far()));
+            assert_closed(listener.set_read_deadline(in_an_hour()));
             assert_closed(listener.set_write_deadline(past()));
             assert_closed(listener.local_addr());
         }
@@ -296,7 +298,7 @@ fn an_address_in_use_says_what_and_where() {
         let (_listener, address) = listener().await?;
         let error = TcpListener::bind(address).await.expect_err("it is taken");
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
-        assert_eq!(raw_os_error(&error), Some(os::EADDRINUSE));
+        assert_eq!(raw_os_error(&error), Some(libc::EADDRINUSE));
         assert!(error.to_string().starts_with(&format!("bind {address}: ")), "{error}");
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<OpError>());
         assert_eq!(inner.map(OpError::operation), Some("bind"));
@@ -347,7 +349,7 @@ fn an_error_of_the_system_says_that_it_was_accepting() {
         os::stop_listening(&listener)?;
         let listener = TcpListener::try_from(listener)?;
         let error = listener.accept().await.expect_err("it does not listen");
-        assert_eq!(raw_os_error(&error), Some(os::EINVAL), "{error:?}");
+        assert_eq!(raw_os_error(&error), Some(libc::EINVAL), "{error:?}");
         assert!(error.to_string().starts_with("accept 127.0.0.1:"), "{error}");
         Ok(())
     });

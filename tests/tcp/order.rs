@@ -11,9 +11,11 @@ use futures::future::{BoxFuture, join_all};
 use futures::task::SpawnExt;
 use futures::{FutureExt, try_join};
 use netpoll_futures::TcpStream;
+use netpoll_tests::fixtures::tcp::tight_pair;
+use netpoll_tests::fixtures::{
+    KIB, assert_kind, assert_timed_out, past, poll_once, run, yield_now,
+};
 use netpoll_tests::{CountingWaker, watched};
-
-use crate::support::*;
 
 const WRITERS: u8 = 20;
 const BLOCK: usize = 256 * KIB;
@@ -234,8 +236,8 @@ fn a_failed_write_frees_the_write_lock() {
         let first = begin_block(&client, 1);
         let second = begin_block(&client, 2);
         client.set_write_deadline(past())?;
-        assert_late(first.await);
-        assert_late(second.await);
+        assert_timed_out(first.await);
+        assert_timed_out(second.await);
         client.set_write_deadline(None)?;
         let runs = finish(vec![write_block(&client, 3)], &client, &server).await?;
         assert_cut_short(&runs, 1);

@@ -6,8 +6,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use netpoll_futures::{bytes_written, is_deadline_exceeded, raw_os_error};
-
-use crate::support::*;
+use netpoll_tests::fixtures::tcp::{TOO_MUCH, read_to_end, tight_pair};
+use netpoll_tests::fixtures::{in_ms, pattern, poll_once, run};
 
 /// Go's `Write` returns how much it has written besides its error.
 #[test]
@@ -15,7 +15,7 @@ fn a_write_that_fails_midway_says_how_much_was_written() {
     run(|| async {
         let (client, server) = tight_pair().await?;
         let sent = pattern(TOO_MUCH);
-        client.set_write_deadline(soon(20))?;
+        client.set_write_deadline(in_ms(20))?;
         let late = client.write_all(&sent).await.unwrap_err();
         assert!(is_deadline_exceeded(&late) && late.kind() == io::ErrorKind::TimedOut);
         let written = bytes_written(&late);

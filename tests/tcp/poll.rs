@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use netpoll_futures::TcpStream;
 use netpoll_tests::CountingWaker;
-
-use crate::support::*;
+use netpoll_tests::fixtures::tcp::{fill, pair, read_exactly, tight_pair};
+use netpoll_tests::fixtures::{KIB, assert_closed, run, wait_for_wakes};
 
 /// Polls as a task with this waker.
 fn with<T>(waker: &Arc<CountingWaker>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {

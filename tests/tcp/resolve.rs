@@ -11,9 +11,8 @@ use std::time::Duration;
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 use netpoll_futures::{OpError, TcpListener, TcpStream, resolve};
+use netpoll_tests::fixtures::{assert_kind, assert_timed_out, past, poll_once, run};
 use netpoll_tests::watched;
-
-use crate::support::*;
 
 /// How often a race is run that the slower side may win now and then.
 const RACES: usize = 1000;
@@ -88,7 +87,7 @@ fn an_empty_list_is_an_error() {
 fn looking_up_counts_against_the_deadline() {
     run(|| async {
         let late = || TcpStream::connect_deadline("localhost:1", past().expect("a time"));
-        assert_late(late().await);
+        assert_timed_out(late().await);
         assert_resolve(late().await, "localhost:1");
         Ok(())
     });
@@ -183,7 +182,7 @@ fn a_deadline_ends_a_lookup_in_the_queue() {
         let mut names = names;
         names.iter_mut().for_each(|name| drop(poll_once(name.as_mut())));
         let late = TcpStream::connect_timeout("localhost:1", Duration::from_nanos(1));
-        assert_late(late.await);
+        assert_timed_out(late.await);
         Ok(())
     });
 }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use netpoll_futures::sys;
 use netpoll_futures::{TcpListener, TcpStream};
-
-use crate::support::*;
+use netpoll_tests::fixtures::{LOOPBACK, assert_kind, run};
 
 /// How often the kernel is brought to the point where it is about to choose the port. One time in
 /// five it does choose it.

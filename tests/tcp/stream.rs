@@ -9,10 +9,9 @@ use futures::executor::{LocalPool, ThreadPool, block_on};
 use futures::task::{LocalSpawnExt, SpawnExt};
 use futures::{join, try_join};
 use netpoll_futures::TcpStream;
+use netpoll_tests::fixtures::tcp::{TOO_MUCH, fill, pair, read_exactly, read_to_end, tight_pair};
+use netpoll_tests::fixtures::{KIB, assert_closed, assert_kind, os, pattern, poll_once, run};
 use netpoll_tests::{CountingWaker, watched};
-
-use crate::os;
-use crate::support::*;
 
 const MEBIBYTE: usize = 1024 * KIB;
 
@@ -292,7 +291,7 @@ fn a_reset_ends_a_pending_write() {
 #[test]
 fn a_peer_that_is_gone_breaks_the_pipe_without_a_signal() {
     run(|| async {
-        os::hold_back_sigpipe();
+        os::block(libc::SIGPIPE);
         let (client, server) = pair().await?;
         drop(server);
         let broken = loop {
@@ -302,7 +301,7 @@ fn a_peer_that_is_gone_breaks_the_pipe_without_a_signal() {
             }
         };
         assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
-        assert!(!os::take_sigpipe());
+        assert!(!os::take_signal(libc::SIGPIPE));
         Ok(())
     });
 }
@@ -310,7 +309,7 @@ fn a_peer_that_is_gone_breaks_the_pipe_without_a_signal() {
 #[test]
 fn no_way_of_writing_raises_a_signal() {
     run(|| async {
-        os::hold_back_sigpipe();
+        os::block(libc::SIGPIPE);
         let (client, _server) = pair().await?;
         client.shutdown(Shutdown::Write)?;
         let pieces = [io::IoSlice::new(b"a"), io::IoSlice::new(b"b")];
@@ -319,9 +318,9 @@ fn no_way_of_writing_raises_a_signal() {
         assert_kind(client.write_vectored(&pieces).await, ErrorKind::BrokenPipe);
         assert_kind(client.try_write(b"a"), ErrorKind::BrokenPipe);
         assert_kind(client.try_write_vectored(&pieces), ErrorKind::BrokenPipe);
-        assert!(!os::take_sigpipe());
-        assert_kind(os::send_carelessly(&client), ErrorKind::BrokenPipe);
-        assert!(os::take_sigpipe(), "the test would have seen it");
+        assert!(!os::take_signal(libc::SIGPIPE));
+        assert_kind(os::send_with_sigpipe(&client), ErrorKind::BrokenPipe);
+        assert!(os::take_signal(libc::SIGPIPE), "the test would have seen it");
         Ok(())
     });
 }

@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 
 use futures::try_join;
 use netpoll_futures::TcpStream;
-
-use crate::support::*;
+use netpoll_tests::fixtures::tcp::{fill, pair, read_exactly, tight_pair};
+use netpoll_tests::fixtures::{assert_kind, pattern, run, yield_now};
 
 /// The most buffers of one call (`IOV_MAX`).
 const MOST: usize = 1024;

@@ -3,9 +3,10 @@
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 
+use netpoll_tests::fixtures::LOOPBACK;
 use netpoll_tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
 
-use crate::support::*;
+use crate::fixtures::everywhere;
 
 /// A port that is bound, but on which no socket listens, and an address of no interface.
 fn two_that_fail() -> io::Result<(std::net::UdpSocket, [SocketAddr; 2], [SocketAddr; 2])> {

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::{
+    assert_closed, assert_kind, assert_timed_out, in_ms, os, past, poll_once,
+};
 use netpoll_tokio::io::unix::AsyncFd;
 use netpoll_tokio::io::{Interest, Ready};
 use tokio::sync::Barrier;
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::{everywhere, on_many_threads, on_one_thread};
 
 /// A stream that is registered, and its peer. That there is room to write has been told: what is sent
 /// now is an event of its own, and one only. Otherwise both may be told twice, and what an earlier
@@ -242,7 +244,7 @@ fn operations_wait_and_try() {
 fn a_pipe_has_one_direction() {
     everywhere(|| async {
         let (receiver, mut sender) = io::pipe()?;
-        os::set_nonblocking(&receiver)?;
+        os::set_nonblocking(&receiver);
         let receiver = AsyncFd::with_interest(receiver, Interest::READABLE)?;
         assert_kind(receiver.writable().await, ErrorKind::InvalidInput);
         {
@@ -293,12 +295,12 @@ fn a_descriptor_that_is_registered_is_not_registered_again() {
 fn it_has_deadlines() {
     everywhere(|| async {
         let (near, mut far) = registered().await?;
-        near.set_read_deadline(soon(10))?;
-        assert_late(near.readable().await);
-        assert_late(near.ready(Interest::READABLE | Interest::WRITABLE).await);
+        near.set_read_deadline(in_ms(10))?;
+        assert_timed_out(near.readable().await);
+        assert_timed_out(near.ready(Interest::READABLE | Interest::WRITABLE).await);
         near.writable().await?.retain_ready();
         near.set_write_deadline(past())?;
-        assert_late(near.writable().await);
+        assert_timed_out(near.writable().await);
         near.set_deadline(None)?;
         far.write_all(b"x")?;
         near.readable().await?.retain_ready();
@@ -359,7 +361,7 @@ fn who_has_it_to_himself_may_change_it() {
         guard.clear_ready_matching(Ready::READABLE);
         assert!(guard.ready().is_writable());
         guard.get_mut().set_write_deadline(past())?;
-        assert_late(near.writable_mut().await);
+        assert_timed_out(near.writable_mut().await);
         Ok(())
     });
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
+use netpoll_tests::fixtures::{LOOPBACK, poll_once};
 use netpoll_tokio::io::Interest;
 use netpoll_tokio::io::unix::AsyncFd;
 use netpoll_tokio::net::{TcpListener, TcpStream, UnixDatagram, UnixStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::task::{coop::unconstrained, yield_now};
 
-use crate::support::*;
+use crate::fixtures::{on_one_thread, pair};
 
 /// How many operations succeed one after the other: more than twice a task's budget.
 pub(crate) const OPERATIONS: usize = 300;

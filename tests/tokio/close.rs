@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
 
+use netpoll_tests::fixtures::{LOOPBACK, assert_closed, assert_kind, poll_once};
 use netpoll_tokio::io::Interest;
 use netpoll_tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::*;
+use crate::fixtures::{everywhere, on_many_threads, pair};
 
 #[test]
 fn it_ends_what_is_pending() {

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix;
 
 use netpoll::{Interest, Reactor, Registration};
+use netpoll_tests::fixtures::{LOOPBACK, assert_kind, os, poll_once};
 use netpoll_tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::everywhere;
 
 #[test]
 fn streams_come_in_blocking_and_go_out_as_they_are() {

@@ -13,12 +13,10 @@ use futures::future::{BoxFuture, FutureExt};
 use netpoll::{Interest as Watched, Reactor, Registration};
 use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::{LOOPBACK, assert_kind, os, poll_once};
 use netpoll_tokio::io::{Interest, ReadBuf, Ready};
 use netpoll_tokio::net::{UdpSocket, UnixDatagram};
 use netpoll_tokio::{Datagram, DatagramSocket};
-
-use crate::os;
-use crate::support::*;
 
 pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
@@ -53,12 +51,12 @@ macro_rules! for_both_families {
         $(mod $name {
             #[test]
             fn udp() {
-                crate::support::everywhere(super::$name::<std::net::UdpSocket>);
+                crate::fixtures::everywhere(super::$name::<std::net::UdpSocket>);
             }
 
             #[test]
             fn unix() {
-                crate::support::everywhere(super::$name::<std::os::unix::net::UnixDatagram>);
+                crate::fixtures::everywhere(super::$name::<std::os::unix::net::UnixDatagram>);
             }
         })+
     };

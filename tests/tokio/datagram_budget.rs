@@ -7,12 +7,13 @@ use std::future::{Future, poll_fn};
 use std::io;
 
 use futures::future::{BoxFuture, FutureExt};
+use netpoll_tests::fixtures::assert_kind;
 use netpoll_tokio::io::{Interest, ReadBuf};
 use netpoll_tokio::net::UnixDatagram;
 use tokio::task::coop::unconstrained;
 
 use crate::budget::{OPERATIONS, turns_of_others};
-use crate::support::*;
+use crate::fixtures::on_one_thread;
 
 /// What a task does again and again with the first of two sockets. It must neither wait, nor change how
 /// many datagrams there are; what it only tries takes nothing from the budget.

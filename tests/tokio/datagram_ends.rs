@@ -5,11 +5,11 @@ use std::io;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use netpoll_tests::fixtures::{assert_closed, assert_timed_out, in_ms, past, poll_once};
 use netpoll_tokio::Datagram;
 use netpoll_tokio::io::{Interest, ReadBuf};
 
 use crate::datagram::{BOTH, Family, for_both_families};
-use crate::support::*;
 
 for_both_families!(
     everything_that_receives_has_the_deadline,
@@ -27,33 +27,33 @@ async fn everything_that_receives_has_the_deadline<S: Family>() -> io::Result<()
     let (mut buffer, mut vec) = ([0; 8], Vec::with_capacity(8));
     for late in [Datagram::set_read_deadline, Datagram::set_deadline] {
         late(&near, past())?;
-        assert_late(near.recv(&mut buffer).await);
-        assert_late(near.recv_from(&mut buffer).await);
-        assert_late(near.recv_buf(&mut vec).await);
-        assert_late(near.recv_buf_from(&mut vec).await);
-        assert_late(near.peek(&mut buffer).await);
-        assert_late(near.peek_from(&mut buffer).await);
-        assert_late(near.peek_sender().await);
-        assert_late(near.readable().await);
-        assert_late(near.ready(BOTH).await);
-        assert_late(near.try_recv(&mut buffer));
-        assert_late(near.try_recv_from(&mut buffer));
-        assert_late(near.try_recv_buf(&mut vec));
-        assert_late(near.try_recv_buf_from(&mut vec));
-        assert_late(near.try_peek_sender());
-        assert_late(near.try_io(Interest::READABLE, || Ok(())));
-        assert_late(near.async_io(Interest::READABLE, || Ok(())).await);
+        assert_timed_out(near.recv(&mut buffer).await);
+        assert_timed_out(near.recv_from(&mut buffer).await);
+        assert_timed_out(near.recv_buf(&mut vec).await);
+        assert_timed_out(near.recv_buf_from(&mut vec).await);
+        assert_timed_out(near.peek(&mut buffer).await);
+        assert_timed_out(near.peek_from(&mut buffer).await);
+        assert_timed_out(near.peek_sender().await);
+        assert_timed_out(near.readable().await);
+        assert_timed_out(near.ready(BOTH).await);
+        assert_timed_out(near.try_recv(&mut buffer));
+        assert_timed_out(near.try_recv_from(&mut buffer));
+        assert_timed_out(near.try_recv_buf(&mut vec));
+        assert_timed_out(near.try_recv_buf_from(&mut vec));
+        assert_timed_out(near.try_peek_sender());
+        assert_timed_out(near.try_io(Interest::READABLE, || Ok(())));
+        assert_timed_out(near.async_io(Interest::READABLE, || Ok(())).await);
         let mut buffer = ReadBuf::new(&mut buffer);
-        assert_late(poll_fn(|cx| near.poll_recv(cx, &mut buffer)).await);
-        assert_late(poll_fn(|cx| near.poll_recv_from(cx, &mut buffer)).await);
-        assert_late(poll_fn(|cx| near.poll_peek(cx, &mut buffer)).await);
-        assert_late(poll_fn(|cx| near.poll_peek_from(cx, &mut buffer)).await);
-        assert_late(poll_fn(|cx| near.poll_recv_ready(cx)).await);
+        assert_timed_out(poll_fn(|cx| near.poll_recv(cx, &mut buffer)).await);
+        assert_timed_out(poll_fn(|cx| near.poll_recv_from(cx, &mut buffer)).await);
+        assert_timed_out(poll_fn(|cx| near.poll_peek(cx, &mut buffer)).await);
+        assert_timed_out(poll_fn(|cx| near.poll_peek_from(cx, &mut buffer)).await);
+        assert_timed_out(poll_fn(|cx| near.poll_recv_ready(cx)).await);
         assert!(buffer.filled().is_empty() && vec.is_empty());
         near.set_write_deadline(None)?;
         near.send(b"sending is in time").await?;
     }
-    near.set_read_deadline(soon(60_000))?;
+    near.set_read_deadline(in_ms(60_000))?;
     assert_eq!((near.recv(&mut buffer).await?, &buffer[..5]), (5, &b"hello"[..]));
     Ok(())
 }
@@ -61,13 +61,13 @@ async fn everything_that_receives_has_the_deadline<S: Family>() -> io::Result<()
 async fn everything_that_sends_has_the_deadline<S: Family>() -> io::Result<()> {
     let (near, far) = S::pair().await?;
     near.set_write_deadline(past())?;
-    assert_late(near.send(b"x").await);
-    assert_late(near.try_send(b"x"));
-    assert_late(poll_fn(|cx| near.poll_send(cx, b"x")).await);
-    assert_late(poll_fn(|cx| near.poll_send_ready(cx)).await);
-    assert_late(near.writable().await);
-    assert_late(near.ready(BOTH).await);
-    assert_late(near.try_io(Interest::WRITABLE, || Ok(())));
+    assert_timed_out(near.send(b"x").await);
+    assert_timed_out(near.try_send(b"x"));
+    assert_timed_out(poll_fn(|cx| near.poll_send(cx, b"x")).await);
+    assert_timed_out(poll_fn(|cx| near.poll_send_ready(cx)).await);
+    assert_timed_out(near.writable().await);
+    assert_timed_out(near.ready(BOTH).await);
+    assert_timed_out(near.try_io(Interest::WRITABLE, || Ok(())));
     far.send(b"receiving is in time").await?;
     assert_eq!(near.recv(&mut [0; 64]).await?, 20);
     near.set_write_deadline(None)?;
@@ -84,8 +84,8 @@ async fn a_deadline_ends_what_is_pending<S: Family>() -> io::Result<()> {
     {
         let mut receive = pin!(near.recv(&mut buffer));
         assert!(poll_once(receive.as_mut()).is_pending());
-        near.set_read_deadline(soon(20))?;
-        assert_late(receive.await);
+        near.set_read_deadline(in_ms(20))?;
+        assert_timed_out(receive.await);
     }
     assert!(begun.elapsed() >= Duration::from_millis(20), "early");
     near.set_read_deadline(None)?;
@@ -133,7 +133,7 @@ async fn everything_fails_on_a_closed_socket<S: Family>() -> io::Result<()> {
     assert_closed(near.async_io(Interest::READABLE, || Ok(())).await);
     assert_closed(near.set_deadline(None));
     assert_closed(near.set_read_deadline(past()));
-    assert_closed(near.set_write_deadline(soon(1)));
+    assert_closed(near.set_write_deadline(in_ms(1)));
     assert_closed(near.local_addr());
     assert_closed(near.peer_addr());
     Ok(())

@@ -5,12 +5,13 @@ use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::{LOOPBACK, assert_timed_out, in_ms, past, poll_once};
 use netpoll_tokio::bytes_written;
 use netpoll_tokio::io::Interest;
 use netpoll_tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, ReadBuf};
 
-use crate::support::*;
+use crate::fixtures::{TOO_MUCH, everywhere, pair};
 
 /// Too late, whatever it is that reads; and in time again, all is as it was.
 #[test]
@@ -21,20 +22,20 @@ fn everything_that_reads_has_the_deadline() {
         near.readable().await?;
         near.set_read_deadline(past())?;
         let mut buffer = [0; 8];
-        assert_late(near.read(&mut buffer).await);
-        assert_late(AsyncReadExt::read(&mut near, &mut buffer).await);
-        assert_late(near.peek(&mut buffer).await);
-        assert_late(near.readable().await);
-        assert_late(near.ready(Interest::READABLE).await);
-        assert_late(near.ready(Interest::READABLE | Interest::WRITABLE).await);
-        assert_late(near.try_read(&mut buffer));
-        assert_late(near.try_read_buf(&mut Vec::with_capacity(8)));
-        assert_late(near.try_io(Interest::READABLE, || Ok(())));
-        assert_late(near.async_io(Interest::READABLE, || Ok(())).await);
-        assert_late(poll_fn(|cx| near.poll_read_ready(cx)).await);
-        assert_late(poll_fn(|cx| near.poll_peek(cx, &mut ReadBuf::new(&mut buffer))).await);
+        assert_timed_out(near.read(&mut buffer).await);
+        assert_timed_out(AsyncReadExt::read(&mut near, &mut buffer).await);
+        assert_timed_out(near.peek(&mut buffer).await);
+        assert_timed_out(near.readable().await);
+        assert_timed_out(near.ready(Interest::READABLE).await);
+        assert_timed_out(near.ready(Interest::READABLE | Interest::WRITABLE).await);
+        assert_timed_out(near.try_read(&mut buffer));
+        assert_timed_out(near.try_read_buf(&mut Vec::with_capacity(8)));
+        assert_timed_out(near.try_io(Interest::READABLE, || Ok(())));
+        assert_timed_out(near.async_io(Interest::READABLE, || Ok(())).await);
+        assert_timed_out(poll_fn(|cx| near.poll_read_ready(cx)).await);
+        assert_timed_out(poll_fn(|cx| near.poll_peek(cx, &mut ReadBuf::new(&mut buffer))).await);
         near.write_all(b"writing is in time").await?;
-        near.set_read_deadline(soon(60_000))?;
+        near.set_read_deadline(in_ms(60_000))?;
         assert_eq!(AsyncReadExt::read(&mut near, &mut buffer).await?, 5);
         Ok(())
     });
@@ -45,14 +46,14 @@ fn everything_that_writes_has_the_deadline() {
     everywhere(|| async {
         let (mut near, mut far) = pair().await?;
         near.set_write_deadline(past())?;
-        assert_late(near.write(b"x").await);
-        assert_late(near.write_all(b"x").await);
-        assert_late(AsyncWriteExt::write_all(&mut near, b"x").await);
-        assert_late(near.writable().await);
-        assert_late(near.ready(Interest::WRITABLE).await);
-        assert_late(near.try_write(b"x"));
-        assert_late(near.try_io(Interest::WRITABLE, || Ok(())));
-        assert_late(poll_fn(|cx| near.poll_write_ready(cx)).await);
+        assert_timed_out(near.write(b"x").await);
+        assert_timed_out(near.write_all(b"x").await);
+        assert_timed_out(AsyncWriteExt::write_all(&mut near, b"x").await);
+        assert_timed_out(near.writable().await);
+        assert_timed_out(near.ready(Interest::WRITABLE).await);
+        assert_timed_out(near.try_write(b"x"));
+        assert_timed_out(near.try_io(Interest::WRITABLE, || Ok(())));
+        assert_timed_out(poll_fn(|cx| near.poll_write_ready(cx)).await);
         far.write_all(b"reading is in time").await?;
         assert_eq!(near.read(&mut [0; 64]).await?, 18);
         near.set_write_deadline(None)?;
@@ -73,12 +74,12 @@ fn it_ends_what_is_pending() {
         {
             let mut read = pin!(reader.read(&mut byte));
             assert!(poll_once(read.as_mut()).is_pending());
-            writer.as_ref().set_read_deadline(soon(20))?;
-            assert_late(read.await);
+            writer.as_ref().set_read_deadline(in_ms(20))?;
+            assert_timed_out(read.await);
         }
         assert!(begun.elapsed() >= Duration::from_millis(20), "early");
         let block = vec![0; TOO_MUCH];
-        writer.set_write_deadline(soon(20))?;
+        writer.set_write_deadline(in_ms(20))?;
         let error = writer.as_ref().get_ref().write_all(&block).await.unwrap_err();
         let written = bytes_written(&error);
         assert!(0 < written && written < TOO_MUCH, "{written} bytes were written");
@@ -94,9 +95,9 @@ fn a_line_that_is_late_is_read_later() {
         let (near, mut far) = pair().await?;
         let mut reader = BufReader::new(near);
         far.write_all(b"half a").await?;
-        reader.get_ref().set_read_deadline(soon(10))?;
+        reader.get_ref().set_read_deadline(in_ms(10))?;
         let mut line = String::new();
-        assert_late(reader.read_line(&mut line).await);
+        assert_timed_out(reader.read_line(&mut line).await);
         reader.get_ref().set_read_deadline(None)?;
         far.write_all(b" line\n").await?;
         reader.read_line(&mut line).await?;
@@ -111,9 +112,9 @@ fn one_that_is_moved_away_does_not_fire() {
     everywhere(|| async {
         let (mut near, far) = pair().await?;
         let (near, control) = (&mut near, far);
-        near.set_read_deadline(soon(10))?;
+        near.set_read_deadline(in_ms(10))?;
         near.set_read_deadline(None)?;
-        let timer = netpoll::Timer::at(netpoll::Reactor::global()?, soon(30).unwrap())?;
+        let timer = netpoll::Timer::at(netpoll::Reactor::global()?, in_ms(30).unwrap())?;
         let waker = CountingWaker::new();
         let mut memory = [0; 8];
         let mut buffer = ReadBuf::new(&mut memory);
@@ -134,9 +135,9 @@ fn one_that_is_moved_away_does_not_fire() {
 fn accepting_has_one() {
     everywhere(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
-        listener.set_deadline(soon(10))?;
-        assert_late(listener.accept().await);
-        assert_late(poll_fn(|cx| listener.poll_accept(cx)).await);
+        listener.set_deadline(in_ms(10))?;
+        assert_timed_out(listener.accept().await);
+        assert_timed_out(poll_fn(|cx| listener.poll_accept(cx)).await);
         listener.set_read_deadline(None)?;
         listener.set_write_deadline(past())?;
         let _client = TcpStream::connect(listener.local_addr()?).await?;
@@ -150,14 +151,14 @@ fn unix_sockets_have_them() {
     everywhere(|| async {
         let (mut near, far) = UnixStream::pair()?;
         near.set_deadline(past())?;
-        assert_late(near.read(&mut [0]).await);
-        assert_late(near.write(b"x").await);
+        assert_timed_out(near.read(&mut [0]).await);
+        assert_timed_out(near.write(b"x").await);
         near.set_deadline(None)?;
         near.write_all(b"x").await?;
         assert_eq!(far.get_ref().read(&mut [0]).await?, 1);
         let listener = UnixListener::bind(format!("\0netpoll-tokio-late-{}", std::process::id()))?;
-        listener.set_deadline(soon(10))?;
-        assert_late(listener.accept().await);
+        listener.set_deadline(in_ms(10))?;
+        assert_timed_out(listener.accept().await);
         Ok(())
     });
 }

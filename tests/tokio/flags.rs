@@ -6,11 +6,11 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
+use netpoll_tests::fixtures::{LOOPBACK, assert_kind, assert_timed_out, in_ms, os, poll_once};
 use netpoll_tokio::io::unix::AsyncFd;
 use netpoll_tokio::io::{Interest, Ready};
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::everywhere;
 
 /// More calls than events account for, and a small part of what a loop without end makes.
 const FEW: usize = 30;
@@ -53,7 +53,7 @@ fn urgent_data_ends_a_wait_for_it_and_ordinary_data_does_not() {
             far.write_all(b"x")?;
             near.readable().await?.retain_ready();
             assert!(poll_once(urgent.as_mut()).is_pending(), "ordinary data is not urgent");
-            os::send_urgent(&far)?;
+            os::send_urgent(&far, b'!');
             let mut guard = urgent.await?;
             assert_eq!(guard.ready(), Ready::PRIORITY);
             os::receive_urgent(near.get_ref())?;
@@ -62,7 +62,7 @@ fn urgent_data_ends_a_wait_for_it_and_ordinary_data_does_not() {
         }
         let mut urgent = pin!(near.ready(Interest::PRIORITY));
         assert!(poll_once(urgent.as_mut()).is_pending(), "it was received");
-        os::send_urgent(&far)?;
+        os::send_urgent(&far, b'!');
         assert_eq!(urgent.await?.ready(), Ready::PRIORITY);
         Ok(())
     });
@@ -72,7 +72,7 @@ fn urgent_data_ends_a_wait_for_it_and_ordinary_data_does_not() {
 fn clearing_what_is_readable_keeps_urgent_data() {
     everywhere(|| async {
         let (near, far) = connected(Interest::READABLE | Interest::PRIORITY)?;
-        os::send_urgent(&far)?;
+        os::send_urgent(&far, b'!');
         near.readable().await?.clear_ready();
         near.async_io(Interest::PRIORITY, os::receive_urgent).await
     });
@@ -83,7 +83,7 @@ fn clearing_what_is_readable_keeps_urgent_data() {
 fn a_guard_clears_urgent_data_and_errors() {
     everywhere(|| async {
         let (near, far) = connected(Interest::PRIORITY)?;
-        os::send_urgent(&far)?;
+        os::send_urgent(&far, b'!');
         near.ready(Interest::PRIORITY).await?.clear_ready();
         // The kernel may report one byte more than once, and flags it before it reports it.
         let mut next = Box::pin(near.ready(Interest::PRIORITY));
@@ -95,7 +95,7 @@ fn a_guard_clears_urgent_data_and_errors() {
             assert!(events < FEW, "it was cleared");
             next = Box::pin(near.ready(Interest::PRIORITY));
         }
-        os::send_urgent(&far)?;
+        os::send_urgent(&far, b'!');
         assert_eq!(next.await?.ready(), Ready::PRIORITY);
         Ok(())
     });
@@ -145,15 +145,15 @@ fn an_operation_that_finds_no_error_waits_for_the_next() {
         socket.get_ref().send(b"to a closed port")?;
         socket.ready(Interest::ERROR).await?.retain_ready();
         while os::receive_error(socket.get_ref()).is_ok() {}
-        socket.set_read_deadline(soon(100))?;
+        socket.set_read_deadline(in_ms(100))?;
         let calls = AtomicUsize::new(0);
         let blocked = || {
             calls.fetch_add(1, Ordering::Relaxed);
             io::Result::<()>::Err(ErrorKind::WouldBlock.into())
         };
-        assert_late(socket.async_io(Interest::ERROR, |_| blocked()).await);
-        socket.set_read_deadline(soon(100))?;
-        assert_late(socket.async_io_mut(Interest::ERROR, |_| blocked()).await);
+        assert_timed_out(socket.async_io(Interest::ERROR, |_| blocked()).await);
+        socket.set_read_deadline(in_ms(100))?;
+        assert_timed_out(socket.async_io_mut(Interest::ERROR, |_| blocked()).await);
         assert!(calls.into_inner() < FEW);
         Ok(())
     });

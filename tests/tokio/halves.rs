@@ -5,11 +5,12 @@ use std::os::fd::AsRawFd;
 use std::pin::pin;
 
 use futures::future::try_join;
+use netpoll_tests::fixtures::{assert_kind, assert_timed_out, past, pattern, poll_once};
 use netpoll_tokio::io::Interest;
 use netpoll_tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::*;
+use crate::fixtures::{MUCH, everywhere, on_many_threads, pair};
 
 #[test]
 fn lent_halves_read_and_write_at_once() {
@@ -178,10 +179,10 @@ fn a_half_has_the_deadline_of_its_direction() {
         let (client, server) = pair().await?;
         let (mut reader, mut writer) = client.into_split();
         reader.set_read_deadline(past())?;
-        assert_late(reader.read_u8().await);
+        assert_timed_out(reader.read_u8().await);
         writer.write_all(b"x").await?;
         writer.set_write_deadline(past())?;
-        assert_late(writer.write_all(b"x").await);
+        assert_timed_out(writer.write_all(b"x").await);
         reader.set_read_deadline(None)?;
         server.get_ref().write_all(b"y").await?;
         assert_eq!(reader.read_u8().await?, b'y');

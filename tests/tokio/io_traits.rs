@@ -7,13 +7,14 @@ use std::pin::{Pin, pin};
 use bytes::BytesMut;
 use futures::future::{join, try_join, try_join3};
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::{KIB, assert_kind, pattern};
 use netpoll_tokio::net::{TcpStream, UnixStream};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter,
     ReadBuf, copy, copy_bidirectional,
 };
 
-use crate::support::*;
+use crate::fixtures::{MUCH, everywhere, pair};
 
 /// Sends and receives by the traits alone, whatever it is that has them.
 async fn speak<S: AsyncRead + AsyncWrite + Unpin>(mut near: S, mut far: S) -> std::io::Result<()> {

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::pin::pin;
 
 use futures::future::try_join;
+use netpoll_tests::fixtures::{
+    KIB, assert_closed, assert_kind, assert_timed_out, in_ms, os, past, pattern, poll_once,
+};
 use netpoll_tests::watched;
 use netpoll_tokio::io::Interest;
 use netpoll_tokio::net::unix::pipe;
@@ -15,8 +18,7 @@ use tokio::net::unix::pipe as peer;
 use tokio::runtime::Builder;
 
 use crate::budget::{OPERATIONS, turns_of_others};
-use crate::os;
-use crate::support::*;
+use crate::fixtures::{MUCH, TOO_MUCH, everywhere, on_one_thread};
 use crate::unix::path;
 
 /// A FIFO, which is removed with this.
@@ -129,13 +131,13 @@ fn any_operation_of_a_pipe_can_be_tried() {
 fn the_ends_of_a_pipe_have_deadlines_and_close() {
     everywhere(|| async {
         let (mut sender, mut receiver) = pipe::pipe()?;
-        receiver.set_read_deadline(soon(10))?;
-        assert_late(receiver.read(&mut [0]).await);
-        assert_late(receiver.readable().await);
+        receiver.set_read_deadline(in_ms(10))?;
+        assert_timed_out(receiver.read(&mut [0]).await);
+        assert_timed_out(receiver.readable().await);
         receiver.set_read_deadline(None)?;
         sender.set_write_deadline(past())?;
-        assert_late(sender.write(b"x").await);
-        assert_late(sender.try_write(b"x"));
+        assert_timed_out(sender.write(b"x").await);
+        assert_timed_out(sender.try_write(b"x"));
         sender.set_write_deadline(None)?;
         sender.write_all(b"x").await?;
         {

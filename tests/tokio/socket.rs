@@ -5,10 +5,10 @@ use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
+use netpoll_tests::fixtures::{LOOPBACK, assert_kind, os};
 use netpoll_tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::{everywhere, pair};
 
 fn loopback() -> SocketAddr {
     LOOPBACK.parse().unwrap()

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::{BufMut, BytesMut};
 use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::{KIB, assert_kind, pattern};
 use netpoll_tokio::io::{Interest, Ready};
 use netpoll_tokio::net::{UnixStream, lookup_host};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::*;
+use crate::fixtures::{MUCH, everywhere, pair};
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 

@@ -5,10 +5,12 @@ use std::io::{self, ErrorKind};
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
+use netpoll_tests::fixtures::{
+    LOOPBACK, assert_closed, assert_kind, assert_timed_out, in_ms, os, past,
+};
 use netpoll_tokio::net::UdpSocket;
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::everywhere;
 
 #[test]
 fn who_sent_it_can_be_answered() {
@@ -42,9 +44,9 @@ fn every_way_to_send_to_an_address() {
             assert_eq!(server.recv_from(&mut buffer).await?, (5, client.local_addr()?));
         }
         client.set_write_deadline(past())?;
-        assert_late(client.send_to(b"hello", at).await);
-        assert_late(client.try_send_to(b"hello", at));
-        assert_late(poll_fn(|cx| client.poll_send_to(cx, b"hello", at)).await);
+        assert_timed_out(client.send_to(b"hello", at).await);
+        assert_timed_out(client.try_send_to(b"hello", at));
+        assert_timed_out(poll_fn(|cx| client.poll_send_to(cx, b"hello", at)).await);
         Ok(())
     });
 }
@@ -81,8 +83,8 @@ fn a_refusal_is_told_once() {
         client.connect(nobody).await?;
         client.send(b"hello").await?;
         assert_says(client.recv(&mut [0; 8]).await, libc::ECONNREFUSED);
-        client.set_read_deadline(soon(1))?;
-        assert_late(client.recv(&mut [0; 8]).await);
+        client.set_read_deadline(in_ms(1))?;
+        assert_timed_out(client.recv(&mut [0; 8]).await);
         client.set_read_deadline(None)?;
         client.send(b"hello").await?;
         let error = loop {

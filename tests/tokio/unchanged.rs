@@ -6,7 +6,7 @@ use std::path::Path;
 
 use netpoll_tests::watched;
 
-use crate::support::everywhere;
+use crate::fixtures::everywhere;
 
 /// The same program, over the sockets of either crate. Where an inherent method went before a method of a trait, the
 /// import of the trait would be unused, and `deny(warnings)` refuse it.

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::try_join;
+use netpoll_tests::fixtures::assert_kind;
 use netpoll_tokio::net::unix::SocketAddr;
 use netpoll_tokio::net::{UnixListener, UnixStream};
 
-use crate::support::*;
+use crate::fixtures::everywhere;
 
 /// A path that nobody else has.
 pub(crate) fn path() -> PathBuf {

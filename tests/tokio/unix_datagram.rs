@@ -9,12 +9,14 @@ use std::os::unix;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use netpoll_tests::fixtures::{
+    assert_closed, assert_kind, assert_timed_out, in_ms, os, past, poll_once,
+};
 use netpoll_tokio::io::Interest;
 use netpoll_tokio::net::UnixDatagram;
 use netpoll_tokio::net::unix::SocketAddr;
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::everywhere;
 use crate::unix::path;
 
 #[test]
@@ -33,7 +35,7 @@ fn by_path() {
             assert_eq!((len, from.as_pathname()), (5, Some(here.as_path())));
         }
         near.set_write_deadline(past())?;
-        assert_late(near.send_to(b"hello", &there).await);
+        assert_timed_out(near.send_to(b"hello", &there).await);
         assert!(near.take_error()?.is_none());
         near.close().await?;
         assert_closed(near.take_error());
@@ -134,8 +136,8 @@ fn a_send_that_waits_ends() {
         {
             let mut send = pin!(near.send(b"one more"));
             assert!(poll_once(send.as_mut()).is_pending());
-            near.set_write_deadline(soon(20))?;
-            assert_late(send.await);
+            near.set_write_deadline(in_ms(20))?;
+            assert_timed_out(send.await);
         }
         assert!(begun.elapsed() >= Duration::from_millis(20), "early");
         near.set_write_deadline(None)?;

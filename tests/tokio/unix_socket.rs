@@ -6,14 +6,14 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net;
 
 use futures::future::try_join;
+use netpoll_tests::fixtures::{assert_kind, os, poll_once};
 use netpoll_tests::watched;
 use netpoll_tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net as peer;
 use tokio::runtime::Builder;
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::everywhere;
 use crate::unix::path;
 
 #[test]

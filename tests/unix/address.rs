@@ -6,14 +6,15 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net;
 
 use netpoll_futures::{Credentials, UnixListener, UnixStream};
+use netpoll_tests::fixtures::tcp::read_exactly;
+use netpoll_tests::fixtures::{Folder, assert_closed, os, run};
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::{abstract_name, join};
 
 #[test]
 fn both_ends_know_the_path() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::bind(&path)?;
         let (client, server) = join(&listener).await?;
@@ -47,8 +48,8 @@ fn a_pair_has_no_names() {
         }
         one.write_all(b"hello").await?;
         assert_eq!(read_exactly(&other, 5).await?, b"hello");
-        assert!(os::is_nonblocking(&one)? && os::is_nonblocking(&other)?);
-        assert!(os::is_close_on_exec(&one)? && os::is_close_on_exec(&other)?);
+        assert!(os::is_nonblocking(&one) && os::is_nonblocking(&other));
+        assert!(os::is_close_on_exec(&one) && os::is_close_on_exec(&other));
         Ok(())
     });
 }

@@ -9,8 +9,7 @@ use std::task::Poll;
 use futures::AsyncReadExt;
 use netpoll_futures::UnixStream;
 use netpoll_futures::sys;
-
-use crate::support::*;
+use netpoll_tests::fixtures::{poll_once, run};
 
 /// A stream that has been sent `one` with a descriptor and then `two` without, and knows it.
 async fn with_a_boundary() -> io::Result<(UnixStream, net::UnixStream)> {

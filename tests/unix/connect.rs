@@ -7,14 +7,15 @@ use std::os::unix::net::{self, SocketAddr};
 use std::time::{Duration, Instant};
 
 use netpoll_futures::{UnixListener, UnixStream, raw_os_error};
+use netpoll_tests::fixtures::tcp::read_exactly;
+use netpoll_tests::fixtures::{Folder, assert_kind, os, run};
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::{abstract_name, assert_says, is_there};
 
 #[test]
 fn a_path_in_any_form_connects() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::bind(&path)?;
         let text = path.to_str().expect("a plain path");
@@ -31,8 +32,8 @@ fn a_path_in_any_form_connects() {
             let (accepted, _) = listener.accept().await?;
             stream.write_all(b"hello").await?;
             assert_eq!(read_exactly(&accepted, 5).await?, b"hello");
-            assert!(os::is_nonblocking(&stream)? && os::is_close_on_exec(&stream)?);
-            assert!(os::is_nonblocking(&accepted)? && os::is_close_on_exec(&accepted)?);
+            assert!(os::is_nonblocking(&stream) && os::is_close_on_exec(&stream));
+            assert!(os::is_nonblocking(&accepted) && os::is_close_on_exec(&accepted));
         }
         Ok(())
     });
@@ -61,7 +62,7 @@ fn an_abstract_name_in_any_form_connects() {
 #[test]
 fn what_is_not_there_is_not_found() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let text = path.display().to_string();
         assert_says(UnixStream::connect(&path).await, ErrorKind::NotFound, "connect", &text);
@@ -77,7 +78,7 @@ fn what_is_not_there_is_not_found() {
 #[test]
 fn a_file_without_a_listener_refuses() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let text = path.display().to_string();
         drop(net::UnixListener::bind(&path)?);
@@ -86,7 +87,7 @@ fn a_file_without_a_listener_refuses() {
         fs::remove_file(&path)?;
         File::create(&path)?;
         let error = UnixStream::connect(&path).await.expect_err("no socket at all");
-        assert_eq!(raw_os_error(&error), Some(os::ECONNREFUSED), "{error}");
+        assert_eq!(raw_os_error(&error), Some(libc::ECONNREFUSED), "{error}");
         Ok(())
     });
 }
@@ -106,11 +107,11 @@ fn an_abstract_name_without_a_listener_refuses() {
 #[test]
 fn a_socket_of_another_kind_is_told_apart() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let _other = net::UnixDatagram::bind(&path)?;
         let error = UnixStream::connect(&path).await.expect_err("it takes datagrams");
-        assert_eq!(raw_os_error(&error), Some(os::EPROTOTYPE), "{error}");
+        assert_eq!(raw_os_error(&error), Some(libc::EPROTOTYPE), "{error}");
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
         Ok(())
     });
@@ -138,7 +139,7 @@ fn what_is_no_address_is_an_error() {
 #[test]
 fn a_path_may_have_107_bytes() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket().into_os_string().into_string().expect("a plain path");
         let path = format!("{path}{}", "a".repeat(107 - path.len()));
         let listener = UnixListener::bind(&path)?;

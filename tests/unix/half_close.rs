@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use netpoll_futures::UnixStream;
 use netpoll_tests::CountingWaker;
-
-use crate::support::*;
+use netpoll_tests::fixtures::assert_timed_out;
+use netpoll_tests::fixtures::tcp::read_exactly;
+use netpoll_tests::fixtures::{assert_kind, poll_once, run};
 
 /// More than a stream takes before it blocks.
 const TOO_MUCH: usize = 4 * 1024 * 1024;
@@ -64,7 +65,7 @@ fn a_peer_that_ends_its_reading_breaks_writes() {
         near.set_write_deadline(Some(Instant::now() + Duration::from_millis(5)))?;
         match write.await.expect_err("nobody reads it") {
             told if told.kind() == ErrorKind::BrokenPipe => {}
-            late => assert_late::<()>(Err(late)),
+            late => assert_timed_out::<()>(Err(late)),
         }
         near.set_write_deadline(None)?;
         drop(far);

@@ -8,14 +8,15 @@ use std::pin::pin;
 
 use futures::StreamExt;
 use netpoll_futures::{UnixListener, UnixStream, raw_os_error};
+use netpoll_tests::fixtures::tcp::read_exactly;
+use netpoll_tests::fixtures::{Folder, assert_closed, assert_kind, os, poll_once, run};
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::{abstract_name, assert_says, join};
 
 #[test]
 fn an_address_in_use_says_so() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::bind(&path)?;
         let text = path.display().to_string();
@@ -34,7 +35,7 @@ fn an_abstract_name_in_use_says_so() {
         let bytes = name.as_abstract_name().expect("an abstract name");
         let text = format!("@{}", bytes.escape_ascii());
         let error = UnixListener::bind_addr(&name).expect_err("it is taken");
-        assert_eq!(raw_os_error(&error), Some(os::EADDRINUSE));
+        assert_eq!(raw_os_error(&error), Some(libc::EADDRINUSE));
         assert_says(UnixListener::bind_addr(&name), ErrorKind::AddrInUse, "bind", &text);
         listener.close().await?;
         UnixListener::bind_addr(&name)?;
@@ -45,7 +46,7 @@ fn an_abstract_name_in_use_says_so() {
 #[test]
 fn a_directory_that_is_not_there_says_so() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket().join("below");
         let text = path.display().to_string();
         assert_says(UnixListener::bind(&path), ErrorKind::NotFound, "bind", &text);
@@ -70,7 +71,7 @@ fn accept_waits_for_a_connection() {
     run(|| async {
         let name = abstract_name();
         let listener = UnixListener::bind_addr(&name)?;
-        assert!(os::is_nonblocking(&listener)? && os::is_close_on_exec(&listener)?);
+        assert!(os::is_nonblocking(&listener) && os::is_close_on_exec(&listener));
         assert_kind(listener.try_accept(), ErrorKind::WouldBlock);
         let mut accept = pin!(listener.accept());
         assert!(poll_once(accept.as_mut()).is_pending());
@@ -107,12 +108,12 @@ fn a_burst_is_accepted_whole() {
 #[test]
 fn an_error_of_the_system_says_that_it_was_accepting() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let socket = net::UnixDatagram::bind(directory.socket())?;
         let listener = UnixListener::try_from(OwnedFd::from(socket))?;
         net::UnixDatagram::unbound()?.send_to(b"hello", directory.socket())?;
         let error = listener.accept().await.expect_err("it takes datagrams");
-        assert_eq!(raw_os_error(&error), Some(os::EOPNOTSUPP), "{error:?}");
+        assert_eq!(raw_os_error(&error), Some(libc::EOPNOTSUPP), "{error:?}");
         let text = directory.socket().display().to_string();
         assert!(error.to_string().starts_with(&format!("accept {text}: ")), "{error}");
         Ok(())

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use netpoll_futures::sys;
 use netpoll_futures::{Async, UnixDatagram, UnixListener, UnixStream};
+use netpoll_tests::fixtures::{Folder, assert_kind, assert_timed_out, os, run};
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::{abstract_name, join};
 
 /// A path of 108 bytes.
-fn longest(directory: &Directory) -> PathBuf {
+fn longest(directory: &Folder) -> PathBuf {
     let path = directory.socket();
     let rest = 108 - path.as_os_str().len();
     let longest = PathBuf::from(format!("{}{}", path.display(), "x".repeat(rest)));
@@ -30,7 +30,7 @@ fn datagram_at(path: &Path) -> io::Result<net::UnixDatagram> {
 #[test]
 fn a_datagram_of_the_longest_path_comes_with_its_name_and_is_answered() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = longest(&directory);
         let sender = datagram_at(&path)?;
         let name = abstract_name();
@@ -65,7 +65,7 @@ fn a_datagram_of_the_longest_path_comes_with_its_name_and_is_answered() {
 #[test]
 fn a_datagram_of_the_longest_path_is_received_when_its_sender_is_gone() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = longest(&directory);
         let sender = datagram_at(&path)?;
         let name = abstract_name();
@@ -83,7 +83,7 @@ fn a_datagram_of_the_longest_path_is_received_when_its_sender_is_gone() {
 #[test]
 fn streams_and_listeners_have_the_longest_path() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = longest(&directory);
         let socket = sys::unix_stream()?;
         os::bind_to_all_of(&socket, path.as_os_str().as_bytes())?;
@@ -142,13 +142,13 @@ fn any_socket_connects_to_an_abstract_name() {
 #[test]
 fn no_connect_is_made_after_the_deadline() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let listener = net::UnixListener::bind(directory.socket())?;
         listener.set_nonblocking(true)?;
         let now = std::time::Instant::now();
-        assert_late(UnixStream::connect_deadline(directory.socket(), now).await);
+        assert_timed_out(UnixStream::connect_deadline(directory.socket(), now).await);
         let none = std::time::Duration::ZERO;
-        assert_late(UnixStream::connect_timeout(directory.socket(), none).await);
+        assert_timed_out(UnixStream::connect_timeout(directory.socket(), none).await);
         assert_kind(listener.accept(), io::ErrorKind::WouldBlock);
         Ok(())
     });

@@ -8,22 +8,23 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join};
 use netpoll_futures::{UnixListener, UnixStream};
+use netpoll_tests::fixtures::tcp::read_exactly;
+use netpoll_tests::fixtures::{Folder, assert_kind, assert_timed_out, os, poll_once, run};
 
-use crate::os;
-use crate::support::*;
+use crate::fixtures::assert_says;
 
 const MOMENT: Duration = Duration::from_millis(30);
 
 /// A listener with a queue for one, and who is in it.
 struct Full {
-    directory: Directory,
+    directory: Folder,
     listener: UnixListener,
     _first: net::UnixStream,
 }
 
 impl Full {
     fn new() -> io::Result<Self> {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let listener = UnixListener::bind(directory.socket())?;
         os::listen(&listener, 0)?;
         let first = net::UnixStream::connect(directory.socket())?;
@@ -73,7 +74,7 @@ fn a_queue_that_stays_full_is_given_up() {
         let deadline = Instant::now() + MOMENT;
         let late = UnixStream::connect_deadline(&path, deadline).await;
         assert!(Instant::now() >= deadline, "not before the time");
-        assert_late(late);
+        assert_timed_out(late);
         full.listener.accept().await?;
         assert_kind(full.listener.try_accept(), ErrorKind::WouldBlock);
         Ok(())
@@ -83,10 +84,10 @@ fn a_queue_that_stays_full_is_given_up() {
 #[test]
 fn no_time_at_all_is_too_little() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let listener = UnixListener::bind(directory.socket())?;
-        assert_late(UnixStream::connect_timeout(directory.socket(), Duration::ZERO).await);
-        assert_late(UnixStream::connect_deadline(directory.socket(), Instant::now()).await);
+        assert_timed_out(UnixStream::connect_timeout(directory.socket(), Duration::ZERO).await);
+        assert_timed_out(UnixStream::connect_deadline(directory.socket(), Instant::now()).await);
         assert_kind(listener.try_accept(), ErrorKind::WouldBlock);
         Ok(())
     });

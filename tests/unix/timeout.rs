@@ -12,6 +12,7 @@ use futures::executor::block_on;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use netpoll::{Interest, Reactor, Registration, is_deadline_exceeded};
 use netpoll_futures::{Stream, TimeoutStream, Timeouts, bytes_written};
+use netpoll_tests::fixtures::assert_timed_out;
 use netpoll_tests::{CountingWaker, watched};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,12 +37,6 @@ fn run(timeouts: Timeouts, test: impl FnOnce(Scene) -> io::Result<()> + Send + '
         let scene = Scene::new(timeouts).expect("a connection");
         test(scene).expect("no error but those that the test expects");
     });
-}
-
-#[track_caller]
-fn assert_late<T: std::fmt::Debug>(result: io::Result<T>) {
-    let error = result.expect_err("it is too late for that");
-    assert!(is_deadline_exceeded(&error), "not a deadline: {error:?}");
 }
 
 impl Scene {
@@ -116,8 +111,8 @@ fn who_says_nothing_is_idle() {
         scene.reactor.advance(10 * SECOND - TICK);
         assert!(scene.poll_read().is_pending(), "and asking gave it no more time");
         scene.pass_until_woken(2 * TICK);
-        assert_late(scene.soon(Scene::poll_read));
-        assert_late(scene.soon(Scene::poll_read));
+        assert_timed_out(scene.soon(Scene::poll_read));
+        assert_timed_out(scene.soon(Scene::poll_read));
         Ok(())
     });
 }
@@ -181,7 +176,7 @@ fn what_is_written_keeps_it() {
             assert!(scene.poll_read().is_pending());
         }
         scene.pass_until_woken(10 * SECOND + TICK);
-        assert_late(scene.soon(Scene::poll_read));
+        assert_timed_out(scene.soon(Scene::poll_read));
         assert_eq!(scene.soon(Scene::poll_write)?, 4096);
         assert!(scene.poll_read().is_pending(), "it is as good as before");
         Ok(())
@@ -195,8 +190,8 @@ fn who_takes_nothing_is_stalled() {
         scene.reactor.advance(100 * SECOND - TICK);
         assert!(scene.poll_write().is_pending(), "and asking gave it no more time");
         scene.pass_until_woken(2 * TICK);
-        assert_late(scene.soon(Scene::poll_write));
-        assert_late(scene.soon(Scene::poll_write));
+        assert_timed_out(scene.soon(Scene::poll_write));
+        assert_timed_out(scene.soon(Scene::poll_write));
         scene.peer.read_exact(&mut [0; 4096])?;
         assert_eq!(scene.soon(Scene::poll_write)?, 4096, "it takes something again");
         Ok(())
@@ -215,7 +210,7 @@ fn who_takes_a_little_is_not_stalled() {
             scene.block();
         }
         scene.pass_until_woken(100 * SECOND + TICK);
-        assert_late(scene.soon(Scene::poll_write));
+        assert_timed_out(scene.soon(Scene::poll_write));
         Ok(())
     });
 }
@@ -232,7 +227,7 @@ fn who_has_something_to_take_is_not_idle() {
         scene.reactor.advance(9 * SECOND);
         assert!(scene.poll_read().is_pending(), "it counts from the last byte");
         scene.pass_until_woken(2 * SECOND);
-        assert_late(scene.soon(Scene::poll_read));
+        assert_timed_out(scene.soon(Scene::poll_read));
         Ok(())
     });
 }
@@ -246,8 +241,8 @@ fn who_asks_again_does_not_wait_anew() {
             scene.reactor.advance(SECOND);
         }
         scene.reactor.advance(TICK);
-        assert_late(block_on(scene.stream.read(&mut [0])));
-        assert_late(block_on(scene.stream.read_vectored(&mut [IoSliceMut::new(&mut [0])])));
+        assert_timed_out(block_on(scene.stream.read(&mut [0])));
+        assert_timed_out(block_on(scene.stream.read_vectored(&mut [IoSliceMut::new(&mut [0])])));
         Ok(())
     });
 }
@@ -288,7 +283,7 @@ fn a_write_that_stalls_says_how_far_it_came() {
         assert!(is_deadline_exceeded(&error));
         let written = bytes_written(&error);
         assert!(written > 0);
-        assert_late(block_on(scene.stream.write(b"x")));
+        assert_timed_out(block_on(scene.stream.write(b"x")));
         scene.peer.set_nonblocking(true)?;
         let mut all = Vec::new();
         let _ = scene.peer.read_to_end(&mut all);
@@ -304,7 +299,7 @@ fn timeouts_may_be_set_anew() {
         scene.block();
         assert!(scene.poll_read().is_pending());
         scene.pass_until_woken(100 * SECOND + TICK);
-        assert_late(scene.soon(Scene::poll_write));
+        assert_timed_out(scene.soon(Scene::poll_write));
         scene.stream.set_timeouts(Timeouts::none());
         for _ in 0..3 {
             assert!(scene.poll_write().is_pending() && scene.poll_read().is_pending());
@@ -313,7 +308,7 @@ fn timeouts_may_be_set_anew() {
         let short = Timeouts { idle: None, write_stall: Some(SECOND) };
         scene.stream.set_timeouts(short);
         scene.pass_until_woken(SECOND + TICK);
-        assert_late(scene.soon(Scene::poll_write));
+        assert_timed_out(scene.soon(Scene::poll_write));
         Ok(())
     });
 }
@@ -353,8 +348,8 @@ fn a_deadline_of_others_is_told() {
     run(LIMITS, |scene| {
         let deadline = Some(scene.reactor.now());
         scene.stream.get_ref().set_deadline(deadline)?;
-        assert_late(block_on(scene.stream.write_all(b"x")));
-        assert_late(block_on(scene.stream.read(&mut [0])));
+        assert_timed_out(block_on(scene.stream.write_all(b"x")));
+        assert_timed_out(block_on(scene.stream.read(&mut [0])));
         Ok(())
     });
 }
@@ -376,7 +371,7 @@ fn by_the_traits_of_futures_io() {
                 scene.wakes.poll(pin!(AsyncReadExt::read(&mut &stream, &mut [0]))).is_pending()
             );
             scene.reactor.advance(10 * SECOND + TICK);
-            assert_late(AsyncReadExt::read(&mut stream, &mut [0]).await);
+            assert_timed_out(AsyncReadExt::read(&mut stream, &mut [0]).await);
             stream.close().await
         })
     });

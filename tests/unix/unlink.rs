@@ -6,13 +6,14 @@ use std::os::unix::net;
 use std::pin::pin;
 
 use netpoll_futures::{UnixListener, UnixStream};
+use netpoll_tests::fixtures::{Folder, assert_closed, poll_once, run};
 
-use crate::support::*;
+use crate::fixtures::is_there;
 
 #[test]
 fn closing_removes_the_file() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         for _ in 0..3 {
             let listener = UnixListener::bind(&path)?;
@@ -28,7 +29,7 @@ fn closing_removes_the_file() {
 #[test]
 fn the_last_clone_removes_the_file() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::bind(&path)?;
         let clone = listener.clone();
@@ -46,7 +47,7 @@ fn the_last_clone_removes_the_file() {
 #[test]
 fn a_close_that_is_dropped_has_removed_the_file() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let listener = UnixListener::bind(directory.socket())?;
         let _ = poll_once(pin!(listener.close()));
         assert!(!is_there(&directory.socket()));
@@ -58,7 +59,7 @@ fn a_close_that_is_dropped_has_removed_the_file() {
 #[test]
 fn the_file_is_removed_once() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let first = UnixListener::bind(&path)?;
         let clone = first.clone();
@@ -77,7 +78,7 @@ fn the_file_is_removed_once() {
 #[test]
 fn the_file_stays_if_it_is_to() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::bind(&path)?;
         listener.clone().set_unlink_on_close(false);
@@ -102,7 +103,7 @@ fn the_file_stays_if_it_is_to() {
 #[test]
 fn who_could_not_bind_removes_nothing() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::bind(&path)?;
         UnixListener::bind(&path).expect_err("it is taken");
@@ -118,7 +119,7 @@ fn who_could_not_bind_removes_nothing() {
 #[test]
 fn a_file_that_is_gone_already_is_as_good() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::bind(&path)?;
         fs::remove_file(&path)?;
@@ -129,7 +130,7 @@ fn a_file_that_is_gone_already_is_as_good() {
 #[test]
 fn what_others_have_bound_stays() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         UnixListener::try_from(net::UnixListener::bind(&path)?)?.close().await?;
         assert!(is_there(&path));
@@ -143,7 +144,7 @@ fn what_others_have_bound_stays() {
 #[test]
 fn what_others_have_bound_goes_if_it_is_to() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::try_from(net::UnixListener::bind(&path)?)?;
         listener.set_unlink_on_close(true);
@@ -156,7 +157,7 @@ fn what_others_have_bound_goes_if_it_is_to() {
 #[test]
 fn what_is_given_away_stays() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = net::UnixListener::try_from(UnixListener::bind(&path)?)?;
         assert!(is_there(&path));
@@ -171,7 +172,7 @@ fn what_is_given_away_stays() {
 #[test]
 fn a_duplicate_given_away_changes_nothing() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let listener = UnixListener::bind(&path)?;
         let duplicate = OwnedFd::try_from(listener.clone())?;
@@ -187,7 +188,7 @@ fn a_duplicate_given_away_changes_nothing() {
 #[test]
 fn an_abstract_name_has_no_file() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         File::create(&path)?;
         let listener = UnixListener::bind(format!("\0{}", path.display()))?;
@@ -203,7 +204,7 @@ fn an_abstract_name_has_no_file() {
 #[test]
 fn the_file_of_a_newer_listener_stays() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         for close in [true, false] {
             let older = UnixListener::bind(&path)?;
@@ -228,7 +229,7 @@ fn the_file_of_a_newer_listener_stays() {
 #[test]
 fn the_file_of_a_newer_listener_stays_whatever_its_number() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         for _ in 0..20 {
             let older = UnixListener::bind(&path)?;
@@ -246,7 +247,7 @@ fn the_file_of_a_newer_listener_stays_whatever_its_number() {
 #[test]
 fn a_file_that_has_taken_the_place_of_ours_stays() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let elsewhere = path.with_extension("elsewhere");
         let listener = UnixListener::bind(&path)?;
@@ -262,7 +263,7 @@ fn a_file_that_has_taken_the_place_of_ours_stays() {
 #[test]
 fn a_link_to_our_file_stays() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let elsewhere = path.with_extension("elsewhere");
         let listener = UnixListener::bind(&path)?;
@@ -278,7 +279,7 @@ fn a_link_to_our_file_stays() {
 #[test]
 fn of_a_listener_taken_over_the_file_of_a_newer_one_stays() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let path = directory.socket();
         let older = UnixListener::try_from(net::UnixListener::bind(&path)?)?;
         fs::remove_file(&path)?;
@@ -293,7 +294,7 @@ fn of_a_listener_taken_over_the_file_of_a_newer_one_stays() {
 #[test]
 fn a_directory_that_was_moved_is_not_searched() {
     run(|| async {
-        let directory = Directory::new()?;
+        let directory = Folder::new()?;
         let inner = directory.socket();
         fs::create_dir(&inner)?;
         let path = inner.join("socket");

@@ -9,9 +9,9 @@ use futures::future::join_all;
 use futures::poll;
 use netpoll::is_deadline_exceeded;
 
-use super::expect::{TIMES, assert_timeout, beyond_all_clocks, in_an_hour, long_ago};
 use super::peers::{accept_from, caller, echo, roundtrip};
 use super::{Behaviour, Listener, Listening, Stage, Stream, behaviours};
+use crate::fixtures::{TIMES, assert_timed_out, beyond_all_clocks, in_an_hour, past};
 
 pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
     behaviours![
@@ -31,8 +31,8 @@ pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
 async fn h7_no_time_is_too_little_to_connect<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     for _ in 0..10 {
-        for deadline in [long_ago(), Some(Instant::now())] {
-            assert_timeout(T::connect(&stage, &listener, deadline).await.map(drop));
+        for deadline in [past(), Some(Instant::now())] {
+            assert_timed_out(T::connect(&stage, &listener, deadline).await.map(drop));
         }
     }
     Ok(())
@@ -64,7 +64,7 @@ async fn h3_a_connect_that_comes_late_leaves_no_socket<T: Listening>(
 ) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     for who in 0..10 {
-        assert_timeout(T::connect(&stage, &listener, long_ago()).await.map(drop));
+        assert_timed_out(T::connect(&stage, &listener, past()).await.map(drop));
         let client = T::connect(&stage, &listener, in_an_hour()).await?;
         client.write_all(&[who]).await?;
         accept_from(&*listener, who).await?;

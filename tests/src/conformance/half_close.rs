@@ -7,9 +7,9 @@ use std::time::Instant;
 use futures::future::{join, join_all};
 use netpoll::is_closed;
 
-use super::expect::{assert_timeout, in_milliseconds, long_ago};
 use super::peers::{fill_up, pattern, pending_read, pending_write, read_exactly, read_to_end};
 use super::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_timed_out, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -142,9 +142,9 @@ async fn j1_a_pending_read_finds_the_end_of_the_peers_half<T: Transport>(
 async fn j1_a_deadline_comes_before_the_end<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     near.shutdown(Shutdown::Both)?;
-    near.set_deadline(long_ago())?;
-    assert_timeout(near.read(&mut [0; 16]).await);
-    assert_timeout(near.write(b"more").await);
+    near.set_deadline(past())?;
+    assert_timed_out(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.write(b"more").await);
     near.set_deadline(None)?;
     assert_eq!(near.read(&mut [0; 16]).await?, 0);
     assert_broken(near.write(b"more").await);
@@ -155,9 +155,9 @@ async fn j1_a_deadline_comes_before_the_end<T: Transport>(stage: Stage) -> io::R
 async fn j1_a_half_that_is_left_has_its_deadline<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     near.shutdown(Shutdown::Write)?;
-    let deadline = in_milliseconds(10);
+    let deadline = in_ms(10);
     near.set_read_deadline(deadline)?;
-    assert_timeout(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.read(&mut [0; 16]).await);
     assert!(Some(Instant::now()) >= deadline);
     near.set_read_deadline(None)?;
     far.write_all(b"hello").await?;

@@ -16,7 +16,6 @@ mod close;
 mod connect;
 mod deadlines;
 mod executors;
-mod expect;
 mod half_close;
 mod hyper;
 mod nettest;

@@ -12,11 +12,11 @@ use netpoll::is_deadline_exceeded;
 use rand::rngs::SmallRng;
 use rand::{RngCore, SeedableRng};
 
-use super::expect::{assert_timeout, in_milliseconds, long_ago};
 use super::peers::{
     discard, echo, read_full, read_to_end, resync, roundtrip, send_random, write_until_it_fails,
 };
 use super::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_timed_out, in_ms, past};
 
 const MIB: usize = 1024 * 1024;
 const CHUNK: usize = 1024;
@@ -81,7 +81,7 @@ async fn ping_pong<T: Transport>(stage: Stage) -> io::Result<()> {
 async fn racy_read<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     drop(stage.spawn(send_random(far)));
-    near.set_read_deadline(in_milliseconds(1))?;
+    near.set_read_deadline(in_ms(1))?;
     let readers = (0..10).map(|_| {
         let near = near.clone();
         stage.spawn(async move {
@@ -89,7 +89,7 @@ async fn racy_read<T: Transport>(stage: Stage) -> io::Result<()> {
             for _ in 0..100 {
                 if let Err(error) = near.read(&mut buffer).await {
                     assert!(is_deadline_exceeded(&error), "{error:?}");
-                    near.set_read_deadline(in_milliseconds(1))?;
+                    near.set_read_deadline(in_ms(1))?;
                 }
                 buffer.fill(0x5a);
             }
@@ -103,7 +103,7 @@ async fn racy_read<T: Transport>(stage: Stage) -> io::Result<()> {
 async fn racy_write<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     drop(stage.spawn(discard(far)));
-    near.set_write_deadline(in_milliseconds(1))?;
+    near.set_write_deadline(in_ms(1))?;
     let writers = (0..10).map(|_| {
         let near = near.clone();
         stage.spawn(async move {
@@ -111,7 +111,7 @@ async fn racy_write<T: Transport>(stage: Stage) -> io::Result<()> {
             for _ in 0..100 {
                 if let Err(error) = near.write(&buffer).await {
                     assert!(is_deadline_exceeded(&error), "{error:?}");
-                    near.set_write_deadline(in_milliseconds(1))?;
+                    near.set_write_deadline(in_ms(1))?;
                 }
                 buffer.fill(0x5a);
             }
@@ -125,8 +125,8 @@ async fn racy_write<T: Transport>(stage: Stage) -> io::Result<()> {
 async fn read_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     drop(stage.spawn(discard(far)));
-    near.set_read_deadline(long_ago())?;
-    assert_timeout(near.read(&mut [0; CHUNK]).await);
+    near.set_read_deadline(past())?;
+    assert_timed_out(near.read(&mut [0; CHUNK]).await);
     assert!(near.write(&[0; CHUNK]).await? > 0);
     Ok(())
 }
@@ -135,8 +135,8 @@ async fn read_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
 async fn write_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     drop(stage.spawn(send_random(far)));
-    near.set_write_deadline(long_ago())?;
-    assert_timeout(near.write(&[0; CHUNK]).await);
+    near.set_write_deadline(past())?;
+    assert_timed_out(near.write(&[0; CHUNK]).await);
     assert!(near.read(&mut [0; CHUNK]).await? > 0);
     Ok(())
 }
@@ -146,9 +146,9 @@ async fn past_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     drop(stage.spawn(echo(far)));
     roundtrip(&*near).await?;
-    near.set_deadline(long_ago())?;
-    assert_timeout(near.write(&[0; CHUNK]).await);
-    assert_timeout(near.read(&mut [0; CHUNK]).await);
+    near.set_deadline(past())?;
+    assert_timed_out(near.write(&[0; CHUNK]).await);
+    assert_timed_out(near.read(&mut [0; CHUNK]).await);
     roundtrip(&*near).await
 }
 
@@ -161,19 +161,19 @@ async fn present_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
         stage.spawn(async move {
             stage_of_task.sleep(A_WHILE).await?;
             set.store(true, Ordering::SeqCst);
-            near.set_read_deadline(long_ago())?;
-            near.set_write_deadline(long_ago())
+            near.set_read_deadline(past())?;
+            near.set_write_deadline(past())
         })
     };
     let read = {
         let (near, set) = (near.clone(), set.clone());
         stage.spawn(async move {
-            assert_timeout(near.read(&mut [0; CHUNK]).await);
+            assert_timed_out(near.read(&mut [0; CHUNK]).await);
             assert!(set.load(Ordering::SeqCst), "before it was set");
         })
     };
     let write = stage.spawn(async move {
-        assert_timeout(Err::<(), _>(write_until_it_fails(&*near).await.1));
+        assert_timed_out(Err::<(), _>(write_until_it_fails(&*near).await.1));
         assert!(set.load(Ordering::SeqCst), "before it was set");
     });
     join!(setter, read, write).0
@@ -182,15 +182,15 @@ async fn present_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
 /// A deadline to come fails what is pending then, and without it the stream is as good as before.
 async fn future_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    near.set_deadline(in_milliseconds(100))?;
+    near.set_deadline(in_ms(100))?;
     let read = {
         let near = near.clone();
-        stage.spawn(async move { assert_timeout(near.read(&mut [0; CHUNK]).await) })
+        stage.spawn(async move { assert_timed_out(near.read(&mut [0; CHUNK]).await) })
     };
     let write = {
         let near = near.clone();
         stage.spawn(
-            async move { assert_timeout(Err::<(), _>(write_until_it_fails(&*near).await.1)) },
+            async move { assert_timed_out(Err::<(), _>(write_until_it_fails(&*near).await.1)) },
         )
     };
     join(read, write).await;
@@ -230,11 +230,11 @@ async fn concurrent_methods<T: Transport>(stage: Stage) -> io::Result<()> {
             on(|near| Box::pin(async move { drop(near.read(&mut [0; CHUNK]).await) })),
             on(|near| Box::pin(async move { drop(near.write(&[0; CHUNK]).await) })),
             on(|near| {
-                let soon = in_milliseconds(10);
+                let soon = in_ms(10);
                 Box::pin(async move { drop(near.set_deadline(soon)) })
             }),
-            on(|near| Box::pin(async move { drop(near.set_read_deadline(long_ago())) })),
-            on(|near| Box::pin(async move { drop(near.set_write_deadline(long_ago())) })),
+            on(|near| Box::pin(async move { drop(near.set_read_deadline(past())) })),
+            on(|near| Box::pin(async move { drop(near.set_write_deadline(past())) })),
             on(|near| Box::pin(async move { drop(near.local_addr()) })),
             on(|near| Box::pin(async move { drop(near.peer_addr()) })),
         ])

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures::future::join;
 use futures::{join, poll};
 
-use super::expect::{assert_timeout, in_an_hour, in_milliseconds, long_ago};
 use super::peers::{is_pattern, pattern, read_exactly, read_to_end, woken, write_to_the_deadline};
 use super::{Behaviour, Stage, Stream, Transport, behaviours};
 use crate::CountingWaker;
+use crate::fixtures::{assert_timed_out, in_an_hour, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -42,8 +42,8 @@ async fn b7_a_deadline_that_came_after_the_data_wins<T: Transport>(stage: Stage)
         assert!(waker.poll(read.as_mut()).is_pending());
         far.write_all(b"hello").await?;
         woken(&stage, &waker).await?;
-        near.set_read_deadline(long_ago())?;
-        assert_timeout(read.await);
+        near.set_read_deadline(past())?;
+        assert_timed_out(read.await);
         near.set_read_deadline(None)?;
         assert_eq!(read_exactly(&*near, 5).await?, b"hello");
     }
@@ -60,11 +60,11 @@ async fn b7_a_deadline_that_came_before_the_data_wins<T: Transport>(
         let mut buffer = [0; 16];
         let mut read = pin!(near.read(&mut buffer));
         assert!(waker.poll(read.as_mut()).is_pending());
-        near.set_read_deadline(in_milliseconds(1))?;
+        near.set_read_deadline(in_ms(1))?;
         woken(&stage, &waker).await?;
         far.write_all(b"hello").await?;
         stage.sleep(Duration::from_millis(1)).await?;
-        assert_timeout(read.await);
+        assert_timed_out(read.await);
         near.set_read_deadline(None)?;
         assert_eq!(read_exactly(&*near, 5).await?, b"hello");
     }
@@ -95,18 +95,18 @@ async fn b8_readiness_that_found_nobody_waiting_is_kept<T: Transport>(
 async fn b9_expiry_makes_nothing_ready<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let mut written = 0;
-    for deadline in [long_ago(), in_milliseconds(10)] {
+    for deadline in [past(), in_ms(10)] {
         near.set_deadline(deadline)?;
         let mut buffer = [0; 16];
         let (read, wrote) = join!(near.read(&mut buffer), write_to_the_deadline(&*near, written));
-        assert_timeout(read);
+        assert_timed_out(read);
         near.set_deadline(None)?;
         let mut read = pin!(near.read(&mut buffer));
         let mut write = pin!(write_to_the_deadline(&*near, wrote?));
         assert!(poll!(read.as_mut()).is_pending(), "something to read");
         assert!(poll!(write.as_mut()).is_pending());
-        near.set_deadline(long_ago())?;
-        assert_timeout(read.await);
+        near.set_deadline(past())?;
+        assert_timed_out(read.await);
         written = write.await?;
     }
     near.shutdown(Shutdown::Write)?;
@@ -123,12 +123,12 @@ async fn b9_expiry_takes_no_readiness_away<T: Transport>(stage: Stage) -> io::Re
         let mut buffer = [0; 16];
         let mut read = pin!(near.read(&mut buffer));
         assert!(poll!(read.as_mut()).is_pending());
-        near.set_read_deadline(long_ago())?;
-        assert_timeout(read.await);
+        near.set_read_deadline(past())?;
+        assert_timed_out(read.await);
         far.write_all(b"hello").await?;
         stage.sleep(Duration::from_millis(1)).await?;
-        near.set_read_deadline(long_ago())?;
-        assert_timeout(near.read(&mut [0; 16]).await);
+        near.set_read_deadline(past())?;
+        assert_timed_out(near.read(&mut [0; 16]).await);
         near.set_read_deadline(later)?;
         assert_eq!(read_exactly(&*near, 5).await?, b"hello");
     }
@@ -146,7 +146,7 @@ async fn b12_an_expiry_moved_away_before_the_reader_runs_is_none<T: Transport>(
         let mut buffer = [0; 16];
         let mut read = pin!(near.read(&mut buffer));
         assert!(waker.poll(read.as_mut()).is_pending());
-        near.set_read_deadline(in_milliseconds(1))?;
+        near.set_read_deadline(in_ms(1))?;
         woken(&stage, &waker).await?;
         near.set_read_deadline(moved_to)?;
         assert!(poll!(read.as_mut()).is_pending());
@@ -165,12 +165,12 @@ async fn b12_an_expiry_moved_away_before_the_writer_runs_is_none<T: Transport>(
     for moved_to in [None, in_an_hour()] {
         let waker = CountingWaker::new();
         assert!(waker.poll(write.as_mut()).is_pending());
-        near.set_write_deadline(in_milliseconds(1))?;
+        near.set_write_deadline(in_ms(1))?;
         woken(&stage, &waker).await?;
         near.set_write_deadline(moved_to)?;
         assert!(poll!(write.as_mut()).is_pending());
     }
-    near.set_write_deadline(long_ago())?;
+    near.set_write_deadline(past())?;
     let written = write.await?;
     near.close().await?;
     let received = read_to_end(&*far).await?;
@@ -190,7 +190,7 @@ async fn b12_a_past_time_moved_away_before_anybody_runs_is_none<T: Transport>(
         let mut write = pin!(write_to_the_deadline(&*near, 0));
         assert!(poll!(read.as_mut()).is_pending());
         assert!(poll!(write.as_mut()).is_pending());
-        near.set_deadline(long_ago())?;
+        near.set_deadline(past())?;
         near.set_deadline(moved_to)?;
         assert!(poll!(read.as_mut()).is_pending());
         assert!(poll!(write.as_mut()).is_pending());
@@ -208,11 +208,11 @@ async fn c2_an_operation_asks_for_its_deadline_before_it_tries<T: Transport>(
     for round in 0..20 {
         far.write_all(&[round, round]).await?;
         assert_eq!(read_exactly(&*near, 1).await?, [round]);
-        near.set_deadline(long_ago())?;
+        near.set_deadline(past())?;
         let mut buffer = [0xff; 16];
-        assert_timeout(near.read(&mut buffer).await);
+        assert_timed_out(near.read(&mut buffer).await);
         assert_eq!(buffer, [0xff; 16]);
-        assert_timeout(near.write(&[round; 3]).await);
+        assert_timed_out(near.write(&[round; 3]).await);
         near.set_deadline(None)?;
         assert_eq!(read_exactly(&*near, 1).await?, [round], "of its own round");
     }
@@ -226,7 +226,7 @@ async fn c2_who_is_woken_for_nothing_still_has_a_deadline<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    for deadline in [long_ago(), in_milliseconds(2)] {
+    for deadline in [past(), in_ms(2)] {
         let (mut one, mut other) = ([0; 16], [0; 16]);
         let mut first = pin!(near.read(&mut one));
         let mut second = pin!(near.read(&mut other));
@@ -236,7 +236,7 @@ async fn c2_who_is_woken_for_nothing_still_has_a_deadline<T: Transport>(
         assert_eq!(first.await?, 1);
         assert!(poll!(second.as_mut()).is_pending(), "there was one byte");
         near.set_read_deadline(deadline)?;
-        assert_timeout(second.await);
+        assert_timed_out(second.await);
         near.set_read_deadline(None)?;
     }
     Ok(())
@@ -251,7 +251,7 @@ async fn c2_a_time_that_passes_as_a_wait_begins_ends_it<T: Transport>(
     for _ in 0..100 {
         let set = {
             let near = near.clone();
-            stage.spawn(async move { near.set_read_deadline(long_ago()) })
+            stage.spawn(async move { near.set_read_deadline(past()) })
         };
         let read = {
             let near = near.clone();
@@ -259,7 +259,7 @@ async fn c2_a_time_that_passes_as_a_wait_begins_ends_it<T: Transport>(
         };
         let (set, read) = join(set, read).await;
         set?;
-        assert_timeout(read);
+        assert_timed_out(read);
         near.set_read_deadline(None)?;
     }
     Ok(())
@@ -273,9 +273,9 @@ async fn c4_what_was_done_in_time_stands<T: Transport>(stage: Stage) -> io::Resu
     let sent = pattern(10_000);
     near.write_all(&sent).await?;
     assert_eq!(read_exactly(&*near, 7).await?, b"hello, ");
-    near.set_deadline(long_ago())?;
-    assert_timeout(near.read(&mut [0; 16]).await);
-    assert_timeout(near.write(b"late").await);
+    near.set_deadline(past())?;
+    assert_timed_out(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.write(b"late").await);
     assert!(read_exactly(&*far, sent.len()).await? == sent, "not what was sent");
     near.set_deadline(None)?;
     assert_eq!(read_exactly(&*near, 5).await?, b"world");

@@ -10,10 +10,10 @@ use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt, poll};
 
-use super::expect::{assert_timeout, in_milliseconds, long_ago};
 use super::peers::{fill, read_exactly, read_to_end};
 use super::{Behaviour, Stage, Stream, Transport, behaviours};
 use crate::CountingWaker;
+use crate::fixtures::{assert_timed_out, in_ms, past};
 
 const LINE: u8 = 10;
 
@@ -156,15 +156,15 @@ async fn f5_a_read_kept_aside_keeps_no_deadline_from_others<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
-    for deadline in [in_milliseconds(5), long_ago()] {
+    for deadline in [in_ms(5), past()] {
         near.set_read_deadline(None)?;
         let mut reads = waiting((0..LINE).map(|_| read_one(&near))).await;
         near.set_read_deadline(deadline)?;
         let aside = reads.remove(0);
         for read in reads {
-            assert_timeout(read.await);
+            assert_timed_out(read.await);
         }
-        assert_timeout(aside.await);
+        assert_timed_out(aside.await);
     }
     Ok(())
 }
@@ -175,12 +175,12 @@ async fn f5_a_write_kept_aside_keeps_no_deadline_from_others<T: Transport>(
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     let mut writes = waiting((0..LINE).map(|value| write_block(&near, value, BLOCK))).await;
-    near.set_write_deadline(in_milliseconds(5))?;
+    near.set_write_deadline(in_ms(5))?;
     let aside = writes.remove(0);
     for write in writes {
-        assert_timeout(write.await);
+        assert_timed_out(write.await);
     }
-    assert_timeout(aside.await);
+    assert_timed_out(aside.await);
     Ok(())
 }
 

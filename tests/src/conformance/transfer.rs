@@ -11,12 +11,12 @@ use futures::poll;
 use netpoll::{is_closed, is_deadline_exceeded, raw_os_error};
 use netpoll_futures::bytes_written;
 
-use super::expect::{assert_timeout, in_milliseconds, long_ago};
 use super::peers::{
     fill_up, more_than_fits, pattern, pending_read, pending_write, read_exactly, read_to_end,
     write_until_it_fails,
 };
 use super::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_timed_out, in_ms, past};
 
 const MIB: usize = 1024 * 1024;
 
@@ -108,10 +108,10 @@ async fn g4_a_write_cut_short_says_how_much_was_written<T: Transport>(
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let block = more_than_fits();
-    near.set_write_deadline(in_milliseconds(20))?;
+    near.set_write_deadline(in_ms(20))?;
     let error = near.write_all(&block).await.expect_err("it does not fit");
     let written = bytes_written(&error);
-    assert_timeout(Err::<(), _>(error));
+    assert_timed_out(Err::<(), _>(error));
     near.set_write_deadline(None)?;
     let rest = &block[written..][..1000];
     let go_on = async {
@@ -151,8 +151,8 @@ async fn g4_a_pending_write_to_who_goes_away_fails<T: Transport>(stage: Stage) -
 
 async fn g5_writing_nothing_asks_for_the_deadline<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
-    near.set_write_deadline(long_ago())?;
-    assert_timeout(near.write(b"").await);
+    near.set_write_deadline(past())?;
+    assert_timed_out(near.write(b"").await);
     near.set_write_deadline(None)?;
     assert_eq!(near.write(b"").await?, 0);
     Ok(())
@@ -162,8 +162,8 @@ async fn g5_writing_all_of_nothing_asks_for_the_deadline<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
-    near.set_write_deadline(long_ago())?;
-    assert_timeout(near.write_all(b"").await);
+    near.set_write_deadline(past())?;
+    assert_timed_out(near.write_all(b"").await);
     near.set_write_deadline(None)?;
     near.write_all(b"").await
 }
@@ -227,7 +227,7 @@ async fn l3_the_end_is_no_error_however_often<T: Transport>(stage: Stage) -> io:
 async fn l5_a_deadline_is_told_by_its_error<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     let read = pending_read(&stage, &near).await;
-    near.set_deadline(long_ago())?;
+    near.set_deadline(past())?;
     for error in [
         read.await.expect_err("it was pending"),
         near.read(&mut [0; 16]).await.expect_err("it is late"),
@@ -264,7 +264,7 @@ async fn l8_a_system_error_is_neither_and_keeps_its_number<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    near.set_deadline(super::expect::in_an_hour())?;
+    near.set_deadline(crate::fixtures::in_an_hour())?;
     near.write_all(b"ab").await?;
     assert_eq!(read_exactly(&*far, 1).await?, b"a");
     let read = pending_read(&stage, &near).await;

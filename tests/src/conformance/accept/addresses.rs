@@ -5,9 +5,9 @@ use std::pin::pin;
 
 use futures::poll;
 
-use crate::conformance::expect::{assert_timeout, in_milliseconds};
 use crate::conformance::peers::{call, caller, fill, read_exactly};
 use crate::conformance::{Behaviour, Listener, Listening, Stage, Stream, behaviours};
+use crate::fixtures::{assert_timed_out, in_ms};
 
 pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
     behaviours![
@@ -72,8 +72,8 @@ async fn i1_what_is_accepted_does_not_block<T: Listening>(stage: Stage) -> io::R
     let mut read = pin!(accepted.read(&mut byte));
     assert!(poll!(read.as_mut()).is_pending());
     let filled = fill(&accepted).await?;
-    accepted.set_deadline(in_milliseconds(1))?;
-    assert_timeout(read.await);
-    assert_timeout(accepted.write(&[0]).await);
+    accepted.set_deadline(in_ms(1))?;
+    assert_timed_out(read.await);
+    assert_timed_out(accepted.write(&[0]).await);
     read_exactly(&*client, filled).await.map(drop)
 }

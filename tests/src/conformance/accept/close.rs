@@ -10,9 +10,9 @@ use futures::poll;
 use netpoll::is_closed;
 
 use super::accepting;
-use crate::conformance::expect::{assert_closed, in_an_hour, in_milliseconds, long_ago};
 use crate::conformance::peers::{call, caller, echo, roundtrip};
 use crate::conformance::{Behaviour, Listener, Listening, Stage, Stream, behaviours};
+use crate::fixtures::{assert_closed, in_an_hour, in_ms, past};
 
 pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
     behaviours![
@@ -87,7 +87,7 @@ async fn e7_everything_fails_on_a_closed_listener<T: Listening>(stage: Stage) ->
     let listener = stage.listen::<T>().await?;
     let _client = call::<T>(&stage, &listener, 1).await?;
     listener.close().await?;
-    for deadline in [None, long_ago(), in_an_hour()] {
+    for deadline in [None, past(), in_an_hour()] {
         assert_closed(listener.accept().await.map(drop));
         assert_closed(listener.set_deadline(deadline));
     }
@@ -100,7 +100,7 @@ async fn c1_a_listener_is_closed_rather_than_late<T: Listening>(stage: Stage) ->
     let listener = stage.listen::<T>().await?;
     let mut accept = pin!(listener.accept());
     assert!(poll!(accept.as_mut()).is_pending());
-    listener.set_deadline(long_ago())?;
+    listener.set_deadline(past())?;
     listener.close().await?;
     assert_closed(accept.await.map(drop));
     assert_closed(listener.accept().await.map(drop));
@@ -214,7 +214,7 @@ async fn e8_a_connection_that_races_with_close_is_accepted_or_reset<T: Listening
 async fn a8_a_listener_inherits_nothing_of_a_closed_one<T: Listening>(
     stage: Stage,
 ) -> io::Result<()> {
-    for before in [long_ago, || in_milliseconds(1), || in_milliseconds(5)] {
+    for before in [past, || in_ms(1), || in_ms(5)] {
         let (mut listeners, mut accepts) = (Vec::new(), Vec::new());
         for _ in 0..10 {
             let closed = stage.listen::<T>().await?;

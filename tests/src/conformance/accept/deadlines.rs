@@ -9,11 +9,9 @@ use futures::future::join_all;
 use futures::poll;
 use netpoll::is_deadline_exceeded;
 
-use crate::conformance::expect::{
-    TIMES, after, assert_timeout, beyond_all_clocks, in_an_hour, in_milliseconds, long_ago,
-};
 use crate::conformance::peers::{call, caller, echo, roundtrip};
 use crate::conformance::{Behaviour, Listener, Listening, Stage, Stream, behaviours};
+use crate::fixtures::{TIMES, after, assert_timed_out, beyond_all_clocks, in_an_hour, in_ms, past};
 
 /// What the deadlines are set to that are moved in time.
 const SOON: Duration = Duration::from_millis(20);
@@ -58,7 +56,7 @@ async fn accept_late(listener: Arc<impl Listener>, time: Duration, waits: bool) 
     }
     let deadline = after(time);
     listener.set_deadline(deadline)?;
-    assert_timeout(accept.await.map(drop));
+    assert_timed_out(accept.await.map(drop));
     assert!(Some(Instant::now()) >= deadline, "{time:?} are not over");
     Ok(())
 }
@@ -72,8 +70,8 @@ async fn c3_a_past_deadline_fails_accept_though_a_connection_waits<T: Listening>
     let _clients = [call::<T>(&stage, &listener, 1).await?, call::<T>(&stage, &listener, 2).await?];
     assert_eq!(caller(&listener.accept().await?).await?, 1);
     for _ in 0..3 {
-        listener.set_deadline(long_ago())?;
-        assert_timeout(listener.accept().await.map(drop));
+        listener.set_deadline(past())?;
+        assert_timed_out(listener.accept().await.map(drop));
     }
     listener.set_deadline(None)?;
     assert_eq!(caller(&listener.accept().await?).await?, 2, "it is still there");
@@ -89,7 +87,7 @@ async fn b7_a_connection_that_comes_with_the_deadline_is_not_lost<T: Listening>(
         let mut accept = pin!(listener.accept());
         assert!(poll!(accept.as_mut()).is_pending());
         let _client = call::<T>(&stage, &listener, round).await?;
-        listener.set_deadline(long_ago())?;
+        listener.set_deadline(past())?;
         let accepted = match accept.await {
             Err(error) if is_deadline_exceeded(&error) => {
                 listener.set_deadline(None)?;
@@ -109,11 +107,11 @@ async fn d11_the_expiry_of_a_listener_is_sticky_until_set_again<T: Listening>(
 ) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     for (who, renewed) in [(1, in_an_hour()), (2, None)] {
-        listener.set_deadline(in_milliseconds(1))?;
-        assert_timeout(listener.accept().await.map(drop));
+        listener.set_deadline(in_ms(1))?;
+        assert_timed_out(listener.accept().await.map(drop));
         let _client = call::<T>(&stage, &listener, who).await?;
         for _ in 0..3 {
-            assert_timeout(listener.accept().await.map(drop));
+            assert_timed_out(listener.accept().await.map(drop));
             stage.sleep(Duration::from_millis(1)).await?;
         }
         listener.set_deadline(renewed)?;
@@ -131,8 +129,8 @@ async fn d12_a_deadline_in_the_past_fails_a_pending_accept<T: Listening>(
         listener.set_deadline(before)?;
         let mut accept = pin!(listener.accept());
         assert!(poll!(accept.as_mut()).is_pending());
-        listener.set_deadline(long_ago())?;
-        assert_timeout(accept.await.map(drop));
+        listener.set_deadline(past())?;
+        assert_timed_out(accept.await.map(drop));
     }
     Ok(())
 }
@@ -145,9 +143,9 @@ async fn d12_a_deadline_that_comes_closer_fails_a_pending_accept_then<T: Listeni
     listener.set_deadline(in_an_hour())?;
     let mut accept = pin!(listener.accept());
     assert!(poll!(accept.as_mut()).is_pending());
-    let deadline = in_milliseconds(5);
+    let deadline = in_ms(5);
     listener.set_deadline(deadline)?;
-    assert_timeout(accept.await.map(drop));
+    assert_timed_out(accept.await.map(drop));
     assert!(Some(Instant::now()) >= deadline, "it is not that late");
     Ok(())
 }
@@ -182,7 +180,7 @@ async fn outlive<T: Listening>(stage: Stage, moved_to: Option<Instant>) -> io::R
 /// Not only who waits first.
 async fn d12_a_deadline_fails_everybody_who_accepts<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
-    for deadline in [|| in_milliseconds(5), long_ago] {
+    for deadline in [|| in_ms(5), past] {
         listener.set_deadline(None)?;
         let mut tasks = Vec::new();
         for _ in 0..10 {
@@ -190,7 +188,7 @@ async fn d12_a_deadline_fails_everybody_who_accepts<T: Listening>(stage: Stage) 
         }
         listener.set_deadline(deadline())?;
         for ended in join_all(tasks).await {
-            assert_timeout(ended.map(drop));
+            assert_timed_out(ended.map(drop));
         }
     }
     Ok(())
@@ -254,11 +252,11 @@ async fn d16_the_deadline_of_a_listener_is_not_that_of_what_it_accepts<T: Listen
     let client = call::<T>(&stage, &listener, 1).await?;
     let accepted = stage.share(listener.accept().await?);
     assert_eq!(caller(&*accepted).await?, 1);
-    listener.set_deadline(long_ago())?;
+    listener.set_deadline(past())?;
     drop(stage.spawn(echo(accepted.clone())));
     roundtrip(&*client).await?;
-    accepted.set_deadline(long_ago())?;
-    client.set_deadline(long_ago())?;
+    accepted.set_deadline(past())?;
+    client.set_deadline(past())?;
     listener.set_deadline(None)?;
     let _client = call::<T>(&stage, &listener, 2).await?;
     assert_eq!(caller(&listener.accept().await?).await?, 2);

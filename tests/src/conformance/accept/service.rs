@@ -10,10 +10,10 @@ use futures::future::join_all;
 use futures::{StreamExt, poll};
 
 use super::{accept_telling, accepting};
-use crate::conformance::expect::assert_closed;
 use crate::conformance::peers::{accept_from, call, caller};
 use crate::conformance::stage::Task;
 use crate::conformance::{Behaviour, Listener, Listening, Stage, Stream, behaviours};
+use crate::fixtures::assert_closed;
 
 pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
     behaviours![

@@ -11,11 +11,11 @@ use futures::future::{join_all, try_join_all};
 use futures::poll;
 use netpoll_futures::{bytes_written, is_closed};
 
-use super::expect::{assert_closed, in_an_hour, in_milliseconds, long_ago};
 use super::peers::{
     fill_up, more_than_fits, pending_read, pending_write, read_exactly, read_full, read_to_end,
 };
 use super::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_closed, in_an_hour, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     let closing = behaviours![
@@ -117,7 +117,7 @@ async fn e2_no_deadline_fires_after_closing<T: Transport>(stage: Stage) -> io::R
     let mut buffer = [0; 16];
     let mut read = pin!(near.read(&mut buffer));
     assert!(poll!(read.as_mut()).is_pending());
-    near.set_deadline(in_milliseconds(5))?;
+    near.set_deadline(in_ms(5))?;
     near.close().await?;
     stage.sleep(Duration::from_millis(10)).await?;
     assert_closed(read.await);
@@ -182,7 +182,7 @@ async fn e7_everything_fails_on_a_closed_stream<T: Transport>(stage: Stage) -> i
     assert_closed(near.write(b"").await);
     assert_closed(near.write_all(b"more").await);
     assert_closed(near.write_all(b"").await);
-    for deadline in [None, long_ago(), in_an_hour()] {
+    for deadline in [None, past(), in_an_hour()] {
         assert_closed(near.set_deadline(deadline));
         assert_closed(near.set_read_deadline(deadline));
         assert_closed(near.set_write_deadline(deadline));

@@ -9,9 +9,9 @@ use futures::future::{join, join_all, try_join_all};
 use futures::poll;
 
 use crate::CountingWaker;
-use crate::conformance::expect::{assert_closed, in_milliseconds, long_ago};
 use crate::conformance::peers::{pending_read, read_exactly};
 use crate::conformance::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_closed, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -35,8 +35,8 @@ async fn exchange<S: Stream>(near: &S, far: &S) -> io::Result<()> {
 async fn end_in_disorder<S: Stream>(near: Arc<S>, far: Arc<S>) -> io::Result<()> {
     let mut buffer = [0; 16];
     let _ = poll!(pin!(near.read(&mut buffer)));
-    near.set_deadline(in_milliseconds(1))?;
-    far.set_deadline(in_milliseconds(1))?;
+    near.set_deadline(in_ms(1))?;
+    far.set_deadline(in_ms(1))?;
     // It may be late itself, and fail.
     let _ = join(far.write_all(b"late"), near.write_all(b"late")).await;
     let (far, near) = join(far.close(), near.close()).await;
@@ -76,8 +76,8 @@ async fn a8_a_deadline_of_the_old_does_not_fire_on_the_new<T: Transport>(
 ) -> io::Result<()> {
     for index in 0..16 {
         let (near, far) = stage.pair::<T>().await?;
-        near.set_deadline(in_milliseconds(20))?;
-        far.set_deadline(in_milliseconds(20))?;
+        near.set_deadline(in_ms(20))?;
+        far.set_deadline(in_ms(20))?;
         if index % 2 == 0 {
             near.close().await?;
             far.close().await?;
@@ -129,7 +129,7 @@ async fn a8_a_handle_of_the_old_does_nothing_to_the_new<T: Transport>(
     let pairs = try_join_all((0..8).map(|_| stage.pair::<T>())).await?;
     let reads = join_all(pairs.iter().map(|(near, _)| pending_read(&stage, near))).await;
     assert_closed(old_read.await);
-    assert_closed(old.set_deadline(long_ago()));
+    assert_closed(old.set_deadline(past()));
     assert_closed(old.shutdown(std::net::Shutdown::Both));
     assert_closed(old.write_all(b"stray").await);
     assert_closed(old.read(&mut [0; 16]).await);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::poll;
 
-use crate::conformance::expect::{assert_timeout, in_milliseconds, long_ago};
 use crate::conformance::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_timed_out, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -28,11 +28,11 @@ async fn d10_one_deadline_for_both_expires_in_one_step<T: Transport>(
         let mut buffer = [0; 16];
         let mut read = pin!(near.read(&mut buffer));
         assert!(poll!(read.as_mut()).is_pending());
-        near.set_deadline(in_milliseconds(1))?;
-        assert_timeout(read.await);
+        near.set_deadline(in_ms(1))?;
+        assert_timed_out(read.await);
         let late = near.write(b"late").await;
         assert!(late.is_err(), "round {round}");
-        assert_timeout(late);
+        assert_timed_out(late);
     }
     Ok(())
 }
@@ -46,17 +46,17 @@ async fn d9_the_past_for_both_expires_both_in_one_step<T: Transport>(
         let task = {
             let near = near.clone();
             stage.spawn(async move {
-                assert_timeout(near.read(&mut [0; 16]).await);
+                assert_timed_out(near.read(&mut [0; 16]).await);
                 near.write(b"late").await
             })
         };
         if round % 3 == 0 {
             stage.sleep(Duration::from_micros(50)).await?;
         }
-        near.set_deadline(long_ago())?;
+        near.set_deadline(past())?;
         let late = task.await;
         assert!(late.is_err(), "round {round}");
-        assert_timeout(late);
+        assert_timed_out(late);
         near.set_deadline(None)?;
     }
     Ok(())

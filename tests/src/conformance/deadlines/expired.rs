@@ -9,11 +9,11 @@ use futures::future::join;
 use futures::poll;
 use netpoll::is_deadline_exceeded;
 
-use crate::conformance::expect::{assert_timeout, in_an_hour, in_milliseconds, long_ago};
 use crate::conformance::peers::{
     is_pattern, pattern, read_exactly, read_to_end, write_to_the_deadline,
 };
 use crate::conformance::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_timed_out, in_an_hour, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -36,11 +36,11 @@ async fn d11_expiry_of_reads_is_sticky_until_set_again<T: Transport>(
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     for again in [None, in_an_hour()] {
-        near.set_read_deadline(in_milliseconds(1))?;
-        assert_timeout(near.read(&mut [0; 16]).await);
+        near.set_read_deadline(in_ms(1))?;
+        assert_timed_out(near.read(&mut [0; 16]).await);
         far.write_all(b"hello").await?;
         for _ in 0..3 {
-            assert_timeout(near.read(&mut [0; 16]).await);
+            assert_timed_out(near.read(&mut [0; 16]).await);
             stage.sleep(Duration::from_micros(100)).await?;
         }
         near.set_read_deadline(again)?;
@@ -55,12 +55,12 @@ async fn d11_expiry_of_writes_is_sticky_until_set_again<T: Transport>(
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     for again in [None, in_an_hour()] {
-        near.set_write_deadline(in_milliseconds(1))?;
+        near.set_write_deadline(in_ms(1))?;
         let written = write_to_the_deadline(&*near, 0).await?;
         assert!(is_pattern(&read_exactly(&*far, written).await?), "not what was written");
         for _ in 0..3 {
-            assert_timeout(near.write(b"late").await);
-            assert_timeout(near.write_all(b"late").await);
+            assert_timed_out(near.write(b"late").await);
+            assert_timed_out(near.write_all(b"late").await);
             stage.sleep(Duration::from_micros(100)).await?;
         }
         near.set_write_deadline(again)?;
@@ -73,21 +73,21 @@ async fn d11_expiry_of_writes_is_sticky_until_set_again<T: Transport>(
 /// Setting the other direction's gives no time, nor does setting it into the past once more.
 async fn d11_expiry_does_not_wear_off<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    near.set_read_deadline(in_milliseconds(1))?;
-    assert_timeout(near.read(&mut [0; 16]).await);
+    near.set_read_deadline(in_ms(1))?;
+    assert_timed_out(near.read(&mut [0; 16]).await);
     far.write_all(b"hello").await?;
-    for other in [None, in_an_hour(), long_ago()] {
+    for other in [None, in_an_hour(), past()] {
         near.set_write_deadline(other)?;
-        assert_timeout(near.read(&mut [0; 16]).await);
+        assert_timed_out(near.read(&mut [0; 16]).await);
     }
-    for other in [None, in_an_hour(), long_ago()] {
+    for other in [None, in_an_hour(), past()] {
         near.set_read_deadline(other)?;
-        assert_timeout(near.write(b"late").await);
+        assert_timed_out(near.write(b"late").await);
     }
     for _ in 0..3 {
-        near.set_deadline(long_ago())?;
-        assert_timeout(near.read(&mut [0; 16]).await);
-        assert_timeout(near.write(b"late").await);
+        near.set_deadline(past())?;
+        assert_timed_out(near.read(&mut [0; 16]).await);
+        assert_timed_out(near.write(b"late").await);
     }
     Ok(())
 }
@@ -95,8 +95,8 @@ async fn d11_expiry_does_not_wear_off<T: Transport>(stage: Stage) -> io::Result<
 /// A reader that is late again and again gets every byte, once and in order.
 async fn d11_reads_that_time_out_lose_nothing<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    near.set_read_deadline(in_milliseconds(1))?;
-    assert_timeout(near.read(&mut [0; 16]).await);
+    near.set_read_deadline(in_ms(1))?;
+    assert_timed_out(near.read(&mut [0; 16]).await);
     let sent = pattern(1600);
     let send = {
         let (stage, sent) = (stage.clone(), sent.clone());
@@ -120,7 +120,7 @@ async fn read_late(stream: &impl Stream) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     let mut buffer = [0; 30];
     loop {
-        stream.set_read_deadline(in_milliseconds(1))?;
+        stream.set_read_deadline(in_ms(1))?;
         match stream.read(&mut buffer).await {
             Ok(0) => return Ok(all),
             Ok(count) => all.extend_from_slice(&buffer[..count]),
@@ -139,7 +139,7 @@ async fn d11_writes_that_time_out_add_up_to_what_is_received<T: Transport>(
     let (near, far) = stage.pair::<T>().await?;
     let (mut written, mut received) = (0, Vec::new());
     for _ in 0..4 {
-        near.set_write_deadline(in_milliseconds(5))?;
+        near.set_write_deadline(in_ms(5))?;
         written = write_to_the_deadline(&*near, written).await?;
         let sip = SIP.min(written - received.len());
         received.extend(read_exactly(&*far, sip).await?);
@@ -161,7 +161,7 @@ async fn d11_a_write_all_that_times_out_has_sent_its_beginning<T: Transport>(
     const NEXT: &[u8] = &[0xff; 5];
     let (near, far) = stage.pair::<T>().await?;
     let block = pattern(BLOCK);
-    near.set_write_deadline(in_milliseconds(10))?;
+    near.set_write_deadline(in_ms(10))?;
     let mut whole = 0;
     let failed = loop {
         match near.write_all(&block).await {
@@ -169,7 +169,7 @@ async fn d11_a_write_all_that_times_out_has_sent_its_beginning<T: Transport>(
             failed => break failed,
         }
     };
-    assert_timeout(failed);
+    assert_timed_out(failed);
     near.set_write_deadline(None)?;
     let write = async {
         near.write_all(NEXT).await?;
@@ -190,16 +190,16 @@ async fn d13_a_read_deadline_ends_no_write<T: Transport>(stage: Stage) -> io::Re
     let (near, far) = stage.pair::<T>().await?;
     let mut buffer = [0; 16];
     let mut write = pin!(write_to_the_deadline(&*near, 0));
-    for deadline in [long_ago(), in_milliseconds(2)] {
+    for deadline in [past(), in_ms(2)] {
         near.set_read_deadline(None)?;
         let mut read = pin!(near.read(&mut buffer));
         assert!(poll!(read.as_mut()).is_pending());
         assert!(poll!(write.as_mut()).is_pending());
         near.set_read_deadline(deadline)?;
-        assert_timeout(read.await);
+        assert_timed_out(read.await);
         assert!(poll!(write.as_mut()).is_pending());
     }
-    near.set_write_deadline(long_ago())?;
+    near.set_write_deadline(past())?;
     let written = write.await?;
     near.set_write_deadline(None)?;
     near.shutdown(Shutdown::Write)?;
@@ -212,7 +212,7 @@ async fn d13_a_write_deadline_ends_no_read<T: Transport>(stage: Stage) -> io::Re
     let (near, far) = stage.pair::<T>().await?;
     let mut buffer = [0; 16];
     let mut read = pin!(near.read(&mut buffer));
-    for deadline in [long_ago(), in_milliseconds(2)] {
+    for deadline in [past(), in_ms(2)] {
         near.set_write_deadline(None)?;
         let mut write = pin!(write_to_the_deadline(&*near, 0));
         assert!(poll!(read.as_mut()).is_pending());

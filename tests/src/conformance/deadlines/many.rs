@@ -9,11 +9,11 @@ use futures::future::{join, join_all};
 use futures::poll;
 use netpoll::is_deadline_exceeded;
 
-use crate::conformance::expect::{after, assert_timeout, in_an_hour, long_ago};
 use crate::conformance::peers::{
     echo, pattern, read_exactly, resync, roundtrip, write_to_the_deadline,
 };
 use crate::conformance::{Behaviour, Stage, Stream, Task, Transport, behaviours};
+use crate::fixtures::{after, assert_timed_out, in_an_hour, past};
 
 const SETTERS: usize = 8;
 
@@ -32,16 +32,16 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
 async fn d2_the_deadline_of_both_is_that_of_each<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     drop(stage.spawn(echo(far)));
-    near.set_deadline(long_ago())?;
-    assert_timeout(near.read(&mut [0; 16]).await);
-    assert_timeout(near.write(b"late").await);
+    near.set_deadline(past())?;
+    assert_timed_out(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.write(b"late").await);
     near.set_write_deadline(None)?;
     near.write_all(b"hello").await?;
-    assert_timeout(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.read(&mut [0; 16]).await);
     near.set_read_deadline(None)?;
     assert_eq!(read_exactly(&*near, 5).await?, b"hello");
-    near.set_read_deadline(long_ago())?;
-    near.set_write_deadline(long_ago())?;
+    near.set_read_deadline(past())?;
+    near.set_write_deadline(past())?;
     near.set_deadline(in_an_hour())?;
     near.write_all(b"again").await?;
     assert_eq!(read_exactly(&*near, 5).await?, b"again");
@@ -61,10 +61,10 @@ async fn d2_setters_wait_for_nothing_that_is_pending<T: Transport>(stage: Stage)
     near.set_write_deadline(in_an_hour())?;
     near.set_deadline(None)?;
     assert!(poll!(reads.as_mut()).is_pending());
-    near.set_deadline(long_ago())?;
+    near.set_deadline(past())?;
     let (first, second) = reads.await;
-    assert_timeout(first);
-    assert_timeout(second);
+    assert_timed_out(first);
+    assert_timed_out(second);
     writes.await.0.map(drop)
 }
 
@@ -128,9 +128,9 @@ async fn d15_eight_tasks_set_it_at_once_and_expiry_ends_it<T: Transport>(
         })
         .collect();
     finish(setters).await?;
-    near.set_deadline(long_ago())?;
-    join_all(reads).await.into_iter().for_each(assert_timeout);
-    assert_timeout(near.write(b"late").await);
+    near.set_deadline(past())?;
+    join_all(reads).await.into_iter().for_each(assert_timed_out);
+    assert_timed_out(near.write(b"late").await);
     resync(&stage, &near).await?;
     roundtrip(&*near).await
 }
@@ -153,7 +153,7 @@ async fn set_often(stage: Stage, stream: Arc<impl Stream>, first: usize) -> io::
             1 => stream.set_read_deadline(very_soon)?,
             2 => stream.set_write_deadline(very_soon)?,
             3 => stream.set_deadline(after(Duration::from_micros(200)))?,
-            4 => stream.set_read_deadline(long_ago())?,
+            4 => stream.set_read_deadline(past())?,
             5 => stream.set_write_deadline(None)?,
             _ => stream.set_deadline(in_an_hour())?,
         }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 
-use crate::conformance::expect::{after, assert_timeout, in_an_hour, in_milliseconds};
 use crate::conformance::peers::{fill, write_to_the_deadline};
 use crate::conformance::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{TIMES, after, assert_timed_out, in_an_hour, in_ms};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -17,17 +17,6 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         d14_of_many_times_the_last_one_set_counts,
     ]
 }
-
-const TIMES: [Duration; 8] = [
-    Duration::from_nanos(1),
-    Duration::from_micros(1),
-    Duration::from_micros(50),
-    Duration::from_millis(1),
-    Duration::from_millis(5),
-    Duration::from_millis(20),
-    Duration::from_millis(100),
-    Duration::from_secs(1),
-];
 
 /// Reads and writes of all these at once, each with a pair of its own. How late they are is not asked.
 async fn d14_from_a_nanosecond_to_a_second_it_is_never_early<T: Transport>(
@@ -47,7 +36,7 @@ async fn read_until<T: Transport>(stage: Stage, time: Duration) -> io::Result<()
     let (near, _far) = stage.pair::<T>().await?;
     let deadline = after(time);
     near.set_read_deadline(deadline)?;
-    assert_timeout(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.read(&mut [0; 16]).await);
     assert!(Some(Instant::now()) >= deadline, "{time:?} for a read");
     Ok(())
 }
@@ -68,9 +57,9 @@ async fn d14_twenty_times_a_millisecond_none_is_early<T: Transport>(
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     for round in 0..20 {
-        let deadline = in_milliseconds(1);
+        let deadline = in_ms(1);
         near.set_read_deadline(deadline)?;
-        assert_timeout(near.read(&mut [0; 16]).await);
+        assert_timed_out(near.read(&mut [0; 16]).await);
         assert!(Some(Instant::now()) >= deadline, "round {round}");
     }
     Ok(())
@@ -80,14 +69,14 @@ async fn d14_twenty_times_a_millisecond_none_is_early<T: Transport>(
 async fn d14_of_many_times_the_last_one_set_counts<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     for round in 1..=4 {
-        near.set_deadline(in_milliseconds(round))?;
+        near.set_deadline(in_ms(round))?;
         near.set_deadline(in_an_hour())?;
-        near.set_deadline(in_milliseconds(9 - 2 * round))?;
+        near.set_deadline(in_ms(9 - 2 * round))?;
         near.set_deadline(None)?;
-        near.set_deadline(in_milliseconds(1))?;
-        let deadline = in_milliseconds(2 * round);
+        near.set_deadline(in_ms(1))?;
+        let deadline = in_ms(2 * round);
         near.set_deadline(deadline)?;
-        assert_timeout(near.read(&mut [0; 16]).await);
+        assert_timed_out(near.read(&mut [0; 16]).await);
         assert!(Some(Instant::now()) >= deadline, "round {round}");
     }
     Ok(())

@@ -6,11 +6,11 @@ use std::pin::pin;
 use futures::poll;
 use netpoll::{is_closed, is_deadline_exceeded};
 
-use crate::conformance::expect::{assert_closed, assert_timeout, long_ago};
 use crate::conformance::peers::{
     pattern, read_exactly, read_to_end, write_to_the_deadline, write_until_it_fails,
 };
 use crate::conformance::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_closed, assert_timed_out, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -33,7 +33,7 @@ async fn c1_closed_comes_before_the_deadline<T: Transport>(stage: Stage) -> io::
     let mut write = pin!(write_to_the_deadline(&*near, 0));
     assert!(poll!(read.as_mut()).is_pending());
     assert!(poll!(write.as_mut()).is_pending());
-    near.set_deadline(long_ago())?;
+    near.set_deadline(past())?;
     near.close().await?;
     assert_closed(read.await);
     assert_closed(write.await);
@@ -45,8 +45,8 @@ async fn c1_the_deadline_comes_before_the_end<T: Transport>(stage: Stage) -> io:
     let (near, far) = stage.pair::<T>().await?;
     far.close().await?;
     assert_eq!(near.read(&mut [0; 16]).await?, 0, "the end is there");
-    near.set_read_deadline(long_ago())?;
-    assert_timeout(near.read(&mut [0; 16]).await);
+    near.set_read_deadline(past())?;
+    assert_timed_out(near.read(&mut [0; 16]).await);
     near.set_read_deadline(None)?;
     assert_eq!(near.read(&mut [0; 16]).await?, 0, "and still is");
     Ok(())
@@ -63,8 +63,8 @@ async fn c1_the_deadline_comes_before_the_error_of_the_system<T: Transport>(
         near.set_write_deadline(None)?;
         let (_, error) = write_until_it_fails(&*near).await;
         assert!(!is_deadline_exceeded(&error) && !is_closed(&error), "{error:?}");
-        near.set_write_deadline(long_ago())?;
-        assert_timeout(near.write(b"late").await);
+        near.set_write_deadline(past())?;
+        assert_timed_out(near.write(b"late").await);
     }
     near.close().await?;
     assert_closed(near.write(b"later").await);
@@ -78,10 +78,10 @@ async fn c3_a_past_deadline_fails_a_read_though_data_is_there<T: Transport>(
     let (near, far) = stage.pair::<T>().await?;
     far.write_all(b"hello").await?;
     assert_eq!(read_exactly(&*near, 1).await?, b"h", "so the rest is there, too");
-    near.set_read_deadline(long_ago())?;
+    near.set_read_deadline(past())?;
     for _ in 0..3 {
         let mut buffer = [0; 16];
-        assert_timeout(near.read(&mut buffer).await);
+        assert_timed_out(near.read(&mut buffer).await);
         assert_eq!(buffer, [0; 16]);
     }
     near.set_read_deadline(None)?;
@@ -95,9 +95,9 @@ async fn c3_a_past_deadline_fails_a_write_though_there_is_room<T: Transport>(
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     near.write_all(b"in time, ").await?;
-    near.set_write_deadline(long_ago())?;
-    assert_timeout(near.write(b"late").await);
-    assert_timeout(near.write_all(&pattern(1000)).await);
+    near.set_write_deadline(past())?;
+    assert_timed_out(near.write(b"late").await);
+    assert_timed_out(near.write_all(&pattern(1000)).await);
     near.set_write_deadline(None)?;
     near.write_all(b"and again").await?;
     near.close().await?;
@@ -110,7 +110,7 @@ async fn c5_closed_comes_before_everything<T: Transport>(stage: Stage) -> io::Re
     let (near, far) = stage.pair::<T>().await?;
     far.write_all(b"hello").await?;
     assert_eq!(read_exactly(&*near, 1).await?, b"h");
-    near.set_deadline(long_ago())?;
+    near.set_deadline(past())?;
     near.close().await?;
     assert_closed(near.read(&mut [0; 16]).await);
     assert_closed(near.read(&mut []).await);
@@ -130,9 +130,9 @@ async fn g1_reading_nothing_takes_nothing_and_has_no_deadline<T: Transport>(
     far.write_all(b"hello").await?;
     assert_eq!(read_exactly(&*near, 1).await?, b"h");
     assert_eq!(near.read(&mut []).await?, 0, "with something there");
-    near.set_read_deadline(long_ago())?;
+    near.set_read_deadline(past())?;
     assert_eq!(near.read(&mut []).await?, 0, "too late for anything else");
-    assert_timeout(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.read(&mut [0; 16]).await);
     near.set_read_deadline(None)?;
     assert_eq!(read_exactly(&*near, 4).await?, b"ello");
     Ok(())

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use futures::future::{join, join_all};
 use futures::poll;
 
-use crate::conformance::expect::{after, assert_timeout, in_an_hour, in_milliseconds, long_ago};
 use crate::conformance::peers::{is_pattern, pattern, read_to_end, write_to_the_deadline};
 use crate::conformance::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{after, assert_timed_out, in_an_hour, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -38,7 +38,7 @@ async fn d6_a_deadline_of_both_can_be_parted<T: Transport>(stage: Stage) -> io::
         assert!(poll!(read.as_mut()).is_pending());
         assert!(poll!(write.as_mut()).is_pending());
 
-        near.set_deadline(in_milliseconds(3))?;
+        near.set_deadline(in_ms(3))?;
         near.set_read_deadline(moved_to)?;
         write.await?;
         assert!(poll!(read.as_mut()).is_pending());
@@ -46,9 +46,9 @@ async fn d6_a_deadline_of_both_can_be_parted<T: Transport>(stage: Stage) -> io::
         near.set_write_deadline(None)?;
         let mut write = pin!(write_to_the_deadline(&*near, 0));
         assert!(poll!(write.as_mut()).is_pending());
-        near.set_deadline(in_milliseconds(3))?;
+        near.set_deadline(in_ms(3))?;
         near.set_write_deadline(moved_to)?;
-        assert_timeout(read.await);
+        assert_timed_out(read.await);
         assert!(poll!(write.as_mut()).is_pending());
         near.set_read_deadline(None)?;
     }
@@ -68,8 +68,8 @@ async fn d9_setting_it_into_the_past_fails_all_that_is_pending<T: Transport>(
         let mut writes = pin!(join_all(writes));
         assert!(poll!(reads.as_mut()).is_pending());
         assert!(poll!(writes.as_mut()).is_pending());
-        near.set_deadline(long_ago())?;
-        reads.await.into_iter().for_each(assert_timeout);
+        near.set_deadline(past())?;
+        reads.await.into_iter().for_each(assert_timed_out);
         writes.await.into_iter().collect::<io::Result<Vec<_>>>()?;
     }
     Ok(())
@@ -108,11 +108,11 @@ async fn d12_an_earlier_deadline_fails_what_is_pending_earlier<T: Transport>(
     let mut write = pin!(write_to_the_deadline(&*near, 0));
     assert!(poll!(read.as_mut()).is_pending());
     assert!(poll!(write.as_mut()).is_pending());
-    let deadline = in_milliseconds(5);
+    let deadline = in_ms(5);
     near.set_deadline(deadline)?;
     let (read, written) = join(read, write).await;
     assert!(Some(Instant::now()) >= deadline);
-    assert_timeout(read);
+    assert_timed_out(read);
     written.map(drop)
 }
 
@@ -126,12 +126,12 @@ async fn d12_a_later_deadline_has_what_is_pending_wait_longer<T: Transport>(
     let mut write = pin!(write_to_the_deadline(&*near, 0));
     assert!(poll!(read.as_mut()).is_pending());
     assert!(poll!(write.as_mut()).is_pending());
-    near.set_deadline(in_milliseconds(2))?;
-    near.set_deadline(in_milliseconds(15))?;
-    near.set_deadline(in_milliseconds(5))?;
-    let deadline = in_milliseconds(25);
+    near.set_deadline(in_ms(2))?;
+    near.set_deadline(in_ms(15))?;
+    near.set_deadline(in_ms(5))?;
+    let deadline = in_ms(25);
     near.set_deadline(deadline)?;
-    assert_timeout(read.await);
+    assert_timed_out(read.await);
     assert!(Some(Instant::now()) >= deadline);
     write.await?;
     assert!(Some(Instant::now()) >= deadline);
@@ -146,7 +146,7 @@ async fn d12_without_it_what_is_pending_waits_on<T: Transport>(stage: Stage) -> 
     let mut write = pin!(write_to_the_deadline(&*near, 0));
     assert!(poll!(read.as_mut()).is_pending());
     assert!(poll!(write.as_mut()).is_pending());
-    near.set_deadline(in_milliseconds(5))?;
+    near.set_deadline(in_ms(5))?;
     near.set_deadline(None)?;
     stage.sleep(Duration::from_millis(15)).await?;
     assert!(poll!(read.as_mut()).is_pending());
@@ -165,13 +165,13 @@ async fn d12_set_and_cleared_and_set_again<T: Transport>(stage: Stage) -> io::Re
         near.set_deadline(None)?;
         let mut read = pin!(near.read(&mut buffer));
         let mut write = pin!(write_to_the_deadline(&*near, 0));
-        for deadline in [in_milliseconds(10_000), None, in_milliseconds(10_000), None] {
+        for deadline in [in_ms(10_000), None, in_ms(10_000), None] {
             near.set_deadline(deadline)?;
             assert!(poll!(read.as_mut()).is_pending());
             assert!(poll!(write.as_mut()).is_pending());
         }
-        near.set_deadline(long_ago())?;
-        assert_timeout(read.await);
+        near.set_deadline(past())?;
+        assert_timed_out(read.await);
         write.await?;
     }
     Ok(())
@@ -180,7 +180,7 @@ async fn d12_set_and_cleared_and_set_again<T: Transport>(stage: Stage) -> io::Re
 /// Set while some wait for the socket and others behind them, it is for all of these.
 async fn d12_it_reaches_who_waits_behind_another<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    for deadline in [in_milliseconds(3), Some(Instant::now()), long_ago()] {
+    for deadline in [in_ms(3), Some(Instant::now()), past()] {
         let (mut one, mut other) = ([0; 1], [0; 1]);
         let mut first = pin!(near.read(&mut one));
         let mut second = pin!(near.read(&mut other));
@@ -189,8 +189,8 @@ async fn d12_it_reaches_who_waits_behind_another<T: Transport>(stage: Stage) -> 
         near.set_read_deadline(deadline)?;
         let (first, second) = join(first, second).await;
         assert!(Some(Instant::now()) >= deadline);
-        assert_timeout(first);
-        assert_timeout(second);
+        assert_timed_out(first);
+        assert_timed_out(second);
         near.set_read_deadline(None)?;
     }
     far.write_all(b"a").await?;
@@ -209,7 +209,7 @@ async fn d12_moved_away_it_reaches_nobody_who_waits_behind_another<T: Transport>
         let mut second = pin!(near.read(&mut other));
         assert!(poll!(first.as_mut()).is_pending());
         assert!(poll!(second.as_mut()).is_pending());
-        near.set_read_deadline(in_milliseconds(2))?;
+        near.set_read_deadline(in_ms(2))?;
         stage.sleep(Duration::from_millis(1)).await?;
         near.set_read_deadline(moved_to)?;
         stage.sleep(Duration::from_millis(5)).await?;
@@ -234,7 +234,7 @@ async fn d17_a_read_is_cancelled_and_resumed<T: Transport>(stage: Stage) -> io::
             stage.spawn(async move { read_to_the_deadline(&*near).await })
         };
         far.write_all(chunk).await?;
-        near.set_read_deadline(long_ago())?;
+        near.set_read_deadline(past())?;
         received.extend(read.await?);
         near.set_read_deadline(None)?;
     }
@@ -253,7 +253,7 @@ async fn d17_a_write_is_cancelled_and_resumed<T: Transport>(stage: Stage) -> io:
             let near = near.clone();
             stage.spawn(async move { write_to_the_deadline(&*near, written).await })
         };
-        near.set_write_deadline(long_ago())?;
+        near.set_write_deadline(past())?;
         written = write.await?;
         near.set_write_deadline(None)?;
     }

@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 
 use futures::{FutureExt, poll};
 
-use crate::conformance::expect::{
-    assert_closed, assert_timeout, in_an_hour, in_milliseconds, long_ago,
-};
 use crate::conformance::peers::{read_exactly, write_to_the_deadline};
 use crate::conformance::{Behaviour, Stage, Stream, Transport, behaviours};
+use crate::fixtures::{assert_closed, assert_timed_out, in_an_hour, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
@@ -30,13 +28,13 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
 async fn d1_now_has_passed<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     near.set_deadline(Some(Instant::now()))?;
-    assert_timeout(near.read(&mut [0; 16]).await);
-    assert_timeout(near.write(b"late").await);
+    assert_timed_out(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.write(b"late").await);
     near.set_deadline(None)?;
     near.set_read_deadline(Some(Instant::now()))?;
-    assert_timeout(near.read(&mut [0; 16]).await);
+    assert_timed_out(near.read(&mut [0; 16]).await);
     near.set_write_deadline(Some(Instant::now()))?;
-    assert_timeout(near.write(b"late").await);
+    assert_timed_out(near.write(b"late").await);
     Ok(())
 }
 
@@ -48,8 +46,8 @@ async fn d1_the_whole_past_has_passed<T: Transport>(stage: Stage) -> io::Result<
     let earlier = before.into_iter().filter_map(|time| now.checked_sub(time));
     for deadline in earlier.chain([as_far_as_it_goes(now, Instant::checked_sub)]) {
         near.set_deadline(Some(deadline))?;
-        assert_timeout(near.read(&mut [0; 16]).await);
-        assert_timeout(near.write(b"late").await);
+        assert_timed_out(near.read(&mut [0; 16]).await);
+        assert_timed_out(near.write(b"late").await);
         near.set_deadline(None)?;
         far.write_all(b"again").await?;
         assert_eq!(read_exactly(&*near, 5).await?, b"again");
@@ -60,7 +58,7 @@ async fn d1_the_whole_past_has_passed<T: Transport>(stage: Stage) -> io::Result<
 /// None takes a deadline away, whether it is to come or has passed.
 async fn d1_none_is_no_deadline<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    for before in [None, in_milliseconds(2), in_an_hour(), long_ago()] {
+    for before in [None, in_ms(2), in_an_hour(), past()] {
         let mut buffer = [0; 16];
         let mut read = pin!(near.read(&mut buffer));
         near.set_read_deadline(before)?;
@@ -79,7 +77,7 @@ async fn d3_setting_it_on_a_closed_stream_is_closed<T: Transport>(stage: Stage) 
     let (near, _far) = stage.pair::<T>().await?;
     near.set_deadline(in_an_hour())?;
     near.close().await?;
-    for deadline in [None, long_ago(), Some(Instant::now()), in_an_hour(), Some(last())] {
+    for deadline in [None, past(), Some(Instant::now()), in_an_hour(), Some(last())] {
         assert_closed(near.set_deadline(deadline));
         assert_closed(near.set_read_deadline(deadline));
         assert_closed(near.set_write_deadline(deadline));
@@ -117,7 +115,7 @@ async fn d4_the_last_time_of_all_can_be_moved_like_any_other<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
-    for after_it in [long_ago(), Some(Instant::now()), in_milliseconds(2)] {
+    for after_it in [past(), Some(Instant::now()), in_ms(2)] {
         near.set_read_deadline(Some(last()))?;
         far.write_all(b"hello").await?;
         assert_eq!(read_exactly(&*near, 5).await?, b"hello");
@@ -127,7 +125,7 @@ async fn d4_the_last_time_of_all_can_be_moved_like_any_other<T: Transport>(
         stage.sleep(Duration::from_millis(2)).await?;
         assert!(poll!(read.as_mut()).is_pending());
         near.set_read_deadline(after_it)?;
-        assert_timeout(read.await);
+        assert_timed_out(read.await);
     }
     Ok(())
 }
@@ -140,9 +138,9 @@ async fn d5_a_setter_that_has_returned_has_taken_effect<T: Transport>(
     far.write_all(&[0; 400]).await?;
     read_exactly(&*near, 1).await?;
     for _ in 0..100 {
-        near.set_deadline(long_ago())?;
-        assert_timeout(near.read(&mut [0; 1]).now_or_never().expect("at once"));
-        assert_timeout(near.write(b"late").now_or_never().expect("at once"));
+        near.set_deadline(past())?;
+        assert_timed_out(near.read(&mut [0; 1]).now_or_never().expect("at once"));
+        assert_timed_out(near.write(b"late").now_or_never().expect("at once"));
         near.set_deadline(in_an_hour())?;
         assert_eq!(near.read(&mut [0; 1]).now_or_never().expect("at once")?, 1);
         assert_eq!(near.write(b"a").now_or_never().expect("at once")?, 1);
@@ -159,15 +157,15 @@ async fn d5_a_setter_that_has_returned_has_taken_effect<T: Transport>(
 async fn d8_the_same_time_set_again_is_that_time<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     let mut buffer = [0; 16];
-    let deadline = in_milliseconds(5);
+    let deadline = in_ms(5);
     for setter in [T::Stream::set_read_deadline, T::Stream::set_deadline] {
         for _ in 0..10 {
             setter(&near, deadline)?;
         }
-        assert_timeout(near.read(&mut buffer).await);
+        assert_timed_out(near.read(&mut buffer).await);
         assert!(Some(Instant::now()) >= deadline);
     }
-    assert_timeout(near.write(b"late").await);
+    assert_timed_out(near.write(b"late").await);
     Ok(())
 }
 

@@ -1,22 +1,19 @@
-//! The stage: reactors that are turned by hand, connections, and ways to wait for what the kernel
-//! does without sleeping.
+//! Reactors that the test turns, connections, and ways to wait for the kernel without sleeping.
 
 use std::error::Error;
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use netpoll::{Direction, Interest, Reactor, ReactorGone, Readiness, Registration};
 use netpoll_tests::CountingWaker;
-
-use crate::os;
+use netpoll_tests::fixtures::{os, would_block};
 
 /// A turn that only looks.
 pub(crate) const LOOK: Option<Duration> = Some(Duration::ZERO);
@@ -163,14 +160,9 @@ pub(crate) fn discard(mut far: &TcpStream, len: usize) {
     let mut left = len;
     let mut buffer = vec![0; 64 * 1024];
     while left > 0 {
-        os::wait_for(far, os::POLLIN);
+        os::wait_for(far, libc::POLLIN);
         left -= far.read(&mut buffer).expect("what was sent");
     }
-}
-
-/// Whether the operation is to wait.
-pub(crate) fn would_block<T>(result: &io::Result<T>) -> bool {
-    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Whether the poll ended with an error of this kind.
@@ -196,37 +188,4 @@ pub(crate) fn poll_ready(
 pub(crate) fn wait_to_read(near: &Registration<TcpStream>, waker: &Waker) {
     let polled = near.poll_ready(&mut Context::from_waker(waker), Direction::Read);
     assert!(polled.is_pending(), "nothing to read: {polled:?}");
-}
-
-/// A waker that runs a function.
-pub(crate) fn on_wake(act: impl Fn() + Send + Sync + 'static) -> Waker {
-    struct Acting<F>(F);
-
-    impl<F: Fn() + Send + Sync + 'static> Wake for Acting<F> {
-        fn wake(self: Arc<Self>) {
-            (self.0)();
-        }
-    }
-
-    Waker::from(Arc::new(Acting(act)))
-}
-
-/// A waker that panics.
-pub(crate) fn panicking_waker() -> Waker {
-    on_wake(|| panic!("a waker that panics, as its test wants it"))
-}
-
-/// Runs the body of the test `name` in a process where no other test runs.
-pub(crate) fn alone(name: &str, body: impl FnOnce()) {
-    const ALONE: &str = "NETPOLL_TEST_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        return body();
-    }
-    let this = std::env::current_exe().expect("the path of this program");
-    let run = Command::new(this).args(["--exact", name, "--nocapture"]).env(ALONE, "1").output();
-    let run = run.expect("a process");
-    let said = String::from_utf8_lossy(&run.stdout);
-    let complained = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{name}, alone:\n{said}\n{complained}");
-    assert!(said.contains("1 passed"), "no test is called {name}");
 }

@@ -1,26 +1,17 @@
 //! Sockets of either family, and the executors they are used under.
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::net;
 use std::os::unix::net as unix;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
 
-use futures::executor::block_on;
 use futures::future::BoxFuture;
 use netpoll::{Interest, Reactor, Registration};
-use netpoll_futures::{Datagram, DatagramSocket, is_closed, is_deadline_exceeded};
+use netpoll_futures::{Datagram, DatagramSocket};
 use netpoll_tests::conformance::{Behaviour, EXECUTORS, Stage, show};
-use netpoll_tests::{CountingWaker, watched};
+use netpoll_tests::fixtures::LOOPBACK;
 
-/// Some port of the loopback interface.
-pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
-
-/// Executors that differ in what matters here: on whose thread tasks run, and who turns the reactor.
+/// Executors that differ in what matters here: on whose thread tasks run, and which thread turns the reactor.
 const CHOSEN: [&str; 5] =
     ["local_pool", "thread_pool", "tokio_current_thread", "tokio_multi_thread", "turned_by_hand"];
 
@@ -89,27 +80,19 @@ macro_rules! for_both_families {
             #[test]
             fn udp() {
                 let show = |stage| futures::FutureExt::boxed(super::$name::<std::net::UdpSocket>(stage));
-                crate::support::everywhere(concat!(stringify!($name), " over UDP"), show);
+                crate::fixtures::everywhere(concat!(stringify!($name), " over UDP"), show);
             }
 
             #[test]
             fn unix() {
                 use std::os::unix::net::UnixDatagram;
                 let show = |stage| futures::FutureExt::boxed(super::$name::<UnixDatagram>(stage));
-                crate::support::everywhere(concat!(stringify!($name), " over Unix sockets"), show);
+                crate::fixtures::everywhere(concat!(stringify!($name), " over Unix sockets"), show);
             }
         })+
     };
 }
 pub(crate) use for_both_families;
-
-/// Runs a test under the watchdog. What it fails with, it did not expect.
-pub(crate) fn run<F>(test: impl FnOnce() -> F + Send + 'static)
-where
-    F: Future<Output = io::Result<()>>,
-{
-    watched(|| block_on(test()).expect("no error but those that the test expects"));
-}
 
 /// Receives a datagram of up to 100 bytes.
 pub(crate) async fn take<S: DatagramSocket>(socket: &Datagram<S>) -> io::Result<Vec<u8>> {
@@ -141,53 +124,6 @@ pub(crate) fn drain<S: DatagramSocket>(socket: &Datagram<S>) -> io::Result<usize
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Polls once, for this waker, and finds that it must wait.
-#[track_caller]
-pub(crate) fn assert_pending<F: Future + Unpin>(future: &mut F, waker: &Arc<CountingWaker>)
-where
-    F::Output: Debug,
-{
-    match waker.poll(pin!(future)) {
-        Poll::Pending => {}
-        Poll::Ready(output) => panic!("it did not wait: {output:?}"),
-    }
-}
-
-/// A deadline that has passed.
-pub(crate) fn past() -> Option<Instant> {
-    let now = Instant::now();
-    Some(now.checked_sub(Duration::from_secs(1)).unwrap_or(now))
-}
-
-/// A deadline that no test comes to.
-pub(crate) fn far_away() -> Option<Instant> {
-    Some(Instant::now() + Duration::from_secs(3600))
-}
-
-/// A deadline so many milliseconds from now.
-pub(crate) fn soon(milliseconds: u64) -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(milliseconds))
-}
-
-#[track_caller]
-pub(crate) fn assert_late<T: Debug>(result: io::Result<T>) {
-    let error = result.expect_err("it is too late for that");
-    assert!(is_deadline_exceeded(&error), "not a deadline: {error:?}");
-    assert_eq!(error.kind(), ErrorKind::TimedOut);
-}
-
-#[track_caller]
-pub(crate) fn assert_closed<T: Debug>(result: io::Result<T>) {
-    let error = result.expect_err("the socket is closed");
-    assert!(is_closed(&error), "not for being closed: {error:?}");
-}
-
-#[track_caller]
-pub(crate) fn assert_kind<T: Debug>(result: io::Result<T>, kind: ErrorKind) {
-    let error = result.expect_err("it fails");
-    assert_eq!(error.kind(), kind, "{error:?}");
 }
 
 /// An error of the system with the operation and what it was tried on.

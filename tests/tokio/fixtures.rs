@@ -1,23 +1,14 @@
 //! Executors, connections and peers that the tests share.
 
-use std::fmt::Debug;
 use std::future::Future;
-use std::io::{self, ErrorKind};
-use std::pin::Pin;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::io;
 
 use futures::executor::LocalPool;
 use futures::future::{BoxFuture, FutureExt};
-use netpoll_tests::{CountingWaker, watched};
+use netpoll_tests::fixtures::{KIB, LOOPBACK};
+use netpoll_tests::watched;
 use netpoll_tokio::net::{TcpListener, TcpStream};
-use netpoll_tokio::{is_closed, is_deadline_exceeded};
 use tokio::runtime::{Builder, Runtime};
-
-pub(crate) const KIB: usize = 1024;
-
-/// Some port of the loopback interface.
-pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
 
 /// More than goes through a connection at once.
 pub(crate) const MUCH: usize = 1024 * KIB;
@@ -37,7 +28,7 @@ const EVERYWHERE: [(&str, Run); 5] = [
     ("no runtime, smol", |test| smol::block_on(smol::spawn(test))),
 ];
 
-/// Runs a test under each executor. What it fails with, it did not expect.
+/// Runs a test under each executor. An error that reaches its end fails it.
 pub(crate) fn everywhere<F>(test: impl Fn() -> F + Send + 'static)
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
@@ -82,50 +73,10 @@ fn on_a_task(runtime: &Runtime, test: Test) -> io::Result<()> {
     ended.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
 }
 
-/// A connection: who connected, and who accepted.
+/// A connection: the end that connected, and the end that was accepted.
 pub(crate) async fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind(LOOPBACK).await?;
     let client = TcpStream::connect(listener.local_addr()?).await?;
     let (server, _) = listener.accept().await?;
     Ok((client, server))
-}
-
-/// Bytes among which none is like its neighbours.
-pub(crate) fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|index| (index % 251) as u8).collect()
-}
-
-/// Polls once, for nobody in particular.
-pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    CountingWaker::new().poll(future)
-}
-
-/// A deadline that has passed.
-pub(crate) fn past() -> Option<Instant> {
-    let now = Instant::now();
-    Some(now.checked_sub(Duration::from_secs(1)).unwrap_or(now))
-}
-
-/// A deadline so many milliseconds from now.
-pub(crate) fn soon(milliseconds: u64) -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(milliseconds))
-}
-
-#[track_caller]
-pub(crate) fn assert_late<T: Debug>(result: io::Result<T>) {
-    let error = result.expect_err("it is too late for that");
-    assert!(is_deadline_exceeded(&error), "not a deadline: {error:?}");
-    assert_eq!(error.kind(), ErrorKind::TimedOut);
-}
-
-#[track_caller]
-pub(crate) fn assert_closed<T: Debug>(result: io::Result<T>) {
-    let error = result.expect_err("the socket is closed");
-    assert!(is_closed(&error), "not for being closed: {error:?}");
-}
-
-#[track_caller]
-pub(crate) fn assert_kind<T: Debug>(result: io::Result<T>, kind: ErrorKind) {
-    let error = result.expect_err("it fails");
-    assert_eq!(error.kind(), kind, "{error:?}");
 }
