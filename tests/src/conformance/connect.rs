@@ -21,13 +21,13 @@ pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
         h3_a_dropped_connect_leaves_no_socket,
         h3_a_stream_outlives_the_deadline_of_its_connect,
         h3_a_connect_that_races_with_its_deadline_is_whole_or_late,
-        h4_what_is_connected_can_be_used_at_once,
+        h4_a_connected_stream_can_be_used_at_once,
         h4_a_burst_of_connects_is_connected_whole,
         h2_connecting_does_not_wait_to_be_accepted,
     ]
 }
 
-/// A deadline in the past, or now, is missed, though there is somebody who would answer.
+/// A deadline in the past, or now, is missed, though the peer would answer.
 async fn h7_no_time_is_too_little_to_connect<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     for _ in 0..10 {
@@ -51,7 +51,7 @@ async fn h7_a_deadline_beyond_all_clocks_is_no_limit_to_connect<T: Listening>(
     Ok(())
 }
 
-/// Accepts, and sends back what comes.
+/// Accepts, and sends each byte back.
 async fn serve<L: Listener>(stage: &Stage, listener: &L) -> io::Result<Arc<L::Stream>> {
     let accepted = stage.share(listener.accept().await?);
     drop(stage.spawn(echo(accepted.clone())));
@@ -72,7 +72,7 @@ async fn h3_a_connect_that_comes_late_leaves_no_socket<T: Listening>(
     Ok(())
 }
 
-/// The same where nobody waits for it any more.
+/// The same after the task that connected has given up.
 async fn h3_a_dropped_connect_leaves_no_socket<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     for (who, deadline) in (0..10).flat_map(|who| [(who, None), (who, in_an_hour())]) {
@@ -87,7 +87,7 @@ async fn h3_a_dropped_connect_leaves_no_socket<T: Listening>(stage: Stage) -> io
     Ok(())
 }
 
-/// The limit was that of connecting: neither what is pending then nor what comes later is late.
+/// The limit was that of connecting: neither operations pending then nor later ones time out.
 async fn h3_a_stream_outlives_the_deadline_of_its_connect<T: Listening>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -146,8 +146,8 @@ async fn h3_a_connect_that_races_with_its_deadline_is_whole_or_late<T: Listening
     Ok(())
 }
 
-/// Readiness alone is a hint; who is told that it is connected must be.
-async fn h4_what_is_connected_can_be_used_at_once<T: Listening>(stage: Stage) -> io::Result<()> {
+/// Readiness alone is a hint; a connect that succeeds must be connected.
+async fn h4_a_connected_stream_can_be_used_at_once<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     for who in 0..50 {
         let deadline = if who % 2 == 0 { None } else { in_an_hour() };
@@ -178,7 +178,7 @@ async fn h4_a_burst_of_connects_is_connected_whole<T: Listening>(stage: Stage) -
     join_all(connects).await.into_iter().collect()
 }
 
-/// The system answers for the listener, and keeps what is sent until it is accepted.
+/// The system answers for the listener, and keeps the bytes that are sent until it accepts.
 async fn h2_connecting_does_not_wait_to_be_accepted<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     let mut clients = Vec::new();

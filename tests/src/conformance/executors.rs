@@ -14,14 +14,14 @@ use netpoll::Reactor;
 
 use super::stage::Spawn;
 
-/// What an executor is to run to its end, given how it spawns, and the reactor that sockets are to
+/// The future that an executor runs to its end, given its way to spawn, and the reactor that sockets are to
 /// be in the care of where it is not the global one.
 pub type Body = Box<dyn FnOnce(Spawn, Option<Reactor>) -> BoxFuture<'static, ()> + Send>;
 
 /// An executor under which behaviours are shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Executor {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Runs a body to its end.
     pub run: fn(Body),
@@ -86,7 +86,7 @@ fn executor_with_threads(threads: usize, run: BlockOn, body: Body) {
     thread::scope(|scope| {
         for _ in 0..threads {
             let (executor, stopped) = (&executor, stopped.clone());
-            // It ends when nobody is left to send.
+            // It ends when the last sender is dropped.
             scope.spawn(move || run(executor.run(stopped.recv()).map(drop).boxed()));
         }
         let main = executor.spawn(body(spawn, None));
@@ -125,7 +125,7 @@ fn tokio_runtime(builder: &mut tokio::runtime::Builder, body: Body) {
 }
 
 /// A loop that runs tasks while there are any, and turns a reactor of its own when there are none.
-/// Whoever wakes a task, on whatever thread, ends the turn.
+/// A wake-up, on whatever thread, ends the turn.
 fn turned_by_hand(body: Body) {
     let reactor = Reactor::builder().thread(false).build().expect("a reactor");
     let (send, runnables) = mpsc::channel::<Runnable>();
@@ -156,7 +156,7 @@ fn turned_by_hand(body: Body) {
             Err(_) => reactor.turn(None).expect("a turn"),
         }
     };
-    // Cancelled, a task is run a last time, to go: what still waits would keep itself by its waker.
+    // Cancelled, a task is run a last time and drops its future; a task that still waits would keep itself by its waker.
     let left = std::mem::take(&mut *tasks.lock().expect("no panic"));
     drop(left);
     while let Ok(runnable) = runnables.try_recv() {

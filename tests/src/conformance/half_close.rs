@@ -16,7 +16,7 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         T: j1_data_comes_before_the_end_of_writing, j1_either_side_ends_its_half_first,
         j1_ending_reading_ends_pending_reads, j1_ending_reading_leaves_writing,
         j1_writing_after_its_end_breaks_the_pipe, j1_ending_writing_breaks_pending_writes,
-        j1_ending_both_ends_what_is_pending, j1_a_pending_read_finds_the_end_of_the_peers_half,
+        j1_ending_both_ends_pending_operations, j1_a_pending_read_finds_the_end_of_the_peers_half,
         j1_a_deadline_comes_before_the_end, j1_a_half_that_is_left_has_its_deadline,
         j1_ending_a_half_that_races_closing_is_done_or_closed,
         j2_ending_a_half_again_is_no_surprise,
@@ -39,11 +39,11 @@ async fn j1_data_comes_before_the_end_of_writing<T: Transport>(stage: Stage) -> 
     };
     let (sending, received) = join(send, read_to_end(&*far)).await;
     sending?;
-    assert!(received? == sent, "not what was sent");
+    assert!(received? == sent, "other bytes than were sent");
     Ok(())
 }
 
-/// Each answers what it has read to the end, and then ends its own.
+/// Each answers the bytes that it has read to the end, and then ends its own.
 async fn j1_either_side_ends_its_half_first<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let (other_far, other_near) = stage.pair::<T>().await?;
@@ -96,7 +96,7 @@ async fn j1_writing_after_its_end_breaks_the_pipe<T: Transport>(stage: Stage) ->
     Ok(())
 }
 
-/// Also those that wait for their turn. What they had written arrives before the end.
+/// Also those that wait for their turn. Bytes that they had written arrive before the end.
 async fn j1_ending_writing_breaks_pending_writes<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let filled = fill_up(&*near).await?;
@@ -109,7 +109,7 @@ async fn j1_ending_writing_breaks_pending_writes<T: Transport>(stage: Stage) -> 
     Ok(())
 }
 
-async fn j1_ending_both_ends_what_is_pending<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn j1_ending_both_ends_pending_operations<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let filled = fill_up(&*near).await?;
     let read = pending_read(&stage, &near).await;
@@ -165,7 +165,7 @@ async fn j1_a_half_that_is_left_has_its_deadline<T: Transport>(stage: Stage) -> 
     Ok(())
 }
 
-/// It says nothing, or what the system has to say, at any stage of the other half.
+/// It succeeds, or returns the error of the system, at any stage of the other half.
 async fn j2_ending_a_half_again_is_no_surprise<T: Transport>(stage: Stage) -> io::Result<()> {
     fn again(stream: &impl Stream, how: Shutdown) {
         if let Err(error) = stream.shutdown(how) {

@@ -1,4 +1,4 @@
-//! What a stream with Go's deadlines must do, as a library: one function for each behaviour, for any
+//! The behaviour of a stream with Go's deadlines, as a library: one function for each behaviour, for any
 //! socket type, under any executor.
 //!
 //! The idea is that of Go's `nettest`, and so are its eleven subtests (`nettest`); the others hold
@@ -51,13 +51,13 @@ use stage::Props;
 /// Something that a socket must do, or must not.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Shows it, on a stage of its own, or panics. An error is one that it did not expect.
     pub show: fn(Stage) -> BoxFuture<'static, io::Result<()>>,
 }
 
-/// What is expected of every pair of streams.
+/// The behaviours of every pair of streams.
 #[must_use]
 pub fn of_streams<T: Transport>() -> Vec<Behaviour> {
     [
@@ -72,14 +72,14 @@ pub fn of_streams<T: Transport>() -> Vec<Behaviour> {
     .concat()
 }
 
-/// What a `write_all` that fails says of what it has written.
+/// The count in the error of a `write_all` that fails.
 const COUNTS: [&str; 2] = [
-    "e6_what_was_written_before_closing_arrives",
+    "e6_bytes_written_before_closing_arrive",
     "g4_a_write_cut_short_says_how_much_was_written",
 ];
 
-/// What is expected of streams that one task polls, and that have no `write_all` of their own: all of
-/// the above but what concerns several tasks on one socket, or the count of such a `write_all`.
+/// The behaviours of streams that one task polls, and that have no `write_all` of their own: all of
+/// the above but those of several tasks on one socket, or of the count of such a `write_all`.
 #[must_use]
 pub fn of_polled_streams<T: Transport>() -> Vec<Behaviour> {
     let mut behaviours = [
@@ -97,7 +97,7 @@ pub fn of_polled_streams<T: Transport>() -> Vec<Behaviour> {
     behaviours
 }
 
-/// What is expected where there are listeners, besides.
+/// The behaviours of listeners, besides.
 #[must_use]
 pub fn of_listeners<T: Listening>() -> Vec<Behaviour> {
     [accept::all::<T>(), connect::all::<T>()].concat()

@@ -1,5 +1,5 @@
-//! The eleven subtests of Go's `nettest`, written anew from their description: what every full-duplex
-//! stream with deadlines must do.
+//! The eleven subtests of Go's `nettest`, written anew from their description: the behaviour of every full-duplex
+//! stream with deadlines.
 
 use std::io;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ async fn basic_io<T: Transport>(stage: Stage) -> io::Result<()> {
     });
     let (sending, received) = join(send, receive).await;
     sending?;
-    assert!(received? == sent, "not what was sent");
+    assert!(received? == sent, "other bytes than were sent");
     Ok(())
 }
 
@@ -76,7 +76,7 @@ async fn ping_pong<T: Transport>(stage: Stage) -> io::Result<()> {
     near.and(far)
 }
 
-/// Ten tasks read with a deadline that passes again and again. Nobody writes to a buffer after its
+/// Ten tasks read with a deadline that passes again and again. No task writes to a buffer after its
 /// read has ended, and no read fails but for its deadline.
 async fn racy_read<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
@@ -152,7 +152,7 @@ async fn past_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     roundtrip(&*near).await
 }
 
-/// A deadline that is set into the past meanwhile fails what is pending, and not before.
+/// A deadline that is set into the past meanwhile fails the pending operations, and not before.
 async fn present_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     let set = Arc::new(AtomicBool::new(false));
@@ -179,7 +179,7 @@ async fn present_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     join!(setter, read, write).0
 }
 
-/// A deadline to come fails what is pending then, and without it the stream is as good as before.
+/// A future deadline fails the operations that are pending then, and without it the stream is as good as before.
 async fn future_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     near.set_deadline(in_ms(100))?;
@@ -199,7 +199,7 @@ async fn future_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     roundtrip(&*near).await
 }
 
-/// Closing ends what is pending.
+/// Closing ends the pending operations.
 async fn close_timeout<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     drop(stage.spawn(echo(far)));

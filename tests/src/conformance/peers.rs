@@ -1,4 +1,4 @@
-//! What the streams of a behaviour do: the parts that several have in common.
+//! The peers of a behaviour: the parts that several have in common.
 
 use std::io::{self, ErrorKind};
 use std::pin::pin;
@@ -47,7 +47,7 @@ pub(super) async fn read_exactly(stream: &impl Stream, len: usize) -> io::Result
     }
 }
 
-/// Sends back what comes, until the stream fails or ends.
+/// Sends each byte back, until the stream fails or ends.
 pub(super) async fn echo(stream: Arc<impl Stream>) {
     let mut buffer = [0; CHUNK];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
@@ -57,7 +57,7 @@ pub(super) async fn echo(stream: Arc<impl Stream>) {
     }
 }
 
-/// Reads until the stream fails or ends, and forgets what comes.
+/// Reads until the stream fails or ends, and drops the bytes.
 pub(super) async fn discard(stream: Arc<impl Stream>) {
     let mut buffer = [0; CHUNK];
     while let Ok(1..) = stream.read(&mut buffer).await {}
@@ -108,7 +108,7 @@ pub(super) async fn roundtrip(stream: &impl Stream) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes away the deadlines, and reads what a peer that echoes still has, to the mark that we send
+/// Clears the deadlines, and reads the bytes that a peer that echoes still has, to the mark that we send
 /// now: the only 0xff.
 pub(super) async fn resync(stage: &Stage, stream: &Arc<impl Stream>) -> io::Result<()> {
     stream.set_deadline(None)?;
@@ -133,7 +133,7 @@ pub(super) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index % 251) as u8).collect()
 }
 
-/// Connects to a listener, and says who it is.
+/// Connects to a listener, and sends its own number.
 pub(super) async fn call<T: super::Listening>(
     stage: &Stage,
     listener: &T::Listener,
@@ -144,12 +144,12 @@ pub(super) async fn call<T: super::Listening>(
     Ok(stream)
 }
 
-/// Who has called.
+/// The number that a client has sent.
 pub(super) async fn caller(accepted: &impl Stream) -> io::Result<u8> {
     read_exactly(accepted, 1).await.map(|who| who[0])
 }
 
-/// Accepts until it is this caller. Who called before must be gone without a word.
+/// Accepts until it is this client. Clients before it must have ended without a byte.
 pub(super) async fn accept_from<L: super::Listener>(
     listener: &L,
     expected: u8,
@@ -221,7 +221,7 @@ async fn write_on(
 }
 
 /// Writes on from where `written` bytes of a pattern have been, until its deadline passes, and
-/// returns how many have been then. While nobody reads, it is a write that waits.
+/// returns how many have been then. While the peer does not read, it is a write that waits.
 pub(super) async fn write_to_the_deadline(
     stream: &impl Stream,
     mut written: usize,
@@ -237,7 +237,7 @@ pub(super) async fn write_to_the_deadline(
     }
 }
 
-/// Waits until somebody has woken a waker.
+/// Waits until a waker has been woken.
 pub(super) async fn woken(stage: &Stage, waker: &crate::CountingWaker) -> io::Result<()> {
     while waker.wakes() == 0 {
         stage.sleep(std::time::Duration::from_micros(200)).await?;
@@ -245,7 +245,7 @@ pub(super) async fn woken(stage: &Stage, waker: &crate::CountingWaker) -> io::Re
     Ok(())
 }
 
-/// A pattern that is longer than all that two ends and what is between them take in.
+/// A pattern that is longer than all that the buffers of two ends hold.
 pub(super) fn more_than_fits() -> Vec<u8> {
     // Put together from pieces that go on where the one before ends: that is much faster.
     pattern(251 * 1024).repeat(64)

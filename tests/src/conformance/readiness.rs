@@ -1,4 +1,4 @@
-//! Readiness and what it meets: waiters, deadlines, nobody.
+//! Readiness and its order with waiters and deadlines.
 
 use std::io;
 use std::net::Shutdown;
@@ -18,16 +18,16 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         T:
         b7_a_deadline_that_came_after_the_data_wins,
         b7_a_deadline_that_came_before_the_data_wins,
-        b8_readiness_that_found_nobody_waiting_is_kept,
+        b8_readiness_that_found_no_waiter_is_kept,
         b9_expiry_makes_nothing_ready,
         b9_expiry_takes_no_readiness_away,
         b12_an_expiry_moved_away_before_the_reader_runs_is_none,
         b12_an_expiry_moved_away_before_the_writer_runs_is_none,
-        b12_a_past_time_moved_away_before_anybody_runs_is_none,
+        b12_a_past_time_moved_away_before_a_task_runs_is_none,
         c2_an_operation_asks_for_its_deadline_before_it_tries,
-        c2_who_is_woken_for_nothing_still_has_a_deadline,
+        c2_a_task_woken_for_nothing_still_has_a_deadline,
         c2_a_time_that_passes_as_a_wait_begins_ends_it,
-        c4_what_was_done_in_time_stands,
+        c4_an_operation_done_in_time_stands,
     ]
 }
 
@@ -71,8 +71,8 @@ async fn b7_a_deadline_that_came_before_the_data_wins<T: Transport>(
     Ok(())
 }
 
-/// Whoever reads next finds it: after a wait that was given up, and after several events.
-async fn b8_readiness_that_found_nobody_waiting_is_kept<T: Transport>(
+/// The next reader finds it: after a wait that was given up, and after several events.
+async fn b8_readiness_that_found_no_waiter_is_kept<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
@@ -116,7 +116,7 @@ async fn b9_expiry_makes_nothing_ready<T: Transport>(stage: Stage) -> io::Result
     Ok(())
 }
 
-/// What arrives while it is too late to read, and nothing after it, is found when there is time.
+/// Bytes that arrive while it is too late to read, and nothing after them, are found when there is time.
 async fn b9_expiry_takes_no_readiness_away<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     for later in [None, in_an_hour()] {
@@ -180,7 +180,7 @@ async fn b12_an_expiry_moved_away_before_the_writer_runs_is_none<T: Transport>(
 }
 
 /// The same where it was the setter that had it expire.
-async fn b12_a_past_time_moved_away_before_anybody_runs_is_none<T: Transport>(
+async fn b12_a_past_time_moved_away_before_a_task_runs_is_none<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
@@ -200,7 +200,7 @@ async fn b12_a_past_time_moved_away_before_anybody_runs_is_none<T: Transport>(
     Ok(())
 }
 
-/// Too late, it does not even try: nothing is taken from what is there, and nothing is sent.
+/// Too late, it does not even try: no byte is taken, and no byte is sent.
 async fn c2_an_operation_asks_for_its_deadline_before_it_tries<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -222,7 +222,7 @@ async fn c2_an_operation_asks_for_its_deadline_before_it_tries<T: Transport>(
 }
 
 /// One byte for two readers: the one that goes away empty waits again, and to its deadline.
-async fn c2_who_is_woken_for_nothing_still_has_a_deadline<T: Transport>(
+async fn c2_a_task_woken_for_nothing_still_has_a_deadline<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
@@ -265,8 +265,8 @@ async fn c2_a_time_that_passes_as_a_wait_begins_ends_it<T: Transport>(
     Ok(())
 }
 
-/// A deadline that passes afterwards takes nothing back: not what was read, nor what was written.
-async fn c4_what_was_done_in_time_stands<T: Transport>(stage: Stage) -> io::Result<()> {
+/// A deadline that passes afterwards takes nothing back: neither bytes that were read nor bytes that were written.
+async fn c4_an_operation_done_in_time_stands<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     near.set_deadline(in_an_hour())?;
     far.write_all(b"hello, world").await?;
@@ -276,7 +276,7 @@ async fn c4_what_was_done_in_time_stands<T: Transport>(stage: Stage) -> io::Resu
     near.set_deadline(past())?;
     assert_timed_out(near.read(&mut [0; 16]).await);
     assert_timed_out(near.write(b"late").await);
-    assert!(read_exactly(&*far, sent.len()).await? == sent, "not what was sent");
+    assert!(read_exactly(&*far, sent.len()).await? == sent, "other bytes than were sent");
     near.set_deadline(None)?;
     assert_eq!(read_exactly(&*near, 5).await?, b"world");
     Ok(())

@@ -66,7 +66,7 @@ async fn waiting<R>(
     waiting
 }
 
-/// Has tasks wait for the futures, and tells which ended with what, as they end.
+/// Has tasks wait for the futures, and returns the result of each, as they end.
 fn ends<R: Send + 'static>(
     stage: &Stage,
     waiting: Vec<BoxFuture<'static, R>>,

@@ -37,7 +37,7 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// What making them fails with.
+    /// The error of making them.
     pub async fn pair<T: Transport>(&self) -> io::Result<(Arc<T::Stream>, Arc<T::Stream>)> {
         let (near, far) = T::pair(self).await?;
         Ok((self.share(near), self.share(far)))
@@ -47,7 +47,7 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// What making it fails with.
+    /// The error of making it.
     pub async fn listen<T: Listening>(&self) -> io::Result<Arc<T::Listener>> {
         let listener = Arc::new(T::listen(self).await?);
         let weak = Arc::downgrade(&listener);
@@ -74,7 +74,7 @@ impl Stage {
     {
         let (send, ended) = oneshot::channel();
         let task = AssertUnwindSafe(task).catch_unwind();
-        // Who does not wait for it is not told.
+        // A dropped receiver does not get the result.
         (self.spawn)(task.map(|end| drop(send.send(end))).boxed());
         Task { ended }
     }
@@ -83,7 +83,7 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// What a timer fails with.
+    /// The error of a timer.
     pub async fn sleep(&self, time: Duration) -> io::Result<()> {
         let reactor = match &self.own_reactor {
             Some(own) => own,
@@ -105,7 +105,7 @@ impl fmt::Debug for Stage {
     }
 }
 
-/// A task that runs, whether somebody waits for it or not. Waiting passes its panic on.
+/// A task that runs, also if its handle is dropped. Waiting passes its panic on.
 #[derive(Debug)]
 #[must_use = "a panic in it goes unnoticed; drop it if that is meant"]
 pub struct Task<T> {
@@ -123,7 +123,7 @@ impl<T> Future for Task<T> {
     }
 }
 
-/// The sockets of a stage that are still in use: what the watchdog closes.
+/// The sockets of a stage that are still in use: the watchdog closes them.
 #[derive(Clone, Default)]
 pub(super) struct Props(Arc<Mutex<Vec<Close>>>);
 

@@ -1,4 +1,4 @@
-//! What a socket type has to offer to be held to the suite.
+//! The operations that a socket type needs to run the suite.
 
 use std::future::Future;
 use std::io;
@@ -9,7 +9,7 @@ use super::Stage;
 
 /// A connected stream. Everything is by `&self`: the suite shares streams among tasks.
 pub trait Stream: Send + Sync + 'static {
-    /// Reads what there is, as soon as there is something; zero at the end.
+    /// Reads the bytes that are there, as soon as there is one; zero at the end.
     fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
 
     /// Writes as much as there is room for, at least something.
@@ -27,7 +27,7 @@ pub trait Stream: Send + Sync + 'static {
     /// Sets or clears the deadline of writing.
     fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
 
-    /// Closes it, for all who use it.
+    /// Closes it, for all tasks that use it.
     fn close(&self) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Ends reading, writing or both.
@@ -42,7 +42,7 @@ pub trait Stream: Send + Sync + 'static {
 
 /// A socket that accepts streams.
 pub trait Listener: Send + Sync + 'static {
-    /// What it accepts.
+    /// The type of an accepted stream.
     type Stream: Stream;
 
     /// Waits for a connection.
@@ -60,7 +60,7 @@ pub trait Listener: Send + Sync + 'static {
 
 /// A way to make connected streams.
 pub trait Transport: 'static {
-    /// What it makes.
+    /// The type of its streams.
     type Stream: Stream;
 
     /// Two streams that are connected to each other, in the care of the stage's reactor.
@@ -70,7 +70,7 @@ pub trait Transport: 'static {
 
 /// A transport that has listeners.
 pub trait Listening: Transport {
-    /// What listens.
+    /// The type of its listeners.
     type Listener: Listener<Stream = Self::Stream>;
 
     /// A listener at an address of its own, in the care of the stage's reactor.

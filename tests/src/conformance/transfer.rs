@@ -1,5 +1,5 @@
-//! Reading and writing: what one call moves, the end, and the errors by which one tells what
-//! happened.
+//! Reading and writing: the bytes that one call moves, the end, and the errors that tell the
+//! causes apart.
 
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
@@ -22,11 +22,11 @@ const MIB: usize = 1024 * 1024;
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
-        T: g1_a_read_waits_for_what_comes,
-        g1_all_data_comes_before_the_end, g2_a_read_takes_what_is_there,
-        g2_what_a_read_leaves_is_there_for_the_next, g3_writing_nothing_is_not_the_end,
-        g4_a_write_cut_short_says_how_much_was_written, g4_writing_to_who_is_gone_fails,
-        g4_a_pending_write_to_who_goes_away_fails, g5_writing_nothing_asks_for_the_deadline,
+        T: g1_a_read_waits_for_bytes,
+        g1_all_data_comes_before_the_end, g2_a_read_takes_the_bytes_that_are_there,
+        g2_bytes_that_a_read_leaves_are_there_for_the_next, g3_writing_nothing_is_not_the_end,
+        g4_a_write_cut_short_says_how_much_was_written, g4_writing_to_a_peer_that_is_gone_fails,
+        g4_a_pending_write_to_a_peer_that_goes_away_fails, g5_writing_nothing_asks_for_the_deadline,
         g5_writing_nothing_needs_no_room, g5_writing_all_of_nothing_asks_for_the_deadline,
         g6_a_write_larger_than_all_buffers_is_whole, g6_a_mebibyte_goes_each_way_at_once,
         l3_the_end_is_no_error_however_often, l5_a_deadline_is_told_by_its_error,
@@ -35,7 +35,7 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
 }
 
 /// Again and again, a byte at a time, in another task.
-async fn g1_a_read_waits_for_what_comes<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn g1_a_read_waits_for_bytes<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     for _ in 0..20 {
         let read = pending_read(&stage, &near).await;
@@ -65,7 +65,7 @@ async fn g1_all_data_comes_before_the_end<T: Transport>(stage: Stage) -> io::Res
 }
 
 /// And does not wait until its buffer is full.
-async fn g2_a_read_takes_what_is_there<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn g2_a_read_takes_the_bytes_that_are_there<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let mut buffer = [0; 64];
     for word in [&b"hello"[..], b"world", b"!"] {
@@ -77,7 +77,7 @@ async fn g2_a_read_takes_what_is_there<T: Transport>(stage: Stage) -> io::Result
 }
 
 /// Nothing new has to come for that.
-async fn g2_what_a_read_leaves_is_there_for_the_next<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn g2_bytes_that_a_read_leaves_are_there_for_the_next<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let sent = pattern(100);
     far.write_all(&sent).await?;
@@ -120,12 +120,12 @@ async fn g4_a_write_cut_short_says_how_much_was_written<T: Transport>(
     };
     let (gone_on, received) = join(go_on, read_to_end(&*far)).await;
     gone_on?;
-    assert!(received? == block[..written + 1000], "not what was written");
+    assert!(received? == block[..written + 1000], "other bytes than were written");
     Ok(())
 }
 
 /// Which of the two errors comes is the system's choice. It is no signal, or we would not be here.
-async fn g4_writing_to_who_is_gone_fails<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn g4_writing_to_a_peer_that_is_gone_fails<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     far.close().await?;
     for _ in 0..2 {
@@ -137,12 +137,12 @@ async fn g4_writing_to_who_is_gone_fails<T: Transport>(stage: Stage) -> io::Resu
     near.close().await
 }
 
-async fn g4_a_pending_write_to_who_goes_away_fails<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn g4_a_pending_write_to_a_peer_that_goes_away_fails<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     fill_up(&*near).await?;
     let write = pending_write(&stage, &near).await;
     far.close().await?;
-    let error = write.await.expect_err("nobody is there to read it");
+    let error = write.await.expect_err("the peer is gone");
     let kinds = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
     assert!(kinds.contains(&error.kind()), "{error:?}");
     assert!(!is_closed(&error), "this side has closed nothing");
@@ -177,7 +177,7 @@ async fn g5_writing_nothing_needs_no_room<T: Transport>(stage: Stage) -> io::Res
     Ok(())
 }
 
-/// That it is larger shows in that it has to wait before anybody reads.
+/// That it is larger shows in that it has to wait before the peer reads.
 async fn g6_a_write_larger_than_all_buffers_is_whole<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let block = more_than_fits();
@@ -188,7 +188,7 @@ async fn g6_a_write_larger_than_all_buffers_is_whole<T: Transport>(stage: Stage)
     let receive = stage.spawn(async move { read_exactly(&*far, len).await });
     let (written, received) = join(write, receive).await;
     written?;
-    assert!(received? == block, "not what was written");
+    assert!(received? == block, "other bytes than were written");
     Ok(())
 }
 
@@ -197,7 +197,7 @@ async fn g6_a_mebibyte_goes_each_way_at_once<T: Transport>(stage: Stage) -> io::
     async fn swap(stream: Arc<impl Stream>, sent: Vec<u8>, expected: Vec<u8>) -> io::Result<()> {
         let receive = read_exactly(&*stream, expected.len());
         let ((), received) = try_join(stream.write_all(&sent), receive).await?;
-        assert!(received == expected, "not what was sent");
+        assert!(received == expected, "other bytes than were sent");
         Ok(())
     }
     let (near, far) = stage.pair::<T>().await?;
@@ -223,7 +223,7 @@ async fn l3_the_end_is_no_error_however_often<T: Transport>(stage: Stage) -> io:
     Ok(())
 }
 
-/// For whoever waits and for whoever comes later: no errno, so it is not the kernel's `ETIMEDOUT`.
+/// For tasks that wait and for tasks that come later: no errno, so it is not the kernel's `ETIMEDOUT`.
 async fn l5_a_deadline_is_told_by_its_error<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     let read = pending_read(&stage, &near).await;
@@ -240,7 +240,7 @@ async fn l5_a_deadline_is_told_by_its_error<T: Transport>(stage: Stage) -> io::R
     Ok(())
 }
 
-/// For whoever waits, whoever comes later, and the setters.
+/// For tasks that wait, tasks that come later, and the setters.
 async fn l7_closed_is_told_by_its_error<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     let read = pending_read(&stage, &near).await;
@@ -259,7 +259,7 @@ async fn l7_closed_is_told_by_its_error<T: Transport>(stage: Stage) -> io::Resul
     Ok(())
 }
 
-/// A reset, here, of who waits.
+/// A reset, here, of a peer that waits.
 async fn l8_a_system_error_is_neither_and_keeps_its_number<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {

@@ -97,7 +97,7 @@ fn listen_at(stage: &Stage, address: &SocketAddr) -> io::Result<UnixListener> {
     let listener = net::UnixListener::try_from(listener)?;
     let registration = Registration::with(reactor, listener, Interest::Readable)?;
     let listener = UnixListener::from(registration);
-    // What comes from the standard library keeps its file, if it is not told otherwise.
+    // A listener from the standard library keeps its file, unless its owner asks otherwise.
     listener.set_unlink_on_close(true);
     Ok(listener)
 }

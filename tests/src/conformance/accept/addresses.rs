@@ -1,4 +1,4 @@
-//! Where listeners are, and what they give to those whom they accept.
+//! Where listeners are, and the addresses that accepted streams have.
 
 use std::io;
 use std::pin::pin;
@@ -14,7 +14,7 @@ pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
         T: h6_each_end_has_the_address_that_the_other_sees,
         i3_each_listener_has_an_address_of_its_own,
         i3_an_address_in_use_is_not_listened_at_twice,
-        i1_what_is_accepted_does_not_block,
+        i1_an_accepted_stream_does_not_block,
     ]
 }
 
@@ -63,7 +63,7 @@ async fn i3_an_address_in_use_is_not_listened_at_twice<T: Listening>(
 
 /// Neither reading where there is nothing, nor writing where there is no room: both wait, for as
 /// long as their deadlines say.
-async fn i1_what_is_accepted_does_not_block<T: Listening>(stage: Stage) -> io::Result<()> {
+async fn i1_an_accepted_stream_does_not_block<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     let client = call::<T>(&stage, &listener, 1).await?;
     let accepted = listener.accept().await?;

@@ -58,7 +58,7 @@ async fn e6_closing_ends_ten_pending_accepts<T: Listening>(stage: Stage) -> io::
     Ok(())
 }
 
-/// Of two that close at once, one is told that it was closed already, and so is who comes later.
+/// Of two tasks that close at once, one gets "already closed", and so does a task that closes later.
 async fn e1_only_the_first_close_of_a_listener_counts<T: Listening>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -107,8 +107,8 @@ async fn c1_a_listener_is_closed_rather_than_late<T: Listening>(stage: Stage) ->
     Ok(())
 }
 
-/// Twenty listeners in a row, each with somebody who waits. A connection that stays keeps the
-/// address from everybody who is given one by the system, and must not keep us from it.
+/// Twenty listeners in a row, each with a task that accepts. A connection that stays keeps the
+/// address from sockets to which the system gives one, and must not keep it from us.
 async fn e4_the_address_is_free_when_close_resolves<T: Listening>(stage: Stage) -> io::Result<()> {
     let mut listener = stage.listen::<T>().await?;
     let address = listener.local_addr()?;
@@ -126,7 +126,7 @@ async fn e4_the_address_is_free_when_close_resolves<T: Listening>(stage: Stage) 
     Ok(())
 }
 
-/// Without a word, but at once: who was not accepted is reset, and the address is free.
+/// At once: a peer that was not accepted is reset, and the address is free.
 async fn e9_dropping_a_listener_closes_it<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     let address = listener.local_addr()?;
@@ -159,7 +159,7 @@ async fn e11_accepted_connections_survive_their_listener<T: Listening>(
     Ok(())
 }
 
-/// Those who wait to hear from us, too.
+/// Peers that wait for data from us, too.
 async fn e11_connections_that_were_not_accepted_are_reset<T: Listening>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -181,7 +181,7 @@ async fn e11_connections_that_were_not_accepted_are_reset<T: Listening>(
 
 /// That the other end is gone, and not in an orderly way.
 async fn assert_reset(stream: &impl Stream) {
-    let error = stream.read(&mut [0]).await.expect_err("nobody has accepted it");
+    let error = stream.read(&mut [0]).await.expect_err("it was never accepted");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
 }
 

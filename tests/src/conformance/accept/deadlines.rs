@@ -13,7 +13,7 @@ use crate::conformance::peers::{call, caller, echo, roundtrip};
 use crate::conformance::{Behaviour, Listener, Listening, Stage, Stream, behaviours};
 use crate::fixtures::{TIMES, after, assert_timed_out, beyond_all_clocks, in_an_hour, in_ms, past};
 
-/// What the deadlines are set to that are moved in time.
+/// The times of deadlines that are moved before they fire.
 const SOON: Duration = Duration::from_millis(20);
 
 /// Far enough after `SOON` that it would have fired.
@@ -29,10 +29,10 @@ pub(super) fn all<T: Listening>() -> Vec<Behaviour> {
         d12_a_deadline_that_comes_closer_fails_a_pending_accept_then,
         d12_a_deadline_moved_away_does_not_fail_a_pending_accept,
         d12_a_deadline_cleared_does_not_fail_a_pending_accept,
-        d12_a_deadline_fails_everybody_who_accepts,
+        d12_a_deadline_fails_every_accept,
         d4_a_deadline_beyond_all_clocks_is_no_limit_to_accept,
         d15_deadlines_that_pass_again_and_again_lose_no_connection,
-        d16_the_deadline_of_a_listener_is_not_that_of_what_it_accepts,
+        d16_an_accepted_stream_does_not_have_the_listeners_deadline,
     ]
 }
 
@@ -66,7 +66,7 @@ async fn c3_a_past_deadline_fails_accept_though_a_connection_waits<T: Listening>
     stage: Stage,
 ) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
-    // Of two that called one has been accepted, and nobody has found out since that there is no more.
+    // Of two connections one has been accepted, and no accept has found the queue empty since.
     let _clients = [call::<T>(&stage, &listener, 1).await?, call::<T>(&stage, &listener, 2).await?];
     assert_eq!(caller(&listener.accept().await?).await?, 1);
     for _ in 0..3 {
@@ -101,7 +101,7 @@ async fn b7_a_connection_that_comes_with_the_deadline_is_not_lost<T: Listening>(
     Ok(())
 }
 
-/// Once it has passed, every accept fails, also for who calls later; any other deadline ends that.
+/// Once it has passed, every accept fails, a later one included; any other deadline ends that.
 async fn d11_the_expiry_of_a_listener_is_sticky_until_set_again<T: Listening>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -177,8 +177,8 @@ async fn outlive<T: Listening>(stage: Stage, moved_to: Option<Instant>) -> io::R
     Ok(())
 }
 
-/// Not only who waits first.
-async fn d12_a_deadline_fails_everybody_who_accepts<T: Listening>(stage: Stage) -> io::Result<()> {
+/// Not only the first waiter.
+async fn d12_a_deadline_fails_every_accept<T: Listening>(stage: Stage) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;
     for deadline in [|| in_ms(5), past] {
         listener.set_deadline(None)?;
@@ -244,7 +244,7 @@ async fn accept_with_breaks(listener: Arc<impl Listener>, count: usize) -> io::R
 }
 
 /// Neither has the other's.
-async fn d16_the_deadline_of_a_listener_is_not_that_of_what_it_accepts<T: Listening>(
+async fn d16_an_accepted_stream_does_not_have_the_listeners_deadline<T: Listening>(
     stage: Stage,
 ) -> io::Result<()> {
     let listener = stage.listen::<T>().await?;

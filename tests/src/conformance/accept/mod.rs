@@ -1,4 +1,4 @@
-//! Listeners: what accepting waits for, who is served, and how it ends.
+//! Listeners: when an accept waits, which task gets a connection, and how it ends.
 
 mod addresses;
 mod close;
@@ -25,8 +25,8 @@ async fn accept_telling<L: Listener>(
     waits: oneshot::Sender<()>,
 ) -> io::Result<L::Stream> {
     let mut accept = pin!(listener.accept());
-    assert!(poll!(accept.as_mut()).is_pending(), "nobody has called");
-    waits.send(()).expect("somebody listens");
+    assert!(poll!(accept.as_mut()).is_pending(), "no client has connected");
+    waits.send(()).expect("the receiver lives");
     accept.await
 }
 

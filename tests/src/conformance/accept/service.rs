@@ -1,4 +1,4 @@
-//! Who gets which connection.
+//! Which task gets which connection.
 
 use std::io;
 use std::pin::pin;
@@ -55,7 +55,7 @@ async fn g10_a_burst_is_accepted_whole_by_several_tasks<T: Listening>(
     serve::<T>(stage, 5, 20).await
 }
 
-/// Nobody is left waiting, on either side, and nobody is served twice.
+/// Every accept and every connect ends, and each connection is accepted once.
 async fn g10_fifty_tasks_accept_each_connection_once<T: Listening>(stage: Stage) -> io::Result<()> {
     serve::<T>(stage, 50, 200).await
 }
@@ -83,7 +83,7 @@ async fn serve<T: Listening>(stage: Stage, tasks: usize, calls: u8) -> io::Resul
     Ok(())
 }
 
-/// Tasks that wait for connections, and go on until they fail; and who has called them.
+/// Tasks that accept until an accept fails; and the clients that they accepted.
 async fn servers<L: Listener>(
     stage: &Stage,
     listener: &Arc<L>,
@@ -107,7 +107,7 @@ async fn servers<L: Listener>(
 }
 
 async fn send_away(accepted: impl Stream, report: &UnboundedSender<u8>) -> io::Result<()> {
-    report.unbounded_send(caller(&accepted).await?).expect("somebody counts");
+    report.unbounded_send(caller(&accepted).await?).expect("the receiver lives");
     accepted.close().await
 }
 
@@ -204,7 +204,7 @@ async fn g10_an_accept_kept_aside_keeps_no_connection_from_another<T: Listening>
     Ok(())
 }
 
-/// It is passed over, or accepted and at its end; whoever comes after it is served.
+/// It is passed over, or accepted and at its end; the next connection is served.
 async fn g7_a_connection_that_is_gone_does_not_fail_accept<T: Listening>(
     stage: Stage,
 ) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Closing: what it ends, what it lets through, and what the other end finds.
+//! Closing: the operations that it ends, the bytes that still arrive, and the end that the peer sees.
 
 mod reuse;
 
@@ -19,16 +19,16 @@ use crate::fixtures::{assert_closed, in_an_hour, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     let closing = behaviours![
-        T: e1_closing_twice_is_closed, e1_one_of_many_who_close_does_it,
+        T: e1_closing_twice_is_closed, e1_of_many_closes_one_succeeds,
         e1_ten_reads_that_queue_end, e1_ten_writes_that_queue_end,
-        e1_who_queues_behind_one_that_does_not_run_ends,
+        e1_an_operation_queued_behind_one_that_does_not_run_ends,
         e2_a_pending_read_and_a_pending_write_end, e2_no_deadline_fires_after_closing, e3_the_peer_finds_the_end_though_the_stream_is_held,
-        e4_closing_waits_for_nobody_who_waits, e6_what_was_written_before_closing_arrives,
+        e4_closing_does_not_wait_for_waiting_tasks, e6_bytes_written_before_closing_arrive,
         e7_everything_fails_on_a_closed_stream, e7_a_closed_stream_has_neither_data_nor_an_end,
         e8_a_read_that_races_closing_has_data_or_is_closed,
         e9_dropping_one_handle_changes_nothing, e9_dropping_the_last_handle_closes,
         e9_a_dropped_handle_of_a_closed_stream_is_nothing,
-        e10_closing_with_unread_data_resets_the_peer, e10_a_reset_ends_what_the_peer_waits_for,
+        e10_closing_with_unread_data_resets_the_peer, e10_a_reset_ends_the_peers_pending_operations,
         e10_data_comes_before_the_reset,
     ];
     [closing, reuse::all::<T>()].concat()
@@ -44,7 +44,7 @@ async fn e1_closing_twice_is_closed<T: Transport>(stage: Stage) -> io::Result<()
 }
 
 /// Also while operations are pending.
-async fn e1_one_of_many_who_close_does_it<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn e1_of_many_closes_one_succeeds<T: Transport>(stage: Stage) -> io::Result<()> {
     for _ in 0..10 {
         let (near, far) = stage.pair::<T>().await?;
         let read = pending_read(&stage, &near).await;
@@ -80,7 +80,7 @@ async fn e1_ten_writes_that_queue_end<T: Transport>(stage: Stage) -> io::Result<
 }
 
 /// Those whose turn it is are polled no more until the others have ended.
-async fn e1_who_queues_behind_one_that_does_not_run_ends<T: Transport>(
+async fn e1_an_operation_queued_behind_one_that_does_not_run_ends<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
@@ -111,7 +111,7 @@ async fn e2_a_pending_read_and_a_pending_write_end<T: Transport>(stage: Stage) -
     Ok(())
 }
 
-/// Who was waiting when it was closed is told so, however late it asks.
+/// An operation that was pending at the close fails with `Closed`, however late its task runs.
 async fn e2_no_deadline_fires_after_closing<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     let mut buffer = [0; 16];
@@ -141,8 +141,8 @@ async fn e3_the_peer_finds_the_end_though_the_stream_is_held<T: Transport>(
     Ok(())
 }
 
-/// Who waits need not run first: here it cannot.
-async fn e4_closing_waits_for_nobody_who_waits<T: Transport>(stage: Stage) -> io::Result<()> {
+/// A waiting task need not run first: here it cannot.
+async fn e4_closing_does_not_wait_for_waiting_tasks<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     fill_up(&*near).await?;
     let mut buffer = [0; 16];
@@ -156,8 +156,8 @@ async fn e4_closing_waits_for_nobody_who_waits<T: Transport>(stage: Stage) -> io
     Ok(())
 }
 
-/// And who was writing is told how much of it that is.
-async fn e6_what_was_written_before_closing_arrives<T: Transport>(stage: Stage) -> io::Result<()> {
+/// A writer learns how many bytes it had written.
+async fn e6_bytes_written_before_closing_arrive<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let block = more_than_fits();
     near.write_all(&block[..1]).await?;
@@ -167,12 +167,12 @@ async fn e6_what_was_written_before_closing_arrives<T: Transport>(stage: Stage) 
     let error = write.await.expect_err("it is closed");
     let received = read_to_end(&*far).await?;
     assert_eq!(received.len(), 1 + bytes_written(&error));
-    assert!(received.len() > 1 && block.starts_with(&received), "not what was written");
+    assert!(received.len() > 1 && block.starts_with(&received), "other bytes than were written");
     assert_closed(Err::<(), _>(error));
     Ok(())
 }
 
-/// Also what would have nothing to do.
+/// Also operations without bytes.
 async fn e7_everything_fails_on_a_closed_stream<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     near.close().await?;
@@ -208,7 +208,7 @@ async fn e7_a_closed_stream_has_neither_data_nor_an_end<T: Transport>(
     Ok(())
 }
 
-/// It never takes its own side's close for the end, and what it has it has whole.
+/// It never takes its own side's close for the end, and returns the bytes that it has whole.
 async fn e8_a_read_that_races_closing_has_data_or_is_closed<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -231,7 +231,7 @@ async fn e8_a_read_that_races_closing_has_data_or_is_closed<T: Transport>(
     Ok(())
 }
 
-/// What is pending on the others goes on.
+/// Operations that are pending on the others go on.
 async fn e9_dropping_one_handle_changes_nothing<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let filled = fill_up(&*near).await?;
@@ -264,7 +264,7 @@ async fn e9_dropping_the_last_handle_closes<T: Transport>(stage: Stage) -> io::R
     Ok(())
 }
 
-/// Whoever has opened a stream meanwhile keeps it.
+/// A stream that has been opened meanwhile keeps it.
 async fn e9_a_dropped_handle_of_a_closed_stream_is_nothing<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -299,7 +299,7 @@ async fn e10_closing_with_unread_data_resets_the_peer<T: Transport>(
     far.close().await
 }
 
-async fn e10_a_reset_ends_what_the_peer_waits_for<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn e10_a_reset_ends_the_peers_pending_operations<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     fill_up(&*far).await?;
     let read = pending_read(&stage, &far).await;

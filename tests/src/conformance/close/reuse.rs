@@ -15,7 +15,7 @@ use crate::fixtures::{assert_closed, in_ms, past};
 
 pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     behaviours![
-        T: a8_a_storm_of_closing_and_opening_wakes_nobody_new,
+        T: a8_a_storm_of_closing_and_opening_wakes_no_new_stream,
         a8_a_deadline_of_the_old_does_not_fire_on_the_new,
         a8_an_event_of_the_old_does_not_end_the_new,
         a8_a_handle_of_the_old_does_nothing_to_the_new,
@@ -45,7 +45,7 @@ async fn end_in_disorder<S: Stream>(near: Arc<S>, far: Arc<S>) -> io::Result<()>
 
 /// Four tasks, each with a stream after the other. A read of the new stream is not even woken before
 /// its own data comes.
-async fn a8_a_storm_of_closing_and_opening_wakes_nobody_new<T: Transport>(
+async fn a8_a_storm_of_closing_and_opening_wakes_no_new_stream<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     async fn storm<T: Transport>(stage: Stage) -> io::Result<()> {
@@ -106,7 +106,7 @@ async fn a8_an_event_of_the_old_does_not_end_the_new<T: Transport>(stage: Stage)
     let pairs = try_join_all((0..16).map(|_| stage.pair::<T>())).await?;
     let reads = join_all(pairs.iter().map(|(near, _)| pending_read(&stage, near))).await;
     for far in peers {
-        // The first that is sent to who is gone is answered by a reset.
+        // The first packet to a peer that is gone is answered by a reset.
         let _ = far.write_all(b"late").await;
         far.close().await?;
     }
@@ -118,7 +118,7 @@ async fn a8_an_event_of_the_old_does_not_end_the_new<T: Transport>(stage: Stage)
     Ok(())
 }
 
-/// Nor does a read of the old that was pending, whoever has its place by the time it ends.
+/// Nor does a pending read of the old stream, whichever stream has its place by the time it ends.
 async fn a8_a_handle_of_the_old_does_nothing_to_the_new<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {

@@ -17,7 +17,7 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
     ]
 }
 
-/// One deadline for both has passed for both when it has for one of them: who failed reading cannot
+/// One deadline for both has passed for both when it has for one of them: a task whose read failed cannot
 /// write any more.
 async fn d10_one_deadline_for_both_expires_in_one_step<T: Transport>(
     stage: Stage,

@@ -1,4 +1,4 @@
-//! What an expired deadline leaves: a stream that waits to be given time again.
+//! The state after an expired deadline: a stream that works as before once it is given time.
 
 use std::io;
 use std::net::Shutdown;
@@ -22,7 +22,7 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         d11_expiry_of_writes_is_sticky_until_set_again,
         d11_expiry_does_not_wear_off,
         d11_reads_that_time_out_lose_nothing,
-        d11_writes_that_time_out_add_up_to_what_is_received,
+        d11_counts_of_writes_that_time_out_add_up,
         d11_a_write_all_that_times_out_has_sent_its_beginning,
         d13_a_read_deadline_ends_no_write,
         d13_a_write_deadline_ends_no_read,
@@ -57,7 +57,7 @@ async fn d11_expiry_of_writes_is_sticky_until_set_again<T: Transport>(
     for again in [None, in_an_hour()] {
         near.set_write_deadline(in_ms(1))?;
         let written = write_to_the_deadline(&*near, 0).await?;
-        assert!(is_pattern(&read_exactly(&*far, written).await?), "not what was written");
+        assert!(is_pattern(&read_exactly(&*far, written).await?), "other bytes than were written");
         for _ in 0..3 {
             assert_timed_out(near.write(b"late").await);
             assert_timed_out(near.write_all(b"late").await);
@@ -130,9 +130,9 @@ async fn read_late(stream: &impl Stream) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What the writes before, between and after the timeouts say they have written is what the peer
+/// The counts of the writes before, between and after the timeouts add up to the bytes that the peer
 /// gets, to the byte and in order.
-async fn d11_writes_that_time_out_add_up_to_what_is_received<T: Transport>(
+async fn d11_counts_of_writes_that_time_out_add_up<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     const SIP: usize = 256 * 1024;
@@ -152,7 +152,7 @@ async fn d11_writes_that_time_out_add_up_to_what_is_received<T: Transport>(
     Ok(())
 }
 
-/// Of what did not go out whole the peer gets the beginning, and then what is written next.
+/// Of a write that is not complete the peer gets the beginning, and then the next write.
 async fn d11_a_write_all_that_times_out_has_sent_its_beginning<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Deadlines: which times they may have, what they end and when, and what they leave.
+//! Deadlines: the times they may have, which operations they end and when, and the state they leave.
 
 mod both;
 mod expired;

@@ -1,4 +1,4 @@
-//! What an operation is told where several things are true: closed, then deadline, then the rest.
+//! The error of an operation where several things are true: closed, then deadline, then the rest.
 
 use std::io;
 use std::pin::pin;
@@ -52,7 +52,7 @@ async fn c1_the_deadline_comes_before_the_end<T: Transport>(stage: Stage) -> io:
     Ok(())
 }
 
-/// Where nobody reads any more, writing fails; for its deadline if that has passed, and for being
+/// Where the peer has stopped reading, writing fails; for its deadline if that has passed, and for being
 /// closed if it is.
 async fn c1_the_deadline_comes_before_the_error_of_the_system<T: Transport>(
     stage: Stage,
@@ -71,7 +71,7 @@ async fn c1_the_deadline_comes_before_the_error_of_the_system<T: Transport>(
     Ok(())
 }
 
-/// It reads nothing, not even what is there; which is there afterwards.
+/// It reads nothing, not even bytes that are there; a later read finds them.
 async fn c3_a_past_deadline_fails_a_read_though_data_is_there<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -89,7 +89,7 @@ async fn c3_a_past_deadline_fails_a_read_though_data_is_there<T: Transport>(
     Ok(())
 }
 
-/// It writes nothing, though it could: the peer gets only what is written in time.
+/// It writes nothing, though it could: the peer gets only bytes that were written in time.
 async fn c3_a_past_deadline_fails_a_write_though_there_is_room<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -105,7 +105,7 @@ async fn c3_a_past_deadline_fails_a_write_though_there_is_room<T: Transport>(
     Ok(())
 }
 
-/// Closed is found first, also by what has nothing to do, and with a deadline that has passed.
+/// Closed is found first, also by operations without bytes, and with a deadline that has passed.
 async fn c5_closed_comes_before_everything<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     far.write_all(b"hello").await?;

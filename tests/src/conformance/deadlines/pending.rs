@@ -1,4 +1,4 @@
-//! What setting a deadline does to operations that are pending.
+//! How setting a deadline affects operations that are pending.
 
 use std::io;
 use std::pin::pin;
@@ -17,12 +17,12 @@ pub(super) fn all<T: Transport>() -> Vec<Behaviour> {
         d6_a_deadline_of_both_can_be_parted,
         d9_setting_it_into_the_past_fails_all_that_is_pending,
         d10_an_expiry_under_way_does_not_hit_the_deadline_after_it,
-        d12_an_earlier_deadline_fails_what_is_pending_earlier,
-        d12_a_later_deadline_has_what_is_pending_wait_longer,
-        d12_without_it_what_is_pending_waits_on,
+        d12_an_earlier_deadline_fails_pending_operations_earlier,
+        d12_a_later_deadline_lets_pending_operations_wait_longer,
+        d12_without_it_pending_operations_wait_on,
         d12_set_and_cleared_and_set_again,
-        d12_it_reaches_who_waits_behind_another,
-        d12_moved_away_it_reaches_nobody_who_waits_behind_another,
+        d12_it_reaches_a_task_that_waits_behind_another,
+        d12_moved_away_it_reaches_no_task_that_waits_behind_another,
         d17_a_read_is_cancelled_and_resumed,
         d17_a_write_is_cancelled_and_resumed,
     ]
@@ -55,7 +55,7 @@ async fn d6_a_deadline_of_both_can_be_parted<T: Transport>(stage: Stage) -> io::
     Ok(())
 }
 
-/// Whoever waits, reading or writing, is woken and fails.
+/// Every waiting task, reading or writing, is woken and fails.
 async fn d9_setting_it_into_the_past_fails_all_that_is_pending<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -75,8 +75,8 @@ async fn d9_setting_it_into_the_past_fails_all_that_is_pending<T: Transport>(
     Ok(())
 }
 
-/// Set aside as it fires, now a little before and now a little after, a deadline fails nobody who
-/// asks afterwards, neither at once nor belatedly.
+/// Set aside as it fires, now a little before and now a little after, a deadline fails no operation that
+/// begins afterwards, neither at once nor belatedly.
 async fn d10_an_expiry_under_way_does_not_hit_the_deadline_after_it<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -98,7 +98,7 @@ async fn d10_an_expiry_under_way_does_not_hit_the_deadline_after_it<T: Transport
 }
 
 /// Moved closer, it fires then.
-async fn d12_an_earlier_deadline_fails_what_is_pending_earlier<T: Transport>(
+async fn d12_an_earlier_deadline_fails_pending_operations_earlier<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
@@ -117,7 +117,7 @@ async fn d12_an_earlier_deadline_fails_what_is_pending_earlier<T: Transport>(
 }
 
 /// Moved away, it fires then and not before, however often it was moved.
-async fn d12_a_later_deadline_has_what_is_pending_wait_longer<T: Transport>(
+async fn d12_a_later_deadline_lets_pending_operations_wait_longer<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
@@ -139,7 +139,7 @@ async fn d12_a_later_deadline_has_what_is_pending_wait_longer<T: Transport>(
 }
 
 /// Taken away, it does not fire.
-async fn d12_without_it_what_is_pending_waits_on<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn d12_without_it_pending_operations_wait_on<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let mut buffer = [0; 16];
     let mut read = pin!(near.read(&mut buffer));
@@ -156,7 +156,7 @@ async fn d12_without_it_what_is_pending_waits_on<T: Transport>(stage: Stage) -> 
     Ok(())
 }
 
-/// Ten seconds from now, then none, then the past: what is pending fails for the last of them, at
+/// Ten seconds from now, then none, then the past: a pending operation fails for the last of them, at
 /// once and not in ten seconds. And so again.
 async fn d12_set_and_cleared_and_set_again<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
@@ -178,7 +178,7 @@ async fn d12_set_and_cleared_and_set_again<T: Transport>(stage: Stage) -> io::Re
 }
 
 /// Set while some wait for the socket and others behind them, it is for all of these.
-async fn d12_it_reaches_who_waits_behind_another<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn d12_it_reaches_a_task_that_waits_behind_another<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     for deadline in [in_ms(3), Some(Instant::now()), past()] {
         let (mut one, mut other) = ([0; 1], [0; 1]);
@@ -199,7 +199,7 @@ async fn d12_it_reaches_who_waits_behind_another<T: Transport>(stage: Stage) -> 
 }
 
 /// Set and moved away while they wait, it is for none of these.
-async fn d12_moved_away_it_reaches_nobody_who_waits_behind_another<T: Transport>(
+async fn d12_moved_away_it_reaches_no_task_that_waits_behind_another<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
@@ -265,7 +265,7 @@ async fn d17_a_write_is_cancelled_and_resumed<T: Transport>(stage: Stage) -> io:
     Ok(())
 }
 
-/// Reads until the deadline passes, and returns what it read before.
+/// Reads until the deadline passes, and returns the bytes that it read before.
 async fn read_to_the_deadline(stream: &impl Stream) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     let mut buffer = [0; 100];

@@ -1,4 +1,4 @@
-//! Which times a deadline may have, and what it takes to set one.
+//! The times that a deadline may have, and the cost of setting one.
 
 use std::io;
 use std::pin::pin;
@@ -38,7 +38,7 @@ async fn d1_now_has_passed<T: Transport>(stage: Stage) -> io::Result<()> {
     Ok(())
 }
 
-/// Also what was before the reactor's clock began, and the first time of all.
+/// Also an instant before the reactor's clock began, and the first instant of all.
 async fn d1_the_whole_past_has_passed<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let now = Instant::now();
@@ -110,7 +110,7 @@ async fn d4_no_time_is_too_far_away<T: Transport>(stage: Stage) -> io::Result<()
     Ok(())
 }
 
-/// It revives what had timed out, does not fire, and gives way to every other.
+/// It revives a stream that had timed out, does not fire, and gives way to every other.
 async fn d4_the_last_time_of_all_can_be_moved_like_any_other<T: Transport>(
     stage: Stage,
 ) -> io::Result<()> {
@@ -153,7 +153,7 @@ async fn d5_a_setter_that_has_returned_has_taken_effect<T: Transport>(
     Ok(())
 }
 
-/// It neither fires twice early, nor is it lost, nor does it bring back what it had ended.
+/// It neither fires twice early, nor is it lost, nor does it bring back an operation that it had ended.
 async fn d8_the_same_time_set_again_is_that_time<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, _far) = stage.pair::<T>().await?;
     let mut buffer = [0; 16];
