@@ -78,7 +78,7 @@ fn a_path_that_is_of_no_use_fails_as_the_system_says() {
         let _listener = Async::<UnixListener>::bind(&path)?;
         assert_errno(Async::<UnixListener>::bind(&path), libc::EADDRINUSE);
         assert_errno(Async::<UnixDatagram>::bind(&path), libc::EADDRINUSE);
-        let nobody = folder.join("nobody");
+        let missing = folder.join("missing");
         let sent = Async::<UnixDatagram>::unbound()?.send_to(b"x", &nobody).await;
         assert_errno(sent, libc::ENOENT);
         let long = "x".repeat(200);

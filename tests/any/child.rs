@@ -17,7 +17,7 @@ fn cat() -> io::Result<(Child, Async<ChildStdin>, Async<ChildStdout>)> {
 }
 
 #[test]
-fn cat_says_what_it_was_told() {
+fn cat_echoes() {
     run(|| async {
         let (mut child, stdin, mut stdout) = cat()?;
         let waker = CountingWaker::new();

@@ -15,7 +15,7 @@ use crate::kinds::{Kind, full, silent};
 use crate::pipe::pipe;
 
 #[test]
-fn closing_ends_what_is_pending_and_what_comes() {
+fn closing_ends_pending_and_later_operations() {
     run(|| async {
         for Kind { name, io, .. } in silent()? {
             let waker = CountingWaker::new();
@@ -46,7 +46,7 @@ fn closing_ends_what_is_pending_and_what_comes() {
 }
 
 #[test]
-fn what_is_closed_is_not_given_back() {
+fn a_closed_descriptor_is_not_given_back() {
     run(|| async {
         for Kind { io, .. } in silent()? {
             io.close().await?;
@@ -106,7 +106,7 @@ fn an_address_is_free_when_closing_resolves() {
 }
 
 #[test]
-fn what_is_given_back_is_registered_no_more() {
+fn a_descriptor_given_back_is_no_longer_registered() {
     run(|| async {
         let (one, other) = io::pipe()?;
         let registered = Async::new(one)?;

@@ -60,7 +60,7 @@ fn a_write_ends_in_time_and_not_before() {
 }
 
 #[test]
-fn a_deadline_in_the_past_ends_what_is_pending() {
+fn a_deadline_in_the_past_ends_pending_operations() {
     run(|| async {
         for Kind { name, io, .. } in silent()? {
             let waker = CountingWaker::new();
@@ -77,9 +77,9 @@ fn a_deadline_in_the_past_ends_what_is_pending() {
     });
 }
 
-/// Each of those in line finds that it is too late, and nobody is left waiting.
+/// Each of those in line finds that it is too late, and none is left waiting.
 #[test]
-fn everybody_in_line_is_late() {
+fn every_task_in_line_is_late() {
     run(|| async {
         let (reader, _writer) = pipe()?;
         let reads: Vec<_> = (0..10).map(|_| reader.read_with(read_byte)).collect();

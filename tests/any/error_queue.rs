@@ -1,7 +1,7 @@
-//! What keeps a descriptor flagged while there is nothing to read and no room to write: an error queue
-//! (`IP_RECVERR`, timestamps of what was sent), a hang-up, a shutdown for reading. `poll(2)` reports
+//! Conditions that keep a descriptor flagged while there is nothing to read and no room to write: an error queue
+//! (`IP_RECVERR`, timestamps of sent datagrams), a hang-up, a shutdown for reading. `poll(2)` reports
 //! it for as long as it lasts, and a remote peer can cause it. An operation that finds nothing then waits for
-//! what is new.
+//! the next event.
 //!
 //! Calls are counted. A loop without end makes thousands of them until its deadline ends it.
 
@@ -20,7 +20,7 @@ use netpoll_tests::fixtures::{
     Folder, assert_kind, assert_timed_out, in_ms, os, run, wait_until_woken,
 };
 
-/// More calls than events and second looks can account for, and a small part of what a loop makes.
+/// More calls than events and second attempts account for, and a small part of the calls that a loop makes.
 const FEW: usize = 30;
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -69,7 +69,7 @@ fn receiving_waits_though_the_error_queue_is_not_empty() {
 }
 
 #[test]
-fn receiving_waits_for_who_has_the_socket_to_himself() {
+fn receiving_waits_for_the_only_owner() {
     run(|| async {
         let mut socket = Async::new(refused()?)?;
         socket.set_read_deadline(in_ms(WHILE))?;
@@ -224,7 +224,7 @@ fn a_writer_waits_for_room_though_the_error_queue_is_not_empty() {
                 *sent += count;
             }
         };
-        // What the peer's kernel takes in its own time makes room once more.
+        // The peer's kernel takes bytes in its own time, which makes room once more.
         let mut before = usize::MAX;
         while before != sent {
             before = sent;
@@ -332,7 +332,7 @@ fn a_pipe_whose_writer_has_gone_stays_readable() {
     });
 }
 
-/// The last bytes are of no use, and what follows them is the end: it is found though no event tells of it.
+/// The last bytes are of no use, and the end follows them: it is found though no event reports it.
 #[test]
 fn the_end_behind_bytes_of_no_use_is_found() {
     run(|| async {

@@ -87,7 +87,7 @@ fn a_touched_file_is_reported() {
     });
 }
 
-/// As smol's example of a watch does it: what has no name is of no use, and if all of it has none, the
+/// As in smol's example of a watch: an event without a name is of no use, and if all of them have none, the
 /// operation says `WouldBlock`, though more is waiting to be read.
 #[test]
 fn events_of_no_use_are_passed_over() {

@@ -159,7 +159,7 @@ fn reads<T: AsyncRead + Unpin + Send + Sync + 'static>() {}
 fn writes<T: AsyncWrite + Unpin + Send + Sync + 'static>() {}
 
 #[test]
-fn who_has_which() {
+fn which_types_have_which_traits() {
     is_async::<Async<TcpStream>>();
     is_async::<Async<UnixStream>>();
     is_async::<&'static Async<TcpStream>>();

@@ -1,4 +1,4 @@
-//! One descriptor of each kind, for what is the same with all of them.
+//! One descriptor of each kind, for the behaviour that all of them share.
 
 use std::any::Any;
 use std::io;
@@ -15,7 +15,7 @@ use netpoll_tests::fixtures::any::fill;
 use netpoll_tests::fixtures::os::{eventfd, inotify, packet_pipe, terminal, timerfd, write_count};
 use netpoll_tests::fixtures::{Folder, os, run};
 
-/// A descriptor, and what must stay for it to be what it is.
+/// A descriptor, and the object that must live as long.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) io: Async<OwnedFd>,
@@ -121,7 +121,7 @@ fn a_blocking_socket_does_not_block() {
 }
 
 #[test]
-fn each_is_asked_for_what_it_can_do() {
+fn each_is_registered_for_its_own_directions() {
     run(|| async {
         let readable = ["pipe", "packet pipe", "inotify", "child's stdout"];
         for Kind { name, io, .. } in silent()? {

@@ -1,6 +1,6 @@
 //! `Async` over every kind of descriptor, and timers, over the global reactor.
 //!
-//! Nothing sleeps to let something happen: what must be pending is polled and seen to be pending, and
+//! Nothing sleeps to let something happen: a pending operation is polled and seen to be pending, and
 //! where time itself is the matter, it is bounded from below only, or the clock is moved by hand.
 #![cfg(not(netpoll_loom))]
 

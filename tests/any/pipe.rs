@@ -17,7 +17,7 @@ pub(crate) fn pipe() -> io::Result<(Async<PipeReader>, Async<PipeWriter>)> {
 }
 
 #[test]
-fn a_pending_read_is_woken_for_what_is_written() {
+fn a_pending_read_is_woken_by_a_write() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let waker = CountingWaker::new();
@@ -67,7 +67,7 @@ fn the_end_is_read_when_the_writer_is_dropped() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_is_broken() {
+fn a_pipe_without_a_reader_is_broken() {
     run(|| async {
         let (reader, writer) = pipe()?;
         fill(&writer).await?;
@@ -83,7 +83,7 @@ fn a_pipe_that_nobody_reads_is_broken() {
 
 /// async-io waits for ever, unless the other end goes.
 #[test]
-fn an_end_does_not_wait_for_what_it_cannot_do() {
+fn an_end_does_not_wait_for_a_direction_that_it_lacks() {
     run(|| async {
         let (reader, writer) = pipe()?;
         assert_kind(reader.writable().await, ErrorKind::InvalidInput);
@@ -123,7 +123,7 @@ fn an_end_registered_for_both_reports_its_own_direction() {
         while waker.wakes() == 0 {
             reactor.turn(None).expect("a turn");
         }
-        assert!(waker.poll(writable).is_ready(), "nobody is at the other end");
+        assert!(waker.poll(writable).is_ready(), "there is no other end");
     });
 }
 
@@ -147,7 +147,7 @@ fn packets_are_read_one_by_one() {
 
 /// A named pipe that is opened for both directions can do both.
 #[test]
-fn a_named_pipe_opened_for_both_reads_what_it_writes() {
+fn a_named_pipe_opened_for_both_reads_its_own_bytes() {
     run(|| async {
         let folder = Folder::new()?;
         let path = folder.join("pipe");

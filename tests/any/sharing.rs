@@ -62,7 +62,7 @@ fn a_read_that_is_dropped_takes_nothing() {
 
 /// In async-io two tasks that poll wake each other in circles.
 #[test]
-fn all_who_poll_are_woken_once() {
+fn all_tasks_that_poll_are_woken_once() {
     run(|| async {
         let (reader, writer) = pipe()?;
         let wakers: Vec<_> = (0..4).map(|_| CountingWaker::new()).collect();
@@ -99,7 +99,7 @@ fn a_count_that_many_tasks_take() {
                 let take = async move {
                     loop {
                         match event.read_with(read_count).await {
-                            Ok(count) => send.unbounded_send(count).expect("somebody counts"),
+                            Ok(count) => send.unbounded_send(count).expect("the receiver lives"),
                             Err(error) => break error,
                         }
                     }

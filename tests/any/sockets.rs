@@ -119,7 +119,7 @@ fn unix_datagrams() {
         let waker = CountingWaker::new();
         while one.get_ref().send(b"x").is_ok() {}
         let mut send = pin!(one.send(b"x"));
-        assert!(waker.poll(send.as_mut()).is_pending(), "what we may have under way is");
+        assert!(waker.poll(send.as_mut()).is_pending(), "our part of the buffer is full");
         // The kernel reports room when most of it is free.
         while other.get_ref().recv(&mut buffer).is_ok() {}
         send.await.map(drop)

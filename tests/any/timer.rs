@@ -177,9 +177,9 @@ fn a_far_time_never_comes() {
     });
 }
 
-/// Who has polled is woken for the new time, whatever was set before.
+/// A task that has polled is woken for the new time, whatever was set before.
 #[test]
-fn set_anew_while_somebody_waits() {
+fn set_anew_while_a_task_waits() {
     watched(|| {
         let reactor = by_hand();
         let waker = CountingWaker::new();
@@ -196,7 +196,7 @@ fn set_anew_while_somebody_waits() {
         pass(&reactor, 10 * MS + TICK);
         assert_eq!(waker.wakes(), 2, "earlier");
         timer.set_after(10 * MS);
-        assert!(poll(&mut timer, &waker).is_pending(), "it had fired, but nobody has seen it");
+        assert!(poll(&mut timer, &waker).is_pending(), "it had fired, but no poll has seen it");
         timer.set_after(30 * MS);
         pass(&reactor, 20 * MS);
         assert_eq!(waker.wakes(), 2, "later");
@@ -221,7 +221,7 @@ fn set_to_a_time_it_is_no_interval_any_more() {
 }
 
 #[test]
-fn a_timer_that_nobody_polls_takes_nothing_of_the_reactor() {
+fn a_timer_that_is_never_polled_costs_the_reactor_nothing() {
     watched(|| {
         let reactor = by_hand();
         let mut timers: Vec<_> = (0..100).map(|_| Timer::with(&reactor)).collect();
@@ -313,7 +313,7 @@ fn another_task_takes_over() {
 }
 
 #[test]
-fn what_it_can_be_used_for() {
+fn auto_traits() {
     fn is<T: Future<Output = Instant> + Stream<Item = Instant> + Unpin + Send + Sync + 'static>() {}
     is::<Timer>();
     assert!(format!("{:?}", Timer::never()).starts_with("Timer"));

@@ -20,7 +20,7 @@ fn timer(reactor: Option<&Reactor>) -> Timer {
 fn spawn_timer(spawn: &Spawn, mut timer: Timer, at: Instant) -> oneshot::Receiver<Instant> {
     let (done, told) = oneshot::channel();
     timer.set_at(at);
-    let wait = async move { done.send(timer.await).expect("somebody waits for it") };
+    let wait = async move { done.send(timer.await).expect("the receiver lives") };
     spawn(wait.boxed());
     told
 }

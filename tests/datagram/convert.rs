@@ -93,7 +93,7 @@ fn a_closed_one_is_not_given_back() {
 }
 
 #[test]
-fn what_is_no_socket_does_not_become_one() {
+fn other_descriptors_do_not_become_sockets() {
     run(|| async {
         let file = || File::open("/proc/self/exe").map(OwnedFd::from);
         for error in [

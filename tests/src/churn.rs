@@ -24,10 +24,10 @@ pub struct Plan {
     pub probes: usize,
 }
 
-/// What there was.
+/// The counts.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How long opening what is held took.
+    /// How long it took to open the connections that are held.
     pub opening: Duration,
     /// How long the churn took.
     pub churning: Duration,
@@ -44,14 +44,14 @@ impl Outcome {
     }
 }
 
-/// Whoever says nothing for so long is hung up on.
+/// A client that is silent for so long is cut off.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Accepts and echoes until the listener is closed.
 ///
 /// # Errors
 ///
-/// What accepting fails with, but for the lack of descriptors, which it waits out.
+/// The error of accepting, but for the lack of descriptors, which it waits out.
 pub async fn serve(executor: Rc<LocalExecutor<'static>>, listener: TcpListener) -> io::Result<()> {
     let mut backoff = Backoff::new();
     loop {
@@ -77,7 +77,7 @@ async fn echo(stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// The load: where it goes, and how often somebody has connected there.
+/// The load: its address, and how many clients have connected there.
 struct Load {
     port: u16,
     connected: Cell<usize>,

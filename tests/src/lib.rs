@@ -1,4 +1,4 @@
-//! What the tests share: a watchdog, a waker that counts, a process for one test ([`alone`]), the [`conformance`] suite, the [`churn`], the
+//! The library of the tests: a watchdog, a waker that counts, the [`fixtures`], a process for one test ([`alone`]), the
 //! [`faults`] that tests must notice, the [`proxy`](mod@proxy) of an example, and the [`programs`] of
 //! others.
 
@@ -48,7 +48,7 @@ fn watch(name: &str, body: impl FnOnce() + Send + 'static, about_a_hang: impl Fn
         .name(name.to_owned())
         .spawn(move || {
             body();
-            // Nobody listens any more if the watchdog has given up.
+            // The receiver is gone if the watchdog has given up.
             let _ = done.send(());
         })
         .expect("a thread for the test");

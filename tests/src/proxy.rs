@@ -1,5 +1,5 @@
-//! A TCP proxy that hangs up on who is idle: what the `proxy` example runs, and the `programs` test
-//! puts in front of real servers.
+//! A TCP proxy that cuts off idle connections: the `proxy` example runs it, and the `programs` test
+//! puts it in front of real servers.
 //!
 //! A connection is one task with two ways, and each moves the deadlines of both sockets away
 //! whenever something has moved. As they take turns in one task, a later time never gives way to an
@@ -28,14 +28,14 @@ pub struct Route {
     pub connect: Duration,
 }
 
-/// Something that whoever runs a proxy may want to know.
+/// Events of a proxy, for its owner.
 #[derive(Debug)]
 pub enum Event {
     /// Out of descriptors or memory, it waits a little until it accepts the next.
     Paused(String),
     /// A connection has ended, and its sockets are closed.
     Ended {
-        /// Who connected.
+        /// The address of the client.
         client: SocketAddr,
         /// Where to: [`Route::backend`].
         backend: String,
@@ -55,8 +55,8 @@ pub enum Ending {
     Finished,
     /// Nothing has moved for [`Route::idle`], and nothing was on its way.
     Idle,
-    /// The error says where it happened. What was still on its way is lost, and both sides are told
-    /// so by a reset: the end of a stream would look as if it were all there.
+    /// The error says where it happened. Bytes that were still on their way are lost, and both sides get
+    /// a reset: the end of a stream would look as if all bytes had come.
     Failed(io::Error),
 }
 
@@ -82,13 +82,13 @@ impl fmt::Display for Ending {
 }
 
 /// Accepts connections, and has each proxied by a task of its own, until the listener is closed.
-/// What becomes of them is told to `report`, in those tasks.
+/// Those tasks pass the end of each connection to `report`.
 ///
 /// A backend that is not there ends the connections that are made meanwhile, and nothing else.
 ///
 /// # Errors
 ///
-/// What accepting fails with, unless it is a lack of descriptors or memory, which is waited out.
+/// The error of accepting, unless it is a lack of descriptors or memory, which is waited out.
 pub async fn proxy(
     listener: &TcpListener,
     route: &Route,
@@ -130,7 +130,7 @@ async fn attend(client: Side, address: SocketAddr, route: Route) -> Event {
     Event::Ended { client: address, backend: route.backend, sent, received, ending }
 }
 
-/// Passes on what comes from either side, until both have ended or one has failed. The sockets are
+/// Passes on the bytes of either side, until both have ended or one has failed. The sockets are
 /// closed when it returns.
 async fn pass_on(client: Side, backend: Side, idle: Duration, moved: &mut (u64, u64)) -> Ending {
     let mut there = Way { from: &client, to: &backend, idle, moved: &mut moved.0 };
@@ -174,7 +174,7 @@ impl Side {
 
     /// Closing it will be a reset.
     fn will_reset(&self) {
-        // It fails where nobody is left to be told.
+        // It fails where the other side is gone.
         let _ = self.stream.set_linger(Some(Duration::ZERO));
     }
 
@@ -187,7 +187,7 @@ impl Side {
 enum Stopped {
     /// The deadline came while it waited for something to pass on.
     Idle,
-    /// The deadline came while it waited for somebody to take what it had.
+    /// The deadline came while it waited for a peer to take bytes.
     Stuck(io::Error),
     Failed(io::Error),
 }
@@ -246,7 +246,7 @@ impl Way<'_> {
         })
     }
 
-    /// Piece by piece: somebody who is slow to take it is not idle.
+    /// Piece by piece: a peer that takes them slowly is not idle.
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
         let mut written = 0;
         while written < bytes.len() {
@@ -266,7 +266,7 @@ impl Way<'_> {
         Ok(written)
     }
 
-    /// Ends writing. Who is gone already need not be told; reading from him says what has happened.
+    /// Ends writing. A peer that is gone gets no end; the read of its side has the error.
     fn pass_on_the_end(&self) -> io::Result<()> {
         match self.to.stream.shutdown(Shutdown::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),

@@ -64,7 +64,7 @@ fn a_lack_of_anything_is_waited_out() {
 /// `accept(2)`: network errors of the new connection are told by accepting it, and are no reason to
 /// stop. A server that stopped could be stopped by a peer.
 #[test]
-fn what_is_wrong_with_one_connection_is_waited_out() {
+fn an_error_of_one_connection_is_waited_out() {
     run(|| async {
         for code in os::OF_ONE_CONNECTION {
             let error = OpError::wrap("accept", "here", io::Error::from_raw_os_error(code));

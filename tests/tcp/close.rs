@@ -20,11 +20,11 @@ use netpoll_tests::fixtures::{
 };
 use netpoll_tests::{CountingWaker, watched};
 
-/// Longer than the watchdog waits: who lingers here on the wrong thread fails its test.
+/// Longer than the watchdog waits: a close that lingers on the wrong thread fails its test.
 const VERY_LONG: Option<Duration> = Some(Duration::from_secs(300));
 
 #[test]
-fn closing_ends_what_is_pending_on_clones() {
+fn closing_ends_pending_operations_of_clones() {
     run(|| async {
         let (client, _server) = tight_pair().await?;
         let (reader, writer) = (client.clone(), client.clone());
@@ -112,7 +112,7 @@ fn the_peer_of_a_dropped_stream_finds_the_end() {
     });
 }
 
-/// Of many who close at once one does it, and none says so before it is done.
+/// Of many closes at once one succeeds, and none returns before it is done.
 #[test]
 fn one_of_many_closes() {
     watched(|| {
@@ -167,7 +167,7 @@ async fn lingering() -> std::io::Result<(TcpStream, TcpStream, usize)> {
 }
 
 #[test]
-fn lingering_blocks_nobody_and_ends_when_all_is_sent() {
+fn lingering_blocks_no_task_and_ends_when_all_is_sent() {
     watched(|| {
         let mut pool = LocalPool::new();
         let (client, server, written) = pool.run_until(lingering()).unwrap();
@@ -199,7 +199,7 @@ fn lingering_lasts_until_all_is_sent() {
 }
 
 #[test]
-fn lingering_ends_what_is_pending() {
+fn lingering_ends_pending_operations() {
     run(|| async {
         let (client, server, _) = lingering().await?;
         let clone = client.clone();
@@ -214,7 +214,7 @@ fn lingering_ends_what_is_pending() {
     });
 }
 
-/// Lingering is for what was sent. It does not keep the stream open.
+/// Lingering is for bytes that were sent. It does not keep the stream open.
 #[test]
 fn a_stream_that_lingers_is_closed_at_once() {
     run(|| async {
@@ -256,7 +256,7 @@ fn a_dropped_close_closes_all_the_same() {
     });
 }
 
-/// It does not linger then, but what was written goes on to the peer.
+/// It does not linger then, but written bytes still go to the peer.
 #[test]
 fn a_dropped_close_that_lingers_closes_all_the_same() {
     run(|| async {

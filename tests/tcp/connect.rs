@@ -1,4 +1,4 @@
-//! Making a connection, and what becomes of it when that fails.
+//! Making a connection, and the state that a failed one leaves.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -17,7 +17,7 @@ use netpoll_tests::fixtures::{LOOPBACK, assert_kind, assert_timed_out, os, past,
 
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// A listener that answers nobody any more: its queue is full, and the kernel drops who calls.
+/// A listener that does not answer: its queue is full, and the kernel drops new clients.
 struct Deaf {
     listener: net::TcpListener,
     _queue: Vec<TcpStream>,
@@ -115,10 +115,10 @@ fn the_first_address_that_answers_is_taken() {
 }
 
 #[test]
-fn a_refusal_says_what_and_where() {
+fn a_refusal_names_operation_and_address() {
     run(|| async {
         let address = refusing(3)?;
-        let error = TcpStream::connect(address).await.expect_err("nobody listens");
+        let error = TcpStream::connect(address).await.expect_err("no socket listens");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         assert_eq!(raw_os_error(&error), Some(libc::ECONNREFUSED));
         assert!(error.to_string().starts_with(&format!("connect {address}: ")), "{error}");
@@ -133,7 +133,7 @@ fn a_refusal_says_what_and_where() {
 fn the_first_of_several_errors_is_reported() {
     run(|| async {
         let (first, second) = (refusing(4)?, refusing(5)?);
-        let error = TcpStream::connect([first, second]).await.expect_err("nobody listens");
+        let error = TcpStream::connect([first, second]).await.expect_err("no socket listens");
         assert!(error.to_string().contains(&first.to_string()), "{error}");
         assert!(!error.to_string().contains(&second.to_string()), "{error}");
         Ok(())
@@ -146,7 +146,7 @@ fn a_peer_that_does_not_answer_is_given_up() {
         let deaf = Deaf::new().await?;
         let began = Instant::now();
         let error = TcpStream::connect_timeout(deaf.address(), MOMENT).await;
-        let error = error.expect_err("nobody answers");
+        let error = error.expect_err("no listener answers");
         assert!(began.elapsed() >= MOMENT, "not before the time");
         assert!(is_deadline_exceeded(&error), "{error:?}");
         assert_eq!(error.kind(), ErrorKind::TimedOut);

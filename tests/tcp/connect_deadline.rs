@@ -1,4 +1,4 @@
-//! Deadlines of connects that nobody answers.
+//! Deadlines of connects that no listener answers.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use netpoll_futures::TcpStream;
 use netpoll_futures::sys;
 use netpoll_tests::fixtures::{LOOPBACK, TIMES, assert_timed_out, in_an_hour, os, poll_once, run};
 
-/// A listener whose queue is full. The kernel drops who calls, and the caller tries on.
+/// A listener whose queue is full. The kernel drops new clients, whose connects stay pending.
 struct Busy {
     listener: Registration<net::TcpListener>,
     _queued: TcpStream,
@@ -147,8 +147,8 @@ fn h7_a_connect_that_may_take_for_ever_waits() {
     });
 }
 
-/// The kernel asks again after a second, and then there is room. What passes in between are the
-/// deadlines of others, and whatever wakes a task for nothing.
+/// The kernel tries again after a second, and then there is room. Meanwhile other deadlines pass,
+/// and wake-ups without a cause come.
 #[test]
 fn h4_a_connect_that_is_answered_in_time_connects() {
     run(|| async {

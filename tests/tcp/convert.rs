@@ -1,4 +1,4 @@
-//! To and from the standard library, and what a descriptor's number stands for.
+//! To and from the standard library, and the object behind a descriptor's number.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -46,7 +46,7 @@ fn a_blocking_stream_becomes_one_of_ours() {
     });
 }
 
-/// What came before it was ours is not waited for.
+/// Bytes that came before the conversion are not waited for.
 #[test]
 fn a_stream_with_something_to_read_becomes_one_of_ours() {
     run(|| async {
@@ -99,7 +99,7 @@ fn descriptors_become_sockets_and_sockets_descriptors() {
 }
 
 #[test]
-fn what_is_no_socket_does_not_become_one() {
+fn other_descriptors_do_not_become_sockets() {
     run(|| async {
         let file = OwnedFd::from(File::open("/proc/self/exe")?);
         let error = TcpStream::try_from(file).expect_err("a file");
@@ -167,7 +167,7 @@ fn a_listener_is_given_back_itself_or_as_a_duplicate() {
     });
 }
 
-/// A duplicate may be registered beside the original, and what was given back may come again.
+/// A duplicate may be registered beside the original, and a descriptor that was given back may come again.
 #[test]
 fn sockets_may_go_to_and_fro() {
     run(|| async {
@@ -187,7 +187,7 @@ fn sockets_may_go_to_and_fro() {
 }
 
 #[test]
-fn what_is_closed_is_not_given_back() {
+fn a_closed_descriptor_is_not_given_back() {
     run(|| async {
         let (client, server) = pair().await?;
         let clone = client.clone();
@@ -204,7 +204,7 @@ fn what_is_closed_is_not_given_back() {
     });
 }
 
-/// Whoever still has the number reaches nothing by it, and above all nobody else's socket.
+/// A holder of the old number reaches nothing by it, and above all no other socket.
 #[test]
 fn a_closed_number_stands_for_nothing_until_the_last_clone_drops() {
     run(|| async {

@@ -96,7 +96,7 @@ fn a_deadline_moved_away_does_not_fire() {
 
 /// It is not known whether the task was woken for it by then. It does not fail either way.
 #[test]
-fn a_deadline_moved_away_after_it_fired_does_not_fail_who_has_not_run_yet() {
+fn a_deadline_moved_away_after_it_fired_does_not_fail_a_task_that_has_not_run_yet() {
     run(|| async {
         let (client, server) = pair().await?;
         for moved_to in [in_an_hour(), None] {
@@ -128,7 +128,7 @@ fn a_deadline_moved_closer_fires_then() {
 }
 
 #[test]
-fn a_past_deadline_fails_what_is_pending_at_once() {
+fn a_past_deadline_fails_pending_operations_at_once() {
     run(|| async {
         let (client, server) = tight_pair().await?;
         for before in [None, in_an_hour()] {
@@ -200,7 +200,7 @@ fn clones_share_their_deadlines() {
     });
 }
 
-/// What was sent before the time is the beginning of it, and what follows follows at once.
+/// The bytes that were sent in time are the beginning of it, and the rest follows at once.
 #[test]
 fn a_late_write_all_has_sent_a_prefix() {
     run(|| async {
@@ -330,8 +330,8 @@ fn the_kernel_that_gives_up_is_no_deadline() {
     let ours = DeadlineExceeded::error();
     assert_eq!(of_the_kernel().kind(), ours.kind());
     assert!(is_deadline_exceeded(&ours) && !is_deadline_exceeded(&of_the_kernel()));
-    let wrapped = OpError::wrap("connect", "somebody", of_the_kernel());
+    let wrapped = OpError::wrap("connect", "a peer", of_the_kernel());
     assert!(!is_deadline_exceeded(&wrapped) && !is_closed(&wrapped));
     assert_eq!(raw_os_error(&wrapped), Some(libc::ETIMEDOUT));
-    assert!(is_deadline_exceeded(&OpError::wrap("connect", "somebody", ours)));
+    assert!(is_deadline_exceeded(&OpError::wrap("connect", "a peer", ours)));
 }

@@ -47,7 +47,7 @@ async fn insist<T, F: Future<Output = io::Result<T>>>(mut operation: impl FnMut(
             Ok(done) => return done,
             Err(error) => assert!(is_deadline_exceeded(&error), "{error:?}"),
         }
-        // On a single thread of the machine, those who set are to get on.
+        // On a single processor, the setters have to get on as well.
         thread::yield_now();
     }
 }
@@ -74,7 +74,7 @@ async fn write_through(stream: &TcpStream, mut bytes: &[u8]) {
     }
 }
 
-/// What the last setting was is what holds.
+/// The last setting holds.
 async fn settle(stream: &TcpStream, peer: &TcpStream) -> io::Result<()> {
     stream.set_deadline(past())?;
     assert_timed_out(stream.try_read(&mut [0; 16]));

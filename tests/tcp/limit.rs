@@ -123,9 +123,9 @@ fn a_place_is_given_back_by_a_close_that_is_dropped_halfway() {
     });
 }
 
-/// What is left of an accept that finds nobody, fails, or is dropped.
+/// The place of an accept that finds no client, fails, or is dropped.
 #[test]
-fn an_accept_that_accepts_nobody_keeps_no_place() {
+fn an_accept_without_a_connection_keeps_no_place() {
     run(|| async {
         let limit = Limit::new(1);
         let listener = limited(&limit).await?;
@@ -183,9 +183,9 @@ fn a_limit_is_shared_by_listeners() {
     });
 }
 
-/// One listener waits for a place, and nobody accepts there any more; the other is served.
+/// One listener waits for a place, and no task accepts there any more; the other is served.
 #[test]
-fn a_place_does_not_go_to_who_has_left() {
+fn a_place_does_not_go_to_a_waiter_that_has_left() {
     run(|| async {
         let limit = Limit::new(1);
         let (gone, idle) = (limited(&limit).await?, limited(&limit).await?);
@@ -206,7 +206,7 @@ fn a_place_does_not_go_to_who_has_left() {
     });
 }
 
-/// Set while somebody waits, it holds for who waits; taken away, nobody waits for it any more.
+/// Set while an accept waits, it holds for that accept; taken away, no accept waits for it any more.
 #[test]
 fn a_limit_may_be_changed_at_any_time() {
     run(|| async {
@@ -251,10 +251,10 @@ fn a_limit_of_none_is_refused() {
     let _ = Limit::new(0);
 }
 
-/// Never more than there may be, nobody forgotten: two listeners, two tasks that accept on each, and
+/// Never more than the limit, and none forgotten: two listeners, two tasks that accept on each, and
 /// connections that end as soon as they have been counted.
 #[test]
-fn nobody_is_forgotten_and_none_is_too_many() {
+fn no_connection_is_forgotten_and_none_is_too_many() {
     const EACH: usize = 500;
     watched(|| {
         let pool = ThreadPool::builder().pool_size(3).create().expect("threads");
@@ -291,7 +291,7 @@ fn nobody_is_forgotten_and_none_is_too_many() {
 
 /// Words that are left each time it is refused are one word: asked again, it is woken once.
 #[test]
-fn who_is_refused_again_and_again_is_asked_once() {
+fn a_waiter_refused_again_and_again_is_woken_once() {
     run(|| async {
         let limit = Limit::new(1);
         let listener = limited(&limit).await?;

@@ -134,7 +134,7 @@ fn fifty_tasks_that_accept_get_a_connection_each() {
 
 /// All wait before the first connection, and one that is dropped takes none from the others.
 #[test]
-fn those_who_wait_are_served_though_some_have_gone() {
+fn waiting_accepts_are_served_though_some_have_gone() {
     watched(|| {
         let mut pool = LocalPool::new();
         let (listener, address) = pool.run_until(listener()).unwrap();
@@ -240,7 +240,7 @@ fn a_busy_listener_frees_its_port_at_once() {
 }
 
 #[test]
-fn closing_ends_everybody_who_accepts() {
+fn closing_ends_every_accept() {
     watched(|| {
         let pool = ThreadPool::builder().pool_size(4).create().unwrap();
         let (listener, _) = block_on(listener()).unwrap();
@@ -293,7 +293,7 @@ fn the_last_clone_takes_the_socket_with_it() {
 }
 
 #[test]
-fn an_address_in_use_says_what_and_where() {
+fn an_address_in_use_names_operation_and_address() {
     run(|| async {
         let (_listener, address) = listener().await?;
         let error = TcpListener::bind(address).await.expect_err("it is taken");

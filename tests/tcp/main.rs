@@ -1,7 +1,7 @@
 //! TCP sockets over the global reactor, under the executors of the futures crate.
 //!
 //! A test makes its own connections over loopback, on ports that the kernel chooses. Nothing sleeps
-//! to let something happen: what must be pending is polled and seen to be pending, and where time
+//! to let something happen: a pending operation is polled and seen to be pending, and where time
 //! itself is the matter, it is bounded from below only.
 #![cfg(not(netpoll_loom))]
 

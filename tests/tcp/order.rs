@@ -54,7 +54,7 @@ fn begin_block(stream: &TcpStream, value: u8) -> BoxFuture<'_, io::Result<()>> {
     write
 }
 
-/// Finishes these in any order, then ends the stream. What came out at the other end.
+/// Finishes these in any order, then ends the stream. Returns the bytes at the other end.
 async fn finish(
     writes: Vec<BoxFuture<'_, io::Result<()>>>,
     client: &TcpStream,

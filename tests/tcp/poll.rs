@@ -137,7 +137,7 @@ fn readiness_to_write_comes_with_room() {
 
 /// Each task that polls is woken, and polling again with the same waker counts once.
 #[test]
-fn everybody_who_polled_is_woken() {
+fn every_task_that_polled_is_woken() {
     run(|| async {
         let (client, server) = pair().await?;
         let wakers: Vec<_> = (0..20).map(|_| CountingWaker::new()).collect();

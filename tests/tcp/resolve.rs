@@ -17,7 +17,7 @@ use netpoll_tests::watched;
 /// How often a race is run that the slower side may win now and then.
 const RACES: usize = 1000;
 
-/// A name that nobody can have: a label is at most 63 long. No server is asked for it.
+/// A name that no host can have: a label is at most 63 long. No server is asked for it.
 fn impossible() -> String {
     "x".repeat(64)
 }
@@ -61,7 +61,7 @@ fn an_unknown_name_is_named_in_the_error() {
 }
 
 #[test]
-fn what_is_no_name_with_a_port_is_an_error() {
+fn text_that_is_no_name_with_a_port_is_an_error() {
     run(|| async {
         for text in ["", "localhost", "localhost:", "localhost:99999", "127.0.0.1:http"] {
             let error = assert_resolve(TcpStream::connect(text).await, text);
@@ -132,7 +132,7 @@ fn other_tasks_go_on_while_a_name_is_looked_up() {
 }
 
 #[test]
-fn a_dropped_look_up_disturbs_nobody() {
+fn a_dropped_look_up_disturbs_no_other() {
     run(|| async {
         for _ in 0..50 {
             let mut connect = pin!(TcpStream::connect("localhost:1"));

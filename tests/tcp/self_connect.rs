@@ -1,4 +1,4 @@
-//! A socket that calls a port where nobody listens may be given that very port as its own, and TCP
+//! A socket that connects to a port without a listener may be given that very port as its own, and TCP
 //! then connects it to itself.
 
 use std::fs;
@@ -21,7 +21,7 @@ const SHOTS: usize = 20;
 /// The most ports that the kernel moves on by between two connections.
 const STEP: u16 = 16;
 
-/// A port that the kernel gives to those who connect. Nobody has it now.
+/// A port that the kernel gives to connecting sockets. No socket has it now.
 async fn client_port() -> io::Result<u16> {
     let listener = TcpListener::bind(LOOPBACK).await?;
     let client = TcpStream::connect(listener.local_addr()?).await?;
@@ -59,7 +59,7 @@ fn is_self_connected(stream: &net::TcpStream) -> io::Result<bool> {
     Ok(stream.local_addr()? == stream.peer_addr()?)
 }
 
-/// What the guard is against.
+/// The connection that the guard prevents.
 #[test]
 fn the_kernel_connects_a_socket_to_itself() {
     run(|| async {
@@ -78,7 +78,7 @@ fn the_kernel_connects_a_socket_to_itself() {
 }
 
 #[test]
-fn nobody_is_connected_to_himself() {
+fn no_socket_is_connected_to_itself() {
     run(|| async {
         let target = SocketAddr::from((Ipv4Addr::LOCALHOST, client_port().await?));
         for _ in 0..APPROACHES {

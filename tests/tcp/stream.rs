@@ -15,7 +15,7 @@ use netpoll_tests::{CountingWaker, watched};
 
 const MEBIBYTE: usize = 1024 * KIB;
 
-/// Sends back what comes, through the generic copy of futures.
+/// Sends each byte back, through the generic copy of futures.
 async fn echo_by_copy(stream: TcpStream) -> io::Result<()> {
     futures::io::copy(&stream, &mut &stream).await?;
     stream.shutdown(Shutdown::Write)
@@ -116,7 +116,7 @@ fn an_empty_buffer_tries_to_read_nothing() {
 }
 
 #[test]
-fn peek_leaves_what_it_reads() {
+fn peek_leaves_the_bytes_that_it_reads() {
     run(|| async {
         let (client, server) = pair().await?;
         client.write_all(b"hello").await?;
@@ -181,7 +181,7 @@ fn try_write_blocks_until_there_is_room() {
 }
 
 #[test]
-fn a_read_waits_for_what_comes() {
+fn a_read_waits_for_bytes() {
     run(|| async {
         let (client, server) = pair().await?;
         let mut buffer = [0; 16];
@@ -193,7 +193,7 @@ fn a_read_waits_for_what_comes() {
     });
 }
 
-/// A socket keeps what it was sent before the end, and says zero as often as it is asked then.
+/// A socket keeps the bytes that came before the end, and then returns zero to every read.
 #[test]
 fn the_end_comes_after_the_data() {
     run(|| async {

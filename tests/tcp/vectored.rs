@@ -78,7 +78,7 @@ fn trying_says_would_block() {
     });
 }
 
-/// The call takes the first 1,024, and what it leaves is not a sign that there is no more.
+/// The call takes the first 1,024, and the rest is not a sign that there is no more.
 #[test]
 fn more_buffers_than_a_call_takes_are_written_by_several() {
     run(|| async {
@@ -113,7 +113,7 @@ fn more_buffers_than_a_call_takes_are_read_by_several() {
 }
 
 #[test]
-fn too_many_buffers_leave_the_stream_ready_for_those_who_try() {
+fn too_many_buffers_leave_the_stream_ready_for_tries() {
     run(|| async {
         let (client, server) = pair().await?;
         let sent = pattern(MANY);

@@ -74,7 +74,7 @@ fn descriptors_become_sockets_and_sockets_descriptors() {
 }
 
 #[test]
-fn what_is_no_socket_does_not_become_one() {
+fn other_descriptors_do_not_become_sockets() {
     run(|| async {
         let file = OwnedFd::from(File::open("/proc/self/exe")?);
         let error = UnixStream::try_from(file).expect_err("a file");
@@ -121,7 +121,7 @@ fn a_listener_is_given_back_itself_or_as_a_duplicate() {
 }
 
 #[test]
-fn what_is_closed_is_not_given_back() {
+fn a_closed_descriptor_is_not_given_back() {
     run(|| async {
         let (near, _far) = UnixStream::pair()?;
         let clone = near.clone();

@@ -16,7 +16,7 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// Nobody yet.
+    /// A cast without members.
     ///
     /// # Panics
     ///
@@ -61,17 +61,17 @@ impl Cast {
             self.end(id);
             return None;
         }
-        // What else it says is of no interest, but must go somewhere.
+        // The rest of its output is of no interest, but must go somewhere.
         thread::spawn(move || lines.for_each(drop));
         Some(id)
     }
 
-    /// Runs a program to its end, and returns what it said on stdout. What it says on stderr is
+    /// Runs a program to its end, and returns its standard output. Its standard error is
     /// inherited.
     ///
     /// # Panics
     ///
-    /// If it cannot be started, or is ended by somebody else.
+    /// If it cannot be started, or another process ends it.
     pub fn run(&self, command: &mut Command) -> (ExitStatus, String) {
         let mut child = command
             .current_dir(&self.folder)
@@ -83,7 +83,7 @@ impl Cast {
         let id = self.take_on(child);
         let mut said = String::new();
         stdout.read_to_string(&mut said).expect("text");
-        let mut child = self.dismiss(id).expect("nobody else ends it, but with the test");
+        let mut child = self.dismiss(id).expect("only the test ends it");
         (child.wait().expect("it can be waited for"), said)
     }
 

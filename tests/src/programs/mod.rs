@@ -12,8 +12,8 @@ pub use wrk::wrk;
 
 use crate::watched;
 
-/// Whether a program is in `PATH`; if not, that is printed, also where the test harness keeps what
-/// tests print to itself.
+/// Whether a program is in `PATH`; if not, that is printed, also where the test harness captures the output of
+/// tests.
 #[must_use]
 pub fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();

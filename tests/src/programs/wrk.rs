@@ -33,7 +33,7 @@ mod tests {
     const GOOD: &str = "  2 threads and 20 connections\n  9 requests in 1.00s, 1.00KB read\n";
 
     #[test]
-    fn what_wrk_objects_to_is_noticed() {
+    fn an_error_that_wrk_reports_is_noticed() {
         assert!(is_content(GOOD));
         let errors = "  Socket errors: connect 0, read 1, write 0, timeout 0\n";
         assert!(!is_content(&format!("{GOOD}{errors}")));
