@@ -1,4 +1,4 @@
-//! Closing against what is pending. Sends that wait are in `full`.
+//! Closing against pending operations. Sends that wait are in `full`.
 
 use std::io;
 
@@ -13,8 +13,8 @@ use crate::fixtures::{Family, for_both_families, pair, take};
 for_both_families!(
     it_ends_all_receives_of_all_clones,
     everything_fails_on_a_closed_socket,
-    of_many_who_close_one_does,
-    it_ends_what_waits_in_tasks,
+    of_many_closes_one_succeeds,
+    it_ends_waiting_tasks,
 );
 
 async fn it_ends_all_receives_of_all_clones<S: Family>(stage: Stage) -> io::Result<()> {
@@ -68,7 +68,7 @@ async fn everything_fails_on_a_closed_socket<S: Family>(stage: Stage) -> io::Res
     Ok(())
 }
 
-async fn of_many_who_close_one_does<S: Family>(stage: Stage) -> io::Result<()> {
+async fn of_many_closes_one_succeeds<S: Family>(stage: Stage) -> io::Result<()> {
     for _ in 0..20 {
         let (near, _far) = pair::<S>(&stage)?;
         let close = |socket: Datagram<S>| stage.spawn(async move { socket.close().await });
@@ -85,7 +85,7 @@ async fn of_many_who_close_one_does<S: Family>(stage: Stage) -> io::Result<()> {
     Ok(())
 }
 
-async fn it_ends_what_waits_in_tasks<S: Family>(stage: Stage) -> io::Result<()> {
+async fn it_ends_waiting_tasks<S: Family>(stage: Stage) -> io::Result<()> {
     for _ in 0..20 {
         let (near, far) = pair::<S>(&stage)?;
         let receive = |socket: Datagram<S>| {
@@ -125,7 +125,7 @@ fn a_port_is_free_again_when_closing_is_done() {
             assert_pending(&mut receive, &CountingWaker::new());
             socket.close().await?;
             let next = UdpSocket::bind(at).await?;
-            assert_eq!(next.local_addr()?, at, "though there is the number, and one who waits");
+            assert_eq!(next.local_addr()?, at, "though there is the number, and a waiter");
             assert_closed(receive.await);
         }
         Ok(())

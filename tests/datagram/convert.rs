@@ -27,7 +27,7 @@ fn udp_sockets_of_the_standard_library_become_ours() {
         let (number, at) = (near.as_raw_fd(), near.local_addr()?);
         let near = UdpSocket::try_from(near)?;
         assert_eq!((near.as_raw_fd(), near.local_addr()?), (number, at));
-        assert_eq!(take(&near).await?, b"early", "what came before is not waited for");
+        assert_eq!(take(&near).await?, b"early", "an early datagram is not waited for");
         assert_nonblocking(&near);
         let mut receive = take(&near).boxed();
         assert_pending(&mut receive, &CountingWaker::new());

@@ -17,7 +17,7 @@ for_both_families!(
     of_many_times_the_last_one_counts,
     it_is_for_everything_that_receives,
     it_is_for_everything_that_sends,
-    a_past_one_fails_what_is_pending_at_once,
+    a_past_one_fails_pending_operations_at_once,
     one_that_was_moved_away_does_not_fire,
     it_fails_all_in_line_and_they_can_come_again,
     datagrams_survive_it,
@@ -104,7 +104,7 @@ async fn it_is_for_everything_that_sends<S: Family>(stage: Stage) -> io::Result<
     Ok(())
 }
 
-async fn a_past_one_fails_what_is_pending_at_once<S: Family>(stage: Stage) -> io::Result<()> {
+async fn a_past_one_fails_pending_operations_at_once<S: Family>(stage: Stage) -> io::Result<()> {
     let (near, _far) = pair::<S>(&stage)?;
     for before in [None, in_an_hour()] {
         near.set_deadline(before)?;

@@ -1,4 +1,4 @@
-//! golang/go#17249: sending is no event, unless somebody waits for room.
+//! golang/go#17249: sending is no event, unless a task waits for room.
 
 use std::fs;
 use std::io;
@@ -71,7 +71,7 @@ fn sending_a_thousand_over_a_unix_socket_is_no_event() {
     });
 }
 
-/// Who waits for room is told of it; after that, sending is no event again.
+/// A task that waits for room is woken for it; after that, sending is no event again.
 #[test]
 fn only_a_send_that_waits_is_told() {
     watched(|| {
@@ -97,12 +97,12 @@ fn only_a_send_that_waits_is_told() {
     });
 }
 
-/// What the kernel says of every epoll of this process: what it is asked of a descriptor.
+/// The events that each epoll of this process watches a descriptor for, by the kernel's account.
 fn asked_of(socket: &impl AsRawFd) -> io::Result<Vec<u32>> {
     let number = socket.as_raw_fd().to_string();
     let mut asked = Vec::new();
     for entry in fs::read_dir("/proc/self/fdinfo")? {
-        // What other tests have closed meanwhile says nothing.
+        // A descriptor that another test has closed meanwhile has no line.
         let Ok(info) = fs::read_to_string(entry?.path()) else { continue };
         for line in info.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -118,7 +118,7 @@ fn asked_of(socket: &impl AsRawFd) -> io::Result<Vec<u32>> {
 
 /// However they were made, the sockets of the global reactor are among these.
 #[test]
-fn every_socket_is_asked_for_what_comes_and_not_for_room() {
+fn every_socket_is_watched_for_datagrams_and_not_for_room() {
     run(|| async {
         let (near, far) = unix::UnixDatagram::pair()?;
         let udp = UdpSocket::bind(LOOPBACK).await?;
@@ -137,9 +137,9 @@ fn every_socket_is_asked_for_what_comes_and_not_for_room() {
     });
 }
 
-/// What comes is an event, or the others would show nothing.
+/// A datagram that comes is an event, or the others would show nothing.
 #[test]
-fn what_is_received_is_an_event() {
+fn a_received_datagram_is_an_event() {
     watched(|| {
         let show = || -> io::Result<()> {
             let (reactor, near, far) = sender::<net::UdpSocket>()?;

@@ -11,7 +11,7 @@ use netpoll_futures::{Datagram, DatagramSocket};
 use netpoll_tests::conformance::{Behaviour, EXECUTORS, Stage, show};
 use netpoll_tests::fixtures::LOOPBACK;
 
-/// Executors that differ in what matters here: on whose thread tasks run, and which thread turns the reactor.
+/// Executors that differ in the thread that runs tasks and in the thread that turns the reactor.
 const CHOSEN: [&str; 5] =
     ["local_pool", "thread_pool", "tokio_current_thread", "tokio_multi_thread", "turned_by_hand"];
 
@@ -113,7 +113,7 @@ pub(crate) fn fill<S: DatagramSocket>(socket: &Datagram<S>) -> io::Result<usize>
     }
 }
 
-/// Receives what there is, of which nothing is still on its way.
+/// Receives the datagrams that are there, of which none is still on its way.
 pub(crate) fn drain<S: DatagramSocket>(socket: &Datagram<S>) -> io::Result<usize> {
     let mut received = 0;
     loop {
@@ -126,7 +126,7 @@ pub(crate) fn drain<S: DatagramSocket>(socket: &Datagram<S>) -> io::Result<usize
     }
 }
 
-/// An error of the system with the operation and what it was tried on.
+/// An error of the system with the operation and its address.
 #[track_caller]
 pub(crate) fn assert_says<T: Debug>(result: io::Result<T>, code: i32, operation: &str, on: &str) {
     let error = result.expect_err("it fails");

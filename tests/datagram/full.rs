@@ -1,4 +1,4 @@
-//! Sends that have to wait: those of Unix sockets. (UDP drops what its peer has no room for, and over
+//! Sends that have to wait: those of Unix sockets. (UDP drops datagrams that its peer has no room for, and over
 //! loopback it never waits.)
 
 use std::io::{self, ErrorKind};
@@ -23,7 +23,7 @@ use crate::fixtures::{drain, pair, take};
 struct Full {
     near: UnixDatagram,
     far: UnixDatagram,
-    /// `None` to send to whom it is connected to.
+    /// `None` to send to the connected peer.
     to: Option<SocketAddr>,
 }
 
@@ -59,7 +59,7 @@ fn in_care(stage: &Stage, socket: StdUnixDatagram) -> io::Result<UnixDatagram> {
     Registration::with(&reactor, socket, Interest::WriteOnDemand).map(Datagram::from)
 }
 
-/// Every way in which a send can find no room: of its own, of the peer it is connected to, and of whom
+/// Every way in which a send can find no room: of its own, of the peer it is connected to, and of the receiver
 /// it sends to.
 fn ways(stage: &Stage) -> io::Result<[Full; 3]> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -109,8 +109,8 @@ everywhere!(
     a_late_send_is_never_early_and_has_sent_nothing,
     a_past_deadline_fails_a_pending_send_at_once,
     many_sends_wait_and_each_is_sent_once,
-    closing_ends_what_waits_for_room,
-    it_ends_with_whom_it_waits_for,
+    closing_ends_sends_that_wait_for_room,
+    it_ends_with_the_receiver_it_waits_for,
     a_dropped_send_has_sent_nothing,
 );
 
@@ -194,7 +194,7 @@ async fn many_sends_wait_and_each_is_sent_once(stage: Stage) -> io::Result<()> {
     Ok(())
 }
 
-async fn closing_ends_what_waits_for_room(stage: Stage) -> io::Result<()> {
+async fn closing_ends_sends_that_wait_for_room(stage: Stage) -> io::Result<()> {
     for way in ways(&stage)? {
         let waker = CountingWaker::new();
         let clone = Full { near: way.near.clone(), far: way.far.clone(), to: way.to.clone() };
@@ -211,12 +211,12 @@ async fn closing_ends_what_waits_for_room(stage: Stage) -> io::Result<()> {
 }
 
 /// The one that does not receive is closed, and the send says so.
-async fn it_ends_with_whom_it_waits_for(stage: Stage) -> io::Result<()> {
+async fn it_ends_with_the_receiver_it_waits_for(stage: Stage) -> io::Result<()> {
     for way in ways(&stage)? {
         let mut send = way.send();
         assert_pending(&mut send, &CountingWaker::new());
         way.far.close().await?;
-        let error = send.await.expect_err("nobody receives it");
+        let error = send.await.expect_err("the receiver is gone");
         let kinds = [ErrorKind::ConnectionRefused, ErrorKind::ConnectionReset];
         assert!(kinds.contains(&error.kind()), "{error:?}");
         assert!(error.to_string().starts_with("send "), "{error}");
@@ -230,7 +230,7 @@ async fn a_dropped_send_has_sent_nothing(stage: Stage) -> io::Result<()> {
         assert_pending(&mut send, &CountingWaker::new());
         drop(send);
         drain(&way.far)?;
-        // It is for everybody else to be woken for the room that there is now.
+        // The other senders are woken for the room that there is now.
         way.near.writable().await?;
         assert_eq!(drain(&way.far)?, 0);
         assert_eq!(way.send().await?, 8);

@@ -19,7 +19,7 @@ for_both_families!(
     a_message_says_how_long_it_was,
     a_vec_is_filled_to_its_capacity,
     memory_need_not_be_initialised,
-    what_is_peeked_at_stays,
+    a_peeked_datagram_stays,
 );
 
 async fn a_datagram_of_no_bytes_is_no_end<S: Family>(stage: Stage) -> io::Result<()> {
@@ -144,7 +144,7 @@ fn with_name<A: std::fmt::Debug>((len, from): (usize, A)) -> (usize, Option<Stri
     (len, Some(name(&from)))
 }
 
-async fn what_is_peeked_at_stays<S: Family>(stage: Stage) -> io::Result<()> {
+async fn a_peeked_datagram_stays<S: Family>(stage: Stage) -> io::Result<()> {
     let (near, far) = pair::<S>(&stage)?;
     let mut buffer = [0; 8];
     let waker = CountingWaker::new();

@@ -1,4 +1,4 @@
-//! Datagram sockets: what they have in common for both families under several executors, and what
+//! Datagram sockets: the behaviour that both families have in common under several executors, and the parts that
 //! each has for itself.
 //!
 //! No test depends on UDP having room for more than a hundred small datagrams, which it would drop

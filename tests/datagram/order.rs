@@ -60,7 +60,7 @@ async fn each_of_several_receives_is_served<S: Family>(stage: Stage) -> io::Resu
     Ok(())
 }
 
-/// Each sends back what it has received, at the same time as the others.
+/// Each sends its received datagram back, at the same time as the others.
 async fn fifty_tasks_receive_each_datagram_once<S: Family>(stage: Stage) -> io::Result<()> {
     const TASKS: u32 = 50;
     const ROUNDS: u32 = 10;
@@ -97,7 +97,7 @@ async fn fifty_tasks_receive_each_datagram_once<S: Family>(stage: Stage) -> io::
     Ok(())
 }
 
-/// Dropped before anything came, or when it was woken for what came.
+/// Dropped before a datagram came, or when it was woken for one.
 async fn a_dropped_receive_loses_nothing<S: Family>(stage: Stage) -> io::Result<()> {
     let (near, far) = pair::<S>(&stage)?;
     for number in 0..100 {

@@ -1,4 +1,4 @@
-//! Polling, which keeps no place, and trying, which asks nobody.
+//! Polling, which keeps no place, and trying, which does not wait.
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -19,8 +19,8 @@ use crate::fixtures::{Family, for_both_families, pair, take};
 for_both_families!(
     every_way_to_poll_a_receive,
     every_way_to_poll_a_send,
-    who_polls_is_woken_each_of_them,
-    who_polls_gets_through_between_those_in_line,
+    every_task_that_polls_is_woken,
+    a_poll_gets_through_between_those_in_line,
     trying_says_that_there_is_nothing,
     any_operation_can_be_made,
 );
@@ -69,7 +69,7 @@ async fn every_way_to_poll_a_send<S: Family>(stage: Stage) -> io::Result<()> {
     Ok(())
 }
 
-async fn who_polls_is_woken_each_of_them<S: Family>(stage: Stage) -> io::Result<()> {
+async fn every_task_that_polls_is_woken<S: Family>(stage: Stage) -> io::Result<()> {
     const TASKS: usize = 10;
     let (near, far) = pair::<S>(&stage)?;
     let receive = |socket: Datagram<S>| {
@@ -89,7 +89,7 @@ async fn who_polls_is_woken_each_of_them<S: Family>(stage: Stage) -> io::Result<
 }
 
 /// It is woken when the turn goes by, and asks again.
-async fn who_polls_gets_through_between_those_in_line<S: Family>(stage: Stage) -> io::Result<()> {
+async fn a_poll_gets_through_between_those_in_line<S: Family>(stage: Stage) -> io::Result<()> {
     let (near, far) = pair::<S>(&stage)?;
     let mut first = take(&near).boxed();
     assert_pending(&mut first, &CountingWaker::new());
@@ -111,7 +111,7 @@ async fn trying_says_that_there_is_nothing<S: Family>(stage: Stage) -> io::Resul
     assert_kind(near.try_recv(&mut buffer), ErrorKind::WouldBlock);
     far.send(b"one").await?;
     assert_eq!(take(&near).await?, b"one");
-    // Readiness is a hint: whichever asks first, the kernel is what says no.
+    // Readiness is a hint: whichever comes first, the kernel says no.
     assert_kind(near.try_recv(&mut buffer), ErrorKind::WouldBlock);
     assert_kind(near.try_recv_from(&mut buffer), ErrorKind::WouldBlock);
     assert_kind(near.try_recv_msg(&mut buffer), ErrorKind::WouldBlock);

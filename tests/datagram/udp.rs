@@ -1,4 +1,4 @@
-//! What only UDP has: addresses, names, errors of the network, groups and options.
+//! The parts that only UDP has: addresses, names, errors of the network, groups and options.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,7 +14,7 @@ use netpoll_tests::fixtures::{
 use crate::fixtures::{assert_says, take};
 
 #[test]
-fn who_sent_it_can_be_answered() {
+fn the_sender_can_be_answered() {
     run(|| async {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let server = UdpSocket::bind(host).await?;
@@ -114,13 +114,13 @@ fn every_way_to_send_to_an_address() {
     });
 }
 
-/// An address of whose port nobody receives. Nobody else comes there, as each caller has a host of
+/// An address without a receiver. No test binds there, as each caller has a host of
 /// its own.
 fn silent(host: u8) -> io::Result<SocketAddr> {
     net::UdpSocket::bind((Ipv4Addr::new(127, 67, 0, host), 0))?.local_addr()
 }
 
-/// The error is the answer to what was sent before. It is reported once, and the socket goes on.
+/// The error is the answer to an earlier datagram. It is reported once, and the socket goes on.
 #[test]
 fn a_refusal_is_reported_once() {
     run(|| async {
@@ -152,7 +152,7 @@ fn a_refusal_is_reported_once() {
     });
 }
 
-/// One of many who wait is told, and the others go on waiting.
+/// One of many waiters gets it, and the others go on waiting.
 #[test]
 fn a_refusal_is_told_to_one() {
     run(|| async {
@@ -178,7 +178,7 @@ fn a_refusal_is_told_to_one() {
 }
 
 #[test]
-fn what_cannot_be_sent_says_why_and_where_to() {
+fn a_failed_send_names_cause_and_address() {
     run(|| async {
         let [near, far] = [UdpSocket::bind(LOOPBACK).await?, UdpSocket::bind(LOOPBACK).await?];
         let (at, own) = (far.local_addr()?, near.local_addr()?.to_string());
@@ -186,7 +186,7 @@ fn what_cannot_be_sent_says_why_and_where_to() {
         let too_long = vec![0; 65_536];
         assert_says(near.send_to(&too_long, at).await, libc::EMSGSIZE, "send", &on);
         assert_says(near.try_send_to(&too_long, at), libc::EMSGSIZE, "send", &on);
-        assert_says(near.send(b"to whom?").await, libc::EDESTADDRREQ, "send", &own);
+        assert_says(near.send(b"stray").await, libc::EDESTADDRREQ, "send", &own);
         near.connect(at).await?;
         assert_says(near.send(&too_long).await, libc::EMSGSIZE, "send", &on);
         let broadcast = SocketAddr::from((Ipv4Addr::BROADCAST, 9));
@@ -206,13 +206,13 @@ fn the_longest_datagram_arrives() {
         near.send_to(&longest, far.local_addr()?).await?;
         let mut buffer = Vec::with_capacity(65_536);
         assert_eq!(far.recv_buf_from(&mut buffer).await?, (65_507, near.local_addr()?));
-        assert!(buffer == longest, "not what was sent");
+        assert!(buffer == longest, "other bytes than were sent");
         Ok(())
     });
 }
 
 #[test]
-fn what_cannot_be_bound_says_why_and_where() {
+fn a_failed_bind_names_cause_and_address() {
     run(|| async {
         let taken = UdpSocket::bind(LOOPBACK).await?;
         let at = taken.local_addr()?;
@@ -266,7 +266,7 @@ fn the_error_of_a_socket_can_be_taken() {
         client.connect(silent(3)?).await?;
         client.send(b"hello").await?;
         client.readable().await?;
-        let error = client.take_error()?.expect("nobody receives it");
+        let error = client.take_error()?.expect("there is no receiver");
         assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
         assert!(client.take_error()?.is_none(), "taken");
         client.set_read_deadline(in_ms(1))?;

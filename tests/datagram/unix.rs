@@ -1,4 +1,4 @@
-//! What only Unix sockets have: paths, abstract names, and sockets without a name.
+//! The parts that only Unix sockets have: paths, abstract names, and sockets without a name.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use netpoll_tests::fixtures::{assert_closed, assert_timed_out, in_ms, run};
 
 use crate::fixtures::{assert_says, take};
 
-/// A folder that is removed with what is in it.
+/// A folder that is removed with its content.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -43,7 +43,7 @@ fn written(name: &SocketAddr) -> String {
 }
 
 #[test]
-fn who_sent_it_can_be_answered_at_its_path() {
+fn the_sender_can_be_answered_at_its_path() {
     run(|| async {
         let folder = Folder::new("answer")?;
         let (here, there) = (folder.path("here"), folder.path("there"));
@@ -77,7 +77,7 @@ fn abstract_names_are_free_when_their_socket_is_closed() {
             client.send(b"again").await?;
             assert_eq!(take(&server).await?, b"again");
             server.close().await?;
-            // The kernel disconnects it on this occasion, and so there is nobody to name any more.
+            // The kernel disconnects it on this occasion, and so there is no peer to name any more.
             assert_says(client.send(b"gone").await, libc::ECONNREFUSED, "send", "(unnamed)");
             assert_says(client.send(b"gone").await, libc::ENOTCONN, "send", "(unnamed)");
         }
@@ -107,7 +107,7 @@ fn names_come_as_they_are() {
     });
 }
 
-/// Whoever bound to it removes it, as in Go.
+/// The socket that bound to it removes it, as in Go.
 #[test]
 fn a_path_stays_after_its_socket() {
     run(|| async {
@@ -129,7 +129,7 @@ fn a_path_stays_after_its_socket() {
 }
 
 #[test]
-fn what_is_no_path_of_a_socket_is_an_error() {
+fn a_bad_path_of_a_socket_is_an_error() {
     run(|| async {
         let socket = UnixDatagram::unbound()?;
         let too_long = PathBuf::from("x".repeat(200));
@@ -188,10 +188,10 @@ fn a_pair_has_no_names() {
 }
 
 #[test]
-fn what_cannot_be_sent_says_why() {
+fn a_failed_send_names_its_cause() {
     run(|| async {
         let socket = UnixDatagram::unbound()?;
-        assert_says(socket.send(b"to whom?").await, libc::ENOTCONN, "send", "(unnamed)");
+        assert_says(socket.send(b"stray").await, libc::ENOTCONN, "send", "(unnamed)");
         let (near, far) = UnixDatagram::pair()?;
         let too_long = vec![0; 16 << 20];
         assert_says(near.send(&too_long).await, libc::EMSGSIZE, "send", "(unnamed)");
@@ -216,7 +216,7 @@ fn a_connected_socket_receives_only_from_its_peer() {
     });
 }
 
-/// What was there is received. What is not there is waited for, which is what Linux has a receive do
+/// A datagram that was there is received. One that is not there is waited for, as Linux has a receive do
 /// that does not block.
 #[test]
 fn after_a_shutdown_nothing_is_sent() {

@@ -1,4 +1,4 @@
-//! Nothing to do: nobody ticks.
+//! Nothing to do: no thread ticks.
 
 use std::fs;
 use std::thread;
@@ -66,7 +66,7 @@ fn the_thread_that_slept_takes_over_as_well() {
                 reactor.block_on(async {
                     mine.exchange_often(10).await;
                     wait.await.expect("the test says when");
-                    // This blocks the thread, and needs somebody else to turn.
+                    // This blocks the thread, and needs another thread to turn.
                     futures::executor::block_on(join(mine.exchange(1), others.exchange(2)));
                 });
             });

@@ -1,7 +1,7 @@
 //! A task that keeps its thread: others' events do not wait for it.
 //!
-//! The task that blocks waits, with its whole thread, for what only an event can bring about. If
-//! nobody takes over, it waits for ever.
+//! The task that blocks waits, with its whole thread, for a state that only an event can bring about. If
+//! no other thread takes over, it waits for ever.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -87,7 +87,7 @@ fn a_driver_that_slept_takes_over() {
 }
 
 /// Each event needs the reactor's thread, as the driver stays away. How long each exchange took is
-/// printed, for who would like to see it (`--nocapture`): with a tick of 4 ms, the first may take 12, and
+/// printed (`--nocapture` shows it): with a tick of 4 ms, the first may take 12, and
 /// the others nothing, as the thread goes on once it has taken over.
 #[test]
 fn while_it_is_blocked_every_event_is_served() {

@@ -50,9 +50,9 @@ fn a_local_pool_that_drives() {
     });
 }
 
-/// Its tasks are woken by other threads too, which the pool would not tell anybody.
+/// Its tasks are woken by other threads too, of which the pool would not learn.
 #[test]
-fn a_relay_wakes_the_driver_for_what_other_threads_wake() {
+fn a_wake_by_another_thread_wakes_the_driver() {
     watched(|| {
         for reactor in reactors() {
             run_pool(&reactor, |spawn| {
@@ -83,7 +83,7 @@ fn a_busy_executor_looks() {
     });
 }
 
-/// What was woken before the wait ends it, once.
+/// A wake-up before the wait ends it, once.
 #[test]
 fn a_wake_up_is_kept_for_the_next_park() {
     watched(|| {

@@ -44,7 +44,7 @@ fn an_executor_under_block_on_runs_its_tasks() {
     });
 }
 
-/// What wakes it comes from another thread, while it is in epoll, on its way there, or elsewhere.
+/// Its wake-up comes from another thread, while it is in epoll, on its way there, or elsewhere.
 #[test]
 fn another_thread_wakes_it() {
     watched(|| {
@@ -74,7 +74,7 @@ fn another_thread_wakes_it_again_and_again() {
     });
 }
 
-/// A future that never waits learns of what is ready all the same.
+/// A future that never waits learns of readiness all the same.
 #[test]
 fn a_future_that_wakes_itself_has_the_reactor_looked_at() {
     watched(|| {

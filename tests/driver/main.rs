@@ -1,7 +1,7 @@
-//! Who turns the reactor: threads in `block_on`, executors with a `Driver`, and the reactor's own.
+//! Which thread turns the reactor: threads in `block_on`, executors with a `Driver`, and the reactor's own.
 //!
 //! Where a test would have to measure how soon something happens, it makes the one depend on the
-//! other instead: what does not happen is a hang, which the watchdog names.
+//! other instead: an event that does not come is a hang, which the watchdog names.
 #![cfg(not(netpoll_loom))]
 
 mod asleep;

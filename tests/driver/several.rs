@@ -10,7 +10,7 @@ use netpoll_tests::watched;
 
 use crate::fixtures::{Echo, ended_by_a_thread, reactors, with_thread};
 
-/// One turns and the others sleep: who, changes all the time, and nobody is forgotten.
+/// One turns and the others sleep: which one changes all the time, and none is forgotten.
 #[test]
 fn four_threads_share_a_reactor() {
     watched(|| {
@@ -27,9 +27,9 @@ fn four_threads_share_a_reactor() {
     });
 }
 
-/// Drivers come and go, while others wait: who goes leaves the lease to somebody.
+/// Drivers come and go, while others wait: a driver that goes leaves the lease to another.
 #[test]
-fn who_goes_leaves_the_lease_to_who_stays() {
+fn a_driver_that_goes_leaves_the_lease_to_one_that_stays() {
     watched(|| {
         for reactor in reactors() {
             thread::scope(|scope| {
@@ -47,7 +47,7 @@ fn who_goes_leaves_the_lease_to_who_stays() {
     });
 }
 
-/// Whoever is in another `block_on` is served by the reactor's thread once the last driver is gone.
+/// A thread in another `block_on` is served by the reactor's thread once the last driver is gone.
 #[test]
 fn after_the_last_driver_the_thread_turns() {
     watched(|| {
@@ -62,7 +62,7 @@ fn after_the_last_driver_the_thread_turns() {
 
 /// Executors with drivers and executors without, side by side.
 #[test]
-fn drivers_serve_those_who_do_not_drive() {
+fn drivers_serve_threads_that_do_not_drive() {
     watched(|| {
         let reactor = with_thread();
         thread::scope(|scope| {

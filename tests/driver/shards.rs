@@ -30,7 +30,7 @@ fn three() -> Reactor {
     Reactor::builder().reactors(3).build().expect("three reactors")
 }
 
-/// What is registered goes to each in turn: timers are fired by three threads, and nobody is left out.
+/// Registrations go to each in turn: timers are fired by three threads, and none is left out.
 #[test]
 fn they_are_given_work_in_turn() {
     watched(|| {
@@ -58,7 +58,7 @@ fn they_are_given_work_in_turn() {
 
 /// Executors that know nothing of this.
 #[test]
-fn everybody_is_served() {
+fn every_task_is_served() {
     watched(|| {
         let reactor = three();
         let echoes: Vec<_> = (0..9).map(|_| Echo::new(&reactor)).collect();
@@ -68,7 +68,7 @@ fn everybody_is_served() {
     });
 }
 
-/// Threads that drive have a reactor each, and what they register is in its care: nobody else wakes
+/// Threads that drive have a reactor each, which owns their registrations: no other thread wakes
 /// their tasks.
 #[test]
 fn threads_that_drive_register_where_they_drive() {
@@ -129,7 +129,7 @@ fn shutdown_ends_all() {
 #[test]
 fn several_without_threads_are_refused() {
     let refused = Reactor::builder().reactors(2).thread(false).build();
-    assert_eq!(refused.expect_err("nobody would turn them").kind(), ErrorKind::InvalidInput);
+    assert_eq!(refused.expect_err("no thread would turn them").kind(), ErrorKind::InvalidInput);
     Reactor::builder().reactors(0).thread(false).build().expect("zero is one");
 }
 

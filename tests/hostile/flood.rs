@@ -8,23 +8,23 @@ use futures::FutureExt;
 use netpoll_futures::{TcpListener, TcpStream};
 use netpoll_tests::fixtures::{LOOPBACK, os, run};
 
-/// More than there is room for, of those who have begun and not ended.
+/// More than there is room for, of connections that have begun and not ended.
 const BEGUN: usize = 500;
 
-/// Who means to talk, meanwhile.
+/// Clients that talk, meanwhile.
 const HONEST: usize = 200;
 
 fn has_cookies() -> bool {
     fs::read_to_string("/proc/sys/net/ipv4/tcp_syncookies").is_ok_and(|told| told.trim() != "0")
 }
 
-/// Nobody of them is accepted, or wakes anybody; whoever answers is, by the kernel's cookies where the room
+/// None of them is accepted, or wakes a task; a client that answers is accepted, by the kernel's cookies where the room
 /// is taken, and talks as always.
 #[test]
 fn of_connections_that_are_never_completed() {
     run(|| async {
         if !has_cookies() {
-            println!("not shown: this kernel has no cookies, and turns everybody away");
+            println!("not shown: this kernel has no cookies, and turns every client away");
             return Ok(());
         }
         let listener = TcpListener::bind(LOOPBACK).await?;
@@ -35,7 +35,7 @@ fn of_connections_that_are_never_completed() {
             let socket = netpoll_futures::sys::stream(&address)?;
             os::deafen(&socket);
             let mut connect = Box::pin(TcpStream::connect_with(socket, address));
-            assert!(connect.as_mut().now_or_never().is_none(), "nobody answers");
+            assert!(connect.as_mut().now_or_never().is_none(), "no server answers");
             silent.push(connect);
         }
         let began = Instant::now();
@@ -44,7 +44,7 @@ fn of_connections_that_are_never_completed() {
         }
         println!("{HONEST} exchanges beside {BEGUN} took {:?}", began.elapsed());
         listener.set_deadline(Some(Instant::now() + Duration::from_millis(20)))?;
-        assert!(listener.accept().await.is_err(), "nobody else is there");
+        assert!(listener.accept().await.is_err(), "there is no other client");
         assert!(silent.iter_mut().all(|connect| connect.as_mut().now_or_never().is_none()));
         Ok(())
     });

@@ -1,8 +1,8 @@
-//! Those who mean us no good, or do not know better: tasks whose wakers panic, block and call back,
+//! Tasks and peers that are hostile or careless: tasks whose wakers panic, block and call back,
 //! that never yield, and that leave things lying about; and peers that send too little, too much, or
 //! the wrong thing at the wrong time.
 //!
-//! What the reactor alone owes to wakers is in `tests/regressions/wakers.rs`; here are the sockets.
+//! The reactor's own duties to wakers are in `tests/regressions/wakers.rs`; here are the sockets.
 #![cfg(not(netpoll_loom))]
 
 mod churn;

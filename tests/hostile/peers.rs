@@ -22,8 +22,8 @@ async fn with_std(listener: &TcpListener) -> io::Result<(TcpStream, net::TcpStre
     Ok((listener.accept().await?.0, far))
 }
 
-/// A deadline for the whole of a request is not moved by what trickles in: who sends a byte now and then
-/// is cut off like who sends nothing. Meanwhile others are served.
+/// Bytes that trickle in do not move a deadline for the whole of a request: a peer that sends a byte now and then
+/// is cut off like a silent one. Meanwhile others are served.
 #[test]
 fn a_slow_loris() {
     run(|| async {
@@ -55,14 +55,14 @@ fn a_slow_loris() {
     });
 }
 
-/// Who never reads ends in the writer's deadline, and holds up nobody who does.
+/// A peer that never reads ends in the writer's deadline, and holds up no other.
 #[test]
-fn who_never_reads() {
+fn a_peer_that_never_reads() {
     run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
         let (near, far) = with_std(&listener).await?;
         near.set_write_deadline(in_ms(50))?;
-        let late = near.write_all(&vec![0; 64 << 20]).await.expect_err("nobody reads");
+        let late = near.write_all(&vec![0; 64 << 20]).await.expect_err("the peer does not read");
         assert!(is_deadline_exceeded(&late), "{late:?}");
         let written = netpoll_futures::bytes_written(&late);
         assert!(written > 0 && written < 64 << 20, "{written} bytes");
@@ -136,7 +136,7 @@ fn a_storm_of_resets() {
         let reactor = Reactor::builder().build().expect("a reactor");
         let listener = net::TcpListener::bind(LOOPBACK).expect("a port");
         listener.set_nonblocking(true).expect("an option");
-        // Who overflows the queue tries again only after a second.
+        // A client that overflows the queue tries again only after a second.
         os::listen(&listener, 4096).expect("a longer queue");
         let address = listener.local_addr().expect("bound");
         let interest = netpoll::Interest::Both;
@@ -172,10 +172,10 @@ fn a_storm_of_resets() {
     });
 }
 
-/// More connections than the queue of the listener holds, and nobody accepts. Who does not get in is
-/// late, as it was told to be; who is in is served once somebody accepts, and so is whoever comes then.
+/// More connections than the queue of the listener holds, and no accept. A client that does not get in is
+/// late, by its deadline; one that is in is served once a task accepts, and so is a later one.
 #[test]
-fn a_flood_of_connections_that_nobody_accepts() {
+fn a_flood_of_connections_that_are_not_accepted() {
     const QUEUE: i32 = 8;
     const CONNECTIONS: usize = 64;
     run(|| async {
@@ -203,7 +203,7 @@ fn a_flood_of_connections_that_nobody_accepts() {
 }
 
 /// A peer that is gone without a word: its machine was unplugged, as far as this side can tell. Reading
-/// is late, as told; what is sent finds out, and so does the probe that keeps a connection alive.
+/// is late; a write finds out, and so does the probe that keeps a connection alive.
 #[test]
 fn a_half_open_connection() {
     run(|| async {
@@ -215,7 +215,7 @@ fn a_half_open_connection() {
                 return Ok(());
             }
             near.set_read_deadline(in_ms(20))?;
-            let late = near.read(&mut [0]).await.expect_err("nobody is there");
+            let late = near.read(&mut [0]).await.expect_err("the peer is gone");
             assert!(is_deadline_exceeded(&late), "{late:?}");
             near.set_read_deadline(None)?;
             if probe {
@@ -228,7 +228,7 @@ fn a_half_open_connection() {
             } else {
                 near.write_all(b"are you there?").await?;
             }
-            let gone = near.read(&mut [0]).await.expect_err("nobody is there");
+            let gone = near.read(&mut [0]).await.expect_err("the peer is gone");
             assert_eq!(gone.kind(), ErrorKind::ConnectionReset, "{gone:?}");
         }
         Ok(())
@@ -236,7 +236,7 @@ fn a_half_open_connection() {
 }
 
 /// Bytes that come faster than they are read, on one connection, do not keep another waiting in the
-/// same thread; see `starving.rs` for what sees to that. Here the others are many.
+/// same thread; `starving.rs` has the rule for that. Here the others are many.
 #[test]
 fn a_flood_beside_many_others() {
     watched(|| {
@@ -291,7 +291,7 @@ async fn exchange(address: SocketAddr) -> io::Result<()> {
 
 /// One that connects and says nothing is one that waits, and costs a turn of nothing.
 #[test]
-fn who_says_nothing_wakes_nobody() {
+fn a_silent_peer_wakes_no_task() {
     run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
         let (near, mut far) = with_std(&listener).await?;
@@ -299,7 +299,7 @@ fn who_says_nothing_wakes_nobody() {
         let mut read = pin!(near.read(&mut byte));
         assert!(waker.poll(read.as_mut()).is_pending());
         far.set_read_timeout(Some(Duration::from_millis(20)))?;
-        assert!(far.read(&mut [0]).is_err(), "nobody says anything");
+        assert!(far.read(&mut [0]).is_err(), "the other side is silent");
         assert_eq!(waker.wakes(), 0);
         far.write_all(b"x")?;
         assert_eq!(read.await?, 1);

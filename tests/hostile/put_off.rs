@@ -36,10 +36,10 @@ fn a_read_that_is_put_off_loses_nothing() {
     });
 }
 
-/// Where a task has used the budget up, and was put off, the next one is not: else whoever comes after a
+/// Where a task has used the budget up, and was put off, the next one is not: else the task after a
 /// busy task would be put off each time.
 #[test]
-fn who_comes_after_a_busy_task_is_not_put_off() {
+fn the_task_after_a_busy_one_is_not_put_off() {
     run(|| async {
         let ((one, _far), (another, _other_far)) = (full().await?, full().await?);
         let (busy, next) = (CountingWaker::new(), CountingWaker::new());
@@ -52,7 +52,7 @@ fn who_comes_after_a_busy_task_is_not_put_off() {
     });
 }
 
-/// What comes of waiting where there is something to read, if it is put off, and the deadline is one that
+/// The result of waiting where there is something to read, if it is put off, and the deadline is one that
 /// has passed, or all is closed, by the time that it is polled again.
 async fn looks_again<R>(
     near: TcpStream,
@@ -76,7 +76,7 @@ async fn looks_again<R>(
 }
 
 #[test]
-fn who_waits_for_readiness_and_is_put_off_looks_again() {
+fn a_wait_for_readiness_that_is_put_off_looks_again() {
     run(|| async {
         let (near, _far) = full().await?;
         looks_again(near, TcpStream::readable).await
@@ -85,7 +85,7 @@ fn who_waits_for_readiness_and_is_put_off_looks_again() {
 
 /// A descriptor of any kind, whose readiness the kernel is asked for.
 #[test]
-fn who_waits_for_any_descriptor_and_is_put_off_looks_again() {
+fn a_wait_for_any_descriptor_that_is_put_off_looks_again() {
     run(|| async {
         let (near, mut far) = io::pipe()?;
         far.write_all(b"x")?;

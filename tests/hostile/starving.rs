@@ -46,7 +46,7 @@ async fn turns_of_others(
     Ok(turns.get() - before)
 }
 
-/// Sees that others run while what `prepare` returns is busy. Nothing in that may have to wait.
+/// Sees that others run while the future of `prepare` is busy. Nothing in that may have to wait.
 fn lets_others_run<P, F>(prepare: impl FnOnce() -> P + Send + 'static)
 where
     P: Future<Output = io::Result<F>>,
@@ -76,7 +76,7 @@ pub(crate) async fn full() -> io::Result<(TcpStream, TcpStream)> {
 }
 
 #[test]
-fn who_reads() {
+fn reads() {
     lets_others_run(|| async {
         let (near, far) = full().await?;
         Ok(async move {
@@ -89,7 +89,7 @@ fn who_reads() {
 }
 
 #[test]
-fn who_reads_by_the_trait() {
+fn reads_by_the_trait() {
     lets_others_run(|| async {
         let (mut near, far) = full().await?;
         Ok(async move {
@@ -102,7 +102,7 @@ fn who_reads_by_the_trait() {
 }
 
 #[test]
-fn who_waits_and_tries() {
+fn waits_and_tries() {
     lets_others_run(|| async {
         let (near, far) = full().await?;
         Ok(async move {
@@ -119,7 +119,7 @@ fn who_waits_and_tries() {
 }
 
 #[test]
-fn who_writes() {
+fn writes() {
     lets_others_run(|| async {
         let (mut near, far) = pair().await?;
         near.writable().await?;
@@ -137,7 +137,7 @@ fn who_writes() {
 }
 
 #[test]
-fn who_accepts() {
+fn accepts() {
     lets_others_run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
         let mut clients = Vec::new();
@@ -158,7 +158,7 @@ fn who_accepts() {
 }
 
 #[test]
-fn who_receives_and_sends() {
+fn receives_and_sends() {
     lets_others_run(|| async {
         let near = UdpSocket::bind(LOOPBACK).await?;
         near.connect(near.local_addr()?).await?;
@@ -174,7 +174,7 @@ fn who_receives_and_sends() {
 }
 
 #[test]
-fn who_makes_operations_of_its_own() {
+fn operations_of_its_own() {
     lets_others_run(|| async {
         let (near, mut far) = io::pipe()?;
         far.write_all(&[b'x'; OPERATIONS])?;
@@ -190,10 +190,10 @@ fn who_makes_operations_of_its_own() {
     });
 }
 
-/// `select` with something that waits is as good as waiting, to an executor that looks at what a task
-/// says. The count does not begin anew for it.
+/// `select` with a future that waits is as good as waiting, to an executor that goes by the result of a
+/// poll. The count does not begin anew for it.
 #[test]
-fn who_waits_for_something_else_as_well() {
+fn waits_for_something_else_as_well() {
     lets_others_run(|| async {
         let (near, far) = full().await?;
         Ok(async move {
@@ -237,7 +237,7 @@ async fn flooded(executor: &LocalExecutor<'_>, near: TcpStream) -> io::Result<us
             counted.set(counted.get() + count);
         }
     });
-    // A task like the other: what `run` was given is looked at less often.
+    // A task like the other: an executor looks less often at the future that `run` was given.
     let exchanges = executor.spawn(async move {
         while under_way.get() == 0 {
             yield_now().await;
@@ -269,7 +269,7 @@ fn a_flood_on_a_thread_of_smols() {
 
 /// The pool of futures, which knows no fairness among its tasks either.
 #[test]
-fn who_reads_in_a_local_pool() {
+fn reads_in_a_local_pool() {
     watched(|| {
         let mut pool = LocalPool::new();
         let (near, _far) = pool.run_until(full()).expect("a connection");
@@ -294,9 +294,9 @@ fn who_reads_in_a_local_pool() {
     });
 }
 
-/// What asks to be done now or not at all, is.
+/// A try, which succeeds now or not at all, is never put off.
 #[test]
-fn what_is_tried_takes_nothing_and_asks_for_nothing() {
+fn a_try_takes_nothing_from_the_budget() {
     run(|| async {
         let (near, _far) = full().await?;
         budget::refill();
@@ -310,7 +310,7 @@ fn what_is_tried_takes_nothing_and_asks_for_nothing() {
     });
 }
 
-/// A thread that waits as a driver has run everybody.
+/// A thread that waits as a driver has run every task.
 #[test]
 fn a_driver_that_waits_has_a_full_budget() {
     watched(|| {

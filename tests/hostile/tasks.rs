@@ -63,7 +63,7 @@ fn futures_that_are_dropped_half_way() {
             }
             drop(reads.remove(0));
             drop(reads.remove(1));
-            assert_eq!(reads.remove(0).0.await?, 1, "what the others left");
+            assert_eq!(reads.remove(0).0.await?, 1, "the byte that the others left");
         }
         Ok(())
     });

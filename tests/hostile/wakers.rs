@@ -61,7 +61,7 @@ fn a_panic_does_not_keep_the_end_from_others() {
     });
 }
 
-/// Whoever closes waits for the last operation to leave, which wakes it. The panic of its waker is not
+/// A close waits for the last operation to leave, which wakes it. The panic of its waker is not
 /// the operation's.
 #[test]
 fn a_panic_of_the_closer_is_not_the_last_operations() {
@@ -79,7 +79,7 @@ fn a_panic_of_the_closer_is_not_the_last_operations() {
     });
 }
 
-/// Whoever ends a server wakes its accept loops, and those of others if the first one's waker panics.
+/// The end of a server wakes its accept loops, also after the first one's waker panics.
 #[test]
 fn a_panic_does_not_keep_a_shutdown_from_others() {
     run(|| async {

@@ -112,7 +112,7 @@ fn a_body_that_stops_after_the_answer_is_cut_off() {
     });
 }
 
-/// What comes after the body is a head again, whose bytes gain no time.
+/// The bytes after the body are a head again, and gain it no time.
 #[test]
 fn a_head_after_such_a_body_has_its_deadline() {
     run(|executor| async move {

@@ -1,4 +1,4 @@
-//! Who fetches: hyper's client over our stream, with HTTP/1 or HTTP/2, or by hand.
+//! Clients: hyper's over our stream, with HTTP/1 or HTTP/2, or by hand.
 
 use std::net::SocketAddr;
 
@@ -74,7 +74,7 @@ impl Client {
         Ok(answer.into_body().collect().await?.to_bytes())
     }
 
-    /// Posts a body, and returns what comes back.
+    /// Posts a body, and returns the answer.
     pub(crate) async fn echo(&mut self, body: Body) -> Outcome<Bytes> {
         let answer = self.send(post("/echo", body)).await?;
         assert_eq!(answer.status(), 200);
@@ -93,7 +93,7 @@ pub(crate) fn post(path: &str, body: Body) -> Request<Body> {
     Request::post(uri).header("host", "localhost").body(body).expect("a request")
 }
 
-/// What is there to be read until the connection ends, in whatever way.
+/// Reads until the connection ends, in whatever way.
 pub(crate) async fn read_to_the_end(stream: &TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let mut buffer = vec![0; 16 * 1024];

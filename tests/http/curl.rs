@@ -8,7 +8,7 @@ use netpoll_hyper::Deadlines;
 use crate::fixtures::{Outcome, run};
 use crate::site::{MIB, Site, pattern};
 
-/// What `curl` fetches, on a thread that may block. It is given `input` to send.
+/// The output of `curl`, on a thread that may block. It is given `input` to send.
 async fn curl(arguments: Vec<String>, input: Vec<u8>) -> Outcome<Vec<u8>> {
     smol::unblock(move || {
         let mut curl = Command::new("curl");
@@ -57,7 +57,7 @@ fn curl_fetches_and_posts() {
             };
             assert_eq!(curl(&[&url("/hello")], b"").await?, b"hello");
             // Two on one connection. (With HTTP/2 and prior knowledge, curl 7.88 fails at its second
-            // request, whoever serves it.)
+            // request, whichever server answers.)
             if *version == "--http1.1" {
                 let twice = curl(&[&url("/hello"), &url("/full/5")], b"").await?;
                 assert_eq!(twice, b"hello\x00\x01\x02\x03\x04");

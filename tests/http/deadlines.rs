@@ -1,4 +1,4 @@
-//! Who is cut off for being slow with requests, and who is not.
+//! Which clients are cut off for being slow with requests, and which are not.
 
 use std::pin::pin;
 use std::time::Instant;
@@ -19,7 +19,7 @@ const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 /// A head without an end.
 const HALF: &[u8] = b"GET /hello HTTP/1.1\r\nhost: localhost\r\nx-slow: ";
 
-/// Half of what HTTP/2 begins with: it could be either version still.
+/// Half of the preface of HTTP/2: it could be either version still.
 const HALF_A_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// All of it, with settings that are none, and half a frame.

@@ -120,7 +120,7 @@ fn a_connection_that_is_dropped_closes_while_its_service_blocks() {
     });
 }
 
-/// What is reported is what is returned.
+/// The end that is reported is the end that is returned.
 #[test]
 fn an_end_is_reported_once() {
     run(|executor| async move {

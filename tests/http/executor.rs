@@ -63,6 +63,6 @@ fn a_spawner_that_refuses_drops_the_task() {
             let _kept = send;
             std::future::pending::<()>().await;
         });
-        assert!(block_on(receive).is_err(), "it was dropped, and what it held");
+        assert!(block_on(receive).is_err(), "it was dropped with its content");
     });
 }

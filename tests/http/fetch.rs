@@ -1,4 +1,4 @@
-//! What is fetched is what is there, over either version.
+//! A fetch returns the page, over either version.
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -95,7 +95,7 @@ fn streams_of_one_connection_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn what_is_not_there_and_what_is_no_request() {
+fn a_missing_page_and_a_bad_request() {
     run(|executor| async move {
         let site = Site::open(&executor, Deadlines::default()).await?;
         let mut client = Client::connect(&executor, Version::Http1, site.address).await?;
@@ -112,7 +112,7 @@ fn what_is_not_there_and_what_is_no_request() {
 
 /// There is no deadline that would end it.
 #[test]
-fn who_ends_before_the_version_is_told_is_not_waited_for() {
+fn a_client_that_ends_before_the_version_is_known_is_not_waited_for() {
     run(|executor| async move {
         for start in [b"P".as_slice(), b"PRI * HTTP/2.0\r\n"] {
             let site = Site::open(&executor, Deadlines::none()).await?;
@@ -134,7 +134,7 @@ fn one_version_only() {
             let site = Site::with(&executor, |server| server.only(version)).await?;
             let mut right = Client::connect(&executor, version, site.address).await?;
             assert_eq!(right.get("/hello").await?, "hello");
-            // Each finds that what the other says first is not its version.
+            // Each finds that the first bytes of the other are not its version.
             let wrong = Client::connect(&executor, other, site.address).await?;
             wrong.is_gone().await;
         }

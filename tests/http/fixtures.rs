@@ -12,7 +12,7 @@ use netpoll_hyper::{BoxError, Executor};
 use netpoll_tests::conformance::EXECUTORS;
 use netpoll_tests::watched;
 
-/// What a test may fail with where it expects no failure.
+/// The error of a test where it expects none.
 pub(crate) type Outcome<T = ()> = Result<T, BoxError>;
 
 /// smol's executor on four threads, that of futures on four threads, and one that has a single
@@ -40,8 +40,8 @@ where
     }));
 }
 
-/// Resolves when so much time has passed: for what must *not* happen by itself, and for pauses that
-/// are what a test is about.
+/// Resolves when so much time has passed: for events that must *not* come by themselves, and for pauses that
+/// are the subject of a test.
 pub(crate) async fn pause(time: Duration) -> io::Result<()> {
     Timer::at(Reactor::global()?, Instant::now() + time)?.await
 }
@@ -75,7 +75,7 @@ pub(crate) async fn let_others_run() {
     }
 }
 
-/// What it has come to, as far as one poll can tell.
+/// The output of a future, as far as one poll can tell.
 pub(crate) async fn now<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

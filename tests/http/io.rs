@@ -27,7 +27,7 @@ async fn pair() -> io::Result<(TcpStream, TcpStream)> {
 }
 
 #[test]
-fn nothing_is_initialised_but_what_was_read() {
+fn only_the_bytes_read_are_initialised() {
     run(|_| async {
         let (near, far) = pair().await?;
         far.write_all(b"hello").await?;
@@ -79,7 +79,7 @@ fn a_deadline_of_the_stream_holds_for_hyper() {
         };
         let (answer, set) = join(client.get("/"), expire).await;
         set?;
-        let error = answer.expect_err("nobody answers");
+        let error = answer.expect_err("there is no answer");
         assert!(began.elapsed() >= ms(20));
         let cause = error.downcast_ref::<hyper::Error>().and_then(std::error::Error::source);
         let cause = cause.and_then(<dyn std::error::Error>::downcast_ref::<io::Error>);
@@ -103,7 +103,7 @@ fn shutting_down_ends_writing_once() {
     });
 }
 
-/// Counts what hyper does.
+/// Counts hyper's calls.
 struct Counting {
     io: Io<std::net::TcpStream>,
     counts: Arc<Counts>,
@@ -185,7 +185,7 @@ fn head_and_body_are_one_write() {
     });
 }
 
-/// What hyper queues is written as it is, however the socket divides it.
+/// The buffers that hyper queues are written as they are, however the socket divides them.
 #[test]
 fn many_buffers_through_a_narrow_socket() {
     run(|executor| async move {

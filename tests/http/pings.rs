@@ -161,7 +161,7 @@ fn a_client_that_answers_pings_and_opens_no_window_has_stalled() {
     run(|executor| answers_pings(executor, Some("/endless"), Deadline::WriteStall));
 }
 
-/// The client does not know of the end when it sends the request. Its request is answered, and what it
+/// The client does not know of the end when it sends the request. Its request is answered, and requests that it
 /// sends after the last GOAWAY it may send again elsewhere.
 #[test]
 fn an_idle_client_gets_a_goaway_and_time_for_a_request_that_crosses_it() {

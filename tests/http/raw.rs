@@ -1,4 +1,4 @@
-//! An HTTP/2 client by hand, which does what no library would: it pings and says no more, keeps its windows
+//! An HTTP/2 client by hand, which breaks the rules of libraries: it pings and sends no more, keeps its windows
 //! closed, sends half a frame.
 
 use netpoll_futures::TcpStream;

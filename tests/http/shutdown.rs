@@ -29,7 +29,7 @@ async fn is_in_flight<F: Future>(site: &Site, mut request: Pin<&mut F>) {
 }
 
 #[test]
-fn what_is_in_flight_is_finished() {
+fn requests_in_flight_are_finished() {
     run(|executor| async move {
         for version in VERSIONS {
             let mut site = Site::open(&executor, Deadlines::default()).await?;
@@ -55,14 +55,14 @@ fn what_is_in_flight_is_finished() {
             finished.await;
             (&mut site.served).await??;
             assert_eq!(site.ended(|end| matches!(end, End::Finished)), 3);
-            assert!(TcpStream::connect(site.address).await.is_err(), "nobody listens");
+            assert!(TcpStream::connect(site.address).await.is_err(), "no socket listens");
         }
         Ok(())
     });
 }
 
 #[test]
-fn closing_cuts_off_what_is_in_flight() {
+fn closing_cuts_off_requests_in_flight() {
     run(|executor| async move {
         for version in VERSIONS {
             let mut site = Site::open(&executor, Deadlines::default()).await?;
@@ -80,7 +80,7 @@ fn closing_cuts_off_what_is_in_flight() {
 }
 
 #[test]
-fn a_server_that_was_shut_down_serves_nobody() {
+fn a_server_that_was_shut_down_serves_no_client() {
     run(|executor| async move {
         let mut site = Site::with(&executor, |server| {
             server.shutdown();
@@ -88,7 +88,7 @@ fn a_server_that_was_shut_down_serves_nobody() {
         })
         .await?;
         (&mut site.served).await??;
-        assert!(TcpStream::connect(site.address).await.is_err(), "nobody listens");
+        assert!(TcpStream::connect(site.address).await.is_err(), "no socket listens");
         site.server.finished().await;
         Ok(())
     });
@@ -118,7 +118,7 @@ fn one_server_and_several_listeners() {
 }
 
 #[test]
-fn a_listener_that_somebody_closes_ends_serving_but_no_connection() {
+fn a_listener_that_is_closed_ends_serving_but_no_connection() {
     run(|executor| async move {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut site = Site::listening(&executor, listener.clone(), |server| server)?;

@@ -58,7 +58,7 @@ fn idle_states() -> Vec<Idle> {
     const SETTINGS_ACK: &[u8] = b"\x00\x00\x00\x04\x01\x00\x00\x00\x00";
     let mut states = vec![
         idle("nothing yet", Both, &[], b""),
-        idle("what may be either", Both, &[&PREFACE[..5]], b""),
+        idle("the start of either version", Both, &[&PREFACE[..5]], b""),
         idle("almost a preface", Both, &[&PREFACE[..23]], b""),
         idle("a preface", Both, &[PREFACE], b"\x04\x00"),
         idle("a preface, only", Http2, &[PREFACE], b"\x04\x00"),

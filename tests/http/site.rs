@@ -26,7 +26,7 @@ pub(crate) const MIB: usize = 1024 * KIB;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What `/wait` waits at.
+/// The gate that `/wait` waits at.
 #[derive(Clone)]
 struct Backstage {
     gate: Shared<oneshot::Receiver<()>>,
@@ -41,12 +41,12 @@ pub(crate) struct Site {
     pub(crate) server: Server,
     pub(crate) address: SocketAddr,
     ends: Ends,
-    /// What serving came to.
+    /// The result of serving.
     pub(crate) served: oneshot::Receiver<std::io::Result<()>>,
     gate: Mutex<Option<oneshot::Sender<()>>>,
     waiting: Arc<AtomicUsize>,
     uploaded: Arc<AtomicUsize>,
-    /// Who has the time of its connections, if it is moved by hand.
+    /// The reactor with the time of its connections, if the test moves it by hand.
     reactor: Option<Reactor>,
 }
 
@@ -119,7 +119,7 @@ impl Site {
                 let backstage = backstage.clone();
                 service_fn(move |request| page(request, backstage.clone()))
             };
-            // Nobody may wait for it.
+            // The receiver may be gone.
             let _ = send.send(serving.serve(&listener, page).await);
         });
         Ok(Self {
@@ -134,7 +134,7 @@ impl Site {
         })
     }
 
-    /// Lets those go on who wait at `/wait`.
+    /// Lets the requests go on that wait at `/wait`.
     pub(crate) fn open_the_gate(&self) {
         drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -196,7 +196,7 @@ fn copy(end: &End) -> End {
     }
 }
 
-/// What there is to fetch.
+/// The pages.
 async fn page(
     request: Request<Incoming>,
     backstage: Backstage,

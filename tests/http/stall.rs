@@ -1,4 +1,4 @@
-//! Who is cut off for not taking what it asked for.
+//! Which clients are cut off for not taking their answer.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ fn limits() -> Deadlines {
 }
 
 #[test]
-fn who_never_reads_is_cut_off() {
+fn a_client_that_never_reads_is_cut_off() {
     run(|executor| async move {
         for path in ["/endless", &format!("/much/{}", 64 * MIB)] {
             let site = Site::open(&executor, limits()).await?;
@@ -31,7 +31,7 @@ fn who_never_reads_is_cut_off() {
     });
 }
 
-/// An answer that hyper has all of, of which the socket has not: idle is not what it is.
+/// An answer that hyper has passed on whole, and the socket has not: the connection is not idle.
 #[test]
 fn an_answer_that_is_being_written_is_not_idle() {
     run(|executor| async move {
@@ -56,7 +56,7 @@ fn an_answer_that_is_being_written_is_not_idle() {
 
 /// The socket has room all the while: it is the window of the stream that has none.
 #[test]
-fn who_gives_no_leave_to_send_is_cut_off() {
+fn a_client_without_window_is_cut_off() {
     run(|executor| async move {
         let site = Site::open(&executor, limits()).await?;
         let began = Instant::now();
@@ -71,14 +71,14 @@ fn who_gives_no_leave_to_send_is_cut_off() {
 }
 
 /// More than there is room for on the way, by the largest buffers that are usual, or the windows of
-/// hyper's client: who has read so much has read something that was written meanwhile.
+/// hyper's client: a client that has read so much has read bytes that were written meanwhile.
 fn more_than_is_on_the_way(version: Version) -> usize {
     if version == Version::Http1 { 40 * MIB } else { 16 * MIB }
 }
 
 /// The limit is for taking nothing, and not for taking it all.
 #[test]
-fn who_reads_slowly_is_not_cut_off() {
+fn a_client_that_reads_slowly_is_not_cut_off() {
     run(|executor| async move {
         for version in [Version::Http1, Version::Http2] {
             let limits = Deadlines::none().write_stall(ms(1000));

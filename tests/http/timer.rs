@@ -56,7 +56,7 @@ fn a_sleep_that_is_reset_stays_where_it_is() {
 }
 
 #[test]
-fn who_waits_is_woken_for_the_new_time() {
+fn a_waiter_is_woken_for_the_new_time() {
     watched(|| {
         let timer = Timer::new().expect("a reactor");
         let mut sleep = timer.sleep(Duration::MAX);
@@ -92,7 +92,7 @@ fn time_is_the_reactors() {
     });
 }
 
-/// Somebody else's sleep cannot be moved; it is made anew.
+/// A sleep of another runtime cannot be moved; it is made anew.
 #[test]
 fn a_foreign_sleep_is_replaced() {
     struct Foreign;
@@ -114,7 +114,7 @@ fn a_foreign_sleep_is_replaced() {
     });
 }
 
-/// Nobody would wake it.
+/// No thread would wake it.
 #[test]
 fn without_its_reactor_a_sleep_is_over() {
     watched(|| {

@@ -33,7 +33,7 @@ pub(crate) fn connect(request: Request<Incoming>) -> Response<Body> {
     Response::new(whole(Bytes::new()))
 }
 
-/// Reads what there is.
+/// Reads the bytes that are there.
 async fn read(upgraded: &mut Upgraded) -> io::Result<Vec<u8>> {
     let mut memory = [0; 100];
     let mut buffer = ReadBuf::new(&mut memory);

@@ -246,7 +246,7 @@ fn other_sockets_have_no_place() {
 }
 
 #[test]
-#[should_panic(expected = "a limit of no connections lets nobody in")]
+#[should_panic(expected = "a limit of no connections admits none")]
 fn a_limit_of_none_is_refused() {
     let _ = Limit::new(0);
 }

@@ -19,8 +19,8 @@ use tokio::sync::Barrier;
 
 use crate::fixtures::{everywhere, on_many_threads, on_one_thread};
 
-/// A stream that is registered, and its peer. That there is room to write has been told: what is sent
-/// now is an event of its own, and one only. Otherwise both may be told twice, and what an earlier
+/// A stream that is registered, and its peer. The event of room to write has been reported: the next bytes
+/// are an event of their own, and one only. Otherwise both may be reported twice, and an earlier
 /// guard has seen is then not the last of it.
 async fn registered() -> io::Result<(AsyncFd<UnixStream>, UnixStream)> {
     let (near, far) = UnixStream::pair()?;
@@ -35,7 +35,7 @@ fn receive(stream: &AsyncFd<UnixStream>) -> io::Result<usize> {
 }
 
 #[test]
-fn a_guard_clears_what_is_not_ready() {
+fn a_guard_clears_readiness_after_would_block() {
     everywhere(|| async {
         let (near, mut far) = registered().await?;
         far.write_all(b"hello")?;
@@ -90,7 +90,7 @@ fn readiness_is_kept_unless_it_is_cleared() {
 
 /// An event that came after the guard is not cleared with it.
 #[test]
-fn a_guard_clears_only_what_it_has_seen() {
+fn a_guard_clears_only_the_readiness_it_has_seen() {
     everywhere(|| async {
         let (near, mut far) = registered().await?;
         far.write_all(b"x")?;
@@ -140,10 +140,10 @@ fn an_event_ends_every_wait_though_another_clears_it() {
     });
 }
 
-/// Ten tasks that each clear what they were woken for, one after the other, on threads that take turns with
+/// Ten tasks that each clear their readiness, one after the other, on threads that take turns with
 /// the reactor's in any order.
 #[test]
-fn tasks_that_clear_what_others_wait_for_all_end() {
+fn tasks_that_clear_readiness_others_wait_for_all_end() {
     async fn rounds() -> io::Result<()> {
         for _ in 0..ROUNDS {
             let (near, mut far) = registered().await?;
@@ -262,7 +262,7 @@ fn a_pipe_has_one_direction() {
 }
 
 #[test]
-fn what_epoll_refuses_is_given_back() {
+fn a_descriptor_that_epoll_refuses_is_given_back() {
     everywhere(|| async {
         let file = File::open("/proc/self/exe")?;
         let number = file.as_raw_fd();
@@ -328,7 +328,7 @@ fn it_closes() {
 
 /// By `&mut`, for an object that operations change: here `Read` and `Write` of the stream itself.
 #[test]
-fn who_has_it_to_himself_may_change_it() {
+fn its_only_owner_may_change_it() {
     everywhere(|| async {
         let (mut near, mut far) = registered().await?;
         far.write_all(b"hello")?;

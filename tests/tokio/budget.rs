@@ -44,7 +44,7 @@ where
     turns
 }
 
-/// Sees that others run while what `prepare` returns is busy. Nothing in that must have to wait: then
+/// Sees that others run while the future of `prepare` is busy. Nothing in that must have to wait: then
 /// others would run anyhow.
 fn lets_others_run<P, F>(prepare: impl FnOnce() -> P + Send + 'static)
 where
@@ -67,7 +67,7 @@ async fn full() -> io::Result<(UnixStream, UnixStream)> {
 }
 
 #[test]
-fn who_reads_through_the_trait() {
+fn reads_through_the_trait() {
     lets_others_run(|| async {
         let (mut near, far) = full().await?;
         Ok(async move {
@@ -80,7 +80,7 @@ fn who_reads_through_the_trait() {
 }
 
 #[test]
-fn who_reads_with_a_half() {
+fn reads_with_a_half() {
     lets_others_run(|| async {
         let (near, far) = full().await?;
         let (mut reader, writer) = near.into_split();
@@ -95,7 +95,7 @@ fn who_reads_with_a_half() {
 }
 
 #[test]
-fn who_peeks() {
+fn peeks() {
     lets_others_run(|| async {
         let (near, far) = full().await?;
         Ok(async move {
@@ -109,7 +109,7 @@ fn who_peeks() {
 }
 
 #[test]
-fn who_polls_to_peek() {
+fn polls_to_peek() {
     lets_others_run(|| async {
         let (near, far) = full().await?;
         Ok(async move {
@@ -124,7 +124,7 @@ fn who_polls_to_peek() {
 }
 
 #[test]
-fn who_polls_for_readiness_and_tries() {
+fn polls_for_readiness_and_tries() {
     lets_others_run(|| async {
         let (near, far) = full().await?;
         Ok(async move {
@@ -138,7 +138,7 @@ fn who_polls_for_readiness_and_tries() {
 }
 
 #[test]
-fn who_makes_operations_of_its_own() {
+fn operations_of_its_own() {
     lets_others_run(|| async {
         let (near, far) = full().await?;
         Ok(async move {
@@ -152,7 +152,7 @@ fn who_makes_operations_of_its_own() {
 }
 
 #[test]
-fn who_writes() {
+fn writes() {
     lets_others_run(|| async {
         let (mut near, far) = pair().await?;
         Ok(async move {
@@ -169,7 +169,7 @@ fn who_writes() {
 }
 
 #[test]
-fn who_polls_for_room_and_tries() {
+fn polls_for_room_and_tries() {
     lets_others_run(|| async {
         let (near, far) = pair().await?;
         Ok(async move {
@@ -183,7 +183,7 @@ fn who_polls_for_room_and_tries() {
 }
 
 #[test]
-fn who_accepts() {
+fn accepts() {
     lets_others_run(|| async {
         let listener = TcpListener::bind(LOOPBACK).await?;
         let mut clients = Vec::new();
@@ -204,7 +204,7 @@ fn who_accepts() {
 }
 
 #[test]
-fn who_polls_for_a_descriptor() {
+fn polls_for_a_descriptor() {
     lets_others_run(|| async {
         let (near, mut far) = net::UnixStream::pair()?;
         near.set_nonblocking(true)?;
@@ -225,7 +225,7 @@ fn who_polls_for_a_descriptor() {
 
 /// The turns of others above are the budget's doing: without it there are none.
 #[test]
-fn without_a_budget_nobody_else_runs() {
+fn without_a_budget_no_other_task_runs() {
     on_one_thread(|| async {
         let (mut near, _far) = full().await?;
         let turns = turns_of_others(unconstrained(async move {
@@ -239,7 +239,7 @@ fn without_a_budget_nobody_else_runs() {
     });
 }
 
-/// What has to wait takes nothing from the budget, as tokio's own does not.
+/// An operation that has to wait takes nothing from the budget, as tokio's own does not.
 #[test]
 fn waiting_takes_nothing() {
     on_one_thread(|| async {
@@ -290,7 +290,7 @@ fn inside_a_runtime_the_reactors_own_does_not() {
     });
 }
 
-/// How often, of a thousand times, what is ready is pending all the same when it is polled once.
+/// How often, of a thousand times, a ready operation is pending all the same when it is polled once.
 macro_rules! pending {
     ($count:ident: $($wait:expr),+) => {{
         $(
@@ -305,7 +305,7 @@ macro_rules! pending {
     }};
 }
 
-/// As in tokio: to wait for readiness takes nothing from the budget, and a task that has used it up finds what is ready
+/// As in tokio: to wait for readiness takes nothing from the budget, and a task that has used it up finds readiness
 /// all the same. The operation that follows takes its unit.
 #[test]
 fn waiting_for_readiness_takes_nothing() {

@@ -1,4 +1,4 @@
-//! What tokio's sockets do not have: closing.
+//! Closing, which tokio's sockets lack.
 
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::fixtures::{everywhere, on_many_threads, pair};
 
 #[test]
-fn it_ends_what_is_pending() {
+fn it_ends_pending_operations() {
     everywhere(|| async {
         let (near, far) = pair().await?;
         let (mut reader, writer) = near.into_split();

@@ -73,7 +73,7 @@ fn unix_sockets_come_in_and_go_out() {
     });
 }
 
-/// What the adapter underneath has, these have: another reactor, for one.
+/// These offer the options of the adapter underneath: another reactor, for one.
 #[test]
 fn a_stream_in_the_care_of_another_reactor() {
     everywhere(|| async {

@@ -1,4 +1,4 @@
-//! Datagrams, of both families: what is received, sent, tried and polled.
+//! Datagrams, of both families: receives, sends, tries and polls.
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -63,7 +63,7 @@ macro_rules! for_both_families {
 }
 pub(crate) use for_both_families;
 
-/// Tries what receives, whenever there may be something: of two that were sent one after the other, the
+/// Tries to receive, whenever there may be something: of two that were sent one after the other, the
 /// second may still be on its way.
 async fn tried<S: DatagramSocket, R>(
     socket: &Datagram<S>,
@@ -81,12 +81,12 @@ async fn tried<S: DatagramSocket, R>(
 for_both_families!(
     each_is_received_whole_and_in_order,
     spare_room_is_filled,
-    room_is_filled_by_who_polls,
-    what_is_peeked_at_stays,
+    room_is_filled_by_a_poll,
+    a_peeked_datagram_stays,
     nothing_to_receive_would_block,
-    what_is_tried_is_done,
-    readiness_tells_what_there_is,
-    who_polls_for_readiness_is_woken_by_it,
+    a_try_is_done,
+    readiness_has_the_right_flags,
+    a_poll_for_readiness_is_woken_by_it,
     operations_of_ones_own,
     receives_do_not_wait_for_each_other,
     a_dropped_receive_takes_nothing,
@@ -145,12 +145,12 @@ async fn spare_room_is_filled<S: Family>() -> io::Result<()> {
     assert_eq!(&bytes[..], b"hell");
     far.send(&[b'x'; 100]).await?;
     let mut full = Vec::new();
-    assert_eq!(near.recv_buf(&mut full).await?, 64, "what it reserves when it is full");
+    assert_eq!(near.recv_buf(&mut full).await?, 64, "it reserves 64 when it is full");
     assert_eq!(full, [b'x'; 64]);
     Ok(())
 }
 
-async fn room_is_filled_by_who_polls<S: Family>() -> io::Result<()> {
+async fn room_is_filled_by_a_poll<S: Family>() -> io::Result<()> {
     let (near, far) = S::pair().await?;
     let own = name(&far.local_addr()?);
     let mut memory = Box::new_uninit_slice(24);
@@ -176,7 +176,7 @@ async fn room_is_filled_by_who_polls<S: Family>() -> io::Result<()> {
     Ok(())
 }
 
-async fn what_is_peeked_at_stays<S: Family>() -> io::Result<()> {
+async fn a_peeked_datagram_stays<S: Family>() -> io::Result<()> {
     let (near, far) = S::pair().await?;
     let own = name(&far.local_addr()?);
     let mut buffer = [0; 8];
@@ -208,7 +208,7 @@ async fn nothing_to_receive_would_block<S: Family>() -> io::Result<()> {
     Ok(())
 }
 
-async fn what_is_tried_is_done<S: Family>() -> io::Result<()> {
+async fn a_try_is_done<S: Family>() -> io::Result<()> {
     let (near, far) = S::pair().await?;
     far.writable().await?;
     for _ in 0..3 {
@@ -223,7 +223,7 @@ async fn what_is_tried_is_done<S: Family>() -> io::Result<()> {
     Ok(())
 }
 
-async fn readiness_tells_what_there_is<S: Family>() -> io::Result<()> {
+async fn readiness_has_the_right_flags<S: Family>() -> io::Result<()> {
     let (near, far) = S::pair().await?;
     assert_eq!(near.ready(Interest::WRITABLE).await?, Ready::WRITABLE);
     assert_eq!(near.ready(BOTH).await?, Ready::WRITABLE, "nothing came yet");
@@ -236,7 +236,7 @@ async fn readiness_tells_what_there_is<S: Family>() -> io::Result<()> {
     Ok(())
 }
 
-async fn who_polls_for_readiness_is_woken_by_it<S: Family>() -> io::Result<()> {
+async fn a_poll_for_readiness_is_woken_by_it<S: Family>() -> io::Result<()> {
     let (near, far) = S::pair().await?;
     poll_fn(|cx| near.poll_send_ready(cx)).await?;
     let (first, second) = (CountingWaker::new(), CountingWaker::new());

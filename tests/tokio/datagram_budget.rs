@@ -1,7 +1,7 @@
 //! tokio's cooperative budget, of datagrams: whatever is awaited or polled lets others run, though it
 //! never has to wait.
 //!
-//! Over Unix sockets, since what was sent there has arrived.
+//! Over Unix sockets, since a sent datagram has arrived there.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,13 +15,13 @@ use tokio::task::coop::unconstrained;
 use crate::budget::{OPERATIONS, turns_of_others};
 use crate::fixtures::on_one_thread;
 
-/// What a task does again and again with the first of two sockets. It must neither wait, nor change how
-/// many datagrams there are; what it only tries takes nothing from the budget.
+/// The work that a task repeats with the first of two sockets. It must neither wait, nor change how
+/// many datagrams there are; a try takes nothing from the budget.
 type Operation = for<'a> fn(&'a UnixDatagram, &'a UnixDatagram) -> BoxFuture<'a, io::Result<()>>;
 
 async fn busy(operation: Operation) -> io::Result<impl Future<Output = io::Result<()>> + Send> {
     let (near, far) = UnixDatagram::pair()?;
-    // One is always there, so nobody finds that there is none.
+    // One is always there, so no receive has to wait.
     far.try_send(b"x")?;
     near.readable().await?;
     near.try_send(b"x")?;
@@ -85,10 +85,10 @@ operations! {
         far.try_send(b"x")?;
         poll_fn(|cx| near.poll_recv_from(cx, &mut ReadBuf::new(&mut [0]))).await?
     };
-    who_peeks: |near, _far| near.peek(&mut [0]).await?;
+    peeks: |near, _far| near.peek(&mut [0]).await?;
     who_peeks_from: |near, _far| near.peek_from(&mut [0]).await?;
     who_peeks_at_the_sender: |near, _far| near.peek_sender().await?;
-    who_polls_to_peek: |near, _far| {
+    polls_to_peek: |near, _far| {
         poll_fn(|cx| near.poll_peek(cx, &mut ReadBuf::new(&mut [0]))).await?;
     };
     who_polls_to_peek_from: |near, _far| {
@@ -109,18 +109,18 @@ operations! {
         poll_fn(|cx| near.poll_recv_ready(cx)).await?;
     };
     who_polls_for_room: |near, _far| poll_fn(|cx| near.poll_send_ready(cx)).await?;
-    who_makes_operations_of_its_own: |near, _far| {
+    operations_of_its_own: |near, _far| {
         near.async_io(Interest::READABLE, || Ok(())).await?;
     };
 }
 
-/// To a path, and to an address, where nobody is: that ends as well.
+/// To a path, and to an address, without a receiver: that ends as well.
 #[test]
-fn who_sends_to_somebody() {
+fn sends_to_an_address() {
     use std::os::linux::net::SocketAddrExt;
     lets_others_run(|near, _far| {
         async move {
-            let sent = near.send_to(b"x", "/there/is/nobody").await;
+            let sent = near.send_to(b"x", "/there/is/no/socket").await;
             assert_kind(sent, io::ErrorKind::NotFound);
             Ok(())
         }
@@ -128,7 +128,7 @@ fn who_sends_to_somebody() {
     });
     lets_others_run(|near, _far| {
         async move {
-            let sent = poll_fn(|cx| near.poll_send_to(cx, b"x", "/there/is/nobody")).await;
+            let sent = poll_fn(|cx| near.poll_send_to(cx, b"x", "/there/is/no/socket")).await;
             assert_kind(sent, io::ErrorKind::NotFound);
             Ok(())
         }
@@ -136,7 +136,7 @@ fn who_sends_to_somebody() {
     });
     lets_others_run(|near, _far| {
         async move {
-            let nobody = std::os::unix::net::SocketAddr::from_abstract_name("netpoll: nobody")?;
+            let unbound = std::os::unix::net::SocketAddr::from_abstract_name("netpoll: no socket")?;
             let sent = near.send_to_addr(b"x", &nobody).await;
             assert_kind(sent, io::ErrorKind::ConnectionRefused);
             Ok(())

@@ -1,4 +1,4 @@
-//! What ends operations on datagrams, of both families: deadlines and closing.
+//! The ends of operations on datagrams, of both families: deadlines and closing.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,8 +14,8 @@ use crate::datagram::{BOTH, Family, for_both_families};
 for_both_families!(
     everything_that_receives_has_the_deadline,
     everything_that_sends_has_the_deadline,
-    a_deadline_ends_what_is_pending,
-    closing_ends_what_is_pending,
+    a_deadline_ends_pending_operations,
+    closing_ends_pending_operations,
     everything_fails_on_a_closed_socket,
 );
 
@@ -76,8 +76,8 @@ async fn everything_that_sends_has_the_deadline<S: Family>() -> io::Result<()> {
     Ok(())
 }
 
-/// Not early, and on what waits already.
-async fn a_deadline_ends_what_is_pending<S: Family>() -> io::Result<()> {
+/// Not early, and also for operations that wait already.
+async fn a_deadline_ends_pending_operations<S: Family>() -> io::Result<()> {
     let (near, far) = S::pair().await?;
     let begun = Instant::now();
     let mut buffer = [0; 8];
@@ -94,7 +94,7 @@ async fn a_deadline_ends_what_is_pending<S: Family>() -> io::Result<()> {
     Ok(())
 }
 
-async fn closing_ends_what_is_pending<S: Family>() -> io::Result<()> {
+async fn closing_ends_pending_operations<S: Family>() -> io::Result<()> {
     let (near, _far) = S::pair().await?;
     let (mut first, mut second) = ([0; 8], Vec::with_capacity(8));
     let mut receive = pin!(near.recv(&mut first));

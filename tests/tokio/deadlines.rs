@@ -1,4 +1,4 @@
-//! What tokio's sockets do not have: deadlines.
+//! Deadlines, which tokio's sockets lack.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -63,9 +63,9 @@ fn everything_that_writes_has_the_deadline() {
     });
 }
 
-/// Not early, and on what waits already.
+/// Not early, and also for operations that wait already.
 #[test]
-fn it_ends_what_is_pending() {
+fn it_ends_pending_operations() {
     everywhere(|| async {
         let (near, _far) = pair().await?;
         let (mut reader, writer) = near.into_split();

@@ -12,7 +12,7 @@ use netpoll_tokio::io::{Interest, Ready};
 
 use crate::fixtures::everywhere;
 
-/// More calls than events account for, and a small part of what a loop without end makes.
+/// More calls than events account for, and a small part of the calls of a loop without end.
 const FEW: usize = 30;
 
 /// A connection of which the one end is registered.
@@ -69,7 +69,7 @@ fn urgent_data_ends_a_wait_for_it_and_ordinary_data_does_not() {
 }
 
 #[test]
-fn clearing_what_is_readable_keeps_urgent_data() {
+fn clearing_readable_keeps_urgent_data() {
     everywhere(|| async {
         let (near, far) = connected(Interest::READABLE | Interest::PRIORITY)?;
         os::send_urgent(&far, b'!');
@@ -78,7 +78,7 @@ fn clearing_what_is_readable_keeps_urgent_data() {
     });
 }
 
-/// What a guard has cleared counts again after an event, and not before, though the kernel goes on flagging it.
+/// Readiness that a guard has cleared counts again after an event, and not before, though the kernel goes on flagging it.
 #[test]
 fn a_guard_clears_urgent_data_and_errors() {
     everywhere(|| async {

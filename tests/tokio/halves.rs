@@ -90,7 +90,7 @@ fn dropping_the_half_that_writes_ends_writing() {
     });
 }
 
-/// The peer still waits, and gets what is written later by who has the stream.
+/// The peer still waits, and gets the bytes that the owner of the stream writes later.
 #[test]
 fn forgetting_the_half_that_writes_ends_nothing() {
     everywhere(|| async {
@@ -120,7 +120,7 @@ fn halves_become_one_again() {
         let mut byte = [0];
         let mut read = pin!(server.read(&mut byte));
         assert!(poll_once(read.as_mut()).is_pending(), "the end came");
-        // Nobody else has it: it is the very socket that goes out.
+        // The halves were its only owners: it is the very socket that goes out.
         assert_eq!(client.into_std()?.as_raw_fd(), descriptor);
         assert_eq!(read.await?, 0);
         Ok(())
@@ -146,7 +146,7 @@ fn halves_of_two_streams_are_given_back() {
 }
 
 #[test]
-fn halves_have_what_their_direction_needs() {
+fn halves_have_the_methods_of_their_direction() {
     everywhere(|| async {
         let (mut client, server) = pair().await?;
         let address = server.peer_addr()?;

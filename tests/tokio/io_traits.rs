@@ -44,7 +44,7 @@ fn streams_of_both_families_speak() {
     });
 }
 
-/// Sends more than fits, ends, and reads what comes back.
+/// Sends more than fits, ends, and reads the answer.
 async fn there_and_back(stream: TcpStream) -> std::io::Result<()> {
     let sent = pattern(MUCH);
     let (mut reader, mut writer) = stream.into_split();
@@ -125,7 +125,7 @@ fn vectored_writes_are_written_as_they_are() {
 }
 
 #[test]
-fn what_is_read_is_appended() {
+fn bytes_that_are_read_are_appended() {
     everywhere(|| async {
         let (mut client, mut server) = pair().await?;
         client.write_all(b"hello").await?;
@@ -140,7 +140,7 @@ fn what_is_read_is_appended() {
     });
 }
 
-/// Only what came is written to: nothing is cleared in advance, whether something came or not.
+/// Only the bytes that came are written: nothing is cleared in advance, whether a byte came or not.
 #[test]
 fn memory_is_not_cleared_to_be_read_into() {
     everywhere(|| async {
@@ -163,7 +163,7 @@ fn memory_is_not_cleared_to_be_read_into() {
     });
 }
 
-/// What is filled already stays, and the rest of the buffer is what is read into.
+/// The filled part stays, and the read goes into the rest of the buffer.
 #[test]
 fn a_buffer_that_is_partly_filled_is_filled_up() {
     everywhere(|| async {
@@ -203,7 +203,7 @@ fn shutting_down_ends_writing_and_leaves_reading() {
 }
 
 #[test]
-fn shutting_down_what_the_peer_has_reset_is_no_error() {
+fn shutting_down_a_reset_stream_is_no_error() {
     everywhere(|| async {
         let (mut client, server) = pair().await?;
         server.set_zero_linger()?;
@@ -215,7 +215,7 @@ fn shutting_down_what_the_peer_has_reset_is_no_error() {
     });
 }
 
-/// What one reads and the other writes is one connection, also when both wait.
+/// The reader and the writer share one connection, also when both wait.
 #[test]
 fn reading_and_writing_wait_apart() {
     everywhere(|| async {

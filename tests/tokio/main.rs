@@ -1,6 +1,6 @@
 //! The tokio adapter: inside of tokio's runtimes and without any.
 //!
-//! Nothing sleeps to let something happen: what must be pending is polled and seen to be pending, and
+//! Nothing sleeps to let something happen: a pending operation is polled and seen to be pending, and
 //! where time itself is the matter, it is bounded from below only.
 #![cfg(not(netpoll_loom))]
 

@@ -84,7 +84,7 @@ fn vectored_writes_and_reads_of_a_pipe() {
 }
 
 #[test]
-fn tries_take_what_is_there() {
+fn tries_take_the_bytes_that_are_there() {
     everywhere(|| async {
         let (sender, receiver) = pipe::pipe()?;
         assert_kind(receiver.try_read(&mut [0]), ErrorKind::WouldBlock);
@@ -363,7 +363,7 @@ fn descriptors_become_pipes_and_pipes_descriptors() {
 
 /// Beside tokio's: which call fails, with which kind, and with which number of the system.
 #[test]
-fn pipes_refuse_what_tokios_refuse() {
+fn pipes_refuse_the_files_that_tokio_refuses() {
     macro_rules! failures {
         ($pipe:ident) => {{
             let fifo = Fifo::new()?;

@@ -30,7 +30,7 @@ fn it_listens_and_connects() {
         assert_eq!((peer, client.local_addr()?), (from, from));
         client.get_ref().write_all(b"x").await?;
         assert_eq!(server.get_ref().read(&mut [0]).await?, 1);
-        assert!(!client.nodelay()?, "only what was set is set");
+        assert!(!client.nodelay()?, "no other option is set");
         Ok(())
     });
 }
@@ -50,7 +50,7 @@ fn over_ipv6_as_well() {
 }
 
 #[test]
-fn options_are_what_they_were_set_to() {
+fn options_have_the_values_they_were_set_to() {
     everywhere(|| async {
         let socket = TcpSocket::new_v4()?;
         for on in [true, false] {
@@ -155,7 +155,7 @@ fn one_that_was_made_elsewhere() {
     });
 }
 
-/// The number is taken as it is; what was set on the descriptor before is still set.
+/// The number is taken as it is; options that were set on the descriptor before are still set.
 #[test]
 fn a_number_becomes_a_socket_and_a_socket_a_number() {
     everywhere(|| async {

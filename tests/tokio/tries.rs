@@ -1,4 +1,4 @@
-//! What is tried now or not at all, and what says when to try.
+//! Tries, which succeed at once or not at all, and the readiness that tells when to try.
 
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
@@ -68,7 +68,7 @@ fn nothing_to_read_would_block() {
 }
 
 #[test]
-fn what_is_tried_lands_where_it_belongs() {
+fn tried_bytes_land_where_they_belong() {
     everywhere(|| async {
         let (client, server) = pair().await?;
         assert_eq!(client.try_write_vectored(&[IoSlice::new(b"one "), IoSlice::new(b"two")])?, 7);
@@ -86,7 +86,7 @@ fn what_is_tried_lands_where_it_belongs() {
     });
 }
 
-/// A buffer without room reads nothing, and leaves what is there.
+/// A buffer without room reads nothing, and leaves the bytes.
 #[test]
 fn no_room_takes_nothing() {
     everywhere(|| async {
@@ -102,7 +102,7 @@ fn no_room_takes_nothing() {
 }
 
 #[test]
-fn readiness_tells_what_there_is() {
+fn readiness_has_the_right_flags() {
     everywhere(|| async {
         let (mut client, server) = pair().await?;
         assert_eq!(client.ready(Interest::WRITABLE).await?, Ready::WRITABLE);
@@ -123,7 +123,7 @@ fn readiness_tells_what_there_is() {
 }
 
 #[test]
-fn who_polls_for_readiness_is_woken_by_it() {
+fn a_poll_for_readiness_is_woken_by_it() {
     everywhere(|| async {
         let (client, server) = pair().await?;
         let (first, second) = (CountingWaker::new(), CountingWaker::new());

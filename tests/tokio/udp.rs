@@ -1,4 +1,4 @@
-//! What only UDP has: addresses, names, errors of the network, groups, options and conversions.
+//! The parts that only UDP has: addresses, names, errors of the network, groups, options and conversions.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -13,7 +13,7 @@ use netpoll_tokio::net::UdpSocket;
 use crate::fixtures::everywhere;
 
 #[test]
-fn who_sent_it_can_be_answered() {
+fn the_sender_can_be_answered() {
     everywhere(|| async {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let (server, client) = (UdpSocket::bind(host).await?, UdpSocket::bind(host).await?);
@@ -74,7 +74,7 @@ fn assert_says<T: std::fmt::Debug>(result: io::Result<T>, errno: i32) {
     assert_eq!(error.raw_os_error(), Some(errno), "{error:?}");
 }
 
-/// The error is the answer to what was sent before; it is told once, and the socket goes on.
+/// The error is the answer to an earlier datagram; it is reported once, and the socket goes on.
 #[test]
 fn a_refusal_is_told_once() {
     everywhere(|| async {
@@ -105,7 +105,7 @@ fn errors_are_the_systems() {
         let socket = UdpSocket::bind(LOOPBACK).await?;
         let own = socket.local_addr()?;
         assert_says(UdpSocket::bind(own).await, libc::EADDRINUSE);
-        assert_says(socket.send(b"to whom?").await, libc::EDESTADDRREQ);
+        assert_says(socket.send(b"stray").await, libc::EDESTADDRREQ);
         let too_long = vec![0; 65_536];
         assert_says(socket.send_to(&too_long, own).await, libc::EMSGSIZE);
         let broadcast = SocketAddr::from((Ipv4Addr::BROADCAST, 9));
@@ -166,7 +166,7 @@ fn a_device_has_a_name() {
     });
 }
 
-/// Over the loopback interface, to one who is in the group.
+/// Over the loopback interface, to a member of the group.
 #[test]
 fn groups_are_joined_and_left() {
     everywhere(|| async {

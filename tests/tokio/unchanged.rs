@@ -65,7 +65,7 @@ fn a_program_of_tokios_compiles_unchanged_without_a_warning() {
     });
 }
 
-/// What tokio's extension traits call their methods.
+/// The method names of tokio's extension traits.
 const METHODS: [&str; 21] = [
     "chain",
     "read",

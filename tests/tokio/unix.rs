@@ -14,7 +14,7 @@ use netpoll_tokio::net::{UnixListener, UnixStream};
 
 use crate::fixtures::everywhere;
 
-/// A path that nobody else has.
+/// A path that no other test has.
 pub(crate) fn path() -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -84,7 +84,7 @@ fn the_kernel_vouches_for_the_peer() {
 #[test]
 fn errors_are_the_systems() {
     everywhere(|| async {
-        let error = UnixStream::connect("/nobody/listens/here").await.unwrap_err();
+        let error = UnixStream::connect("/no/listener/here").await.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{error:?}");
         let long = "x".repeat(200);
         assert_kind(UnixStream::connect(&long).await, ErrorKind::InvalidInput);

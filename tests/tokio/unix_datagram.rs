@@ -1,4 +1,4 @@
-//! What only Unix sockets for datagrams have: paths, names, and room that runs out.
+//! The parts that only Unix datagram sockets have: paths, names, and room that runs out.
 
 use std::fs;
 use std::future::poll_fn;
@@ -76,7 +76,7 @@ fn errors_are_the_systems() {
             assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{error:?}");
         }
         assert_kind(UnixDatagram::bind("x".repeat(200)), ErrorKind::InvalidInput);
-        assert_kind(socket.send(b"to whom?").await, ErrorKind::NotConnected);
+        assert_kind(socket.send(b"stray").await, ErrorKind::NotConnected);
         Ok(())
     });
 }
@@ -127,7 +127,7 @@ fn a_send_waits_for_room() {
     });
 }
 
-/// Not early, and what is late was not sent.
+/// Not early, and a datagram that is late was not sent.
 #[test]
 fn a_send_that_waits_ends() {
     everywhere(|| async {
@@ -155,7 +155,7 @@ fn a_send_that_waits_ends() {
             assert_eq!(&buffer[..len], b"one of many");
             received += 1;
         }
-        assert!(received > 0, "what was sent before is there");
+        assert!(received > 0, "the earlier datagrams are there");
         Ok(())
     });
 }

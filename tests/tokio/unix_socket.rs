@@ -86,7 +86,7 @@ fn connecting_waits_for_room_in_the_queue() {
 
 /// Beside tokio's: which call fails, with which kind, and with which number of the system.
 #[test]
-fn a_unix_socket_refuses_what_tokios_refuses() {
+fn a_unix_socket_refuses_the_calls_that_tokios_refuses() {
     macro_rules! failures {
         ($net:ident, $taken:expr) => {{
             let long = "x".repeat(200);

@@ -1,4 +1,4 @@
-//! Who is at which end.
+//! The addresses and credentials of both ends.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt;
@@ -55,7 +55,7 @@ fn a_pair_has_no_names() {
 }
 
 #[test]
-fn the_peer_is_who_the_system_says() {
+fn the_peer_has_the_systems_credentials() {
     run(|| async {
         let this = fs::metadata("/proc/self")?;
         let pid = i32::try_from(std::process::id()).expect("a process");
@@ -70,7 +70,7 @@ fn the_peer_is_who_the_system_says() {
     });
 }
 
-/// A peer that is gone, and a listener that is, are still who they were.
+/// A peer that is gone, and a listener that is, keep their names.
 #[test]
 fn the_peer_is_known_after_it_has_gone() {
     run(|| async {
@@ -109,7 +109,7 @@ fn a_stream_has_no_error_to_report() {
 }
 
 #[test]
-fn a_closed_stream_knows_nobody() {
+fn a_closed_stream_has_no_addresses() {
     run(|| async {
         let (stream, _peer) = UnixStream::pair()?;
         stream.close().await?;

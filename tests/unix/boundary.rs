@@ -1,5 +1,5 @@
 //! Where the bytes that descriptors came with begin and end, a read stops short, though there is more
-//! (`unix(7)`). Who took a short read for the last one would wait for an event that has been.
+//! (`unix(7)`). A reader that took a short read for the last one would wait for an event that has been.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsFd;

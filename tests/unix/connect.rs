@@ -1,4 +1,4 @@
-//! Making a connection, and what becomes of it when that fails.
+//! Making a connection, and the state that a failed one leaves.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -60,7 +60,7 @@ fn an_abstract_name_in_any_form_connects() {
 }
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn a_missing_path_is_not_found() {
     run(|| async {
         let directory = Folder::new()?;
         let path = directory.socket();
@@ -118,7 +118,7 @@ fn a_socket_of_another_kind_is_told_apart() {
 }
 
 #[test]
-fn what_is_no_address_is_an_error() {
+fn a_bad_address_is_an_error() {
     run(|| async {
         let long = format!("/{}", "a".repeat(107));
         let error = UnixStream::connect(&long).await;

@@ -137,7 +137,7 @@ fn a_closed_descriptor_is_not_given_back() {
     });
 }
 
-/// In the care of another reactor than the global one, and so what it accepts.
+/// A listener of another reactor than the global one, and its accepted streams with it.
 #[test]
 fn a_registration_becomes_a_socket() {
     run(|| async {

@@ -19,7 +19,7 @@ async fn receive(stream: &UnixStream) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     Ok((buffer[..count].to_vec(), fds))
 }
 
-/// Whether anybody has the other end, which must not be full.
+/// Whether the other end is still open; it must not be full.
 fn has_a_reader(mut writer: &PipeWriter) -> bool {
     match writer.write_all(b"x") {
         Ok(()) => true,
@@ -49,10 +49,10 @@ fn a_pipe_travels_and_works() {
     });
 }
 
-/// In order, and appended to those that are there. What went before may be received along with them,
-/// but nothing that comes after.
+/// In order, and appended to those that are there. Earlier bytes may be received along with them,
+/// but no later ones.
 #[test]
-fn a_message_with_them_ends_what_is_received() {
+fn a_message_with_them_ends_the_receive() {
     run(|| async {
         let (near, far) = UnixStream::pair()?;
         let (reader, _writer) = io::pipe()?;
@@ -87,9 +87,9 @@ fn a_message_in_pieces_has_them_first() {
     });
 }
 
-/// What does not fit is to be written without them: they have been sent.
+/// The rest that does not fit is to be written without them: they have been sent.
 #[test]
-fn what_does_not_fit_follows_without_them() {
+fn the_rest_follows_without_them() {
     run(|| async {
         let (near, far) = UnixStream::pair()?;
         let (reader, _writer) = io::pipe()?;
@@ -182,7 +182,7 @@ fn deadlines_and_close_end_both() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_an_error() {
+fn descriptors_that_cannot_be_sent_are_an_error() {
     run(|| async {
         let (near, far) = UnixStream::pair()?;
         let (reader, _writer) = io::pipe()?;
@@ -213,7 +213,7 @@ fn a_peer_that_is_gone_is_an_error() {
     });
 }
 
-/// Who does not ask for them does not have them, and neither has anybody else.
+/// A receiver that does not ask for them does not get them, and they stay open nowhere.
 #[test]
 fn other_reads_close_them() {
     run(|| async {
@@ -228,9 +228,9 @@ fn other_reads_close_them() {
     });
 }
 
-/// They are on their way until somebody receives them, or nobody can.
+/// They are on their way until a receiver takes them, or none can.
 #[test]
-fn what_was_never_received_is_closed_with_the_stream() {
+fn descriptors_never_received_are_closed_with_the_stream() {
     run(|| async {
         let (near, far) = UnixStream::pair()?;
         let (reader, writer) = io::pipe()?;

@@ -63,7 +63,7 @@ fn a_peer_that_ends_its_reading_breaks_writes() {
         assert!(poll_once(write.as_mut()).is_pending());
         far.shutdown(Shutdown::Read)?;
         near.set_write_deadline(Some(Instant::now() + Duration::from_millis(5)))?;
-        match write.await.expect_err("nobody reads it") {
+        match write.await.expect_err("the peer does not read it") {
             told if told.kind() == ErrorKind::BrokenPipe => {}
             late => assert_timed_out::<()>(Err(late)),
         }

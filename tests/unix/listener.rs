@@ -121,7 +121,7 @@ fn an_error_of_the_system_says_that_it_was_accepting() {
 }
 
 #[test]
-fn closing_ends_what_waits_on_clones() {
+fn closing_ends_accepts_of_clones() {
     run(|| async {
         let listener = UnixListener::bind_addr(&abstract_name())?;
         let clone = listener.clone();

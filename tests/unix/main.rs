@@ -1,7 +1,7 @@
-//! Unix stream sockets over the global reactor: names, files, credentials and descriptors. What they
+//! Unix stream sockets over the global reactor: names, files, credentials and descriptors. The behaviour that they
 //! have in common with TCP is held by the conformance suite.
 //!
-//! A test has its own names. Nothing sleeps to let something happen: what must be pending is polled
+//! A test has its own names. Nothing sleeps to let something happen: a pending operation is polled
 //! and seen to be pending, and where time itself is the matter, it is bounded from below only.
 #![cfg(not(netpoll_loom))]
 

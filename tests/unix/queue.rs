@@ -15,7 +15,7 @@ use crate::fixtures::assert_says;
 
 const MOMENT: Duration = Duration::from_millis(30);
 
-/// A listener with a queue for one, and who is in it.
+/// A listener with a queue for one, and the client in it.
 struct Full {
     directory: Folder,
     listener: UnixListener,
@@ -111,9 +111,9 @@ fn a_connect_that_is_dropped_comes_to_nothing() {
     });
 }
 
-/// Who waits for a listener that goes is told.
+/// A client that waits for a listener is refused when the listener goes.
 #[test]
-fn a_listener_that_closes_refuses_those_who_wait() {
+fn a_listener_that_closes_refuses_waiting_clients() {
     run(|| async {
         let full = Full::new()?;
         let address = full.listener.local_addr()?;
@@ -127,7 +127,7 @@ fn a_listener_that_closes_refuses_those_who_wait() {
 }
 
 #[test]
-fn many_who_wait_are_all_served() {
+fn many_waiting_clients_are_all_served() {
     const MANY: usize = 20;
     run(|| async {
         let full = Full::new()?;

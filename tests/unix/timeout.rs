@@ -1,5 +1,5 @@
 //! Streams whose peers must not keep them waiting, by a clock that is moved by hand. A Unix socket
-//! tells at once what its peer has taken.
+//! has its peer's acknowledgement at once.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::unix::net;
@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(1);
 const LIMITS: Timeouts =
     Timeouts { idle: Some(Duration::from_secs(10)), write_stall: Some(Duration::from_secs(100)) };
 
-/// A stream with timeouts, its peer, and who has its time.
+/// A stream with timeouts, its peer, and the reactor with its clock.
 struct Scene {
     stream: TimeoutStream<net::UnixStream>,
     peer: net::UnixStream,
@@ -59,7 +59,7 @@ impl Scene {
         self.stream.poll_write(&mut Context::from_waker(&waker), &[0x5a; 4096])
     }
 
-    /// What comes of it, which must be something by now, as soon as the reactor has noticed.
+    /// The result of it, which must be there by now, as soon as the reactor has noticed.
     fn soon<T>(&self, mut poll: impl FnMut(&Self) -> Poll<T>) -> T {
         loop {
             if let Poll::Ready(done) = poll(self) {
@@ -74,7 +74,7 @@ impl Scene {
         while self.poll_write().is_ready() {}
     }
 
-    /// The peer takes what is there of so much, if anything.
+    /// The peer takes up to so many bytes.
     fn take(&mut self, most: usize) -> io::Result<usize> {
         self.peer.set_nonblocking(true)?;
         match self.peer.read(&mut vec![0; most]) {
@@ -94,7 +94,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Lets so much time pass, by whose end a deadline wakes who waits.
+    /// Lets so much time pass that a deadline wakes the waiters.
     fn pass_until_woken(&self, time: Duration) {
         let before = self.wakes.wakes();
         self.reactor.advance(time);
@@ -105,7 +105,7 @@ impl Scene {
 }
 
 #[test]
-fn who_says_nothing_is_idle() {
+fn a_silent_peer_is_idle() {
     run(LIMITS, |scene| {
         assert!(scene.poll_read().is_pending());
         scene.reactor.advance(10 * SECOND - TICK);
@@ -118,7 +118,7 @@ fn who_says_nothing_is_idle() {
 }
 
 #[test]
-fn who_is_not_waited_for_is_not_idle() {
+fn a_peer_without_a_pending_read_is_not_idle() {
     run(LIMITS, |mut scene| {
         for _ in 0..3 {
             scene.reactor.advance(100 * SECOND);
@@ -131,10 +131,10 @@ fn who_is_not_waited_for_is_not_idle() {
     });
 }
 
-/// It has come in time, and only the reader was late: as late as somebody who waits for many things
+/// It has come in time, and only the reader was late: as late as a task that waits for many things
 /// at once may be.
 #[test]
-fn what_has_come_is_read_however_late() {
+fn bytes_that_have_come_are_read_however_late() {
     run(LIMITS, |mut scene| {
         assert!(scene.poll_read().is_pending());
         scene.peer.write_all(b"hello")?;
@@ -166,7 +166,7 @@ fn the_end_is_no_silence() {
 }
 
 #[test]
-fn what_is_written_keeps_it() {
+fn a_write_keeps_it() {
     run(LIMITS, |mut scene| {
         assert!(scene.poll_read().is_pending());
         for _ in 0..5 {
@@ -184,7 +184,7 @@ fn what_is_written_keeps_it() {
 }
 
 #[test]
-fn who_takes_nothing_is_stalled() {
+fn a_peer_that_takes_nothing_is_stalled() {
     run(LIMITS, |mut scene| {
         scene.block();
         scene.reactor.advance(100 * SECOND - TICK);
@@ -198,9 +198,9 @@ fn who_takes_nothing_is_stalled() {
     });
 }
 
-/// The kernel reports no room all the while. When the limit has passed, the write uses what there is.
+/// The kernel reports no room all the while. When the limit has passed, the write uses the room that there is.
 #[test]
-fn who_takes_a_little_is_not_stalled() {
+fn a_peer_that_takes_a_little_is_not_stalled() {
     run(LIMITS, |mut scene| {
         scene.block();
         for _ in 0..3 {
@@ -215,9 +215,9 @@ fn who_takes_a_little_is_not_stalled() {
     });
 }
 
-/// Who waits for room has his own time, and reading none.
+/// A write that waits for room has a limit of its own, and the limit of reading does not count then.
 #[test]
-fn who_has_something_to_take_is_not_idle() {
+fn a_peer_that_has_bytes_to_take_is_not_idle() {
     run(LIMITS, |mut scene| {
         assert!(scene.poll_read().is_pending());
         scene.block();
@@ -234,7 +234,7 @@ fn who_has_something_to_take_is_not_idle() {
 
 /// A future that is dropped and begun again has no more time for it.
 #[test]
-fn who_asks_again_does_not_wait_anew() {
+fn polling_again_does_not_restart_the_limit() {
     run(LIMITS, |scene| {
         for _ in 0..10 {
             assert!(scene.wakes.poll(pin!(scene.stream.read(&mut [0]))).is_pending());
@@ -278,7 +278,7 @@ fn a_write_that_stalls_says_how_far_it_came() {
             let mut write = pin!(scene.stream.write_all(&data));
             assert!(scene.wakes.poll(write.as_mut()).is_pending());
             scene.reactor.advance(100 * SECOND + TICK);
-            block_on(write).expect_err("nobody takes it")
+            block_on(write).expect_err("the peer takes nothing")
         };
         assert!(is_deadline_exceeded(&error));
         let written = bytes_written(&error);
@@ -325,7 +325,7 @@ fn a_time_that_no_clock_can_tell_is_no_limit() {
     });
 }
 
-/// What need not wait sets no deadline, and what has got on leaves none.
+/// An operation that need not wait sets no deadline, and one that made progress leaves none.
 #[test]
 fn the_stream_inside_has_no_deadline_of_its_own() {
     run(LIMITS, |mut scene| {
@@ -342,7 +342,7 @@ fn the_stream_inside_has_no_deadline_of_its_own() {
     });
 }
 
-/// A deadline that somebody else has set is not ours to judge.
+/// A deadline that the user has set is not ours to judge.
 #[test]
 fn a_deadline_of_others_is_told() {
     run(LIMITS, |scene| {

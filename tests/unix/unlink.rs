@@ -1,4 +1,4 @@
-//! The file of a listener: who made it removes it, once, when the listener is closed.
+//! The file of a listener: the listener that made it removes it, once, when it is closed.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -55,7 +55,7 @@ fn a_close_that_is_dropped_has_removed_the_file() {
     });
 }
 
-/// What is there by then is somebody else's.
+/// A file that is there by then belongs to another listener.
 #[test]
 fn the_file_is_removed_once() {
     run(|| async {
@@ -101,7 +101,7 @@ fn the_file_stays_if_it_is_to() {
 
 /// A path that is in use stays in use.
 #[test]
-fn who_could_not_bind_removes_nothing() {
+fn a_failed_bind_removes_nothing() {
     run(|| async {
         let directory = Folder::new()?;
         let path = directory.socket();
@@ -128,7 +128,7 @@ fn a_file_that_is_gone_already_is_as_good() {
 }
 
 #[test]
-fn what_others_have_bound_stays() {
+fn a_file_bound_elsewhere_stays() {
     run(|| async {
         let directory = Folder::new()?;
         let path = directory.socket();
@@ -142,7 +142,7 @@ fn what_others_have_bound_stays() {
 }
 
 #[test]
-fn what_others_have_bound_goes_if_it_is_to() {
+fn a_file_bound_elsewhere_goes_on_request() {
     run(|| async {
         let directory = Folder::new()?;
         let path = directory.socket();
@@ -155,7 +155,7 @@ fn what_others_have_bound_goes_if_it_is_to() {
 }
 
 #[test]
-fn what_is_given_away_stays() {
+fn the_file_of_a_listener_given_away_stays() {
     run(|| async {
         let directory = Folder::new()?;
         let path = directory.socket();

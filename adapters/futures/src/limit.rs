@@ -86,7 +86,7 @@ impl Limit {
     /// If it is zero: nobody would ever be accepted.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        assert!(most > 0, "Limit::new: a limit of no connections lets nobody in");
+        assert!(most > 0, "Limit::new: a limit of no connections admits none");
         let (generation, state) = (fork_generation(), Mutex::new(State::default()));
         Self { places: Arc::new(Places { most, generation, state }) }
     }

@@ -73,10 +73,8 @@ pub fn of_streams<T: Transport>() -> Vec<Behaviour> {
 }
 
 /// The count in the error of a `write_all` that fails.
-const COUNTS: [&str; 2] = [
-    "e6_bytes_written_before_closing_arrive",
-    "g4_a_write_cut_short_says_how_much_was_written",
-];
+const COUNTS: [&str; 2] =
+    ["e6_bytes_written_before_closing_arrive", "g4_a_write_cut_short_says_how_much_was_written"];
 
 /// The behaviours of streams that one task polls, and that have no `write_all` of their own: all of
 /// the above but those of several tasks on one socket, or of the count of such a `write_all`.

@@ -72,9 +72,7 @@ async fn b7_a_deadline_that_came_before_the_data_wins<T: Transport>(
 }
 
 /// The next reader finds it: after a wait that was given up, and after several events.
-async fn b8_readiness_that_found_no_waiter_is_kept<T: Transport>(
-    stage: Stage,
-) -> io::Result<()> {
+async fn b8_readiness_that_found_no_waiter_is_kept<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     for _ in 0..5 {
         {

@@ -77,7 +77,9 @@ async fn g2_a_read_takes_the_bytes_that_are_there<T: Transport>(stage: Stage) ->
 }
 
 /// Nothing new has to come for that.
-async fn g2_bytes_that_a_read_leaves_are_there_for_the_next<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn g2_bytes_that_a_read_leaves_are_there_for_the_next<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let sent = pattern(100);
     far.write_all(&sent).await?;
@@ -137,7 +139,9 @@ async fn g4_writing_to_a_peer_that_is_gone_fails<T: Transport>(stage: Stage) -> 
     near.close().await
 }
 
-async fn g4_a_pending_write_to_a_peer_that_goes_away_fails<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn g4_a_pending_write_to_a_peer_that_goes_away_fails<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     fill_up(&*near).await?;
     let write = pending_write(&stage, &near).await;

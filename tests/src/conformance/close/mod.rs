@@ -299,7 +299,9 @@ async fn e10_closing_with_unread_data_resets_the_peer<T: Transport>(
     far.close().await
 }
 
-async fn e10_a_reset_ends_the_peers_pending_operations<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn e10_a_reset_ends_the_peers_pending_operations<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     fill_up(&*far).await?;
     let read = pending_read(&stage, &far).await;

@@ -132,9 +132,7 @@ async fn read_late(stream: &impl Stream) -> io::Result<Vec<u8>> {
 
 /// The counts of the writes before, between and after the timeouts add up to the bytes that the peer
 /// gets, to the byte and in order.
-async fn d11_counts_of_writes_that_time_out_add_up<T: Transport>(
-    stage: Stage,
-) -> io::Result<()> {
+async fn d11_counts_of_writes_that_time_out_add_up<T: Transport>(stage: Stage) -> io::Result<()> {
     const SIP: usize = 256 * 1024;
     let (near, far) = stage.pair::<T>().await?;
     let (mut written, mut received) = (0, Vec::new());

@@ -178,7 +178,9 @@ async fn d12_set_and_cleared_and_set_again<T: Transport>(stage: Stage) -> io::Re
 }
 
 /// Set while some wait for the socket and others behind them, it is for all of these.
-async fn d12_it_reaches_a_task_that_waits_behind_another<T: Transport>(stage: Stage) -> io::Result<()> {
+async fn d12_it_reaches_a_task_that_waits_behind_another<T: Transport>(
+    stage: Stage,
+) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     for deadline in [in_ms(3), Some(Instant::now()), past()] {
         let (mut one, mut other) = ([0; 1], [0; 1]);
