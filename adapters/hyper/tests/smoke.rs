@@ -49,8 +49,7 @@ fn a_request_is_answered_and_a_shutdown_finishes() -> Result<(), BoxError> {
 fn a_client_that_sends_no_request_is_cut_off() -> Result<(), BoxError> {
     smol::block_on(async {
         let limit = Duration::from_millis(20);
-        let mut deadlines = Deadlines::none();
-        deadlines.header = Some(limit);
+        let deadlines = Deadlines::none().header(Some(limit));
         let (_server, address) = serve(deadlines).await?;
         let began = Instant::now();
         let stream = TcpStream::connect(address).await?;

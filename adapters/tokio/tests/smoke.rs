@@ -4,6 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use netpoll_tokio::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use netpoll_tokio::{is_closed, is_deadline_exceeded};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,7 +62,7 @@ fn a_deadline_fires_and_can_be_cleared() -> io::Result<()> {
 fn close_fails_pending_operations() -> io::Result<()> {
     run(|| async {
         let (client, _server) = pair().await?;
-        let (readable, closed) = tokio::join!(client.readable(), client.close());
+        let (readable, closed) = join(client.readable(), client.close()).await;
         closed?;
         assert!(is_closed(&readable.expect_err("this side has closed")));
         Ok(())
