@@ -62,9 +62,9 @@ fn an_address_that_is_of_no_use_fails_as_the_system_says() {
         let address = socket.get_ref().local_addr()?;
         let taken = Async::<UdpSocket>::bind(address);
         assert_errno(taken, libc::EADDRINUSE);
-        // A port of zero is nobody's.
-        let nobody = socket.send_to(b"x", ([127, 0, 0, 1], 0)).await;
-        assert_errno(nobody, libc::EINVAL);
+        // A port of zero belongs to no socket.
+        let sent = socket.send_to(b"x", ([127, 0, 0, 1], 0)).await;
+        assert_errno(sent, libc::EINVAL);
         Ok(())
     });
 }
@@ -79,7 +79,7 @@ fn a_path_that_is_of_no_use_fails_as_the_system_says() {
         assert_errno(Async::<UnixListener>::bind(&path), libc::EADDRINUSE);
         assert_errno(Async::<UnixDatagram>::bind(&path), libc::EADDRINUSE);
         let missing = folder.join("missing");
-        let sent = Async::<UnixDatagram>::unbound()?.send_to(b"x", &nobody).await;
+        let sent = Async::<UnixDatagram>::unbound()?.send_to(b"x", &missing).await;
         assert_errno(sent, libc::ENOENT);
         let long = "x".repeat(200);
         let refused = Async::<UnixListener>::bind(&long).expect_err("too long");

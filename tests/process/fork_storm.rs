@@ -433,23 +433,23 @@ fn a_child_of_threads_that_serve() {
         let mut connection = Some(Box::pin(server.serve_connection(near.clone(), hello())));
         assert!(poll_once(connection.as_mut().expect("it is there").as_mut()).is_pending());
         fork_while(&work, |step| {
-            step.tell(1, server.connections() == 0);
-            step.tell(2, ends(server.serve(&listener, |_| hello())));
+            step.report(1, server.connections() == 0);
+            step.report(2, ends(server.serve(&listener, |_| hello())));
             let mut inherited = serving.take().expect("the parent has it");
             let served = poll_once(inherited.as_mut());
-            step.tell(3, matches!(served, Poll::Ready(result) if is_gone(&result)));
+            step.report(3, matches!(served, Poll::Ready(result) if is_gone(&result)));
             drop(inherited);
-            step.tell(4, true);
+            step.report(4, true);
             let end = server.serve_connection(near.clone(), hello()).now_or_never();
-            step.tell(5, matches!(end, Some(End::Failed(error)) if error.is::<io::Error>()));
+            step.report(5, matches!(end, Some(End::Failed(error)) if error.is::<io::Error>()));
             let mut inherited = connection.take().expect("the parent has it");
             let end = poll_once(inherited.as_mut());
-            step.tell(6, matches!(end, Poll::Ready(End::Closed)));
+            step.report(6, matches!(end, Poll::Ready(End::Closed)));
             drop(inherited);
-            step.tell(7, true);
+            step.report(7, true);
             server.shutdown();
             ending.close();
-            step.tell(8, server.finished().now_or_never().is_some());
+            step.report(8, server.finished().now_or_never().is_some());
         });
     });
 }

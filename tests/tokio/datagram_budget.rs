@@ -137,7 +137,7 @@ fn sends_to_an_address() {
     lets_others_run(|near, _far| {
         async move {
             let unbound = std::os::unix::net::SocketAddr::from_abstract_name("netpoll: no socket")?;
-            let sent = near.send_to_addr(b"x", &nobody).await;
+            let sent = near.send_to_addr(b"x", &unbound).await;
             assert_kind(sent, io::ErrorKind::ConnectionRefused);
             Ok(())
         }

@@ -78,9 +78,9 @@ fn assert_says<T: std::fmt::Debug>(result: io::Result<T>, errno: i32) {
 #[test]
 fn a_refusal_is_told_once() {
     everywhere(|| async {
-        let nobody = net::UdpSocket::bind("127.78.0.1:0")?.local_addr()?;
+        let unbound = net::UdpSocket::bind("127.78.0.1:0")?.local_addr()?;
         let client = UdpSocket::bind(LOOPBACK).await?;
-        client.connect(nobody).await?;
+        client.connect(unbound).await?;
         client.send(b"hello").await?;
         assert_says(client.recv(&mut [0; 8]).await, libc::ECONNREFUSED);
         client.set_read_deadline(in_ms(1))?;
