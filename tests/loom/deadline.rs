@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::kit::{Task, check, explore, explore_up_to};
+use super::fixtures::{Task, check, explore, explore_up_to};
 use crate::ready::Direction::Read;
 use crate::slot::{Checked, Slot, Status};
 use crate::time::deadline::SetAction;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use loom::thread;
 use netpoll_tests::CountingWaker;
 
-use super::kit::{explore, explore_up_to};
+use super::fixtures::{explore, explore_up_to};
 use crate::fd_mutex::{CloseWaiter, FdMutex, Last};
 use loom::cell::UnsafeCell;
 

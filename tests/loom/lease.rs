@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::sync::Condvar;
 use loom::thread::{self, JoinHandle};
 
-use super::kit::{explore, explore_up_to};
+use super::fixtures::{explore, explore_up_to};
 use crate::lease::{Duty, Lease, Turn, Watch};
 use crate::parker::{Parker, Woken};
 use crate::sleep::{Announced, Sleep};

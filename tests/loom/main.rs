@@ -59,7 +59,7 @@ mod models {
     mod deadline;
     mod demand;
     mod fd_mutex;
-    mod kit;
+    mod fixtures;
     mod lease;
     mod limit;
     mod reuse;

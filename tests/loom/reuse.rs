@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::kit::{Task, check, deliver, explore};
+use super::fixtures::{Task, check, deliver, explore};
 use crate::arena::{Arena, OwnedSlot};
 use crate::ready::Direction::Read;
 use crate::ready::Ready;

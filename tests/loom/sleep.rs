@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::sync::Condvar;
 use loom::thread;
 
-use super::kit::{check, explore, explore_up_to};
+use super::fixtures::{check, explore, explore_up_to};
 use crate::arm::ArmQueue;
 use crate::ready::Direction::{self, Read, Write};
 use crate::sleep::{Announced, Sleep};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::kit::{Task, deliver, explore, explore_up_to};
+use super::fixtures::{Task, deliver, explore, explore_up_to};
 use crate::ready::Direction::{Read, Write};
 use crate::ready::Ready;
 use crate::slot::{Slot, Status};

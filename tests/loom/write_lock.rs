@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::kit::{Task, deliver, explore, explore_up_to};
+use super::fixtures::{Task, deliver, explore, explore_up_to};
 use crate::fd_mutex::{Entry, FdMutex};
 use crate::ready::Direction::Write;
 use crate::ready::Ready;

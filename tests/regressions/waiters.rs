@@ -11,10 +11,10 @@ use std::time::Duration;
 use netpoll::{Direction, Registration, Timer, is_deadline_exceeded};
 use netpoll_tests::{CountingWaker, watched};
 
-use crate::os;
-use crate::stage::{
+use crate::fixtures::{
     LOOK, assert_quiet, by_hand, by_hand_with_clock, failed, poll_ready, send, settled,
 };
+use netpoll_tests::fixtures::os;
 
 /// How many wakers of `poll_*` calls are kept at first: one in the slot, and those beside it up to their limit.
 const KEPT: usize = 1 + 256;
