@@ -462,7 +462,7 @@ fn a_child_of_threads_that_spawn_for_the_first_time() {
         // The reactor is there, and forks are counted.
         let _counting = Reactor::global().expect("a reactor");
         for attempt in 0..200 {
-            in_a_child_that_tells(|step| {
+            in_a_child_with_steps(|step| {
                 let begin = AtomicBool::new(false);
                 thread::scope(|scope| {
                     scope.spawn(|| {
@@ -474,12 +474,12 @@ fn a_child_of_threads_that_spawn_for_the_first_time() {
                     begin.store(true, Ordering::Relaxed);
                     // Each attempt forks a little later.
                     (0..attempt * 50).for_each(|_| std::hint::spin_loop());
-                    in_a_child_that_tells(|step| {
+                    in_a_child_with_steps(|step| {
                         netpoll_smol::spawn(async {}).detach();
-                        step.tell(1, true);
+                        step.report(1, true);
                     });
                 });
-                step.tell(1, true);
+                step.report(1, true);
             });
         }
     });
@@ -490,10 +490,10 @@ fn a_child_of_threads_that_spawn_for_the_first_time() {
 fn a_child_runs_the_tasks_that_it_spawns() {
     alone("fork_storm::a_child_runs_the_tasks_that_it_spawns", || {
         assert_eq!(block_on(netpoll_smol::spawn(async { 1 })), 1);
-        in_a_child_that_tells(|step| {
-            step.tell(1, block_on(netpoll_smol::spawn(async { 2 })) == 2);
-            in_a_child_that_tells(|step| {
-                step.tell(1, block_on(netpoll_smol::spawn(async { 3 })) == 3);
+        in_a_child_with_steps(|step| {
+            step.report(1, block_on(netpoll_smol::spawn(async { 2 })) == 2);
+            in_a_child_with_steps(|step| {
+                step.report(1, block_on(netpoll_smol::spawn(async { 3 })) == 3);
             });
         });
         assert_eq!(block_on(netpoll_smol::spawn(async { 4 })), 4);

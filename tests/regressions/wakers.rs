@@ -298,7 +298,7 @@ fn a_waker_that_waits() {
                 (&*far).write_all(b"x").expect("room");
             }
             if !of_its_own_thread {
-                [&near, &other].map(|near| os::wait_for(near, os::POLLIN));
+                [&near, &other].map(|near| os::wait_for(near, libc::POLLIN));
                 reactor.turn(LOOK).expect("a turn");
             }
             assert_eq!(waited.recv(), Ok(1), "the other task was woken while the waker waited");

@@ -216,9 +216,9 @@ fn a_closed_number_stands_for_nothing_until_the_last_clone_drops() {
         assert!(is_taken(number));
         near.close().await?;
         let error = sys::recv(near.as_fd(), &mut [0; 16]).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(os::ENOTSOCK));
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
         let error = sys::send(near.as_fd(), b"to whom?").unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(os::ENOTSOCK));
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
         drop(near);
         assert!(is_taken(number), "a clone is left");
         assert_eq!(clone.as_raw_fd(), number);

@@ -95,7 +95,7 @@ fn streams_and_listeners_have_the_longest_path() {
         assert_eq!(client.peer_addr()?.as_pathname(), Some(&*path));
         assert_eq!(server.local_addr()?.as_pathname(), Some(&*path));
 
-        let (near, other) = (sys::unix_stream()?, Directory::new()?);
+        let (near, other) = (sys::unix_stream()?, Folder::new()?);
         let path = longest(&other);
         os::bind_to_all_of(&near, path.as_os_str().as_bytes())?;
         let near = net::UnixStream::from(near);
