@@ -303,3 +303,30 @@ fn sleeper_without_a_thread() {
         drives.join().unwrap();
     });
 }
+
+/// An idle driver has the lease and turns for another, which waits for two events, one after the other. The idle one
+/// gives the lease up, and is served when its own event comes.
+#[test]
+fn idle_driver_turns_for_another() {
+    explore_up_to(2, || {
+        let reactor = Reactor::new(false);
+        for _ in 0..2 {
+            reactor.lease.join();
+        }
+        let idle = reactor.spawn(|reactor| {
+            reactor.drive_until_delivered(0);
+            reactor.lease.resign();
+        });
+        let works = reactor.spawn(|reactor| {
+            reactor.drive_until_delivered(1);
+            lock(&reactor.delivered)[1] = false;
+            reactor.event(1);
+            reactor.drive_until_delivered(1);
+            reactor.event(0);
+            reactor.lease.resign();
+        });
+        reactor.event(1);
+        idle.join().unwrap();
+        works.join().unwrap();
+    });
+}

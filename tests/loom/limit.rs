@@ -20,7 +20,7 @@ struct Listener {
 
 impl Refused for Listener {
     fn ask_again(&self) {
-        let _ = self.slot.deliver(self.slot.generation(), Ready::READABLE, crate::wake);
+        let _ = self.slot.deliver(self.slot.generation(), Ready::READABLE, crate::wake::wake);
     }
 }
 

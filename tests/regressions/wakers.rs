@@ -262,7 +262,9 @@ fn a_displaced_waker_that_panics_when_it_is_dropped() {
         let (near, far) = settled(&reactor);
         let bomb = Bomb;
         let mut future = Box::pin(near.readable());
-        let armed = on_wake(move || drop(std::hint::black_box(&bomb)));
+        let armed = on_wake(move || {
+            std::hint::black_box(&bomb);
+        });
         assert!(future.as_mut().poll(&mut Context::from_waker(&armed)).is_pending());
         drop(armed);
         let others = [CountingWaker::new(), CountingWaker::new()];
@@ -298,7 +300,7 @@ fn a_waker_that_waits() {
                 (&*far).write_all(b"x").expect("room");
             }
             if !of_its_own_thread {
-                [&near, &other].map(|near| os::wait_for(near, libc::POLLIN));
+                [&near, &other].into_iter().for_each(|near| os::wait_for(near, libc::POLLIN));
                 reactor.turn(LOOK).expect("a turn");
             }
             assert_eq!(waited.recv(), Ok(1), "the other task was woken while the waker waited");

@@ -19,6 +19,9 @@
 //!   watching after a turn that woke a driver which wants the lease: it will be there at once.
 //! - A driver wants the lease from its second wait on. So whoever blocks on one operation at a time
 //!   does not drag the lease from the thread and back again each time.
+//! - A driver that turns for others gives the lease up: after two turns in a row that woke another driver and
+//!   not itself, it sleeps. The other driver has work, will have to wait again, and turns then. So two drivers
+//!   of which one is idle do not pay a hop for each event.
 //! - The last driver to go wakes the thread, and one that goes before calls a sleeping one: else they
 //!   would be there only after a tick or two.
 //! - A reactor without a thread has nobody who watches: there, who leaves calls a sleeping driver.
@@ -33,13 +36,19 @@
 //! - **A driver** that must sleep puts itself among the sleepers, *then* tries once more to take the
 //!   lease. **Who leaves** without a thread to watch gives the lease back, *then* looks for sleepers.
 //!   If its change of the word came first, the driver takes the lease; if second, it sees the sleeper.
+//! - **A driver that gives the lease up** puts itself among the sleepers, and sees under the same lock whether
+//!   another driver is awake. If one is, it sleeps: that driver will take the lease when it waits, or finds the
+//!   sleeper when it goes. If none is, it takes the lease back.
+//!
+//! A waker runs on the thread that makes the turn, while that thread has the lease. If the waker waits in
+//! `block_on`, the thread turns for it, and keeps the lease.
 //!
 //! # Invariants
 //!
 //! | | holds | held by |
 //! | --- | --- | --- |
 //! | L1 | one thread turns at a time, and sees what the one before did | loom `lease_of_two_drivers`, `lease_with_a_thread` |
-//! | L2 | while somebody waits for an event, somebody turns, or the thread ticks, or a driver is awake that will be back | loom `lease_of_two_drivers`, `lease_with_a_thread`, `last_driver_goes`, `sleeper_when_the_driver_leaves`, `sleeper_without_a_thread` |
+//! | L2 | while somebody waits for an event, somebody turns, or the thread ticks, or a driver is awake that will be back | loom `lease_of_two_drivers`, `lease_with_a_thread`, `last_driver_goes`, `sleeper_when_the_driver_leaves`, `sleeper_without_a_thread`, `idle_driver_turns_for_another` |
 //! | L3 | the thread sleeps only while a driver turns | `state::tests::the_thread_sleeps_only_on_the_stay_that_it_saw`, loom `thread_asleep_when_the_driver_leaves` |
 //! | L4 | a task that blocks its thread holds up nobody else's events for more than three ticks | `tests/driver/blocked.rs` |
 
@@ -50,6 +59,10 @@ use std::time::Duration;
 use crate::parker::{Parker, this_thread};
 use crate::sync::{Arc, AtomicU64, AtomicUsize, LoadToSwap, Mutex, Ordering, lock};
 use state::{Coming, Holder, State};
+
+/// After how many turns in a row that woke another driver, and not itself, a driver gives the lease up. (In the
+/// models after one, which is as good and shorter.)
+const TURNS_FOR_OTHERS: u32 = if cfg!(netpoll_loom) { 1 } else { 2 };
 
 /// How often the thread looks, while there is anything to look after.
 pub(crate) const TICK: Duration = Duration::from_millis(4);
@@ -152,11 +165,10 @@ impl Lease {
         let mut gave_up = false;
         loop {
             if taken {
-                // The second turn in a row: a driver with work of its own is woken by one of two, mostly.
                 let mut for_others = 0;
                 let serves_others = |turn| {
                     for_others += u32::from(turn == Turn::Woke && self.has_woken_sleeper());
-                    for_others >= 2
+                    for_others >= TURNS_FOR_OTHERS
                 };
                 let (woken, left_to_others) = self.drive(parker, &mut turn, &stops, serves_others);
                 if !left_to_others {
