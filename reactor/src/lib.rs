@@ -188,7 +188,7 @@ pub use handle::{Builder, Reactor, block_on};
 pub use helper::{fork_generation, spawn_helper};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
-pub use registration::{Closing, OwnedWait, Readiness, Registration, Waiting};
+pub use registration::{Closing, Deadline, OwnedWait, Readiness, Registration, Waiting};
 pub use sys::OwnsFd;
 pub use timer::Timer;
 pub use wake::wake;

@@ -387,6 +387,13 @@ impl Shared {
         self.clock.ns_at(instant)
     }
 
+    /// When `duration` from now is over, in the reactor's time.
+    #[inline]
+    pub(crate) fn ns_after(&self, duration: Duration) -> u64 {
+        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.now_ns().saturating_add(ns)
+    }
+
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
     }

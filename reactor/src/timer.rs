@@ -62,10 +62,7 @@ impl Timer {
         if !self.reactor.shared().is_ours() {
             return;
         }
-        match instant {
-            None => self.slot.clear_deadline(Direction::Read),
-            Some(at) => set_slot_deadline(&self.reactor, &self.slot, &[Direction::Read], at),
-        }
+        set_slot_deadline(&self.reactor, &self.slot, &[Direction::Read], instant.into());
     }
 
     /// Ready when it has fired.

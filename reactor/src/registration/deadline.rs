@@ -1,13 +1,61 @@
 //! Go's three setters.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Registration;
 use crate::arena::OwnedSlot;
 use crate::handle::Reactor;
 use crate::ready::Direction;
 use crate::time::deadline::SetAction;
+
+/// The time by which operations have to be over, as the setters take it.
+///
+/// - `Some(instant)` or an [`Instant`]: at that time.
+/// - A [`Duration`]: that long from now. The setter reads the reactor's clock once.
+/// - `None`: no deadline.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use netpoll::{Reactor, Registration};
+///
+/// let (socket, _peer) = std::os::unix::net::UnixStream::pair()?;
+/// let socket = Registration::new(socket)?;
+/// socket.set_read_deadline(Duration::from_secs(5))?;
+/// socket.set_write_deadline(Instant::now() + Duration::from_secs(5))?;
+/// socket.set_deadline(None)?;
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    None,
+    At(Instant),
+    After(Duration),
+}
+
+impl From<Option<Instant>> for Deadline {
+    #[inline]
+    fn from(at: Option<Instant>) -> Self {
+        Self(at.map_or(Kind::None, Kind::At))
+    }
+}
+
+impl From<Instant> for Deadline {
+    #[inline]
+    fn from(at: Instant) -> Self {
+        Self(Kind::At(at))
+    }
+}
+
+impl From<Duration> for Deadline {
+    #[inline]
+    fn from(after: Duration) -> Self {
+        Self(Kind::After(after))
+    }
+}
 
 impl<T> Registration<T> {
     /// Sets or clears the deadline of both directions. See [`set_read_deadline`](Self::set_read_deadline).
@@ -16,9 +64,9 @@ impl<T> Registration<T> {
     ///
     /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
     #[inline]
-    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+    pub fn set_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
         self.check_open()?;
-        self.set_each(&Direction::BOTH, deadline);
+        self.set_each(&Direction::BOTH, deadline.into());
         Ok(())
     }
 
@@ -33,9 +81,9 @@ impl<T> Registration<T> {
     ///
     /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
     #[inline]
-    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+    pub fn set_read_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
         self.check_open()?;
-        self.set_each(&[Direction::Read], deadline);
+        self.set_each(&[Direction::Read], deadline.into());
         Ok(())
     }
 
@@ -45,37 +93,39 @@ impl<T> Registration<T> {
     ///
     /// [`Closed`](crate::Closed) or [`ReactorGone`](crate::ReactorGone).
     #[inline]
-    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+    pub fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
         self.check_open()?;
-        self.set_each(&[Direction::Write], deadline);
+        self.set_each(&[Direction::Write], deadline.into());
         Ok(())
     }
 
     #[inline]
-    fn set_each(&self, directions: &[Direction], deadline: Option<Instant>) {
-        match deadline {
-            None => directions.iter().for_each(|direction| self.slot.clear_deadline(*direction)),
-            Some(deadline) => set_slot_deadline(&self.reactor, &self.slot, directions, deadline),
-        }
+    fn set_each(&self, directions: &[Direction], deadline: Deadline) {
+        set_slot_deadline(&self.reactor, &self.slot, directions, deadline);
     }
 }
 
-/// Sets a deadline of a slot, and tells the reactor if it must know. The common case, a deadline
-/// moved away, ends with the first test and reads no clock.
+/// Sets or clears a deadline of a slot, and tells the reactor if it must know. The common case, a deadline
+/// moved later, ends with the first comparison.
 #[inline]
 pub(crate) fn set_slot_deadline(
     reactor: &Reactor,
     slot: &OwnedSlot,
     directions: &[Direction],
-    deadline: Instant,
+    deadline: Deadline,
 ) {
-    let at_ns = reactor.shared().ns_at(deadline);
-    let set = |direction: &Direction| slot.set_deadline(*direction, at_ns);
-    // Each of them, whatever the one before it found.
-    if directions
-        .iter()
-        .fold(false, |known, direction| known | (set(direction) != SetAction::Nothing))
-    {
+    let at_ns = match deadline.0 {
+        Kind::None => {
+            return directions.iter().for_each(|direction| slot.clear_deadline(*direction));
+        }
+        Kind::At(instant) => reactor.shared().ns_at(instant),
+        Kind::After(duration) => reactor.shared().ns_after(duration),
+    };
+    let mut known = true;
+    for direction in directions {
+        known &= slot.set_deadline(*direction, at_ns) == SetAction::Nothing;
+    }
+    if !known {
         arm(reactor, slot, directions, at_ns);
     }
 }

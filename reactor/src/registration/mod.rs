@@ -27,6 +27,7 @@ use crate::slot::state::State;
 use crate::wake::catch_panic;
 
 pub use close::Closing;
+pub use deadline::Deadline;
 pub(crate) use deadline::set_slot_deadline;
 pub use operation::Readiness;
 pub use waiting::{OwnedWait, Waiting};

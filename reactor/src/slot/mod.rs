@@ -47,7 +47,7 @@ use std::task::Waker;
 
 use crate::ready::{Direction, Ready};
 use crate::sync::{AtomicBool, AtomicU64, LoadToSwap, Mutex, Ordering, lock};
-use crate::time::deadline::{Deadline, Expiry, SetAction};
+use crate::time::deadline::{DeadlineWord, Expiry, SetAction};
 use crate::token::Generation;
 use crate::wake::{catch_panic, wake};
 use state::{Claimed, Delivery, Queue, State};
@@ -60,7 +60,7 @@ pub(crate) use waiters::WaiterId;
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     state: AtomicU64,
-    deadlines: [Deadline; 2],
+    deadlines: [DeadlineWord; 2],
     waiters: Mutex<Waiters>,
     /// Whether the slot is in the arm queue.
     pub(crate) queued: AtomicBool,
@@ -94,7 +94,7 @@ impl Slot {
     pub(crate) fn new(index: u32) -> Self {
         Self {
             state: AtomicU64::new(State::VACANT.0),
-            deadlines: [Deadline::new(), Deadline::new()],
+            deadlines: [DeadlineWord::new(), DeadlineWord::new()],
             waiters: Mutex::new(Waiters::new()),
             queued: AtomicBool::new(false),
             index,
@@ -338,12 +338,12 @@ impl Slot {
     /// The tenant goes. Wakers that `poll_*` calls have left behind are dropped.
     pub(crate) fn vacate(&self) {
         let claimed = self.update_with(State::vacate);
-        self.deadlines.iter().for_each(Deadline::reset);
+        self.deadlines.iter().for_each(DeadlineWord::reset);
         self.take_claimed(claimed, |waker| catch_panic(|| drop(waker)));
     }
 
     #[inline]
-    fn deadline(&self, direction: Direction) -> &Deadline {
+    fn deadline(&self, direction: Direction) -> &DeadlineWord {
         &self.deadlines[direction as usize]
     }
 

@@ -138,9 +138,9 @@ impl Word {
 
 /// The word itself.
 #[derive(Debug)]
-pub(crate) struct Deadline(AtomicU64);
+pub(crate) struct DeadlineWord(AtomicU64);
 
-impl Deadline {
+impl DeadlineWord {
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(Word::NONE.0))
     }
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn expired_is_sticky_until_set_again() {
-        let deadline = Deadline::new();
+        let deadline = DeadlineWord::new();
         let _ = deadline.set(50);
         assert_eq!(deadline.check(50), Expiry::Expired);
         assert_eq!(deadline.check(60), Expiry::Idle);
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_setter_expires_only_what_it_has_set() {
-        let deadline = Deadline::new();
+        let deadline = DeadlineWord::new();
         assert_eq!(deadline.set(0), SetAction::Arm(0));
         assert!(deadline.expire(0), "the clock's very beginning");
         assert!(deadline.expire(0), "by whomever");
@@ -292,7 +292,7 @@ mod tests {
     /// word that had expired and been set to the same time again.
     #[test]
     fn only_a_look_sets_the_filed_flag() {
-        let deadline = Deadline::new();
+        let deadline = DeadlineWord::new();
         assert_eq!(deadline.set(50), SetAction::Arm(50));
         assert_eq!(deadline.set(60), SetAction::Arm(60));
         assert_eq!(deadline.check(0), Expiry::Again(60));
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn clearing_keeps_the_place_in_the_wheel_for_the_next_deadline() {
-        let deadline = Deadline::new();
+        let deadline = DeadlineWord::new();
         assert_eq!(deadline.set(50), SetAction::Arm(50));
         assert_eq!(deadline.check(0), Expiry::Again(50));
         deadline.clear();
