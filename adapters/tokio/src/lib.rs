@@ -53,18 +53,18 @@
 //!
 //! | type | `AsyncRead` | `AsyncWrite` | deadlines, `close` | conversions |
 //! | --- | --- | --- | --- | --- |
-//! | [`net::TcpStream`], [`net::UnixStream`] | yes | yes, vectored | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Stream`] and back; `AsFd`, `AsRawFd` |
-//! | [`net::tcp::ReadHalf`], [`net::unix::ReadHalf`] | yes | | `set_read_deadline` | `AsRef` to the stream |
-//! | [`net::tcp::WriteHalf`], [`net::unix::WriteHalf`] | | yes, vectored | `set_write_deadline` | `AsRef` to the stream |
-//! | [`net::tcp::OwnedReadHalf`], [`net::unix::OwnedReadHalf`] | yes | | `set_read_deadline` | `AsRef` to the stream, `reunite` |
-//! | [`net::tcp::OwnedWriteHalf`], [`net::unix::OwnedWriteHalf`] | | yes, vectored | `set_write_deadline` | `AsRef` to the stream, `reunite` |
-//! | [`net::TcpListener`], [`net::UnixListener`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Listener`] and back; `AsFd`, `AsRawFd` |
-//! | [`net::UdpSocket`], [`net::UnixDatagram`] | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` [`netpoll_futures::Datagram`] and back; `AsFd`, `AsRawFd` |
-//! | [`net::TcpSocket`] | | | none: it is not registered yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
-//! | [`net::UnixSocket`] | | | none: it is not registered yet | `From` `OwnedFd` and back; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
-//! | [`net::unix::pipe::Receiver`] | yes | | `set_read_deadline`, `close` | `from_file`, `from_owned_fd`, `into_blocking_fd`, `into_nonblocking_fd`; `AsFd`, `AsRawFd` |
-//! | [`net::unix::pipe::Sender`] | | yes, vectored | `set_write_deadline`, `close` | as the receiver's |
-//! | [`io::unix::AsyncFd`] | | | three, `close` | `From` [`netpoll::Registration`], `into_inner`; `AsFd`, `AsRawFd` |
+//! | [`TcpStream`](net::TcpStream), [`UnixStream`](net::UnixStream) | yes | yes, vectored | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` netpoll-futures' [`Stream`](netpoll_futures::Stream) and back; `AsFd`, `AsRawFd` |
+//! | [`ReadHalf`](net::tcp::ReadHalf), [`unix::ReadHalf`](net::unix::ReadHalf) | yes | | `set_read_deadline` | `AsRef` to the stream |
+//! | [`WriteHalf`](net::tcp::WriteHalf), [`unix::WriteHalf`](net::unix::WriteHalf) | | yes, vectored | `set_write_deadline` | `AsRef` to the stream |
+//! | [`OwnedReadHalf`](net::tcp::OwnedReadHalf), [`unix::OwnedReadHalf`](net::unix::OwnedReadHalf) | yes | | `set_read_deadline` | `AsRef` to the stream, `reunite` |
+//! | [`OwnedWriteHalf`](net::tcp::OwnedWriteHalf), [`unix::OwnedWriteHalf`](net::unix::OwnedWriteHalf) | | yes, vectored | `set_write_deadline` | `AsRef` to the stream, `reunite` |
+//! | [`TcpListener`](net::TcpListener), [`UnixListener`](net::UnixListener) | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` netpoll-futures' [`Listener`](netpoll_futures::Listener) and back; `AsFd`, `AsRawFd` |
+//! | [`UdpSocket`](net::UdpSocket), [`UnixDatagram`](net::UnixDatagram) | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` netpoll-futures' [`Datagram`](netpoll_futures::Datagram) and back; `AsFd`, `AsRawFd` |
+//! | [`TcpSocket`](net::TcpSocket) | | | none: it is not registered yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
+//! | [`UnixSocket`](net::UnixSocket) | | | none: it is not registered yet | `From` `OwnedFd` and back; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
+//! | [`Receiver`](net::unix::pipe::Receiver) | yes | | `set_read_deadline`, `close` | `from_file`, `from_owned_fd`, `into_blocking_fd`, `into_nonblocking_fd`; `AsFd`, `AsRawFd` |
+//! | [`Sender`](net::unix::pipe::Sender) | | yes, vectored | `set_write_deadline`, `close` | as the receiver's |
+//! | [`AsyncFd`](io::unix::AsyncFd) | | | three, `close` | `From` netpoll's [`Registration`](netpoll::Registration), `into_inner`; `AsFd`, `AsRawFd` |
 //!
 //! The streams, their halves, the listeners and the datagram sockets are each one generic type;
 //! the names in `net` are aliases.
