@@ -24,7 +24,8 @@ const LISTENER: &str = "adapters/futures/src/listener.rs";
 const CONNECT: &str = "adapters/futures/src/tcp/connect.rs";
 const LIMIT: &str = "adapters/futures/src/limit.rs";
 const WATCH: &str = "adapters/futures/src/timeout/watch.rs";
-const WRITE_LOCK: &str = "adapters/futures/src/write_lock.rs";
+const FD_MUTEX: &str = "reactor/src/fd_mutex.rs";
+const WRITE: &str = "reactor/src/registration/write.rs";
 const LEASE: &str = "reactor/src/lease/mod.rs";
 const PARKER: &str = "reactor/src/parker.rs";
 const SLEEP: &str = "reactor/src/sleep.rs";
@@ -264,11 +265,11 @@ pub const FAULTS: &[Fault] = &[
         wrong: "let Ok(closing) = self.registration().begin_close() else { return Ok(()) };",
     },
     Fault {
-        what: "write lock: a write_all does not take it",
-        file: "adapters/futures/src/stream/write.rs",
-        right: "            ready!(writing.poll_lock(cx))?;
-            let polled = poll_write_rest(",
-        wrong: "            let polled = poll_write_rest(",
+        what: "write lock: a write that waits for room does not keep it",
+        file: WRITE,
+        right: "            inside.keep_lock();
+            self.write_lock = WriteLock::Held;",
+        wrong: "            drop(inside);",
     },
     Fault {
         what: "accept: one connection counts as all there are",
@@ -320,15 +321,15 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         what: "write lock: a writer that waits does not say so",
-        file: WRITE_LOCK,
-        right: "self.exchange(HELD, CONTENDED)",
-        wrong: "self.0.load(Ordering::Relaxed) == HELD",
+        file: FD_MUTEX,
+        right: "(word & LOCKED != 0).then_some(word | WAITED)",
+        wrong: "(word & LOCKED != 0).then_some(word)",
     },
     Fault {
-        what: "write lock: a writer that frees it wakes no other",
-        file: WRITE_LOCK,
-        right: "self.1.assume_ready(Direction::Write);",
-        wrong: "",
+        what: "write lock: a writer that was woken and is dropped wakes no other",
+        file: FD_MUTEX,
+        right: "if was_woken && !self.mark_waited() {",
+        wrong: "if false && was_woken && !self.mark_waited() {",
     },
     Fault {
         what: "lease: who leaves lets the thread sleep",

@@ -84,7 +84,6 @@ mod timeout;
 mod timer;
 mod udp;
 mod unix;
-mod write_lock;
 
 pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
 pub use any::{Async, Readable, ReadableOwned, Writable, WritableOwned};

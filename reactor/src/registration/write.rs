@@ -38,6 +38,9 @@ impl<'a, T> Waiting<'a, T> {
     ///
     /// `operation` must return `WouldBlock` if and only if the descriptor did.
     ///
+    /// A write that fails while it waits, for its deadline most likely, keeps the lock, or its place in the queue,
+    /// until it [leaves](Self::leave) or is dropped: polled again, it goes on where it was.
+    ///
     /// # Errors
     ///
     /// As for [`Registration::io`], while it waits for the lock as well.
@@ -165,10 +168,10 @@ impl<'a, T> Waiting<'a, T> {
         }
     }
 
-    /// A write fails that is not inside: it leaves the queue, or gives the lock back.
+    /// A write fails that is not inside. It keeps what it has, so that its owner may poll it again.
     #[cold]
     fn fail(&mut self, error: io::Error) -> io::Result<()> {
-        self.leave();
+        self.is_new = true;
         Err(error)
     }
 }

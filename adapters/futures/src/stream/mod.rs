@@ -21,11 +21,11 @@ use netpoll::{Direction, Reactor, Registration};
 
 use crate::limit::Place;
 use crate::readiness;
-use crate::write_lock::{Held, WriteLock, Writing};
 
 use linger::Lingering;
 
 pub use kinds::StreamSocket;
+pub(crate) use write::{poll_write, poll_write_all};
 
 /// A connection: a [`TcpStream`](crate::TcpStream) or a [`UnixStream`](crate::UnixStream).
 ///
@@ -38,7 +38,6 @@ pub struct Stream<S: StreamSocket> {
 
 pub(crate) struct Shared<S: StreamSocket> {
     pub(crate) registration: Registration<S>,
-    pub(crate) write_lock: WriteLock,
 }
 
 /// Prints the socket as the standard library does: its descriptor and its addresses.
@@ -150,17 +149,15 @@ impl<S: StreamSocket> Stream<S> {
     /// what room there is, also where that is too little for the socket to be
     /// [`writable`](Self::writable).
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        let _held = self.try_lock_writes()?;
         let write = |socket: &S| sys::send(socket.as_fd(), buffer);
-        self.registration().attempt_transfer(Direction::Write, buffer.len(), write)
+        self.registration().try_write(buffer.len(), write)
     }
 
     /// [`write_vectored`](Self::write_vectored) now, or `WouldBlock`.
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let _held = self.try_lock_writes()?;
         let (window, len) = sys::window(buffers);
         let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        self.registration().attempt_transfer(Direction::Write, len, write)
+        self.registration().try_write(len, write)
     }
 
     /// Any operation on the socket, if the direction is ready. See [`Registration::try_io`].
@@ -265,13 +262,8 @@ impl<S: StreamSocket> Stream<S> {
         &self.shared.registration
     }
 
-    /// A write that is about to begin.
-    pub(crate) fn writing(&self) -> Writing<'_, S> {
-        Writing::new(&self.shared.write_lock, &self.shared.registration)
-    }
-
     pub(crate) fn from_registration(registration: Registration<S>) -> Self {
-        Self { shared: Arc::new(Shared { registration, write_lock: WriteLock::new() }) }
+        Self { shared: Arc::new(Shared { registration }) }
     }
 
     /// A connection that a listener accepted: there is room to write, and most likely something to
@@ -301,12 +293,6 @@ impl<S: StreamSocket> Stream<S> {
     /// What a read of `len` bytes must fall short of, to say that there is no more.
     pub(crate) fn short_of(len: usize) -> usize {
         if S::SHORT_READ_DRAINS { len } else { 0 }
-    }
-
-    fn try_lock_writes(&self) -> io::Result<Held<'_, S>> {
-        self.check_open()?;
-        let held = self.shared.write_lock.try_lock(self.registration());
-        held.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 }
 

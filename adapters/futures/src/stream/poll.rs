@@ -1,14 +1,13 @@
 //! The stream for those who poll.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use crate::sys;
-use netpoll::{Direction, OwnedWait};
+use netpoll::Direction;
 
 use super::{Stream, StreamSocket};
 use crate::readiness;
-use crate::write_lock::Held;
 
 /// Any number of tasks may poll; each that gets `Pending` is woken.
 impl<S: StreamSocket> Stream<S> {
@@ -48,12 +47,11 @@ impl<S: StreamSocket> Stream<S> {
     /// [`write`](Self::write) for those who poll. It tries before it waits only after a write deadline
     /// has passed: a poll does not know whether it is a new write.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let _held = ready!(self.poll_lock_writes(cx))?;
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_write());
         }
         let write = |socket: &S| sys::send(socket.as_fd(), buffer);
-        self.registration().poll_transfer(cx, Direction::Write, buffer.len(), write)
+        self.registration().poll_write(cx, buffer.len(), write)
     }
 
     /// [`write_vectored`](Self::write_vectored) for those who poll.
@@ -62,13 +60,12 @@ impl<S: StreamSocket> Stream<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let _held = ready!(self.poll_lock_writes(cx))?;
         let (window, len) = sys::window(buffers);
         if len == 0 {
             return Poll::Ready(self.nothing_to_write());
         }
         let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        self.registration().poll_transfer(cx, Direction::Write, len, write)
+        self.registration().poll_write(cx, len, write)
     }
 
     /// [`readable`](Self::readable) for those who poll.
@@ -79,11 +76,5 @@ impl<S: StreamSocket> Stream<S> {
     /// [`writable`](Self::writable) for those who poll.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         readiness::poll_ready(self.registration(), cx, Direction::Write)
-    }
-
-    fn poll_lock_writes(&self, cx: &mut Context<'_>) -> Poll<io::Result<Held<'_, S>>> {
-        // Not left: the task stays to be woken when the lock is free.
-        let mut wait = OwnedWait::new(Direction::Write);
-        self.shared.write_lock.poll_lock(self.registration(), &mut wait, cx)
     }
 }

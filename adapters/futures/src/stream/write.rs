@@ -1,15 +1,13 @@
-//! Writing: a writer holds the write lock from its first byte to its last.
+//! Writing, under the write lock of the registration.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use crate::sys;
-use netpoll::{Direction, Registration};
+use netpoll::{Direction, Registration, Waiting};
 
 use super::{Stream, StreamSocket};
-use crate::partial;
-use crate::write_lock::Writing;
+use crate::{partial, sys};
 
 impl<S: StreamSocket> Stream<S> {
     /// Writes as much as there is room for, at least something. It tries before it waits, as Go's does,
@@ -25,25 +23,29 @@ impl<S: StreamSocket> Stream<S> {
     pub fn write(&self, buffer: &[u8]) -> impl Future<Output = io::Result<usize>> {
         let mut writing = self.writing();
         poll_fn(move |cx| {
-            ready!(writing.poll_lock(cx))?;
-            let polled = poll_write_some(&mut writing, cx, buffer);
-            writing.unlock_if_over(polled)
+            let polled = poll_write(&mut writing, cx, buffer);
+            leave_if_over(&mut writing, polled)
         })
     }
 
     /// As [`write`](Self::write), from several buffers.
-    pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub fn write_vectored(
+        &self,
+        buffers: &[IoSlice<'_>],
+    ) -> impl Future<Output = io::Result<usize>> {
         let mut writing = self.writing();
-        poll_fn(|cx| writing.poll_lock(cx)).await?;
-        let (window, len) = sys::window(buffers);
-        if len == 0 {
-            return self.nothing_to_write();
-        }
-        let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        poll_fn(|cx| writing.poll_transfer(cx, len, write)).await
+        poll_fn(move |cx| {
+            let (window, len) = sys::window(buffers);
+            if len == 0 {
+                return Poll::Ready(nothing_to_write(writing.registration()));
+            }
+            let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
+            let polled = writing.poll_write(cx, len, write);
+            leave_if_over(&mut writing, polled)
+        })
     }
 
-    /// Writes all of it. Nothing that others write comes in between.
+    /// Writes all of it. Nothing that other tasks write comes in between.
     ///
     /// # Errors
     ///
@@ -56,10 +58,15 @@ impl<S: StreamSocket> Stream<S> {
     pub fn write_all(&self, buffer: &[u8]) -> impl Future<Output = io::Result<()>> {
         let (mut writing, mut written) = (self.writing(), 0);
         poll_fn(move |cx| {
-            ready!(writing.poll_lock(cx))?;
-            let polled = poll_write_rest(&mut writing, cx, buffer, &mut written);
-            writing.unlock_if_over(polled)
+            let polled = poll_write_all(&mut writing, cx, buffer, &mut written);
+            let polled = leave_if_over(&mut writing, polled);
+            polled.map_err(|error| partial::after(written, error))
         })
+    }
+
+    /// A write that is about to begin.
+    pub(crate) fn writing(&self) -> Waiting<'_, S> {
+        self.registration().waiting(Direction::Write)
     }
 
     pub(crate) fn nothing_to_write(&self) -> io::Result<usize> {
@@ -67,34 +74,42 @@ impl<S: StreamSocket> Stream<S> {
     }
 }
 
-/// Writes something, with the lock held.
+/// Writes something.
 #[inline]
-fn poll_write_some<S: StreamSocket>(
-    writing: &mut Writing<'_, S>,
+pub(crate) fn poll_write<S: StreamSocket>(
+    writing: &mut Waiting<'_, S>,
     cx: &mut Context<'_>,
     buffer: &[u8],
 ) -> Poll<io::Result<usize>> {
     if buffer.is_empty() {
         return Poll::Ready(nothing_to_write(writing.registration()));
     }
-    writing.poll_transfer(cx, buffer.len(), |socket| sys::send(socket.as_fd(), buffer))
+    writing.poll_write(cx, buffer.len(), |socket| sys::send(socket.as_fd(), buffer))
 }
 
-/// Writes all from `written` on, with the lock held.
+/// Writes all from `written` on.
 #[inline]
-fn poll_write_rest<S: StreamSocket>(
-    writing: &mut Writing<'_, S>,
+pub(crate) fn poll_write_all<S: StreamSocket>(
+    writing: &mut Waiting<'_, S>,
     cx: &mut Context<'_>,
     buffer: &[u8],
     written: &mut usize,
 ) -> Poll<io::Result<()>> {
-    loop {
-        let more = ready!(poll_write_some(writing, cx, &buffer[*written..]));
-        *written += more.map_err(|error| partial::after(*written, error))?;
-        if *written == buffer.len() {
-            return Poll::Ready(Ok(()));
-        }
+    if buffer.is_empty() {
+        return Poll::Ready(nothing_to_write(writing.registration()).map(drop));
     }
+    let send = |socket: &S, from: usize| sys::send(socket.as_fd(), &buffer[from..]);
+    writing.poll_write_all(cx, written, buffer.len(), send)
+}
+
+/// A write that is over keeps neither the write lock nor a place among the waiters, though its future may be
+/// kept.
+#[inline]
+pub(crate) fn leave_if_over<S, R>(writing: &mut Waiting<'_, S>, polled: Poll<R>) -> Poll<R> {
+    if polled.is_ready() {
+        writing.leave();
+    }
+    polled
 }
 
 /// Writing nothing needs no room, but must be in time (as in Go).

@@ -11,11 +11,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::sys;
-
 use crate::partial;
-use crate::stream::{Stream, StreamSocket};
-use crate::write_lock::Writing;
+use crate::stream::{Stream, StreamSocket, poll_write, poll_write_all};
 use watch::Watch;
 
 /// How long a [`TimeoutStream`] waits: `None` for ever. A limit that no clock can tell is none.
@@ -197,7 +194,8 @@ impl<S: StreamSocket> TimeoutStream<S> {
     /// Dropped, it has written nothing. Begun again, it has what was left of its time.
     pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut writing = self.stream.writing();
-        self.write_some(&mut writing, buffer).await
+        let write = |cx: &mut Context<'_>| poll_write(&mut writing, cx, buffer);
+        self.writing(write).await
     }
 
     /// [`Stream::write_all`], which fails when the peer takes nothing, and not for its length.
@@ -210,15 +208,17 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// Dropped, part of it may have been written.
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
-        let mut writing = self.stream.writing();
-        let mut written = 0;
-        loop {
-            let more = self.write_some(&mut writing, &buffer[written..]).await;
-            written += more.map_err(|error| partial::after(written, error))?;
-            if written == buffer.len() {
-                return Ok(());
+        let (mut writing, mut written) = (self.stream.writing(), 0);
+        let write = |cx: &mut Context<'_>| {
+            let before = written;
+            let polled = poll_write_all(&mut writing, cx, buffer, &mut written);
+            if polled.is_pending() && written > before {
+                self.watch.has_written(&self.stream);
             }
-        }
+            polled.map_ok(|()| written - before)
+        };
+        let wrote = self.writing(write).await;
+        wrote.map(drop).map_err(|error| partial::after(written, error))
     }
 
     /// [`Stream::close`].
@@ -275,20 +275,12 @@ impl<S: StreamSocket> TimeoutStream<S> {
         poll_fn(|cx| self.watch.read(&self.stream, read.as_mut().poll(cx))).await
     }
 
-    /// Writes something, and keeps the write lock. A wait that has failed may be polled again, which goes on
-    /// if the deadline was not to count.
-    async fn write_some(&self, writing: &mut Writing<'_, S>, buffer: &[u8]) -> io::Result<usize> {
-        let send = |socket: &S| sys::send(socket.as_fd(), buffer);
-        poll_fn(|cx| {
-            let mut write = || {
-                ready!(writing.poll_lock(cx))?;
-                if buffer.is_empty() {
-                    return Poll::Ready(self.stream.nothing_to_write());
-                }
-                writing.poll_transfer(cx, buffer.len(), send)
-            };
-            self.watch.write(&self.stream, &mut write)
-        })
-        .await
+    /// Polls a write until it is over. One that has failed keeps the write lock, and is polled again if the
+    /// deadline was not to count.
+    async fn writing(
+        &self,
+        mut write: impl FnMut(&mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> io::Result<usize> {
+        poll_fn(|cx| self.watch.write(&self.stream, || write(cx))).await
     }
 }

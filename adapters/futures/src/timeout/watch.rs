@@ -145,7 +145,7 @@ impl Watch {
         }
     }
 
-    fn has_written<S: StreamSocket>(&self, stream: &Stream<S>) {
+    pub(super) fn has_written<S: StreamSocket>(&self, stream: &Stream<S>) {
         if !self.may_wait() {
             return;
         }

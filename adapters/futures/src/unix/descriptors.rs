@@ -33,13 +33,12 @@ impl UnixStream {
     ///
     /// Dropped, it has sent nothing.
     pub async fn send_with_fds(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
-        let mut writing = self.writing();
-        poll_fn(|cx| writing.poll_lock(cx)).await?;
         if bytes.is_empty() {
             return self.nothing_to_write().and_then(|nothing| alone(nothing, fds));
         }
         let send = |socket: &net::UnixStream| sys::send_with_fds(socket.as_fd(), bytes, fds);
-        poll_fn(|cx| writing.poll_transfer(cx, bytes.len(), send)).await
+        let mut writing = self.writing();
+        poll_fn(|cx| writing.poll_write(cx, bytes.len(), send)).await
     }
 
     /// [`read`](Self::read) with descriptors: those that came with the bytes are appended to `fds`,
