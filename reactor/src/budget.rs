@@ -1,36 +1,31 @@
-//! A task that never has to wait lets the others of its thread run now and then.
+//! A task that never has to wait lets the other tasks of its thread run now and then.
 //!
-//! An executor runs a task until it waits, and one whose socket is always ready never does: a peer that
-//! sends faster than it is read, or connects faster than it is accepted, has the thread to itself. Go
-//! preempts such a goroutine after 10 ms. Here each thread may make [`OPERATIONS`] operations that need
-//! not wait. The next one wakes its task and is [`Pending`](Poll::Pending), once: the executor runs
-//! whoever else is to run, and comes back to it.
+//! An executor runs a task until it waits. A task whose socket is always ready never waits: a peer that
+//! sends faster than the task reads, or connects faster than the task accepts, has the thread to itself. Go
+//! preempts such a goroutine after 10 ms. Here each thread may make [`OPERATIONS`] operations without a wait. The
+//! next one wakes its task and is [`Pending`](Poll::Pending): the executor runs other tasks, and comes back.
 //!
-//! It is the thread that is counted, and not the task, of which nothing is known here but its waker:
-//! tasks that take turns share the budget. So now and then one that is not to blame goes once round its
-//! executor. A thread that waits as a driver ([`block_on`](crate::block_on), [`Driver`](crate::Driver)),
-//! or turns a reactor by hand, has run everybody, and its budget is full again.
+//! The reactor cannot see the task, only its waker, so the thread has the budget: tasks that take turns share
+//! it. A thread that waits as a driver ([`block_on`](crate::block_on), [`Driver`](crate::Driver)), or turns a
+//! reactor by hand, has run all its tasks, and its budget is full again.
 //!
-//! What takes part is what is awaited or polled: the operations of a
-//! [`Registration`](crate::Registration) ([`io`](crate::Registration::io), `transfer` and their like), and what
-//! adapters make of it by [`poll_spend`], as of waiting for readiness. The `try_*` calls, deadlines, `close`, and
-//! the readiness of a `Registration` itself do not. A poll that is put off has tried nothing, taken no
-//! byte and lost no place in line; one that fails because the socket is closed, or its deadline has passed,
-//! is not put off. Who polls a future once, to see whether it is done at once
-//! (`now_or_never`), had better `try_*`.
+//! Operations that are awaited or polled take part: those of a [`Registration`](crate::Registration)
+//! ([`io`](crate::Registration::io), `transfer` and their like), and those that adapters make of it by
+//! [`poll_spend`], as of waiting for readiness. The `try_*` calls, deadlines, `close`, and the readiness of a
+//! `Registration` itself do not. A poll that is put off has tried nothing and taken no byte. One that fails
+//! because the socket is closed, or its deadline has passed, is not put off. A caller that polls a future once,
+//! to see whether it is done at once (`now_or_never`), should `try_*` instead.
 //!
-//! # When the task has been round
+//! # The rule
 //!
-//! A task may poll several operations before it waits (`select`), and if the second one found the
-//! budget full again because the first was put off, the task would go on for ever. So the budget stays
-//! spent, and whatever the task polls next is put off as well, until there is a sign that it has been
-//! round: another task polls, or the operation that was put off first comes back, known by its descriptor
-//! and direction. Where it does not come back, for it was dropped, [`SIBLINGS`] more are put off and no
-//! more than those.
+//! When the budget is spent, every operation that the task polls is put off, until the task polls one that was put
+//! off already: that is another poll of the task. Then the budget is full again. So a task that selects over any
+//! number of operations that are ready cannot go on within one poll, and one that drops an operation that was put
+//! off is not put off for ever.
 //!
-//! Tasks are told apart by their wakers. So what makes wakers of its own inside of a task
-//! (`FuturesUnordered`) is taken for the executor that it is: it lets its other futures run, and whether it
-//! lets other tasks run is up to it.
+//! Tasks are told apart by their wakers, and a poll of another task fills the budget as well. So code that makes
+//! wakers of its own inside of a task (`FuturesUnordered`) is treated as the executor that it is: it lets its
+//! other futures run, and decides itself when to let other tasks run.
 //!
 //! ```
 //! use netpoll::budget;
@@ -40,50 +35,47 @@
 //! assert!(budget::is_spent());
 //! ```
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::task::{Context, Poll};
 
 use crate::ready::Direction;
 
-/// How many operations a thread makes one after the other before it lets others run: as many as a task
+/// How many operations a thread makes one after the other before it lets other tasks run: as many as a task
 /// of tokio's.
 pub const OPERATIONS: u32 = 128;
 
-/// How many others are put off at most of a task while the first one has not come back.
-pub const SIBLINGS: u32 = 8;
-
 thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(OPERATIONS) };
-    static PUT_OFF: Cell<Option<PutOff>> = const { Cell::new(None) };
+    static PUT_OFF: RefCell<PutOff> = RefCell::default();
 }
 
 /// Tells the operations that one task may poll apart from each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(usize, Direction);
 
 impl Key {
-    /// The operations of one direction of `what`, by its address.
+    /// The operations of one direction of `object`, by its address.
     #[inline]
-    pub fn of<T>(what: &T, direction: Direction) -> Self {
-        Self(std::ptr::from_ref(what).addr(), direction)
+    pub fn of<T>(object: &T, direction: Direction) -> Self {
+        Self(std::ptr::from_ref(object).addr(), direction)
     }
 }
 
-/// Who was put off.
-#[derive(Clone, Copy)]
+/// The operations that were put off since the budget was spent.
+#[derive(Default)]
 struct PutOff {
     /// The task, by its waker.
-    task: *const (),
-    first: Key,
-    siblings: u32,
+    task: usize,
+    operations: HashSet<Key>,
 }
 
-/// Pays for an operation that is about to be made. If nothing is left, the task is woken, and what it is
-/// about to do is for the next poll.
+/// Pays for an operation that is about to be made. If nothing is left, it wakes the task, and the operation is for
+/// the next poll.
 ///
-/// To be asked last, after what ends the operation without trying: that it was closed, or is too late.
+/// Call it last, after the checks that end an operation without an attempt: closed, deadline.
 #[inline]
 pub fn poll_spend(cx: &mut Context<'_>, key: Key) -> Poll<()> {
     match LEFT.get() {
@@ -94,8 +86,8 @@ pub fn poll_spend(cx: &mut Context<'_>, key: Key) -> Poll<()> {
     Poll::Ready(())
 }
 
-/// Awaits what `wait` returns, and pays for the operation that is to follow. Who is put off waits anew: by
-/// then the socket may be closed, its deadline have passed, or another have taken what there was.
+/// Awaits the future that `wait` returns, and pays for the operation that is to follow. If it is put off, it waits
+/// anew: the socket may have been closed, its deadline may have passed, and another task may have drained it.
 pub async fn wait_and_spend<T, F>(key: Key, mut wait: impl FnMut() -> F) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,
@@ -122,29 +114,35 @@ pub fn spend() {
     LEFT.set(LEFT.get().saturating_sub(1));
 }
 
-/// This thread has let others run, or knows of another budget that sees to it.
+/// This thread has let other tasks run, or the caller has a budget of its own.
 #[inline]
 pub fn refill() {
-    LEFT.set(OPERATIONS);
-    PUT_OFF.set(None);
+    if LEFT.replace(OPERATIONS) == 0 {
+        forget_put_off();
+    }
+}
+
+#[cold]
+fn forget_put_off() {
+    // A thread that is ending has forgotten them.
+    let _ = PUT_OFF.try_with(|put_off| put_off.borrow_mut().operations.clear());
 }
 
 #[cold]
 fn is_put_off(cx: &mut Context<'_>, key: Key) -> bool {
-    let task = cx.waker().data();
-    let next = match PUT_OFF.get() {
-        None => PutOff { task, first: key, siblings: 0 },
-        Some(PutOff { task: other, first, siblings })
-            if other == task && first != key && siblings < SIBLINGS =>
-        {
-            PutOff { task, first, siblings: siblings + 1 }
+    let task = cx.waker().data().addr();
+    let put_off = PUT_OFF.try_with(|put_off| {
+        let PutOff { task: known, operations } = &mut *put_off.borrow_mut();
+        if operations.is_empty() {
+            *known = task;
         }
-        Some(_) => {
-            refill();
-            return false;
-        }
-    };
-    PUT_OFF.set(Some(next));
-    cx.waker().wake_by_ref();
-    true
+        *known == task && operations.insert(key)
+    });
+    let is_put_off = put_off.unwrap_or(false);
+    if is_put_off {
+        cx.waker().wake_by_ref();
+    } else {
+        forget_put_off();
+    }
+    is_put_off
 }

@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::thread;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use async_executor::LocalExecutor;
 use futures::executor::{LocalPool, block_on};
 use futures::future::select;
 use futures::task::LocalSpawnExt;
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
 use netpoll::{Direction, Interest, Reactor, Registration, budget};
 use netpoll_futures::{Async, TcpListener, TcpStream, UdpSocket};
 use netpoll_tests::fixtures::tcp::pair;
@@ -344,5 +345,36 @@ fn a_registration_of_ones_own() {
             }
         }
         assert_eq!(yields, TURNS);
+    });
+}
+
+/// A task that selects over many sockets, all of which are always ready, within one poll.
+#[test]
+fn a_select_over_many_ready_sockets() {
+    const SOCKETS: usize = 40;
+    lets_others_run(|| async {
+        let mut sockets = Vec::new();
+        for _ in 0..SOCKETS {
+            sockets.push(full().await?);
+        }
+        Ok(async move {
+            let mut read = 0;
+            poll_fn(|cx| {
+                loop {
+                    let before = read;
+                    for (near, _far) in &mut sockets {
+                        let polled = std::pin::Pin::new(near).poll_read(cx, &mut [0]);
+                        read += usize::from(polled.is_ready());
+                    }
+                    if read >= SOCKETS * OPERATIONS / 2 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    if read == before {
+                        return Poll::Pending;
+                    }
+                }
+            })
+            .await
+        })
     });
 }
