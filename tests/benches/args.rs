@@ -2,7 +2,7 @@
 
 use std::env;
 
-/// What Cargo adds to the words when it runs a benchmark, and not when it runs a test.
+/// The word that Cargo adds when it runs a benchmark, and not when it runs a test.
 const BENCH: &str = "--bench";
 
 /// The words after the program's name.
@@ -25,7 +25,7 @@ impl Args {
     }
 
     /// What to run: the first word, if it is no option.
-    pub(crate) fn what(&self) -> Option<&str> {
+    pub(crate) fn subcommand(&self) -> Option<&str> {
         self.words.first().map(String::as_str).filter(|word| !word.starts_with("--"))
     }
 

@@ -1,23 +1,23 @@
-//! What netpoll costs, measured beside a bare epoll loop and the peers, on the same machine in the
+//! The cost of netpoll, measured beside a bare epoll loop and the peers, on the same machine in the
 //! same run.
 //!
 //! ```text
 //! cargo bench -p netpoll-tests                 the comparison, in less than two minutes
 //! cargo bench -p netpoll-tests -- full         the same for the record
-//! cargo bench -p netpoll-tests -- --help       what else there is
-//! cargo test -p netpoll-tests --bench peers    whether it notices what is wrong
+//! cargo bench -p netpoll-tests -- --help       all subcommands
+//! cargo test -p netpoll-tests --bench peers    the checks of the measurements themselves
 //! ```
 //!
-//! What is counted is what the *server* spends, in processor time by the kernel's accounting. Clients
-//! are in a process of their own, so that nothing of theirs is counted. What is compared runs in
-//! turns, many short rounds of each, and each is compared with the baseline in its own round: what
-//! else the machine does meanwhile then disturbs all of them alike.
+//! The measure is the processor time of the *server*, by the kernel's accounting. Clients
+//! are in a process of their own, so that their time does not count. The contestants take
+//! turns, many short rounds of each, and each is compared with the baseline in its own round:
+//! other work of the machine then disturbs all of them alike.
 //!
-//! - `suite/`: the rows, who takes turns in which order, the record, the tables and the charts;
+//! - `suite/`: the rows, the order of the contestants, the record, the tables and the charts;
 //! - `servers/`: the servers that are compared;
 //! - `load/`: their clients, which also read the kernel's accounts;
 //! - `single/`: measurements of one thing each;
-//! - `measure/`: what all of them use.
+//! - `measure/`: the parts that all of them use.
 #![cfg(not(netpoll_loom))]
 
 mod args;
@@ -36,7 +36,7 @@ const HELP: &str = include_str!("help.txt");
 
 type Subcommand = fn(&Args);
 
-/// What there is to run, beside the comparison.
+/// The subcommands, beside the comparison.
 const SUBCOMMANDS: [(&str, Subcommand); 8] = [
     ("ping-pong", ping_pong::run),
     ("memory", memory::run),
@@ -67,11 +67,11 @@ fn main() -> ExitCode {
     if !args.is_bench() {
         suite::check::run();
     }
-    if args.flag("--help") || args.what() == Some("help") {
+    if args.flag("--help") || args.subcommand() == Some("help") {
         print!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    match args.what() {
+    match args.subcommand() {
         None | Some("quick" | "full" | "http") => suite::run(&args),
         Some("chart") => suite::redraw(&args),
         Some(_) if run(&args, &SUBCOMMANDS) => ExitCode::SUCCESS,
@@ -82,9 +82,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs what is asked for, if it is one of these.
+/// Runs the subcommand, if it is one of these.
 fn run(args: &Args, subcommands: &[(&str, Subcommand)]) -> bool {
-    let subcommand = subcommands.iter().find(|(name, _)| args.what() == Some(name));
+    let subcommand = subcommands.iter().find(|(name, _)| args.subcommand() == Some(name));
     if let Some((_, run)) = subcommand {
         run(args);
     }

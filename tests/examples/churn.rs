@@ -1,4 +1,4 @@
-//! Many connections, of which some go and others come all the time: what a server holds, how long an
+//! Many connections, of which some go and others come all the time: the memory of a server, how long an
 //! exchange takes meanwhile, and whether its memory stays where it is.
 //!
 //! ```sh
@@ -18,7 +18,7 @@ use async_executor::LocalExecutor;
 use netpoll_futures::TcpListener;
 use netpoll_tests::churn::{Plan, load, serve};
 
-/// What a process has open besides connections, with room to spare.
+/// The descriptors of a process besides connections, with room to spare.
 const SPARE: libc::rlim_t = 500;
 
 fn main() -> io::Result<()> {

@@ -15,7 +15,7 @@ use futures::task::LocalSpawnExt;
 use netpoll_futures::{Backoff, Limit, TcpListener, TimeoutStream, Timeouts, is_deadline_exceeded};
 
 const USAGE: &str = "\
-Sends back what it receives.
+Sends back all bytes that it receives.
 
 Usage: echo [--idle SECONDS] [--most NUMBER] ADDRESS
 
@@ -92,7 +92,7 @@ async fn serve(options: &Options, tasks: &LocalSpawner) -> io::Result<()> {
     println!("listening on {}", listener.local_addr()?);
     listener.set_limit(Some(&Limit::new(options.most)))?;
     let (idle, mut backoff) = (options.idle, Backoff::new());
-    // A peer that does not read what it is sent is idle as well.
+    // A peer that does not read its answer is idle as well.
     let timeouts = Timeouts { idle: Some(idle), write_stall: Some(idle) };
     loop {
         match listener.accept().await {
@@ -115,12 +115,12 @@ async fn serve(options: &Options, tasks: &LocalSpawner) -> io::Result<()> {
 async fn attend(stream: TimeoutStream<TcpStream>, peer: SocketAddr, idle: Duration) {
     println!("{peer} opened");
     let ended = echo(&stream).await;
-    // The descriptor is closed before anybody reads that it is.
+    // The descriptor is closed before the line about it is printed.
     drop(stream);
     println!("{peer} closed: {}", ending(ended, idle));
 }
 
-/// Sends back what comes, until the peer has sent its last. Returns how many bytes that were.
+/// Sends each byte back, until the peer has sent its last. Returns how many bytes that were.
 async fn echo(stream: &TimeoutStream<TcpStream>) -> io::Result<u64> {
     let (mut buffer, mut total) = ([0; 4096], 0);
     loop {

@@ -33,7 +33,7 @@ Usage: proxy --listen ADDRESS --to ADDRESS [OPTIONS]
   -h, --help          this
 
 Connections that fail or are idle are reported to stderr, with both addresses. While
-nobody answers at the other address, connections are reset; it may come and go.
+no server answers at the other address, connections are reset; it may come and go.
 ";
 
 struct Options {
@@ -83,7 +83,7 @@ fn parse(arguments: Vec<String>) -> Result<Options, String> {
     Ok(Options { listen, route: Route { backend, idle, connect } })
 }
 
-/// What has a host and a port; whether there is such a host is found out later.
+/// Text with a host and a port; whether there is such a host is found out later.
 fn address(option: &str, value: String) -> Result<String, String> {
     let parts = value.rsplit_once(':');
     let is_address =

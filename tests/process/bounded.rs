@@ -1,4 +1,4 @@
-//! What the crates do on other threads takes a bounded number of them, and goes on where the system has no
+//! The crates' work on other threads takes a bounded number of them, and goes on where the system has no
 //! thread to give.
 
 use std::collections::HashMap;
@@ -68,7 +68,7 @@ fn lookups_go_on_with_the_threads_there_are() {
     });
 }
 
-/// And as one who may have none, none is made. Their error is not taken for "not ready".
+/// And as one that may have none, none is made. Their error is not taken for "not ready".
 #[test]
 fn without_a_thread_a_lookup_fails_and_is_not_taken_for_not_ready() {
     alone("bounded::without_a_thread_a_lookup_fails_and_is_not_taken_for_not_ready", || {
@@ -216,7 +216,7 @@ fn without_a_thread_a_lingering_close_closes() {
     });
 }
 
-/// Without a reactor that could watch it, closing does not linger: what was written goes on all the same.
+/// Without a reactor that could watch it, closing does not linger: written bytes go on all the same.
 #[test]
 fn without_a_reactor_a_lingering_close_closes_at_once() {
     alone("bounded::without_a_reactor_a_lingering_close_closes_at_once", || {

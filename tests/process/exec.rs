@@ -14,7 +14,7 @@ use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::LOOPBACK;
 use netpoll_tests::fixtures::tcp::pair;
 
-/// What a child of this process has open, as it sees it.
+/// The descriptors of a child of this process, as it sees them.
 fn inherited() -> BTreeSet<String> {
     let listed = Command::new("sh")
         .args(["-c", "for fd in /proc/self/fd/*; do readlink \"$fd\"; done; true"])
@@ -41,7 +41,7 @@ fn descriptors_of_a_child() -> usize {
 }
 
 /// Everything that we open, each way that there is: made, connected, accepted, passed, cloned, taken out
-/// of our care, and closed, where what stands for it is open until it is dropped.
+/// out of our care, and closed, where a placeholder is open until the object is dropped.
 #[test]
 fn nothing_is_inherited() {
     alone("exec::nothing_is_inherited", || {
@@ -70,7 +70,7 @@ fn nothing_is_inherited() {
             let given = TcpStream::connect(listener.local_addr()?).await?;
             let given = std::net::TcpStream::try_from(given)?;
             let failed = TcpStream::connect("127.0.0.1:1").await;
-            assert!(failed.is_err(), "nobody listens there");
+            assert!(failed.is_err(), "no socket listens there");
             assert!(connections[0].0.try_io(Direction::Write, |_| Ok(())).is_ok());
             assert!(open() > own + 30, "{} descriptors are open", open());
 

@@ -1,4 +1,4 @@
-//! A process that ends with work pending: it ends, and says what it was told to say.
+//! A process that ends with work pending: it ends with its exit code, and with its output.
 
 use std::io::Write;
 use std::process::Output;
@@ -33,7 +33,7 @@ fn begin_work() {
         thread::spawn(|| {
             netpoll::block_on(async {
                 let listener = TcpListener::bind(LOOPBACK).await.expect("a port");
-                listener.accept().await.expect("nobody comes");
+                listener.accept().await.expect("no client connects");
             });
         });
     }

@@ -1,5 +1,5 @@
-//! A forked child may drop everything that it has inherited, and the parent notices nothing. (What
-//! each kind of drop does is in `tests/regressions/fork.rs`.)
+//! A forked child may drop everything that it has inherited, and the parent notices nothing. (The effects of
+//! each kind of drop are in `tests/regressions/fork.rs`.)
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -16,7 +16,7 @@ use netpoll_tests::fixtures::LOOPBACK;
 use netpoll_tests::fixtures::os::in_a_child;
 use netpoll_tests::fixtures::tcp::pair;
 
-/// What a server may have under way: everything of it waits for something.
+/// The work of a server under way: each part of it waits.
 struct UnderWay {
     driver: Driver,
     reactor: Reactor,

@@ -10,7 +10,7 @@ use netpoll::{Direction, Interest, Reactor, Registration, spawn_helper};
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::{on_wake, os};
 
-/// Has the reactor's thread run a function, as the waker of an event, and returns what it says.
+/// Has the reactor's thread run a function, as the waker of an event, and returns its result.
 fn on_the_thread_of<T: Send + 'static>(
     reactor: &Reactor,
     act: impl Fn() -> T + Send + Sync + 'static,
@@ -132,7 +132,7 @@ fn a_policy_that_is_not_sched_other_is_kept() {
     alone("helpers::a_policy_that_is_not_sched_other_is_kept", || {
         assert_eq!(on_the_thread_of(&reactor(), os::policy), libc::SCHED_BATCH);
         for policy in [libc::SCHED_FIFO, libc::SCHED_RR, libc::SCHED_IDLE, libc::SCHED_BATCH] {
-            // Each in a thread of its own: back from `SCHED_IDLE` is not allowed to everybody.
+            // Each in a thread of its own: not every user may go back from `SCHED_IDLE`.
             let its = thread::spawn(move || {
                 os::set_policy(policy).then(|| on_the_thread_of(&reactor(), os::policy))
             });
@@ -145,7 +145,7 @@ fn a_policy_that_is_not_sched_other_is_kept() {
 }
 
 /// Every thread and process that a waker begins on the reactor's thread inherits the timer slack of that
-/// thread, as what it goes back to.
+/// thread, as its default.
 #[test]
 fn the_reactors_thread_has_the_timer_slack_of_any_other() {
     alone("helpers::the_reactors_thread_has_the_timer_slack_of_any_other", || {

@@ -1,4 +1,4 @@
-//! What happens to a process: it forks, executes another program, is interrupted by signals, loses a
+//! The life of a process: it forks, executes another program, is interrupted by signals, loses a
 //! thread, and ends, with work pending.
 //!
 //! Each test has a process of its own, by this very program called again for the one test.

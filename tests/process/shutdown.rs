@@ -29,7 +29,7 @@ fn wait(future: impl Future<Output = io::Result<()>> + Send + 'static) -> Waiter
     (Box::pin(future), CountingWaker::new())
 }
 
-/// Those who wait for a descriptor, each in a way of its own, and for a timer that never fires.
+/// Tasks that wait for a descriptor, each in a way of its own, and for a timer that never fires.
 fn waiters(reactor: &Reactor) -> io::Result<Vec<Waiter>> {
     let socket = std::os::unix::net::UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;

@@ -1,4 +1,4 @@
-//! Signals that interrupt every system call: nobody hears of `EINTR`.
+//! Signals that interrupt every system call: no caller gets `EINTR`.
 
 use std::io;
 use std::net::Shutdown;
@@ -17,10 +17,10 @@ use netpoll_tests::fixtures::os::{HANDLED, alarm_every, handle_signals, interrup
 const CONNECTIONS: usize = 40;
 const EXCHANGES: usize = 50;
 
-/// How many signals are to be handled meanwhile, at least: who exchanges goes on until then.
+/// How many signals are to be handled meanwhile, at least: the exchanges go on until then.
 const SIGNALS: u64 = 20_000;
 
-/// Echoes what comes until it ends.
+/// Echoes each byte until the connection ends.
 async fn echo(stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 512];
     loop {

@@ -74,11 +74,11 @@ fn epolls() -> Vec<RawFd> {
     epolls.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Somebody closes a descriptor that is not his: epoll's. Whoever waits is told, and so is whoever reads
-/// standard error, unless that is a pipe that nobody reads from: to print to it would panic.
+/// A careless owner closes a descriptor that is not its own: epoll's. Every waiter gets the error, and standard error
+/// gets a line, unless that is a pipe without a reader: to print to it would panic.
 #[test]
-fn a_reactor_that_cannot_wait_tells_everybody() {
-    alone("threads::a_reactor_that_cannot_wait_tells_everybody", || {
+fn a_reactor_that_cannot_wait_fails_every_waiter() {
+    alone("threads::a_reactor_that_cannot_wait_fails_every_waiter", || {
         let reactor = Reactor::builder().build().expect("a reactor");
         let (near, _far) = std::os::unix::net::UnixStream::pair().expect("a pair");
         near.set_nonblocking(true).expect("an option");
@@ -94,7 +94,7 @@ fn a_reactor_that_cannot_wait_tells_everybody() {
             replace(epoll, &nothing);
         }
         reactor.notify();
-        let error = block_on(reads).expect_err("nobody turns it any more");
+        let error = block_on(reads).expect_err("no thread turns it any more");
         assert!(error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<ReactorGone>));
     });
 }

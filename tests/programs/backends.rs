@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// Ports that no client is given, so that they stay free while their server is down.
 const PORTS: u16 = 10_000;
 
-/// A port that nobody listens on just now.
+/// A port without a listener just now.
 pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = (process::id() % 200) as u16 * 100;
@@ -18,7 +18,7 @@ pub(crate) fn free_address() -> SocketAddr {
     addresses.find(|address| TcpListener::bind(address).is_ok()).expect("a free port")
 }
 
-/// A server of `kind` on a free port: somebody may be faster in taking it, and then there are others.
+/// A server of `kind` on a free port: another process may be faster in taking it, and then there are others.
 pub(crate) fn start(cast: &Cast, kind: fn(&Cast, SocketAddr) -> Option<u32>) -> (SocketAddr, u32) {
     let mut tries = (0..10).map(|_| free_address());
     let started = tries.find_map(|address| Some((address, kind(cast, address)?)));

@@ -1,4 +1,4 @@
-//! Connections that end otherwise: what was lost does not look like an end.
+//! Connections that end otherwise: lost bytes do not look like an end.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -52,7 +52,7 @@ fn a_reset_is_passed_on_to_the_backend() {
     });
 }
 
-/// What nobody takes does not move, and is lost when the connection is cut: that is no end.
+/// Bytes that the peer does not take do not move, and are lost when the connection is cut: that is no end.
 #[test]
 fn a_client_that_reads_nothing_is_idle() {
     with_programs(|_| {
@@ -104,7 +104,7 @@ fn a_backend_that_does_not_answer_is_given_up() {
         let proxy = Proxy::with(Route { backend: address.to_string(), idle: LONG, connect });
         let began = Instant::now();
         let mut client = proxy.connect();
-        let error = client.read(&mut [0]).expect_err("nobody answers");
+        let error = client.read(&mut [0]).expect_err("the backend does not answer");
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         assert_was_idle(began, connect);
         let failure = failure(&proxy);

@@ -28,7 +28,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// One that hangs up on who is idle for so long.
+    /// A proxy that cuts off connections that are idle for so long.
     pub(crate) fn to(backend: SocketAddr, idle: Duration) -> Self {
         Self::with(Route { backend: backend.to_string(), idle, connect: LONG })
     }
@@ -43,7 +43,7 @@ impl Proxy {
             let (listener, executor) = (listener.clone(), executor.clone());
             async move {
                 let spawn = |connection| executor.spawn(connection).detach();
-                // Nobody may listen any more.
+                // The receiver may be gone.
                 let report = move |event| drop(tell.send(event));
                 proxy(&listener, &route, spawn, report)
                     .await
@@ -97,7 +97,7 @@ pub(crate) fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<
     Ok(answer)
 }
 
-/// What was given up must have been waited for so long.
+/// A connection that was cut off must have been idle for so long.
 pub(crate) fn assert_was_idle(since: Instant, idle: Duration) {
     let silence = since.elapsed();
     assert!(silence >= idle, "cut after {silence:?}, which is less than {idle:?}");

@@ -14,7 +14,7 @@ use crate::fixtures::{Proxy, assert_was_idle, exchange};
 use crate::own;
 
 const IDLE: Duration = Duration::from_millis(600);
-/// The pauses of who is not idle.
+/// The pauses of a client that is not idle.
 const PAUSE: Duration = Duration::from_millis(50);
 /// As long as its answer.
 const PING: &[u8] = b"PING \r\n";
@@ -71,7 +71,7 @@ fn is_served_throughout(proxy: &Proxy) -> bool {
 
 /// A client that only listens is not idle while its backend talks.
 #[test]
-fn what_moves_in_one_direction_keeps_both() {
+fn bytes_in_one_direction_keep_both() {
     with_programs(|_| {
         let (tell, told) = channel();
         let backend = own::serve(move |stream| talk(stream, &tell));

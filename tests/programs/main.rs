@@ -6,7 +6,7 @@
 //! a directory of its own, and ends them with itself, also if it hangs.
 //!
 //! No time is bounded from above: a connection that is cut must have been idle for long enough by the
-//! client's own clock, and whoever was kept from being busy is asked again.
+//! client's own clock, and a client that was kept from being busy tries again.
 #![cfg(not(netpoll_loom))]
 
 mod backends;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A server on a thread of its own, for as long as this process runs. Who serves may fail when its
+/// A server on a thread of its own, for as long as this process runs. Serving may fail when the
 /// client is gone.
 pub(crate) fn serve(
     connection: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static,
@@ -22,7 +22,7 @@ pub(crate) fn serve(
     address
 }
 
-/// Sends back what it receives, until the end.
+/// Sends each byte back, until the end.
 pub(crate) fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
@@ -108,7 +108,7 @@ fn crowd(address: SocketAddr, client: impl Fn(TcpStream) -> io::Result<()> + Sen
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-/// What `redis-benchmark` does: 2000 times `SET`, and 2000 times `GET`.
+/// The load of `redis-benchmark`: 2000 times `SET`, and 2000 times `GET`.
 pub(crate) fn redis_benchmark(address: SocketAddr) {
     crowd(address, |mut stream| {
         for number in 0..100 {
@@ -116,7 +116,7 @@ pub(crate) fn redis_benchmark(address: SocketAddr) {
             let set = format!("*3\r\n{}{}{}", bulk("SET"), bulk("key"), bulk(&value));
             talk(&mut stream, &set, "+OK\r\n")?;
             let get = format!("*2\r\n{}{}", bulk("GET"), bulk("key"));
-            // Of a server whose keys are everybody's, the length is all that one can know.
+            // Other clients may set the keys of a server, so only the length is known.
             if number % 10 == 0 {
                 stream.write_all(get.as_bytes())?;
                 let mut input = BufReader::new(&stream);
@@ -128,7 +128,7 @@ pub(crate) fn redis_benchmark(address: SocketAddr) {
     });
 }
 
-/// What `wrk` does: as many requests as there are answers.
+/// The load of `wrk`: as many requests as there are answers.
 pub(crate) fn wrk(address: SocketAddr) {
     crowd(address, |mut stream| {
         let mut answers = BufReader::new(stream.try_clone()?);

@@ -62,7 +62,7 @@ fn assert_is_down(proxy: &Proxy, backend: SocketAddr) {
     for _ in 0..5 {
         let mut client = proxy.connect();
         let address = client.local_addr().expect("its address");
-        let error = client.read(&mut [0]).expect_err("nobody is there");
+        let error = client.read(&mut [0]).expect_err("the backend is gone");
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         let event = proxy.next_event().to_string();
         let expected = format!("{address} to {backend}: connect {backend}: Connection refused");
@@ -81,5 +81,5 @@ fn ends(client: &mut impl Read) -> usize {
 
 /// The same address once more. Its connections are closed, and it may reuse the address.
 fn again(cast: &Cast, address: SocketAddr) -> u32 {
-    backends::redis(cast, address).expect("the port is nobody else's")
+    backends::redis(cast, address).expect("the port is free")
 }

@@ -150,10 +150,8 @@ fn collect(path: &Path, texts: &mut Vec<String>) {
 /// The pronouns of a line, and each "what" that is a noun: not "what to do", and not in a question.
 fn words_without_actor(prose: &str) -> Vec<String> {
     let lower = prose.to_lowercase();
-    let words: Vec<&str> = lower
-        .split(|c: char| !c.is_alphanumeric() && c != '\'')
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
     let stands = |at: usize, word: &str| match word {
         "who" => at == 0 || !PEOPLE.contains(&words[at - 1]),
         "what" => words.get(at + 1) != Some(&"to") && !lower.contains('?'),
@@ -198,7 +196,7 @@ fn lines(text: &str, is_rust: bool) -> Vec<(String, String)> {
         }
         match inside {
             Inside::Comment => prose.push(this),
-            Inside::Text if this == '\\' => at += 1,
+            Inside::Text if this == '\\' => at += usize::from(next != '\n'),
             Inside::Text if this == '"' => inside = Inside::Code,
             Inside::RawText(hashes) if ends_raw(at - 1, hashes) => inside = Inside::Code,
             Inside::Text | Inside::RawText(_) => prose.push(this),

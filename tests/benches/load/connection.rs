@@ -1,4 +1,4 @@
-//! One connection to the server: what was asked, and what of it was answered.
+//! One connection to the server: its requests, and how much of them was answered.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,7 +11,7 @@ use super::exchange::Exchange;
 use super::source::Source;
 use crate::measure::epoll::{self, BareEpoll};
 
-/// Longer than what a server has to say at once: what is not filled says that there is no more.
+/// Longer than any answer of a server at once: a buffer that is not filled shows that there is no more.
 const BUFFER: usize = 16 * 1024;
 
 pub(super) struct Connection {
@@ -51,7 +51,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Receives what there is, and tells of every request that was answered when it was sent.
+    /// Receives the bytes that are there, and reports for each answered request when it was sent.
     pub(super) fn receive(&mut self, mut answered: impl FnMut(Instant)) -> io::Result<()> {
         let mut buffer = [0; BUFFER];
         let len = match epoll::receive(self.stream.as_raw_fd(), &mut buffer) {
@@ -74,7 +74,7 @@ impl Connection {
         }
         if self.unanswered.is_empty() {
             let (number, more) = (self.number, self.received.len());
-            let error = format!("connection {number}: {more} bytes that nobody has asked for");
+            let error = format!("connection {number}: {more} bytes without a request");
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         let request = self.sent - self.unanswered.len() as u64;

@@ -1,4 +1,4 @@
-//! What is said: a request, and how its answer is known.
+//! The exchange: a request, and how its answer is known.
 
 use std::io;
 

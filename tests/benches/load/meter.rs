@@ -1,4 +1,4 @@
-//! What is measured between the warm-up and the end.
+//! The measurement between the warm-up and the end.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Plan, SILENCE};
 use crate::measure::{procfs, sys};
 
-/// What was measured.
+/// The result of a measurement.
 pub(crate) struct Reading {
     pub(crate) requests: u64,
     /// The server's processor time, in nanoseconds, and its context switches.
@@ -35,7 +35,7 @@ impl From<[u64; 7]> for Reading {
     }
 }
 
-/// What both processes had spent at one time.
+/// The processor time of both processes at one time.
 struct Snapshot {
     server: Duration,
     switches: u64,

@@ -1,6 +1,6 @@
 //! The other ends: a loop over a bare epoll instance, on one thread of a process of its own.
 //!
-//! It also measures: the kernel tells anybody how much processor time a process has had, so that
+//! It also measures: every process may read how much processor time another has had, so that
 //! the servers count nothing, and all of them are measured alike, whatever they are written in.
 
 mod closed;
@@ -22,7 +22,7 @@ pub(crate) use meter::Reading;
 /// How long a server may be silent before that is a failure, in milliseconds.
 const SILENCE: i32 = 10_000;
 
-/// What is asked of a server, and how.
+/// The request that a server gets, and at which rate.
 struct Plan {
     port: u16,
     /// The process that is measured.
@@ -50,7 +50,7 @@ impl Plan {
     }
 }
 
-/// The load: prints what it has measured, or what has failed.
+/// The load: prints its measurement, or its error.
 pub(crate) fn run(args: &Args) {
     match measure(args) {
         Ok(reading) => println!("{reading}"),

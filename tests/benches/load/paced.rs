@@ -1,7 +1,7 @@
 //! An open loop: requests are sent at their times, whether or not the last ones were answered.
 //!
 //! It does not sleep, as no sleep is as exact as this has to be: it needs a processor to itself,
-//! and what it spends says nothing.
+//! and its own processor time is not reported.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::source::Source;
 use crate::measure::epoll::BareEpoll;
 
 /// So many requests in a second, of all connections in turn. A latency counts from when the request
-/// was to be sent: one that is sent late is as late for whoever waits for it.
+/// was to be sent: one that is sent late is as late for its client.
 pub(super) fn run(plan: &Plan, rate: usize) -> io::Result<Reading> {
     let mut epoll = BareEpoll::new()?;
     let connect = |number| Connection::new(plan, &epoll, number, Source::default());

@@ -3,7 +3,7 @@
 //! A closed connection keeps its ports for a minute. Between two addresses, one of which has only one
 //! port, there can be 28,000 in that time, and long before that it takes longer to find a free one
 //! than to connect. The whole network 127 is ours, though.
-#![allow(unsafe_code)] // Foreign calls: each says why its arguments are what the kernel expects.
+#![allow(unsafe_code)] // Foreign calls, each with the argument for its arguments.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
@@ -30,7 +30,7 @@ impl Source {
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
         // SAFETY: no pointers.
         let fd = check(unsafe { libc::socket(libc::AF_INET, kind, 0) })?;
-        // SAFETY: the call has just returned it, and nobody else knows of it.
+        // SAFETY: the call has just returned it, and it has no other owner.
         let stream = unsafe { TcpStream::from_raw_fd(fd) };
         choose_port_later(stream.as_raw_fd())?;
         let (source, target) = (address(self.0, 0), address(Ipv4Addr::LOCALHOST, port));

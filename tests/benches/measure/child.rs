@@ -1,4 +1,4 @@
-//! Other processes of this program, which say what they have to say line by line.
+//! Other processes of this program, which report line by line.
 
 use std::env;
 use std::io::{BufRead, BufReader, Lines};
@@ -42,7 +42,7 @@ impl Child {
         self.try_numbers().unwrap_or_else(|line| panic!("not {N} numbers: {line}"))
     }
 
-    /// The next line if it is numbers, and otherwise what it says instead.
+    /// The next line if it is numbers, and otherwise the line itself.
     pub(crate) fn try_numbers<const N: usize>(&mut self) -> Result<[u64; N], String> {
         let Some(Ok(line)) = self.lines.next() else {
             return Err("the child process has ended without a word".to_owned());

@@ -1,5 +1,5 @@
 //! The barest use of epoll there is: for the bare servers, and for the load.
-#![allow(unsafe_code)] // Foreign calls: each says why its arguments are what the kernel expects.
+#![allow(unsafe_code)] // Foreign calls, each with the argument for its arguments.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 /// Events that are asked for at once.
 const EVENTS: usize = 256;
 
-/// An epoll instance, and room for what it reports.
+/// An epoll instance, and room for its events.
 pub(crate) struct BareEpoll {
     fd: OwnedFd,
     events: Vec<libc::epoll_event>,
@@ -18,7 +18,7 @@ impl BareEpoll {
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: no pointers.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the call has just returned it, and nobody else knows of it.
+        // SAFETY: the call has just returned it, and it has no other owner.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Self { fd, events: Vec::with_capacity(EVENTS) })
     }
@@ -46,14 +46,14 @@ impl BareEpoll {
     }
 }
 
-/// Receives what there is, in one system call.
+/// Receives the bytes that are there, in one system call.
 pub(crate) fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the buffer is as long as is said, and outlives the call.
     let count = unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
     if count < 0 { Err(io::Error::last_os_error()) } else { Ok(count as usize) }
 }
 
-/// Sends all of it; what is sent here is shorter than any send buffer.
+/// Sends all of it; messages here are shorter than any send buffer.
 pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> io::Result<()> {
     let (start, len) = (bytes.as_ptr().cast(), bytes.len());
     // SAFETY: there are so many bytes, and they outlive the call.
@@ -70,7 +70,7 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
     // SAFETY: the kernel may be given no room for the address.
     let fd = unsafe { libc::accept4(listener.as_raw_fd(), nobody, nobody.cast(), flags) };
     match check(fd) {
-        // SAFETY: the call has just returned it, and nobody else knows of it.
+        // SAFETY: the call has just returned it, and it has no other owner.
         Ok(fd) => Ok(Some(unsafe { TcpStream::from_raw_fd(fd) })),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),

@@ -1,4 +1,4 @@
-//! How things are measured: processes, what the kernel says of them, numbers.
+//! How things are measured: processes, the kernel's accounts of them, numbers.
 
 pub(crate) mod child;
 pub(crate) mod epoll;

@@ -1,4 +1,4 @@
-//! What `/proc` says of a process, of its threads and of the machine.
+//! The values that `/proc` has of a process, of its threads and of the machine.
 
 use std::fs;
 use std::io;

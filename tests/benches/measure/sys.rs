@@ -1,5 +1,5 @@
-//! What the standard library does not tell of processes, and does not do to them.
-#![allow(unsafe_code)] // Foreign calls: each says why its arguments are what the kernel expects.
+//! Calls on processes that the standard library lacks.
+#![allow(unsafe_code)] // Foreign calls, each with the argument for its arguments.
 
 use std::io;
 use std::mem;

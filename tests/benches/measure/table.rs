@@ -1,6 +1,6 @@
 //! Tables to paste into a document.
 
-/// A table in Markdown, with its columns aligned for those who read it as text.
+/// A table in Markdown, with its columns aligned for readers of the plain text.
 pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {

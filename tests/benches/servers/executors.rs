@@ -1,6 +1,6 @@
 //! The executors that servers run on.
 //!
-//! What accepts is a task like those that serve a connection each. As the future that an executor is
+//! The accept loop is a task like those that serve a connection each. As the future that an executor is
 //! told to run it would be polled whenever anything happens, and some libraries try a system call
 //! then.
 

@@ -32,7 +32,7 @@ pub(crate) fn build() -> Result<(), String> {
     }
 }
 
-/// What `go version` says.
+/// The output of `go version`.
 pub(crate) fn version() -> Option<String> {
     let output = Command::new("go").arg("version").output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -16,7 +16,7 @@ use smol_hyper::rt::FuturesIo;
 
 use super::{Deadlines, Server, executors};
 
-/// The first is what the others are compared with: hyper comes from there.
+/// The first is the baseline of the others: hyper comes from there.
 pub(crate) const SERVERS: [Server; 6] = [
     Server { name: "tokio", title: "tokio, current_thread", serve: tokio },
     Server { name: "smol", title: "smol, inline", serve: smol },

@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) {
 /// A listener that does not block, with a queue as long as may be.
 fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    // Once more, for a longer queue: what does not fit into it is tried again after a second.
+    // Once more, for a longer queue: a connect that does not fit into it is tried again after a second.
     netpoll_futures::sys::listen(listener.as_fd())?;
     listener.set_nonblocking(true)?;
     println!("{} {}", listener.local_addr()?.port(), std::process::id());

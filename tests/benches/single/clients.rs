@@ -12,7 +12,7 @@ pub(crate) const MESSAGE: usize = 64;
 /// A listener for these clients, as a blocking socket of the standard library; prints its port.
 pub(crate) fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    // Once more, for a longer queue: what does not fit into it is tried again after a second.
+    // Once more, for a longer queue: a connect that does not fit into it is tried again after a second.
     netpoll_futures::sys::listen(listener.as_fd())?;
     println!("{}", listener.local_addr()?.port());
     Ok(listener)

@@ -1,4 +1,4 @@
-//! What the reactor does while nothing happens: many connections wait, with deadlines far away.
+//! The reactor's work while nothing happens: many connections wait, with deadlines far away.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Resident memory of a connection that waits in a read: each library in a fresh process.
 //!
-//! Every task is the same: it owns the connection and a buffer, and waits. What is counted is the
-//! library's memory for the connection and the executor's for the task; the kernel's is in nobody's
+//! Every task is the same: it owns the connection and a buffer, and waits. The measure is the
+//! library's memory for the connection and the executor's for the task; the kernel's is in no
 //! resident set. The baseline holds the same sockets in a vector and in an epoll instance.
 
 use std::cell::Cell;
@@ -27,7 +27,7 @@ use crate::single::clients;
 
 const BUFFER: usize = 64;
 
-/// Accepted before the first look at the memory, so that what is made once is there.
+/// Accepted before the first reading of the memory, so that one-time allocations are there.
 const WARM_UP: usize = 1;
 
 thread_local! {
@@ -35,14 +35,14 @@ thread_local! {
     static WAITING: Cell<usize> = const { Cell::new(0) };
 }
 
-/// A way to hold connections, under the name that the comparison has for whoever holds so.
+/// A way to hold connections, under its name in the comparison.
 pub(crate) struct Holder {
     pub(crate) server: &'static str,
     pub(crate) title: &'static str,
     hold: fn(&TcpListener, usize) -> io::Result<()>,
 }
 
-/// The first is what the others are compared with.
+/// The first is the baseline of the others.
 pub(crate) const HOLDERS: [Holder; 7] = [
     Holder { server: "bare", title: "sockets in a bare epoll", hold: bare },
     Holder { server: "tokio", title: "tokio, LocalSet", hold: tokio },

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) {
     server.finish();
 }
 
-/// The server: prints its port, serves one connection until it ends, and says what it counted.
+/// The server: prints its port, serves one connection until it ends, and prints its counts.
 pub(crate) fn serve(args: &Args) {
     let deadlines = args.flag("--deadlines");
     LocalPool::new().run_until(accept_one(deadlines)).expect("the connection ends in good order");

@@ -18,7 +18,7 @@ use crate::measure::table::Table;
 /// Deadlines lie anywhere in the first half of it, and are moved into the second.
 const SPAN: Duration = Duration::from_secs(60);
 
-/// What one number of slots costs, each.
+/// The cost of one number of slots, each.
 pub(crate) struct Cost {
     slots: usize,
     bytes: f64,
@@ -80,7 +80,7 @@ pub(crate) fn measure(slots: usize) -> Cost {
     let mut timers: Vec<_> = timers.into_iter().map(Box::pin).collect();
     timers.iter_mut().for_each(|timer| wait(timer.as_mut()));
 
-    // Everyone's old time passes, and nobody's new one.
+    // Every old time passes, and no new one.
     reactor.advance(SPAN / 2 - Duration::from_millis(1));
     let refile_ns = turn(&reactor, slots, each);
     assert_eq!(reactor.metrics().expiries, 0, "they were moved in time");

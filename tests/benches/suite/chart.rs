@@ -41,7 +41,7 @@ const COLOURS: [(&str, RGBColor); 5] = [
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// What a chart shows of a row for a server.
+/// The value of a row that a chart shows for a server.
 type Figure = fn(&Record, &Row, &str) -> Option<Sample>;
 
 struct Panel {

@@ -1,5 +1,5 @@
-//! What must hold of the measurements themselves: that they notice what is wrong, and that every
-//! server does what it is measured at. They are tests like others; nothing is measured.
+//! The checks of the measurements themselves: they notice errors, and every
+//! server does the work that it is measured at. They are tests like others; nothing is measured.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! How much is measured: what the command line asks for.
+//! How much is measured, by the command line.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(super) struct Effort {
     pub(super) few_rounds: usize,
     pub(super) warm_up: Duration,
     pub(super) counted: Duration,
-    /// How many connections are idle, to see what one takes.
+    /// How many connections are idle, for the memory of one.
     pub(super) idle: usize,
     rows: Option<Vec<String>>,
     servers: Option<Vec<String>>,
@@ -19,7 +19,7 @@ pub(super) struct Effort {
 
 impl Effort {
     pub(super) fn of(args: &Args) -> Self {
-        let full = args.what() == Some("full");
+        let full = args.subcommand() == Some("full");
         let rounds = args.number("--rounds", if full { 15 } else { 3 });
         let counted = args.number("--millis", if full { 500 } else { 200 });
         Self {
@@ -28,7 +28,7 @@ impl Effort {
             warm_up: Duration::from_millis(if full { 100 } else { 50 }),
             counted: Duration::from_millis(counted as u64),
             idle: if full { 10_000 } else { 2000 },
-            rows: match args.what() {
+            rows: match args.subcommand() {
                 Some("http") => Some(vec!["http".to_owned(), "http-apart".to_owned()]),
                 _ => args.list("--only"),
             },

@@ -1,4 +1,4 @@
-//! What was measured, and on what.
+//! The versions that were measured, and the machine.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::servers::go;
 
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
-/// What the versions are of.
+/// The programs with versions.
 const CRATES: [&str; 9] = [
     "netpoll",
     "mio",

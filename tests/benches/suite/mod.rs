@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// All turns in their order. What cannot be had is left out, and noted.
+/// All turns in their order. Measurements that this machine lacks are left out, and noted.
 fn turns(effort: &Effort, notes: &mut Vec<String>) -> Vec<Turn> {
     let mut missing = Vec::new();
     if effort.wants_server(go::NAME)
@@ -74,7 +74,7 @@ fn turns(effort: &Effort, notes: &mut Vec<String>) -> Vec<Turn> {
         for row in rows.iter().filter(|row| round < row.rounds(effort)) {
             let mut servers = row.servers(effort);
             servers.retain(|server| !missing.contains(server));
-            // Another one begins in each round: nobody is always the one after the same.
+            // Another one begins in each round: no contestant always follows the same one.
             let first = round % servers.len().max(1);
             servers.rotate_left(first);
             turns.extend(servers.into_iter().map(|server| Turn { round, row, server }));
@@ -83,7 +83,7 @@ fn turns(effort: &Effort, notes: &mut Vec<String>) -> Vec<Turn> {
     turns
 }
 
-/// Takes all turns, and says what has failed.
+/// Takes all turns, and returns the failures.
 fn measure(turns: &[Turn], effort: &Effort, record: &mut Record) -> Vec<String> {
     let bar = progress(turns.len());
     let mut failures = Vec::new();
@@ -103,7 +103,7 @@ fn measure(turns: &[Turn], effort: &Effort, record: &mut Record) -> Vec<String> 
     failures
 }
 
-/// Where nobody looks, it draws nothing.
+/// Where there is no terminal, it draws nothing.
 fn progress(turns: usize) -> ProgressBar {
     let bar = ProgressBar::new(turns as u64);
     let template = "[{bar:24}] {pos}/{len} {msg} ({eta} left)";
@@ -113,12 +113,12 @@ fn progress(turns: usize) -> ProgressBar {
     bar
 }
 
-/// Beside the sources for the record, and with what is built otherwise.
+/// Beside the sources for the record, and with the build's other files otherwise.
 fn folder(args: &Args) -> PathBuf {
     if let Some(folder) = args.word("--to") {
         return folder.into();
     }
-    if args.what() == Some("full") {
+    if args.subcommand() == Some("full") {
         return Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/charts");
     }
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("charts")

@@ -10,7 +10,7 @@ const HEAD: &str = "row\tserver\tround\tmeasure\tvalue";
 
 #[derive(Default)]
 pub(super) struct Record {
-    /// What was measured, and on what: names and facts.
+    /// The subject of a record: names and facts.
     pub(super) machine: Vec<(String, String)>,
     entries: Vec<Entry>,
 }
@@ -76,7 +76,7 @@ impl Record {
         sample(self.values(row, server, measure).into_iter().map(|(_, value)| value).collect())
     }
 
-    /// Each value combined with the baseline's in the same round: what disturbs the one disturbs
+    /// Each value combined with the baseline's in the same round: a disturbance of the one disturbs
     /// the other.
     pub(super) fn compared(
         &self,
@@ -92,7 +92,7 @@ impl Record {
         sample(values.filter_map(|(round, value)| Some(combine(value, of_round(round)?))).collect())
     }
 
-    /// The names of what was measured, beginning with this.
+    /// The names of the measured values that begin with this.
     pub(super) fn measures(&self, row: &str, server: &str, prefix: &str) -> Vec<&str> {
         let mut names = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.row == row && entry.server == server)

@@ -1,4 +1,4 @@
-//! What is compared: one row of the table each.
+//! The comparison: one row of the table each.
 
 use std::thread;
 
@@ -18,11 +18,11 @@ pub(super) struct Row {
 
 /// How a row is measured.
 pub(super) enum What {
-    /// What a server spends on its clients.
+    /// The server's cost of its clients.
     Served(Scenario),
-    /// What an idle connection takes.
+    /// The memory of an idle connection.
     Memory,
-    /// What it takes to move a deadline.
+    /// The cost of moving a deadline.
     DeadlineCost,
     /// The system calls of an echo.
     Calls(Pace),
@@ -109,7 +109,7 @@ impl Row {
         }
     }
 
-    /// Who is in it, and wanted. What the others are compared with always is.
+    /// The chosen contestants. The baseline is always among them.
     pub(super) fn servers(&self, effort: &Effort) -> Vec<&'static str> {
         let baseline = self.baseline();
         let mut names = self.names();
@@ -117,7 +117,7 @@ impl Row {
         names
     }
 
-    /// Who can be in it.
+    /// All contestants.
     fn names(&self) -> Vec<&'static str> {
         let names = |servers: &'static [Server]| servers.iter().map(|server| server.name).collect();
         match &self.what {
@@ -128,7 +128,7 @@ impl Row {
         }
     }
 
-    /// Whom the others are compared with.
+    /// The baseline of the others.
     pub(super) fn baseline(&self) -> Option<&'static str> {
         match &self.what {
             What::Served(Scenario { exchange: Exchange::Http, .. }) => Some(hello::SERVERS[0].name),

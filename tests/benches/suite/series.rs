@@ -1,4 +1,4 @@
-//! What changes with something: one table each, beside the comparison.
+//! Values that change with a parameter: one table each, beside the comparison.
 
 use std::io::IsTerminal;
 
@@ -12,7 +12,7 @@ use crate::measure::table::Table;
 
 struct Series {
     title: &'static str,
-    /// The first is what the others are compared with.
+    /// The first is the baseline of the others.
     servers: &'static [&'static str],
     scenarios: &'static [(&'static str, Scenario)],
 }
@@ -47,7 +47,7 @@ pub(crate) fn growth(args: &Args) {
     GROWTH.run(&Effort::of(args));
 }
 
-/// What two threads make of one reactor, and of two.
+/// Two threads with one reactor, and with two.
 pub(crate) fn threads(args: &Args) {
     THREADS.run(&Effort::of(args));
 }

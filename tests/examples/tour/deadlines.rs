@@ -1,4 +1,4 @@
-//! What the deadlines and `close` promise, checked on every connection of the clients.
+//! The promises of deadlines and `close`, checked on every connection of the clients.
 
 use std::future::poll_fn;
 use std::io;
@@ -30,7 +30,7 @@ const AFTER: Duration = Duration::from_millis(20);
 /// How often a deadline may have passed before we came to extend it. It is twice as far each time.
 const ATTEMPTS: usize = 6;
 
-/// What is still "at once" on a machine that has other things to do as well.
+/// The limit of "at once" on a machine that has other things to do as well.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Deadlines that fired, as they should.
@@ -77,8 +77,8 @@ async fn fires_on_time(
     late.ok_or_else(|| format!("it fired {:?} early", deadline - now).into())
 }
 
-/// A deadline that is extended in time does not fire when it would have fired first: what arrives
-/// after that is read.
+/// A deadline that is extended in time does not fire when it would have fired first: bytes that arrive
+/// after that are read.
 async fn is_extended(clients: &Clients<'_>) -> Result<()> {
     clients.progress.step("read deadlines that are extended", clients.streams.len());
     clients.each(|number, stream| extends(stream, number, clients.progress.clone())).await?;
@@ -177,7 +177,7 @@ async fn announce<F: Future>(future: F, waits: oneshot::Sender<()>) -> F::Output
     poll_fn(|cx| {
         let polled = future.as_mut().poll(cx);
         if let Some(waits) = waits.take_if(|_| polled.is_pending()) {
-            // Whoever listened is gone only if another check has failed.
+            // The receiver is gone only if another check has failed.
             let _ = waits.send(());
         }
         polled

@@ -1,6 +1,6 @@
-//! The executors. Each is what it takes to start one: the sockets know nothing of it.
+//! The executors, each with the code that starts one: the sockets know nothing of it.
 //!
-//! What runs on an executor needs two things of it: to run one future to its end on this thread,
+//! A test needs two operations of an executor: to run one future to its end on this thread,
 //! and to start others, by [`Spawn`].
 
 use std::thread;
@@ -40,7 +40,7 @@ pub(crate) const ALL: [Executor; 5] = [
 /// How a task is started.
 pub(crate) type Spawn<'a> = dyn Fn(BoxFuture<'static, ()>) + 'a;
 
-/// Starts a task. What it returns is the task's result, and drops the task with it.
+/// Starts a task. The returned future has the task's result, and drops the task with it.
 pub(crate) fn start<T: Send + 'static>(
     spawn: &Spawn<'_>,
     task: impl Future<Output = T> + Send + 'static,

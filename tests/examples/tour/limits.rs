@@ -5,10 +5,10 @@ use std::io;
 
 use crate::Result;
 
-/// What is open besides the connections: the reactor, listeners, what executors need.
+/// The descriptors besides the connections: the reactor's, listeners', executors'.
 const OTHERS: usize = 64;
 
-/// Raises the soft limit of descriptors to what so many connections need, if it is lower.
+/// Raises the soft limit of descriptors to the need of so many connections, if it is lower.
 pub(crate) fn raise_descriptors(connections: usize) -> Result<()> {
     let needed = (2 * connections + OTHERS) as libc::rlim_t;
     let mut limit = descriptors()?;

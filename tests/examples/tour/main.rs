@@ -1,11 +1,11 @@
 //! The main job, under five executors: an echo server and a thousand clients, real TCP over
 //! loopback, with every byte checked, and then the deadlines and `close`.
 //!
-//! Start reading at `executors.rs`: what differs between executors is a few lines, and no socket is
-//! among them. `workload.rs` is the server and its clients, `deadlines.rs` what deadlines and
-//! `close` promise; the rest is for the command line and the table.
+//! Start reading at `executors.rs`: executors differ in a few lines, and no socket is
+//! among them. `workload.rs` is the server and its clients, `deadlines.rs` the promises of deadlines and
+//! `close`; the rest is for the command line and the table.
 //!
-//! Run it with `cargo run --release --example tour`, and with `-- --help` for what it prints.
+//! Run it with `cargo run --release --example tour`, and with `-- --help` for its options.
 
 mod deadlines;
 mod executors;
@@ -30,7 +30,7 @@ use crate::report::Row;
 use crate::syscalls::Calls;
 use crate::workload::Workload;
 
-/// What a check, or anything else that can fail, returns.
+/// The result of a check, or of any other step that can fail.
 pub(crate) type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
@@ -100,7 +100,7 @@ fn count_syscalls(executor: &Executor, options: &Options, progress: &Progress) -
     counted.map_err(|error| progress.note(&format!("system calls: {error}"))).ok()
 }
 
-/// Prints what the tour is for. Unlike `println!`, it does not panic when nobody reads it.
+/// Prints a line of the report. Unlike `println!`, it does not panic when the output is closed.
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())?;

@@ -12,7 +12,7 @@ const CONNECTIONS: RangeInclusive<usize> = 1..=20_000;
 const MESSAGES: RangeInclusive<usize> = 1..=100_000;
 const SECONDS: RangeInclusive<usize> = 1..=86_400;
 
-/// What is to be done.
+/// The choices of the command line.
 pub(crate) enum Command {
     Help,
     Tour(Options),
@@ -83,7 +83,7 @@ fn names() -> String {
     ALL.map(|executor| executor.name).join(", ")
 }
 
-/// What `--help` says.
+/// The text of `--help`.
 pub(crate) fn help() -> String {
     HELP.replace("{names}", &names())
 }
@@ -106,7 +106,7 @@ Options:
   --syscalls         count the system calls of an echo, with perf if it is there and
                      allowed to, or else with strace; takes longer
   --echo-only        leave out deadlines and close
-  --limit SECONDS    when to give up, and say what hangs (60)
+  --limit SECONDS    when to give up, and name the check that hangs (60)
   -h, --help         this
 
 The table has a row for each executor:
@@ -129,7 +129,7 @@ The table has a row for each executor:
                      '-': not counted. A process cannot count its own system calls
                      without privileges, so this takes --syscalls
 
-Below it is what the reactor has counted in all, setting up included.
+Below it are all counts of the reactor, setting up included.
 
 Exit code: 0 if every check held; 1 if not, with the executor and the check; 2 if
 the command line makes no sense.

@@ -1,4 +1,4 @@
-//! What is going on: shown while it lasts, and named by the watchdog when it does not end.
+//! The check that runs now: shown while it lasts, and named by the watchdog when it does not end.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -49,7 +49,7 @@ impl Progress {
         }
     }
 
-    /// The next step, of so many parts. A step is a check, and has the name of what it checks.
+    /// The next step, of so many parts. A step is a check, and has its name.
     pub(crate) fn step(&self, step: &'static str, total: usize) {
         let mut place = self.lock();
         (place.step, place.total) = (step, total);
@@ -113,13 +113,13 @@ impl Progress {
     }
 }
 
-/// To where progress is shown. That nobody looks is no failure of the tour.
+/// To the terminal. A closed one is no failure of the tour.
 fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Starts the thread that draws the bar, and that ends the process if the tour takes longer than
-/// `limit`. The thread ends when what this returns is dropped.
+/// `limit`. The thread ends when the returned value is dropped.
 pub(crate) fn watch(progress: Arc<Progress>, limit: Duration) -> io::Result<Watchdog> {
     let (stop, stopped) = channel();
     let (began, pause) = (Instant::now(), if progress.terminal { TICK } else { LINE });

@@ -7,7 +7,7 @@ use netpoll::Metrics;
 use crate::syscalls::Calls;
 use crate::workload::Outcome;
 
-/// What is known of an executor's part.
+/// The results of an executor's part.
 pub(crate) struct Row {
     pub(crate) title: &'static str,
     pub(crate) connections: usize,
@@ -75,7 +75,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
-/// What the reactor has counted.
+/// The counts of the reactor.
 pub(crate) fn metrics(metrics: &Metrics) -> String {
     let lines = [
         ("registrations", metrics.registrations, "sockets and timers that are registered now"),

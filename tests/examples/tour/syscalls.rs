@@ -2,7 +2,7 @@
 //!
 //! A process without privileges has no way to count its own: `/proc/self/io` leaves out calls on
 //! sockets, and the kernel's tracepoints are for root. So the tour runs itself again, under a
-//! tracer: twice, to tell the echoes from what comes before them.
+//! tracer: twice, to tell the echoes from the calls before them.
 
 use std::path::Path;
 use std::process::{Command, Stdio, id};
@@ -35,7 +35,7 @@ struct Tracer {
     more: usize,
 }
 
-/// The best first: perf does not slow what it counts, but needs privileges.
+/// The best first: perf does not slow the counted process, but needs privileges.
 const TRACERS: [Tracer; 2] = [
     Tracer {
         program: "perf",
@@ -67,8 +67,8 @@ pub(crate) fn per_echo(executor: &str, options: &Options, progress: &Progress) -
 }
 
 impl Tracer {
-    /// By how many calls a run with more messages has more of them. What does not belong to the
-    /// echoes, as starting and connecting, is in both.
+    /// By how many calls a run with more messages has more of them. Calls outside the
+    /// echoes, as starting and connecting, are in both.
     fn per_echo(&self, executor: &str, options: &Options, progress: &Progress) -> Result<f64> {
         let few = self.count(executor, FEW, options)?;
         progress.advance();
@@ -111,7 +111,7 @@ impl Tracer {
 fn perf_total(counts: &str) -> Result<u64> {
     let fields = counts.lines().find_map(|line| line.split_once(','));
     let total = fields.and_then(|(total, _)| total.parse().ok());
-    total.ok_or_else(|| format!("no count in what it wrote: {counts}").into())
+    total.ok_or_else(|| format!("no count in its output: {counts}").into())
 }
 
 /// The sum of the fourth column between the rules.

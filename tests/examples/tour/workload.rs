@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest message. It fits into the sockets' buffers, so a client may write all of it first.
 const LONGEST_MESSAGE: u64 = 1024;
 
-/// What is to be done under an executor.
+/// The work under an executor.
 pub(crate) struct Workload {
     connections: usize,
     messages: usize,
@@ -35,13 +35,13 @@ pub(crate) struct Workload {
     progress: Arc<Progress>,
 }
 
-/// What came of it, if every check held.
+/// Its result, if every check held.
 pub(crate) struct Outcome {
     /// How long it took until the last client had its last echo.
     pub(crate) took: Duration,
     /// The time from writing a message to having its echo, of every message, sorted.
     pub(crate) latencies: Vec<Duration>,
-    /// What the deadlines did, if they were checked.
+    /// The results of the deadlines, if they were checked.
     pub(crate) fired: Option<Fired>,
 }
 
@@ -134,7 +134,7 @@ async fn serve(listener: &TcpListener, spawn: &Spawn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The server's side of a connection: sends back what it receives, until the client leaves.
+/// The server's side of a connection: sends each byte back, until the client leaves.
 async fn echo(stream: TcpStream) -> Result<()> {
     let mut buffer = [0; 4096];
     loop {
@@ -192,7 +192,7 @@ pub(crate) async fn expect(stream: &TcpStream, message: &[u8]) -> Result<()> {
     }
 }
 
-/// A client's message of this number: no two are alike, in length or in what they say.
+/// A client's message of this number: no two are alike, in length or in content.
 pub(crate) fn message(client: usize, number: usize) -> Vec<u8> {
     // Any state but zero will do; neighbours soon have nothing in common (xorshift64*).
     let mut state = (client as u64 + 1) << 32 | (number as u64 + 1);

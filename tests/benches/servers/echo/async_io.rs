@@ -78,7 +78,7 @@ async fn echo_in_time(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// What there is instead of a deadline: a timer beside the operation.
+/// In place of a deadline: a timer beside the operation.
 async fn late<T>() -> io::Result<T> {
     Timer::after(PATIENCE).await;
     Err(io::ErrorKind::TimedOut.into())

@@ -1,7 +1,7 @@
-//! A loop over epoll, and nothing else: what no library can do without.
+//! A loop over epoll, and nothing else: the work that no library can avoid.
 //!
-//! It makes the fewest system calls for what it is told of at once, but it is no lower bound. On one
-//! processor it is woken for every single request; who is woken later finds more of them.
+//! It makes the fewest system calls for the events of one wait, but it is no lower bound. On one
+//! processor it is woken for every single request; a server that is woken later finds more of them.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -67,7 +67,7 @@ impl Loop {
     }
 }
 
-/// Echoes what there is; whether there may be more to come.
+/// Echoes the bytes that are there. Returns whether there may be more to come.
 fn echo(fd: i32, change: &impl Fn(&mut [u8])) -> io::Result<bool> {
     let mut buffer = [0; BUFFER];
     loop {

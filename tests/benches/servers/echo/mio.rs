@@ -61,7 +61,7 @@ fn serve_one(event: &Event, streams: &mut [Option<TcpStream>]) -> io::Result<()>
     Ok(())
 }
 
-/// Echoes what there is; whether there may be more to come.
+/// Echoes the bytes that are there. Returns whether there may be more to come.
 fn echo(stream: &mut TcpStream) -> io::Result<bool> {
     let mut buffer = [0; BUFFER];
     loop {

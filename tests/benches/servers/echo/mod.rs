@@ -14,7 +14,7 @@ use super::{Deadlines, Server, executors, go};
 const BUFFER: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The first is what the others are compared with.
+/// The first is the baseline of the others.
 pub(crate) const SERVERS: [Server; 11] = [
     Server { name: "bare", title: "bare epoll", serve: bare::serve },
     Server { name: "mio", title: "mio", serve: mio::serve },

@@ -16,9 +16,9 @@ use super::{CLOCK, Contestant, PATIENCE};
 
 const MANY: usize = 1000;
 
-/// Calls in a round, of what takes some ten nanoseconds.
+/// Calls in a round, of an operation of some ten nanoseconds.
 const CALLS: usize = 5000;
-/// The same of what takes a microsecond or more.
+/// The same for an operation of a microsecond or more.
 const FEW_CALLS: usize = 1000;
 
 /// All of them; the first is the clock alone. They are made inside of a tokio runtime.
@@ -78,7 +78,7 @@ fn compare_exchange(word: &mut AtomicU64, at: Instant) {
     let word = black_box(&*word);
     let seen = word.load(Ordering::Relaxed);
     let exchanged = word.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed);
-    assert!(exchanged.is_ok(), "nobody else has it");
+    assert!(exchanged.is_ok(), "it has no other owner");
 }
 
 /// Connections, each with its other end.

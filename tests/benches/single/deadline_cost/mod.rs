@@ -1,8 +1,8 @@
-//! What it costs to move a deadline away, as a server does before every read.
+//! The cost of moving a deadline, as a server does before every read.
 //!
 //! Every call is given the time in 30 seconds, so every round reads the clock once per call; one
 //! contestant does nothing else, and is subtracted. The rounds are short and the contestants take
-//! turns; the median of the differences is what the machine's other work disturbs least.
+//! turns; the median of the differences is the value that other work of the machine disturbs least.
 
 mod contestants;
 
@@ -14,7 +14,7 @@ use crate::measure::table::Table;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the others are compared with.
+/// The baseline of the others.
 const CLOCK: &str = "the clock alone";
 
 /// One way to move a deadline, of one object or of many in turn.
@@ -43,7 +43,7 @@ pub(crate) fn one(args: &Args) {
     });
 }
 
-/// Lets those who are wanted take turns, and gives their times to `tell`.
+/// Lets the chosen contestants take turns, and gives their times to `tell`.
 fn measure(
     rounds: usize,
     wanted: impl Fn(&Contestant) -> bool,

@@ -2,7 +2,7 @@
 //!
 //! A task that sets its next deadline as soon as it has noticed the last one does so always at the
 //! same place between two ticks of the wheel that has woken it, and sees always the same lateness.
-//! In a program it is a socket or another task that makes somebody set a deadline, at any time.
+//! In a program a socket or another task causes a deadline to be set, at any time.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub(super) fn ticks(count: usize, interval: Duration) -> UnboundedReceiver<()> {
         for _ in 0..count {
             next += interval.mul_f64(-(1.0 - random.random::<f64>()).ln());
             thread::sleep(next.saturating_duration_since(Instant::now()));
-            tick.unbounded_send(()).expect("somebody counts them");
+            tick.unbounded_send(()).expect("the receiver lives");
         }
     });
     ticks

@@ -24,7 +24,7 @@ const DELAYS: [Duration; 4] = [
     Duration::from_millis(100),
 ];
 
-/// The contestants take turns: what else the machine does meanwhile disturbs all of them alike.
+/// The contestants take turns: other work of the machine disturbs all of them alike.
 const ROUNDS: usize = 5;
 
 pub(crate) fn run(args: &Args) {
@@ -45,7 +45,7 @@ fn processors() -> usize {
     thread::available_parallelism().map_or(1, Into::into)
 }
 
-/// What each contestant does when it is its turn.
+/// The work of each contestant in its turn.
 struct Round {
     delay: Duration,
     firings: usize,

@@ -1,4 +1,4 @@
-//! What there is a measurement of its own for.
+//! The rows with a measurement of their own.
 
 use super::super::effort::Effort;
 use super::Values;
@@ -8,7 +8,7 @@ use crate::single::memory;
 pub(crate) const BYTES: &str = "bytes";
 pub(crate) const NANOS: &str = "ns";
 
-/// The servers, and what moves their deadlines.
+/// The servers, and their ways to move a deadline.
 pub(crate) const DEADLINES: [(&str, &str); 3] = [
     ("tokio", "tokio Sleep::reset"),
     ("async-io-local", "async-io Timer::set_at"),

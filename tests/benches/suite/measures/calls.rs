@@ -1,7 +1,7 @@
 //! The system calls of an echo, counted by strace.
 //!
 //! A server makes some calls before its first echo. They are in two runs alike, one of which has
-//! more echoes: the difference is what the additional ones have taken.
+//! more echoes: the difference is the cost of the additional ones.
 //!
 //! strace stops a server at each call. Under load it is then so slow that there is always a request to
 //! be read: it waits less than it would alone, and a reactor with a thread of its own more often.

@@ -6,7 +6,7 @@ pub(super) mod served;
 
 use crate::measure::child::Child;
 
-/// What a turn has come to: the names of what was measured, and how much it is.
+/// The result of a turn: the names of the measured values, and the values.
 pub(crate) type Values = Vec<(String, f64)>;
 
 /// A server, with its port and its process.

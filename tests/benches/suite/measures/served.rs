@@ -1,4 +1,4 @@
-//! What a server spends on its clients.
+//! The server's cost of its clients.
 
 use super::super::effort::Effort;
 use super::{Serving, Values};
@@ -14,7 +14,7 @@ pub(crate) const RATE: &str = "per-second";
 pub(crate) const P50: &str = "p50-us";
 pub(crate) const P99: &str = "p99-us";
 
-/// What clients do, and where.
+/// The clients' work, and their processor.
 pub(crate) struct Scenario {
     pub(crate) exchange: Exchange,
     pub(crate) connections: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Scenario {
 /// Where the server and its clients run.
 #[derive(Clone, Copy)]
 pub(crate) enum Processors {
-    /// On the same: the steadiest, as nobody is ever waited for in vain.
+    /// On the same: the steadiest, as no process ever waits for another in vain.
     One,
     /// Each on its own.
     Two,
