@@ -189,11 +189,15 @@ fn asks_for(arguments: &Arguments, level: c_int, option: c_int) -> bool {
     (arguments[1] as c_int, arguments[2] as c_int) == (level, option)
 }
 
-/// Where a number is not the same everywhere.
-#[cfg(target_arch = "x86_64")]
+/// The calls that glibc makes by another number on some architectures.
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 const POLL_AND_UNLINK: (c_long, c_long) = (libc::SYS_poll, libc::SYS_unlink);
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
 const POLL_AND_UNLINK: (c_long, c_long) = (libc::SYS_ppoll, libc::SYS_unlinkat);
+#[cfg(target_pointer_width = "32")]
+const FCNTL: c_long = libc::SYS_fcntl64;
+#[cfg(not(target_pointer_width = "32"))]
+const FCNTL: c_long = libc::SYS_fcntl;
 
 /// The call by which the C library starts a thread.
 #[cfg(not(target_env = "musl"))]
@@ -248,7 +252,7 @@ pub(crate) static CALLS: [Call; 43] = [
     call("close", libc::SYS_close, any, |_, _| made(Survives)),
     // There is an older call, and where that is refused as well, `shutdown` (`tests/security/close_refused.rs`).
     call("dup3", libc::SYS_dup3, any, survives),
-    call("fcntl:GETFL", libc::SYS_fcntl, |a| controls(a, libc::F_GETFL), survives),
+    call("fcntl:GETFL", FCNTL, |a| controls(a, libc::F_GETFL), survives),
     call("ioctl:FIONBIO", libc::SYS_ioctl, |a| a[1] as c_int == libc::FIONBIO as c_int, fails),
     // What the number of a closed descriptor stands for.
     call("pipe2", libc::SYS_pipe2, any, fails),

@@ -17,7 +17,7 @@ use crate::case::Case;
 use crate::filter::Filter;
 use crate::judge::{self, Played};
 use crate::session::{self, Session};
-use crate::supervisor::{Fault, Seen, supervise};
+use crate::supervisor::{Fault, SOCKET_CALLS, Seen, supervise};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
@@ -115,6 +115,7 @@ fn numbers(fault: Option<&Fault>) -> Vec<libc::c_long> {
         Some(fault) => vec![fault.call.number],
         None => CALLS.iter().map(|call| call.number).collect(),
     };
+    numbers.extend(SOCKET_CALLS);
     numbers.sort_unstable();
     numbers.dedup();
     numbers

@@ -104,13 +104,13 @@ fn answer_one(listener: &OwnedFd, fault: Option<&Fault>, seen: &Seen) -> io::Res
     if got < 0 {
         return or_gone();
     }
-    let (number, arguments) = (c_long::from(asked.data.nr), &asked.data.args);
+    let (number, arguments) = &called(c_long::from(asked.data.nr), &asked.data.args);
     let mut answer = libc::seccomp_notif_resp { id: asked.id, val: 0, error: 0, flags: 0 };
-    match seen.answer(number, arguments, fault) {
+    match seen.answer(*number, arguments, fault) {
         None => answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
         Some(made) => {
             if made {
-                make(number, arguments);
+                make(*number, arguments);
             }
             answer.error = -fault.map_or(0, |fault| fault.errno);
         }
@@ -120,6 +120,55 @@ fn answer_one(listener: &OwnedFd, fault: Option<&Fault>, seen: &Seen) -> io::Res
         libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw mut answer)
     };
     if sent < 0 { or_gone() } else { Ok(()) }
+}
+
+/// The number by which glibc makes the calls of sockets on 32-bit x86.
+#[cfg(target_arch = "x86")]
+pub(crate) const SOCKET_CALLS: Option<c_long> = Some(libc::SYS_socketcall);
+#[cfg(not(target_arch = "x86"))]
+pub(crate) const SOCKET_CALLS: Option<c_long> = None;
+
+/// The call itself, by its own number and with its own arguments, where it is made by [`SOCKET_CALLS`].
+#[cfg(target_arch = "x86")]
+fn called(number: c_long, arguments: &Arguments) -> (c_long, Arguments) {
+    /// By the first argument (linux/net.h): the call, and how many arguments it has.
+    const BY_OPERATION: [(c_long, usize); 19] = [
+        (libc::SYS_socketcall, 0),
+        (libc::SYS_socket, 3),
+        (libc::SYS_bind, 3),
+        (libc::SYS_connect, 3),
+        (libc::SYS_listen, 2),
+        // `accept` is `accept4` without flags, `send` and `recv` are `sendto` and `recvfrom` without an address.
+        (libc::SYS_accept4, 3),
+        (libc::SYS_getsockname, 3),
+        (libc::SYS_getpeername, 3),
+        (libc::SYS_socketpair, 4),
+        (libc::SYS_sendto, 4),
+        (libc::SYS_recvfrom, 4),
+        (libc::SYS_sendto, 6),
+        (libc::SYS_recvfrom, 6),
+        (libc::SYS_shutdown, 2),
+        (libc::SYS_setsockopt, 5),
+        (libc::SYS_getsockopt, 5),
+        (libc::SYS_sendmsg, 3),
+        (libc::SYS_recvmsg, 3),
+        (libc::SYS_accept4, 4),
+    ];
+    let by_operation = BY_OPERATION.get(arguments[0] as usize);
+    let (Some(&(call, count)), libc::SYS_socketcall) = (by_operation, number) else {
+        return (number, *arguments);
+    };
+    let words = arguments[1] as usize as *const libc::c_ulong;
+    // SAFETY: the caller has put `count` words there, and waits for the answer meanwhile.
+    let words = unsafe { std::slice::from_raw_parts(words, count) };
+    let mut own = [0; 6];
+    own.iter_mut().zip(words).for_each(|(own, word)| *own = u64::from(*word));
+    (call, own)
+}
+
+#[cfg(not(target_arch = "x86"))]
+fn called(number: c_long, arguments: &Arguments) -> (c_long, Arguments) {
+    (number, *arguments)
 }
 
 /// Who asked may be gone by now, which is no reason to stop.
