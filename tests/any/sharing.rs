@@ -147,7 +147,7 @@ fn futures_that_borrow_nothing() {
     });
 }
 
-/// A task that polls takes what there is, though another task waits in a future.
+/// A task that polls takes the bytes that are there, though another task waits in a future.
 #[test]
 fn a_task_that_polls_waits_for_no_other() {
     run(|| async {

@@ -16,7 +16,7 @@ use netpoll_tests::fixtures::tcp::pair;
 use netpoll_tests::fixtures::{LOOPBACK, in_ms, os, run};
 use netpoll_tests::{CountingWaker, watched};
 
-/// A connection whose far end blocks, and is nobody's but the test's.
+/// A connection whose far end blocks, and belongs to the test alone.
 async fn with_std(listener: &TcpListener) -> io::Result<(TcpStream, net::TcpStream)> {
     let far = net::TcpStream::connect(listener.local_addr()?)?;
     Ok((listener.accept().await?.0, far))

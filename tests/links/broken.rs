@@ -28,7 +28,7 @@ pub(crate) fn connection(stage: &Stage) -> (TcpStream, StdTcpStream) {
     let (mut far, _) = listener.accept().expect("the other end");
     far.set_nodelay(true).expect("an option");
     block_on(near.write_all(b"hello")).expect("room");
-    far.read_exact(&mut [0; 5]).expect("what was sent");
+    far.read_exact(&mut [0; 5]).expect("the bytes that were sent");
     far.write_all(b"hello").expect("room");
     assert_eq!(read(&near), b"hello");
     (near, far)
@@ -54,7 +54,7 @@ fn assert_nothing_for(near: &TcpStream, wait: Duration) {
     near.set_read_deadline(None).expect("open");
 }
 
-/// What was sent meanwhile, by either side, arrives when the link is there again.
+/// Bytes that were sent meanwhile, by either side, arrive when the link is there again.
 pub(crate) fn a_partition_heals(stage: &Stage) {
     let (near, mut far) = connection(stage);
     stage.weather.cut(true);
@@ -66,7 +66,7 @@ pub(crate) fn a_partition_heals(stage: &Stage) {
     stage.weather.cut(false);
     assert_eq!(read(&near), b"under way");
     let mut received = [0; 9];
-    far.read_exact(&mut received).expect("what was sent");
+    far.read_exact(&mut received).expect("the bytes that were sent");
     assert_eq!(&received, b"from here");
     assert_nothing_for(&near, 20 * MS);
     drop(far);
@@ -92,7 +92,7 @@ pub(crate) fn a_half_open_peer_is_found_out(stage: &Stage) {
     assert_eq!(raw_os_error(&error), Some(libc::ECONNRESET), "{error}");
 }
 
-pub(crate) fn a_reset_ends_what_waits(stage: &Stage) {
+pub(crate) fn a_reset_ends_waiting_operations(stage: &Stage) {
     let (near, far) = connection(stage);
     let reader = {
         let near = near.clone();
@@ -102,7 +102,7 @@ pub(crate) fn a_reset_ends_what_waits(stage: &Stage) {
     drop(far);
     let error = reader.join().expect("no panic").expect_err("a reset");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
-    let error = block_on(near.write(b"hello?")).expect_err("nobody reads it");
+    let error = block_on(near.write(b"hello?")).expect_err("no peer reads it");
     assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn a_connection_outlives_icmp(stage: &Stage) {
     assert_nothing_for(&near, 100 * MS);
     stage.weather.unreachable(false);
     let mut received = [0; 9];
-    far.read_exact(&mut received).expect("what was sent");
+    far.read_exact(&mut received).expect("the bytes that were sent");
     assert_eq!(&received, b"from here");
     far.shutdown(Shutdown::Write).expect("connected");
     assert_eq!(read(&near), b"");

@@ -1,5 +1,5 @@
 //! Links that are not loopback: two hosts in network namespaces, and a link between them that is cut,
-//! slow, lossy or out of order. What a socket promises must hold there as well.
+//! slow, lossy or out of order. The promises of a socket must hold there as well.
 //!
 //! Namespaces need root and `/dev/net/tun`. Where they are not to be had, the tests are not run; the
 //! program says so, and counts them as ignored.
@@ -20,11 +20,11 @@ use fixtures::Stage;
 
 type Test = fn(&Stage);
 
-/// Every test: its name, and what it does on a stage of its own.
+/// Every test: its name, and its function, which gets a link of its own.
 const TESTS: [(&str, Test); 12] = [
     ("a_partition_heals", broken::a_partition_heals),
     ("a_half_open_peer_is_found_out", broken::a_half_open_peer_is_found_out),
-    ("a_reset_ends_what_waits", broken::a_reset_ends_what_waits),
+    ("a_reset_ends_waiting_operations", broken::a_reset_ends_waiting_operations),
     ("a_host_that_cannot_be_reached", broken::a_host_that_cannot_be_reached),
     ("a_connection_outlives_icmp", broken::a_connection_outlives_icmp),
     ("a_connect_into_a_partition_ends_in_time", broken::a_connect_into_a_partition_ends_in_time),

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The name of the link's device in each namespace.
 const DEVICE: &str = "link0";
 
-/// What fills the space behind the name of an interface, at least as long as the kernel reads.
+/// The space behind the name of an interface, at least as long as the kernel reads.
 const ROOM: usize = 64;
 
 /// `struct ifreq` of netdevice(7): a name, and something of 24 bytes at most.

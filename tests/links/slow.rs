@@ -76,7 +76,7 @@ pub(crate) fn a_thousand_wait_and_none_is_early(stage: &Stage) {
     let address = listener.local_addr().expect("an address");
     let connect =
         |number| async move { (number, TcpStream::connect(address).await.expect("a connection")) };
-    // In batches, each accepted before the next: the listener drops what its queue has no room for.
+    // In batches, each accepted before the next: the listener drops clients that its queue has no room for.
     let (mut near, mut far) = (Vec::new(), Vec::new());
     for batch in 0..COUNT / 100 {
         near.extend(block_on(join_all((batch * 100..).take(100).map(connect))));
@@ -105,7 +105,7 @@ pub(crate) fn a_thousand_wait_and_none_is_early(stage: &Stage) {
 
 /// As it was found: a slow link, a large buffer, and a fresh deadline before each write. The kernel
 /// reports room when a third of the buffer is free, which none of these deadlines lives to see; each
-/// write takes what is free, as in Go.
+/// write takes the free part, as in Go.
 pub(crate) fn each_late_write_makes_progress(stage: &Stage) {
     const BUFFER: i32 = 2 * 1024 * 1024;
     let (near, mut far) = connection(stage);
@@ -158,7 +158,7 @@ pub(crate) fn a_slow_and_steady_peer_is_not_stalled(stage: &Stage) {
         }
     });
     let data = vec![0x5a; 64 * KIB];
-    // The first fill the buffer, and the others wait for what the peer has taken.
+    // The first fill the buffer, and the others wait until the peer takes bytes.
     let began = Instant::now();
     while began.elapsed() < 3 * STALL {
         block_on(near.write_all(&data)).expect("the peer takes something");

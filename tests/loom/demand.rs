@@ -1,4 +1,4 @@
-//! Asking epoll for writability: who waits, and who has written and may stop the asking.
+//! Watching for writability: a waiter against a writer that may end the watching.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::ready::Direction::Write;
 use crate::slot::Slot;
 use crate::slot::state::Queue;
 
-/// What epoll is asked for, as a flag.
+/// The interest of epoll, as a flag.
 struct Socket {
     slot: Slot,
     demand: Demand,
@@ -35,7 +35,7 @@ impl Socket {
 
 /// One waits while two others have written: in the end epoll is asked for it.
 #[test]
-fn a_waiter_against_those_who_have_written() {
+fn a_waiter_against_writers_that_are_done() {
     explore(|| {
         let slot = Slot::new(0);
         let socket = Socket { slot, demand: Demand::new(), asked: AtomicBool::new(false) };

@@ -1,5 +1,5 @@
 //! The gate of a descriptor: its end against the operations inside.
-#![allow(unsafe_code)] // The descriptor stands for what the gate must guard: loom checks that it does.
+#![allow(unsafe_code)] // The cell stands for the descriptor: loom checks that the lock guards it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use super::fixtures::{explore, explore_up_to};
 use crate::fd_mutex::{CloseWaiter, FdMutex, Last};
 use loom::cell::UnsafeCell;
 
-/// What a registration does with its gate, with a cell for the descriptor: operations read it, the
+/// The steps of a registration, with a cell for the descriptor: operations read it, the
 /// end writes it. Loom fails the model if the one does not happen wholly before the other.
 struct Descriptor {
     fd_mutex: FdMutex,
@@ -21,8 +21,8 @@ struct Descriptor {
     ended: AtomicUsize,
 }
 
-// SAFETY: that only one thread at a time writes `number`, and none reads it then, is what the models
-// find out; it has no contents, and nobody makes a reference to it.
+// SAFETY: the models check that only one thread at a time writes `number`, and none reads it then;
+// it has no contents, and no code makes a reference to it.
 unsafe impl Sync for Descriptor {}
 
 impl Descriptor {
@@ -71,8 +71,8 @@ impl Descriptor {
     }
 }
 
-/// A descriptor is closed while two operations come and go. It ends exactly once, when nobody is
-/// inside, and nobody gets in afterwards. The closer waits for that, and is woken.
+/// A descriptor is closed while two operations come and go. It ends exactly once, when no operation is
+/// inside, and none begins afterwards. The close waits for that, and is woken.
 #[test]
 fn close_against_operations() {
     explore_up_to(5, || {

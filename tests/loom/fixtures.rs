@@ -1,4 +1,4 @@
-//! What the models share: the search, and a task that waits.
+//! The fixtures of the models: the search, and a task that waits.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -17,7 +17,7 @@ pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
     search(None, model);
 }
 
-/// Explores what of a model can be reached with so many preemptions: with three threads, the whole
+/// Explores the states of a model within so many preemptions: with three threads, the whole
 /// is too much. A thread that blocks or ends is not preempted, so each still runs to its end.
 ///
 /// `LOOM_MAX_PREEMPTIONS` may say more (and `LOOM_MAX_DURATION` for how many seconds of each model).

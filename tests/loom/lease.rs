@@ -1,4 +1,4 @@
-//! Who turns: drivers, the reactor's thread, and those who wake them.
+//! The lease: drivers, the reactor's thread, and the tasks that wake them.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::parker::{Parker, Woken};
 use crate::sleep::{Announced, Sleep};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 
-/// A reactor of two events, each of which comes once and is somebody's: the calls and their order are
+/// A reactor of two events, each of which comes once and has one waiter: the calls and their order are
 /// those of `Shared::turn`, `driver` and `thread`, with a condition in place of epoll.
 ///
-/// Nothing ends a wait but what is owed to it, so whoever is forgotten, loom finds as a deadlock. Time
+/// Only its own event ends a wait, so loom finds a waiter that is forgotten as a deadlock. Time
 /// does not pass: a tick is over when others have had their chance.
 struct Reactor {
     lease: Lease,
@@ -22,12 +22,12 @@ struct Reactor {
     gone: AtomicBool,
     kernel: Mutex<Kernel>,
     changed: Condvar,
-    /// How many turns there were, counted as the reactor counts: by who has the lease, who sees what the
-    /// one before did.
+    /// How many turns there were, counted as the reactor counts: by the holder of the lease, which sees the count of
+    /// the one before.
     turns: AtomicU64,
-    /// Who waits for the events, if it is a driver.
+    /// The waiters of the events that are drivers.
     drivers: [Arc<Parker>; 2],
-    /// The events that were delivered, for whoever waits for one with its whole thread.
+    /// The events that were delivered, for threads that wait for one as a whole.
     delivered: Mutex<[bool; 2]>,
     told: Condvar,
 }
@@ -114,7 +114,7 @@ impl Reactor {
         lock(&self.delivered)[number]
     }
 
-    /// What `block_on` does for a future that waits for an event.
+    /// The steps of `block_on` for a future that waits for an event.
     fn drive_until_delivered(&self, number: usize) {
         let parker = &self.drivers[number];
         while !self.is_delivered(number) {
@@ -130,7 +130,7 @@ impl Reactor {
         }
     }
 
-    /// What the reactor's thread does.
+    /// The steps of the reactor's thread.
     fn attend(&self) {
         let mut watch = Watch::default();
         let thread = self.lease.thread().unwrap();
@@ -219,7 +219,7 @@ fn lease_with_a_thread() {
     });
 }
 
-/// The last driver goes, and somebody waits who does not drive: the thread turns.
+/// The last driver goes, and a thread waits that does not drive: the reactor's thread turns.
 #[test]
 fn last_driver_goes() {
     explore_up_to(3, || {
@@ -287,7 +287,7 @@ fn sleeper_when_the_driver_leaves() {
     });
 }
 
-/// The same without a thread that watches: who leaves calls the sleeper itself.
+/// The same without a thread that watches: a driver that leaves notifies the sleeper itself.
 #[test]
 fn sleeper_without_a_thread() {
     explore_up_to(3, || {

@@ -1,4 +1,4 @@
-//! A limit of connections: who finds no place, against who gives one back.
+//! A limit of connections: an accept that finds no place, against a stream that gives one back.
 
 use std::sync::{Arc, Weak};
 
@@ -12,7 +12,7 @@ use crate::slot::{Slot, Status};
 
 const READ: Direction = Direction::Read;
 
-/// A listener, with connections waiting: what is left of accepting is the place.
+/// A listener, with connections waiting: only the place is missing.
 #[derive(Debug)]
 struct Listener {
     slot: Slot,
@@ -45,9 +45,9 @@ impl Listener {
     }
 }
 
-/// A place is given back while somebody looks for one: he has it, or is woken and finds it then.
+/// A place is given back while an accept looks for one: it has the place, or is woken and finds it then.
 #[test]
-fn limit_and_one_who_waits() {
+fn limit_and_a_waiter() {
     explore(|| {
         let (limit, listener) = (Limit::new(1), Listener::new());
         let place = limit.take(|| unreachable!("it is free")).expect("it is free");

@@ -1,7 +1,7 @@
 //! Models of the reactor's handshakes, explored by loom: every interleaving of a few threads, and
 //! every value that the memory model lets a load return.
 //!
-//! What is explored is the code that ships. The modules of the reactor that make no system call are
+//! The models explore the code that ships. The modules of the reactor that make no system call are
 //! mounted here as they are, and take their atomics from loom by `--cfg netpoll_loom`:
 //!
 //! ```text
@@ -53,7 +53,7 @@ pub(crate) fn fork_generation() -> u32 {
     0
 }
 
-/// The models, by what they are about.
+/// The models, by subject.
 #[path = "."]
 mod models {
     mod deadline;

@@ -1,4 +1,4 @@
-//! What comes late for a tenant of a slot, against the next tenant.
+//! Late events and clears for a tenant of a slot, against the next tenant.
 
 use std::sync::Arc;
 

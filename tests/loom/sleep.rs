@@ -13,7 +13,7 @@ use crate::slot::{Slot, Status};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 use crate::time::deadline::SetAction;
 
-/// Until when the reactor would sleep for what it has filed before a model begins.
+/// The time until which the reactor would sleep for the deadlines that it has filed before a model begins.
 const FILED_NS: u64 = 100;
 
 /// The part of the reactor that sleeps: the calls and their order are those of `Shared` (`arm`,

@@ -98,7 +98,7 @@ fn a_silent_peer_is_late_for_its_handshake_and_afterwards() {
             let (server, _) = listener.accept().await?;
             let soon = || Some(Instant::now() + Duration::from_millis(20));
             server.set_read_deadline(soon())?;
-            let late = acceptor.accept(server).await.expect_err("nobody shakes hands");
+            let late = acceptor.accept(server).await.expect_err("the client sends no handshake");
             assert!(is_deadline_exceeded(&late) && late.kind() == ErrorKind::TimedOut);
 
             let client = TcpStream::connect(listener.local_addr()?).await?;
@@ -109,7 +109,7 @@ fn a_silent_peer_is_late_for_its_handshake_and_afterwards() {
             let (mut server, mut client) = (server?, client?);
             deadlines.set_read_deadline(soon())?;
             let mut buffer = [0; 16];
-            let late = server.read(&mut buffer).await.expect_err("nobody speaks");
+            let late = server.read(&mut buffer).await.expect_err("the client is silent");
             assert!(is_deadline_exceeded(&late));
             // Nothing is lost by it, and the connection goes on.
             deadlines.set_read_deadline(None)?;

@@ -28,7 +28,7 @@ const MS: Duration = Duration::from_millis(1);
 /// The wheel's tick, in nanoseconds.
 const TICK: u64 = 1 << 16;
 
-/// Who sets deadlines one after another, all at once.
+/// The setters of deadlines, each sets one after another, all at once.
 const TIMERS: u64 = 150;
 const SOCKETS: u64 = 50;
 
@@ -41,7 +41,7 @@ fn of_all_magnitudes(seed: u64) -> Vec<Duration> {
     (0..25).map(|_| (50 * MICROSECOND).mul_f64(200_f64.powf(random.random()))).collect()
 }
 
-/// What a wait in whole milliseconds cannot tell apart, or must round.
+/// Times that a wait in whole milliseconds cannot tell apart, or must round.
 fn fractions(_: u64) -> Vec<Duration> {
     [100 * MICROSECOND, MS, 2500 * MICROSECOND].repeat(3)
 }
@@ -121,20 +121,20 @@ fn fire_all_by_hand(delays: Delays) {
     });
 }
 
-/// golang/go#53824 on the system's clock: who rounds down, or trusts a clock that is coarse, is early
+/// golang/go#53824 on the system's clock: a timer that rounds down, or trusts a clock that is coarse, is early
 /// now and then. Thousands, many at once: none is early by a nanosecond, and none is forgotten.
 #[test]
 fn thousands_and_none_early() {
     watched(|| fire_all_with_a_thread(of_all_magnitudes));
 }
 
-/// The same without a thread: who waits in `turn` is woken for each.
+/// The same without a thread: a caller that waits in `turn` is woken for each.
 #[test]
 fn thousands_and_none_early_by_hand() {
     watched(|| fire_all_by_hand(of_all_magnitudes));
 }
 
-/// Somebody who waits for a time, on a clock that is moved by hand.
+/// A task that waits for a time, on a clock that is moved by hand.
 struct Waiting {
     at_ns: u64,
     waker: Arc<CountingWaker>,
@@ -219,7 +219,7 @@ fn by_the_turn_of_its_tick() {
     });
 }
 
-/// What was set since the last turn is not in the wheel yet, and knows no ticks: the first turn at
+/// A deadline set since the last turn is not in the wheel yet, and knows no ticks: the first turn at
 /// its time or later ends it.
 #[test]
 fn by_the_first_turn_after_it_was_set() {

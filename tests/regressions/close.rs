@@ -1,4 +1,4 @@
-//! Closing, as Go does it: what is pending fails, the descriptor ends when nobody is inside, and
+//! Closing, as Go does it: pending operations fail, the descriptor ends when no operation is inside, and
 //! the promise is kept when `close` resolves.
 
 use std::io::{Read, Write};
@@ -30,7 +30,7 @@ fn says_closed<T>(result: std::io::Result<T>) -> bool {
     result.is_err_and(|error| is_closed(&error))
 }
 
-/// golang/go#45211: `Close` and a pending operation miss each other, and hang. What is pending in
+/// golang/go#45211: `Close` and a pending operation miss each other, and hang. A pending operation in
 /// either direction is woken and says Closed; so does all that comes later, and a second close.
 #[test]
 fn pending_operations_fail() {
@@ -61,7 +61,7 @@ fn pending_operations_fail() {
 }
 
 /// golang/go#21856: closed is closed when `close` says so. The peer sees the end; the description
-/// is gone; but the number is not: whoever has borrowed it must not reach a stranger's
+/// is gone; but the number is not: a borrower of it must not reach another socket
 /// (tokio#3103).
 #[test]
 fn the_number_stays_taken() {
@@ -126,7 +126,7 @@ fn while_an_operation_is_inside() {
         thread::scope(|scope| {
             let inside = scope.spawn(move || {
                 near.try_io(Direction::Write, |stream| {
-                    enter.send(()).expect("somebody waits for it");
+                    enter.send(()).expect("the receiver lives");
                     left.recv().expect_err("hung up to let it go");
                     stream.peer_addr()
                 })
@@ -135,7 +135,7 @@ fn while_an_operation_is_inside() {
             let waker = CountingWaker::new();
             let mut closing = pin!(near.close());
             assert!(waker.poll(closing.as_mut()).is_pending());
-            assert!(near.is_closed() && says_closed(read(near, 16)), "nobody else gets in");
+            assert!(near.is_closed() && says_closed(read(near, 16)), "no other operation begins");
             assert!(says_closed(block_on(near.close())), "the second does not wait");
             assert!(waker.poll(closing.as_mut()).is_pending());
             assert_eq!(recv_errno(near), Some(libc::EAGAIN), "a socket still");
@@ -156,7 +156,7 @@ fn while_an_operation_is_inside() {
 /// (golang/go#21856 with Rust's way to give up). The descriptor is closed all the same, by the last
 /// one out.
 #[test]
-fn a_close_that_nobody_waits_for() {
+fn a_close_that_is_not_awaited() {
     watched(|| {
         let reactor = by_hand();
         let (near, _far) = settled(&reactor);
@@ -173,7 +173,7 @@ fn a_close_that_nobody_waits_for() {
     });
 }
 
-/// A close that is begun and not finished: what was begun is dropped, and the descriptor ends with it; with an
+/// A close that is begun and not finished: its future is dropped, and the descriptor ends with it; with an
 /// operation inside, with that.
 #[test]
 fn a_close_that_is_begun_and_dropped() {
@@ -233,7 +233,7 @@ impl Drop for PanicsWhenDropped {
 }
 
 /// An operation that panics is out again, too: `close` must not wait for it until the end of days
-/// (Go's "inconsistent poll.fdMutex" is what is said when that count is wrong).
+/// (Go says "inconsistent poll.fdMutex" when that count is wrong).
 #[test]
 fn after_an_operation_that_panicked() {
     watched(|| {
@@ -250,7 +250,7 @@ fn after_an_operation_that_panicked() {
     });
 }
 
-/// golang/go#29277: what is taken out of the poller is what was put in, neither closed nor
+/// golang/go#29277: a descriptor taken out of the poller is as it was put in, neither closed nor
 /// blocking; and of a closed one there is nothing to take.
 #[test]
 fn taking_the_socket_back() {

@@ -125,7 +125,7 @@ fn extended_while_it_fires() {
     });
 }
 
-/// gVisor#9885 and golang/go#20963: to set a time in the past is how one cancels. It fails what is
+/// gVisor#9885 and golang/go#20963: a time in the past is the way to cancel. It fails every operation that is
 /// pending now, not at the next turn, and all that follows, data or no data, until it is set anew.
 #[test]
 fn in_the_past() {
@@ -180,8 +180,8 @@ fn in_the_past_after_one_that_is_overdue() {
     });
 }
 
-/// golang/go#25729: clearing leaves the timer where it is, to be found idle. It fires for nobody;
-/// and what is set after it counts, earlier or later.
+/// golang/go#25729: clearing leaves the timer where it is, to be found idle. It fires for no waiter;
+/// and a deadline that is set after it counts, earlier or later.
 #[test]
 fn cleared() {
     watched(|| {
@@ -241,7 +241,7 @@ fn directions_are_independent() {
     });
 }
 
-/// Go's order (`netpollcheckerr`): closed, then the deadline, then what is ready. And
+/// Go's order (`netpollcheckerr`): closed, then the deadline, then readiness. And
 /// golang/go#31449: a deadline can be told from the errors of the kernel that look like one.
 #[test]
 fn closed_before_deadline_before_ready() {
@@ -269,7 +269,7 @@ fn closed_before_deadline_before_ready() {
     });
 }
 
-/// A time so far away that it overflows is in the past for whoever computes without care; Go clamps
+/// A time so far away that it overflows is in the past for a poller that computes without care; Go clamps
 /// it (`runtime/netpoll.go`, `poll_runtime_pollSetDeadline`). A century is not far enough to be
 /// clamped.
 #[test]
@@ -296,7 +296,7 @@ fn a_hundred_years_away() {
     });
 }
 
-/// The farthest time there is, as who wants "never" may write it; also moved there and back.
+/// The farthest time there is, as a user who wants "never" may write it; also moved there and back.
 #[test]
 fn the_end_of_time() {
     watched(|| {

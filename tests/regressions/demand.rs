@@ -1,5 +1,5 @@
 //! golang/go#17249: a socket that is asked for writability for good reports it for every datagram
-//! that was sent, and for every read of the peer, to nobody. It is asked while somebody waits.
+//! that was sent, and for every read of the peer, to no waiter. Here epoll watches for it while a task waits.
 
 use std::io;
 use std::net::UdpSocket;
@@ -69,7 +69,7 @@ fn events_of_sending(interest: Interest) -> u64 {
 }
 
 #[test]
-fn nothing_is_reported_for_what_is_sent() {
+fn nothing_is_reported_for_sent_datagrams() {
     watched(|| {
         assert_eq!(events_of_sending(Interest::WriteOnDemand), 0);
         assert_eq!(events_of_sending(Interest::Both), DATAGRAMS, "as it would be");
@@ -77,7 +77,7 @@ fn nothing_is_reported_for_what_is_sent() {
 }
 
 #[test]
-fn who_waits_to_write_is_woken_and_then_nothing_is_reported() {
+fn a_waiting_writer_is_woken_and_then_nothing_is_reported() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = datagrams(&reactor, Interest::WriteOnDemand);
@@ -94,7 +94,7 @@ fn who_waits_to_write_is_woken_and_then_nothing_is_reported() {
             for _ in 0..DATAGRAMS {
                 send(&near).expect("there is room");
                 drain(&far);
-                assert_eq!(events(&reactor), 0, "nobody waits any more");
+                assert_eq!(events(&reactor), 0, "no task waits any more");
             }
         }
     });
@@ -102,7 +102,7 @@ fn who_waits_to_write_is_woken_and_then_nothing_is_reported() {
 
 /// The room came between the write that blocked and the wait.
 #[test]
-fn who_waits_too_late_is_woken_at_once() {
+fn a_late_waiter_is_woken_at_once() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = datagrams(&reactor, Interest::WriteOnDemand);
@@ -117,7 +117,7 @@ fn who_waits_too_late_is_woken_at_once() {
 
 /// Another takes the room for which one was woken. It waits again, and is woken again.
 #[test]
-fn who_has_to_wait_again_is_woken_again() {
+fn a_writer_that_has_to_wait_again_is_woken_again() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = datagrams(&reactor, Interest::WriteOnDemand);
@@ -133,10 +133,10 @@ fn who_has_to_wait_again_is_woken_again() {
     });
 }
 
-/// One is inside its operation while another blocks and waits: that the first has moved something
-/// does not end what the second waits for.
+/// One is inside its operation while another blocks and waits: bytes that the first has moved do
+/// not end the wait of the second.
 #[test]
-fn who_waits_while_another_writes_is_woken() {
+fn a_waiter_is_woken_while_another_task_writes() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = datagrams(&reactor, Interest::WriteOnDemand);

@@ -1,4 +1,4 @@
-//! Registrations that fail: what the error says, and that nothing of the attempt remains.
+//! Registrations that fail: the text of the error, and that nothing of the attempt remains.
 
 use std::error::Error;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::fixtures::{
     LOOK, assert_quiet, by_hand, connection, failed, poll_ready, read, send, settled,
 };
 
-/// Registers what cannot be, checks what the error says, and that the reactor is as it was.
+/// Registers an object that epoll refuses, checks the error, and that the reactor is as it was.
 fn refused<T: AsFd>(reactor: &Reactor, io: T, errno: i32, hint: &str) {
     let number = io.as_fd().as_raw_fd();
     let before = reactor.metrics();
@@ -53,7 +53,7 @@ fn a_regular_file() {
     });
 }
 
-/// tokio#7563: a type whose descriptor is not what it says, because it was closed behind its back
+/// tokio#7563: a type whose descriptor is not open, because it was closed behind its back
 /// or never open.
 #[test]
 fn a_closed_descriptor() {
@@ -80,7 +80,7 @@ fn a_second_registration() {
     });
 }
 
-/// What is refused gives its slot back: otherwise a server that retries runs out of them (tokio's
+/// A refused registration gives its slot back: otherwise a server that retries runs out of them (tokio's
 /// `try_new`, tokio#6344).
 #[test]
 fn a_refusal_leaves_nothing_behind() {
@@ -106,7 +106,7 @@ fn refused_a_thousand_times() {
 }
 
 /// Every poller of this kind has it: a direction that was left out of the registration never has an
-/// event, and who waits for it waits for ever. It is an error, at the first poll, and nobody's
+/// event, and its waiter waits for ever. It is an error, at the first poll, and no
 /// waker is kept.
 #[test]
 fn a_direction_that_was_not_asked_for() {

@@ -24,7 +24,7 @@ const WAIT: Option<Duration> = Some(Duration::from_millis(100));
 /// How many turns something may take that takes one or two.
 const TURNS: usize = 100;
 
-/// What `poll_ready` says.
+/// The result of `poll_ready`.
 pub(crate) type Polled = Poll<io::Result<Readiness>>;
 
 /// A reactor that the test turns.
@@ -69,13 +69,13 @@ pub(crate) fn turning(reactor: &Reactor) -> (JoinHandle<()>, i32) {
     let reactor = reactor.clone();
     let (tell, told) = channel();
     let turner = thread::spawn(move || {
-        tell.send(os::thread_id()).expect("somebody waits for it");
+        tell.send(os::thread_id()).expect("the receiver lives");
         while reactor.turn(None).is_ok() {}
     });
     (turner, told.recv().expect("a number"))
 }
 
-/// Turns until there is what the test waits for.
+/// Turns until the condition holds.
 pub(crate) fn turn_until(reactor: &Reactor, what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..TURNS {
         if done() {
@@ -121,7 +121,7 @@ pub(crate) fn finish<F: Future>(reactor: &Reactor, future: F) -> F::Output {
     panic!("still pending after {TURNS} turns");
 }
 
-/// Reads what there is, up to `len` bytes, as a stream's read does. No waiting, no turning.
+/// Reads the bytes that are there, up to `len`, as a stream's read does. No waiting, no turning.
 pub(crate) fn read(near: &Registration<TcpStream>, len: usize) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; len];
     let count = near.try_transfer(Direction::Read, len, |mut near| near.read(&mut buffer))?;
@@ -137,7 +137,7 @@ pub(crate) fn fill(near: &Registration<TcpStream>, far: &TcpStream) -> usize {
     let already = arrived_or_not();
     let mut sent = 0;
     let mut settled = false;
-    // What the peer's kernel takes in its own time makes room once more.
+    // The peer's kernel takes bytes in its own time, which makes room once more.
     loop {
         let before = sent;
         while let Ok(count) = near.get_ref().write(&chunk) {
@@ -161,7 +161,7 @@ pub(crate) fn discard(mut far: &TcpStream, len: usize) {
     let mut buffer = vec![0; 64 * 1024];
     while left > 0 {
         os::wait_for(far, libc::POLLIN);
-        left -= far.read(&mut buffer).expect("what was sent");
+        left -= far.read(&mut buffer).expect("the bytes that were sent");
     }
 }
 

@@ -27,12 +27,12 @@ fn bits<const N: usize>(facts: [bool; N]) -> u8 {
     facts.iter().enumerate().map(|(bit, fact)| u8::from(*fact) << bit).sum()
 }
 
-/// Alone: a child has the descriptors of every other test as well, and what they close stays open.
+/// Alone: a child has the descriptors of every other test as well, and a file that they close stays open.
 fn forking(name: &'static str, body: impl FnOnce() + Send + 'static) {
     alone(name, body);
 }
 
-/// polling#37 (open): a child of `fork` drops what it has inherited, as it should, and
+/// polling#37 (open): a child of `fork` drops its inherited sockets, as it should, and
 /// `EPOLL_CTL_DEL` takes the parent's socket out of the epoll instance that both share. The parent
 /// never hears of its socket again.
 #[test]
@@ -83,8 +83,8 @@ fn a_child_that_closes_a_registration() {
     });
 }
 
-/// polling#37, the other half: the child goes on to use what it has inherited, and adds its sockets
-/// to the parent's epoll. It is told that this is not its reactor, whoever turns it in the parent.
+/// polling#37, the other half: the child goes on to use its inherited reactor, and adds its sockets
+/// to the parent's epoll. It gets an error, as this is not its reactor, whichever thread turns it in the parent.
 #[test]
 fn a_child_has_no_reactor() {
     forking("fork::a_child_has_no_reactor", || {
@@ -107,7 +107,7 @@ fn a_child_has_no_reactor() {
     });
 }
 
-/// What the child writes to the shared eventfd wakes the parent. The parent is asleep, and the
+/// A write of the child to the shared eventfd wakes the parent. The parent is asleep, and the
 /// child's copy of the memory says so: every reason to write is there (polling#37, the wake-up
 /// side).
 #[test]
@@ -154,7 +154,7 @@ impl Wake for Writing {
     }
 }
 
-/// polling#37, one step further: a child that only drops what it has inherited wakes tasks, by
+/// polling#37, one step further: a child that only drops its inherited objects wakes tasks, by
 /// wakers that reach the parent through a descriptor that both share, as those of most executors
 /// do. Nothing has happened to the parent's tasks, and they must not be woken.
 #[test]
@@ -215,7 +215,7 @@ fn a_child_makes_a_reactor_of_its_own() {
     });
 }
 
-/// A socket's file goes with who made it, and a child did not: not by a drop, and not by `close`.
+/// A socket's file is removed by the process that made it, and a child did not: not by a drop, and not by `close`.
 #[test]
 fn a_child_that_ends_a_listener_leaves_its_file() {
     forking("fork::a_child_that_ends_a_listener_leaves_its_file", || {

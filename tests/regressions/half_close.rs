@@ -82,8 +82,8 @@ fn fin_after_a_short_read() {
     });
 }
 
-/// mio#939: what a reset leaves behind. Both directions hear of it, the error is told
-/// once, and then the stream is at its end; nobody waits, and nothing spins.
+/// mio#939: the state after a reset. Both directions get an event, the error is reported
+/// once, and then the stream is at its end; no operation waits, and nothing spins.
 #[test]
 fn a_reset_ends_both_directions() {
     watched(|| {
@@ -101,7 +101,7 @@ fn a_reset_ends_both_directions() {
         assert_eq!(raw_os_error(&error), Some(libc::ECONNRESET));
         assert_eq!(read(&near, 64).expect("the end"), b"");
         let write = near.try_io(Direction::Write, |near| sys::send(near.as_fd(), b"x"));
-        assert_eq!(raw_os_error(&write.expect_err("nobody there")), Some(libc::EPIPE));
+        assert_eq!(raw_os_error(&write.expect_err("the peer is gone")), Some(libc::EPIPE));
         assert_quiet(&reactor);
     });
 }
@@ -126,7 +126,7 @@ fn data_and_reset_together() {
 
 /// The rule behind tokio#4840 for both directions, with an operation that says it moved little: once
 /// the end or an error was reported, there is no other event to come, and nothing is forgotten for a
-/// short transfer. What blocks is forgotten all the same.
+/// short transfer. An operation that blocks clears readiness all the same.
 #[test]
 fn a_short_transfer_proves_nothing_after_the_end() {
     watched(|| {

@@ -1,5 +1,5 @@
 //! Code that was written for a level-triggered reactor: it drains a descriptor behind the reactor's back,
-//! or throws away what it has read and says `WouldBlock` with more to come. smol's own example of an
+//! or throws away the bytes that it has read and says `WouldBlock` with more to come. smol's own example of an
 //! inotify watch does the second, and a slot that believed it would wait for ever.
 
 use std::cell::Cell;
@@ -43,7 +43,7 @@ fn read_wanted(mut near: &TcpStream, wanted: u8) -> io::Result<u8> {
 }
 
 #[test]
-fn who_reads_behind_our_back_waits_for_what_is_new() {
+fn a_read_behind_our_back_waits_for_new_bytes() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
@@ -65,7 +65,7 @@ fn who_reads_behind_our_back_waits_for_what_is_new() {
 }
 
 #[test]
-fn who_writes_behind_our_back_waits_for_room() {
+fn a_write_behind_our_back_waits_for_room() {
     watched(|| {
         for interest in [Interest::Both, Interest::WriteOnDemand] {
             let reactor = by_hand();
@@ -106,7 +106,7 @@ fn urgent_data_ends_one_wait() {
 }
 
 #[test]
-fn what_was_of_no_use_is_not_the_end() {
+fn discarded_bytes_are_not_the_end() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
@@ -129,7 +129,7 @@ fn what_was_of_no_use_is_not_the_end() {
 }
 
 #[test]
-fn what_was_of_no_use_is_not_the_end_for_those_who_poll() {
+fn discarded_bytes_are_not_the_end_for_polls() {
     watched(|| {
         let reactor = by_hand();
         let (mut near, far) = settled(&reactor);
@@ -154,9 +154,9 @@ fn what_was_of_no_use_is_not_the_end_for_those_who_poll() {
     });
 }
 
-/// A short wait for room that is asked for on demand, by who has the registration to himself.
+/// A short wait for room that is asked for on demand, by the only owner of the registration.
 #[test]
-fn room_is_asked_for_by_who_has_the_registration_to_himself() {
+fn the_only_owner_asks_for_room() {
     watched(|| {
         let reactor = by_hand();
         let (near, mut far) = UnixStream::pair().expect("a pair");
@@ -201,7 +201,7 @@ fn closed_then_deadline_then_the_kernel() {
 
 /// Believing a `WouldBlock` that was none is not for the kernel to correct where it is so.
 #[test]
-fn what_the_kernel_agrees_with_is_believed() {
+fn a_would_block_that_the_kernel_confirms_is_believed() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = registered(&reactor);
@@ -251,8 +251,8 @@ fn an_operation_waits(fail_poll: fn()) {
     assert!(calls.get() <= 10, "{} calls", calls.get());
 }
 
-/// What is left is found all the same.
-fn what_is_left_is_found(fail_poll: fn()) {
+/// The rest is found all the same.
+fn the_rest_is_found(fail_poll: fn()) {
     let reactor = by_hand();
     let (mut near, far) = settled(&reactor);
     send(&reactor, &far, b"xxxyxxy");
@@ -303,9 +303,9 @@ fn an_operation_waits_where_no_descriptors_are_allowed() {
 }
 
 #[test]
-fn what_is_left_is_found_where_poll_is_refused() {
-    const NAME: &str = "level::what_is_left_is_found_where_poll_is_refused";
-    where_poll_fails(NAME, forbid_poll, what_is_left_is_found);
+fn the_rest_is_found_where_poll_is_refused() {
+    const NAME: &str = "level::the_rest_is_found_where_poll_is_refused";
+    where_poll_fails(NAME, forbid_poll, the_rest_is_found);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Objects that say now one descriptor and now another, or panic when they are asked. `AsFd` is a safe
-//! trait: whatever an implementation does, nobody else may come to harm by it.
+//! trait: whatever an implementation does, no other object may come to harm by it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -48,7 +48,7 @@ fn own(stream: &UnixStream) -> Option<BorrowedFd<'_>> {
     Some(stream.as_fd())
 }
 
-/// That it is what it was: it passes a byte on.
+/// It is still the same pair: it passes a byte on.
 #[track_caller]
 fn assert_open(mut near: &UnixStream, mut far: &UnixStream) {
     near.write_all(b"x").expect("it is open");
@@ -72,7 +72,7 @@ fn a_descriptor_that_was_put_in_its_place_is_not_closed() {
     });
 }
 
-/// Another registration of the same reactor keeps its place in epoll, and what it asks for.
+/// Another registration of the same reactor keeps its place in epoll, and its events.
 #[test]
 fn a_stranger_keeps_his_registration() {
     let ends: [fn(Registration<Liar<'_>>); 2] = [|liar| drop(liar), |liar| drop(liar.into_inner())];
@@ -105,7 +105,7 @@ fn a_stranger_keeps_his_registration() {
 }
 
 #[test]
-fn what_is_no_descriptor_for_epoll_is_refused() {
+fn a_descriptor_that_epoll_refuses_is_an_error() {
     watched(|| {
         let reactor = by_hand();
         let (near, _far) = pair();
@@ -118,9 +118,9 @@ fn what_is_no_descriptor_for_epoll_is_refused() {
     });
 }
 
-/// One that panics when it is registered leaves nothing; later, it harms whoever asks, and nobody else.
+/// One that panics when it is registered leaves nothing; later, it harms its own caller, and no other.
 #[test]
-fn one_that_panics_harms_nobody_else() {
+fn one_that_panics_harms_no_other() {
     watched(|| {
         let reactor = by_hand();
         let (near, _far) = pair();

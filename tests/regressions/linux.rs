@@ -1,4 +1,4 @@
-//! What the reactor believes of Linux. None of it is promised by POSIX, and some of it not even by
+//! The behaviour of Linux that the reactor relies on. None of it is promised by POSIX, and some of it not even by
 //! epoll(7); if a kernel thinks otherwise, this is where it shows first.
 
 use std::io::{Read, Write};
@@ -19,10 +19,10 @@ fn readiness(near: &Registration<TcpStream>) -> Ready {
     finish(near.reactor(), near.writable()).expect("readiness").ready()
 }
 
-/// What a descriptor is ready for when it is added is its first edge. So "connect, then register"
-/// loses nothing, and what arrived before the registration is read.
+/// The readiness of a descriptor when it is added is its first edge. So "connect, then register"
+/// loses nothing, and bytes that arrived before the registration are read.
 #[test]
-fn adding_reports_what_is_there() {
+fn adding_reports_the_present_readiness() {
     watched(|| {
         let reactor = by_hand();
         let (quiet, _far) = registered(&reactor);
@@ -139,9 +139,9 @@ fn a_signal_is_an_empty_turn() {
     });
 }
 
-/// epoll keeps what does not fit into one wait, and hands it out in turn: tokio#8410 wants small
-/// waits for that reason. Three hundred descriptors with news, 256 in a turn: nobody is lost, and
-/// nobody is told twice.
+/// epoll keeps events that do not fit into one wait, and hands them out in turn: tokio#8410 wants small
+/// waits for that reason. Three hundred descriptors with news, 256 in a turn: none is lost, and
+/// none is reported twice.
 #[test]
 fn more_events_than_a_turn_takes() {
     watched(|| {
@@ -207,7 +207,7 @@ fn a_full_buffer_is_reported_when_it_has_drained() {
     });
 }
 
-/// What is closed by the peer, in one direction, in both and by force, comes with these bits.
+/// A close by the peer, in one direction, in both and by force, comes with these bits.
 #[test]
 fn ends_and_their_events() {
     watched(|| {

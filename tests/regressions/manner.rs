@@ -1,4 +1,4 @@
-//! Whether the reactor's thread interrupts others: what the kernel says of it.
+//! Whether the reactor's thread preempts others, by the kernel's accounts.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -31,7 +31,7 @@ fn use_it(reactor: &Reactor) {
 }
 
 #[test]
-fn it_interrupts_nobody_unless_told_to() {
+fn it_preempts_no_thread_unless_asked_to() {
     let body = || {
         for (preempting, expected) in [(false, SCHED_BATCH), (true, SCHED_OTHER)] {
             let reactor = Reactor::builder().preempting(preempting).build().expect("a reactor");
@@ -40,7 +40,7 @@ fn it_interrupts_nobody_unless_told_to() {
             reactor.shutdown();
         }
     };
-    alone("manner::it_interrupts_nobody_unless_told_to", body);
+    alone("manner::it_preempts_no_thread_unless_asked_to", body);
 }
 
 #[test]

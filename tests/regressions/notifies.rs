@@ -15,7 +15,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// async-io notifies its reactor for each timer that is inserted, and golang/go#36752 for each that
 /// is moved: the 160,000 connections of golang/go#41699 kept it from sleeping. It must be woken for
-/// what it would oversleep, and for nothing else.
+/// a deadline that it would oversleep, and for nothing else.
 #[test]
 fn only_an_earlier_deadline_notifies() {
     watched(|| {
@@ -51,10 +51,10 @@ fn only_an_earlier_deadline_notifies() {
 }
 
 /// golang/go#25729: a million connections that move their deadline with each message keep the
-/// timers busy. A deadline that is moved away is nobody's business: on a clock that only a
+/// timers busy. A deadline that is moved away wakes no thread: on a clock that only a
 /// notification can move, where every look that is asked for is one, there is none.
 #[test]
-fn a_deadline_moved_away_tells_nobody() {
+fn a_deadline_moved_away_wakes_no_thread() {
     watched(|| {
         let reactor = by_hand_with_clock();
         let (near, _far) = settled(&reactor);

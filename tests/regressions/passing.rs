@@ -9,8 +9,8 @@ use netpoll_futures::sys::{recv_with_fds, send_with_fds};
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::os::{limit_descriptors, open_descriptors};
 
-/// The kernel passes on what fits and drops the rest, with a mark that is easily missed: part of a
-/// message is then taken for the whole. Here it is an error, and what had fitted is closed again.
+/// The kernel passes on the bytes that fit and drops the rest, with a mark that is easily missed: part of a
+/// message is then taken for the whole. Here it is an error, and the descriptors that had fitted are closed again.
 #[test]
 fn a_message_that_does_not_fit() {
     alone("passing::a_message_that_does_not_fit", no_room_for_all);
@@ -33,7 +33,7 @@ fn no_room_for_all() {
 
     limit_descriptors(limit);
     assert_eq!(open_descriptors(), before);
-    let error = writer.write_all(b"who has the other end?").expect_err("nobody");
+    let error = writer.write_all(b"is the other end open?").expect_err("it is closed");
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     send_with_fds(near.as_fd(), b"more", &[writer.as_fd()]).expect("it goes on");
     assert_eq!(recv_with_fds(far.as_fd(), &mut [0; 16], &mut fds).expect("bytes"), 4);

@@ -36,7 +36,7 @@ fn an_event_in_epoll_does_not_reach_the_next_tenant() {
 }
 
 /// golang/go#59545: the descriptor is closed behind the poller's back while a duplicate keeps its
-/// description alive. epoll goes on reporting, by the token of the old registration, and nobody can
+/// description alive. epoll goes on reporting, by the token of the old registration, and no call can
 /// make it stop. The next tenant of the slot must not hear of it: the generation tells them apart.
 #[test]
 fn an_event_with_an_old_token_is_stale() {
@@ -64,8 +64,8 @@ fn an_event_with_an_old_token_is_stale() {
     });
 }
 
-/// The stale event of golang/go#59545 when nobody has the slot yet: tokio, whose tokens are
-/// pointers, must leak the registration then (tokio#8540). Here it is a number that fits nobody.
+/// The stale event of golang/go#59545 when the slot has no tenant yet: tokio, whose tokens are
+/// pointers, must leak the registration then (tokio#8540). Here it is a number that fits no tenant.
 #[test]
 fn an_event_for_an_empty_slot_is_stale() {
     watched(|| {
@@ -84,8 +84,8 @@ fn an_event_for_an_empty_slot_is_stale() {
 }
 
 /// tokio-core#172 and tokio#7563: closing a descriptor does not end its registration while a
-/// duplicate is open, so the registration is ended first. After that the duplicate may do what it
-/// likes: not even a stale event comes of it.
+/// duplicate is open, so the registration is ended first. After that the duplicate is free to use:
+/// not even a stale event comes of it.
 #[test]
 fn a_live_duplicate_is_silent_after_the_end() {
     watched(|| {
@@ -154,7 +154,7 @@ fn two_hundred_thousand_tenants_of_one_slot() {
     });
 }
 
-/// What a registration leaves behind in its slot, besides its events: readiness, a deadline that
+/// The remains of a registration in its slot, besides its events: readiness, a deadline that
 /// has passed, and wakers. golang/go#59545 was the first of these; the next tenant inherits none.
 #[test]
 fn the_next_tenant_inherits_nothing() {

@@ -60,7 +60,7 @@ fn little_room(near: &Near, far: &UnixStream) {
 }
 
 fn take_a_little(near: &UnixStream, mut far: &UnixStream) {
-    far.read_exact(&mut [0; 4 * CHUNK.len()]).expect("what was written");
+    far.read_exact(&mut [0; 4 * CHUNK.len()]).expect("the written bytes");
     assert!(!os::is_ready(near, libc::POLLOUT), "the kernel reports this much room");
 }
 
@@ -234,7 +234,7 @@ fn a_read_is_attempted_when_there_is_something() {
         }));
         assert!(CountingWaker::new().poll(read.as_mut()).is_pending());
         assert_eq!(attempts.get(), 0);
-        // But who asks for an attempt gets it: the byte is there, and the reactor does not know yet.
+        // But a caller that asks for an attempt gets it: the byte is there, and the reactor does not know yet.
         far.write_all(b"x").expect("room");
         let attempted = near.attempt_io(Direction::Read, |mut near| near.read(&mut [0; 8]));
         assert_eq!(attempted.expect("a byte"), 1);
@@ -375,7 +375,7 @@ fn every_way_to_send_a_datagram_uses_it() {
     });
 }
 
-/// TCP, as it was found: the peer takes less than a third of what waits for it.
+/// TCP, as it was found: the peer takes less than a third of the bytes that wait for it.
 #[test]
 fn a_late_writer_over_tcp_goes_on() {
     /// The sender's buffer: the kernel doubles it.
@@ -407,7 +407,7 @@ fn a_late_writer_over_tcp_goes_on() {
         near.set_write_deadline(Some(now + Duration::from_secs(3600))).expect("open");
         // The peer takes a little, until `send` has some room.
         while would_block(&raw.write(&[0])) {
-            far.read_exact(&mut [0; 4096]).expect("what was written");
+            far.read_exact(&mut [0; 4096]).expect("the written bytes");
         }
         reactor.turn(LOOK).expect("a turn");
         assert!(!os::is_ready(&near.as_fd(), libc::POLLOUT), "the kernel reports this much room");

@@ -28,7 +28,7 @@ fn gone<T>(result: std::io::Result<T>) -> bool {
 
 type Connection = (Registration<TcpStream>, TcpStream);
 
-/// Has whoever turns the reactor do something, as the waker of an event.
+/// Has the thread that turns the reactor run a function, as the waker of an event.
 fn on_an_event(reactor: &Reactor, act: impl Fn() + Send + Sync + 'static) -> Connection {
     let (near, mut far) = registered(reactor);
     wait_to_read(&near, &on_wake(act));
@@ -45,15 +45,15 @@ fn lifeline(reactor: &Reactor) -> Receiver<()> {
     let (held, lifeline) = channel();
     let socket = on_an_event(reactor, move || {
         UNTIL_IT_ENDS.with_borrow_mut(|until_it_ends| until_it_ends.push(held.clone()));
-        held.send(()).expect("somebody waits for it");
+        held.send(()).expect("the receiver lives");
     });
     lifeline.recv().expect("the thread runs");
     drop(socket);
     lifeline
 }
 
-/// async-io#40 and smol#14: a reactor that cannot be ended. Here it can, and everybody who waits is
-/// told, however they wait: the one in the cell, those on the list, futures and timers.
+/// async-io#40 and smol#14: a reactor that cannot be ended. Here it can, and every waiter gets
+/// an error, however it waits: futures, polls and timers.
 #[test]
 fn every_waiter_is_told() {
     watched(|| {
@@ -79,10 +79,10 @@ fn every_waiter_is_told() {
     });
 }
 
-/// tokio says "there is no reactor running", by a panic (hyper#2053 and others). What comes after a
+/// tokio says "there is no reactor running", by a panic (hyper#2053 and others). Every operation after a
 /// shutdown is an error, whatever it is; and the sockets are still there, to be closed or taken.
 #[test]
-fn what_comes_after_is_an_error() {
+fn every_later_operation_is_an_error() {
     watched(|| {
         for reactor in [by_hand(), with_thread()] {
             let (kept, _far) = registered(&reactor);
@@ -139,7 +139,7 @@ fn the_last_handle_ends_the_thread() {
     });
 }
 
-/// smol#14, from inside: whoever ends the reactor is woken by it, on its own thread, which cannot
+/// smol#14, from inside: a task ends the reactor on the reactor's own thread, which cannot
 /// wait for itself. It ends all the same, and so does a wait for it elsewhere.
 #[test]
 fn shutdown_by_a_waker() {
@@ -153,7 +153,7 @@ fn shutdown_by_a_waker() {
         let (tell, told) = channel();
         let _socket = on_an_event(&reactor, move || {
             ending.shutdown();
-            tell.send(()).expect("somebody waits for it");
+            tell.send(()).expect("the receiver lives");
         });
         told.recv().expect("it returns");
         lifeline.recv().expect_err("it ends");
@@ -192,7 +192,7 @@ fn the_last_handle_dropped_by_a_waker() {
             &on_wake(move || {
                 let owned = also_owner.lock().expect("no panic").take();
                 drop(owned);
-                tell.send(()).expect("somebody waits for it");
+                tell.send(()).expect("the receiver lives");
             }),
         );
         *owner.lock().expect("no panic") = Some((near, reactor));
@@ -203,7 +203,7 @@ fn the_last_handle_dropped_by_a_waker() {
     });
 }
 
-/// Several threads end it at once, while another is in a turn: each call returns, and nobody is
+/// Several threads end it at once, while another is in a turn: each call returns, and none is
 /// left in it (golang/go#45211 is a close that hung for ever).
 #[test]
 fn shutdown_by_several_threads() {
@@ -222,8 +222,8 @@ fn shutdown_by_several_threads() {
     });
 }
 
-/// Whoever registers while another thread shuts down is told, by an error or by the end of what it
-/// got; it does not wait on a reactor that nobody turns (golang/go#45211, at the other end of
+/// A task that registers while another thread shuts down gets an error, or an object that has ended;
+/// it does not wait on a reactor that no thread turns (golang/go#45211, at the other end of
 /// life).
 #[test]
 fn shutdown_against_registering() {
@@ -258,7 +258,7 @@ fn an_idle_reactor_does_not_turn() {
         let reactor = with_thread();
         let (tell, told) = channel();
         let _socket = on_an_event(&reactor, move || {
-            tell.send(thread_id()).expect("somebody waits for it");
+            tell.send(thread_id()).expect("the receiver lives");
         });
         let the_thread = told.recv().expect("a number");
         let an_hour_away = reactor.now() + Duration::from_secs(3600);

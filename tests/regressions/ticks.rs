@@ -43,7 +43,7 @@ fn events_between_readiness_and_clear(count: usize) {
     for _ in 0..count {
         send(&reactor, &far, b"x");
         if count > 256 {
-            // What an earlier event announced may be gone: the last one is not.
+            // The bytes of an earlier event may be gone: those of the last one are not.
             drain(near.get_ref());
         }
     }
@@ -101,7 +101,7 @@ fn write_events_do_not_keep_a_reader_from_clearing() {
         near.clear_ready(before);
 
         assert!(!is_ready(&near, Direction::Read));
-        assert!(is_ready(&near, Direction::Write), "and the writer keeps what it has");
+        assert!(is_ready(&near, Direction::Write), "and the writer keeps its readiness");
     });
 }
 
@@ -125,7 +125,7 @@ fn read_events_do_not_keep_a_writer_from_clearing() {
     });
 }
 
-/// A readiness that is older than the tenant must not clear: what it is compared with is another's
+/// A readiness that is older than the tenant must not clear: it is compared with another tenant's
 /// count. (The class of tokio#6133, across a reuse of the slot.)
 #[test]
 fn a_readiness_of_another_socket_clears_nothing() {

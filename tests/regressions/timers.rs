@@ -53,7 +53,7 @@ fn fires_in_its_tick() {
 }
 
 /// async-io#113: a timer that is set anew is a removal and an insertion. Here it is moved, either
-/// way, and whoever waits goes on waiting for the new time.
+/// way, and its waiter goes on waiting for the new time.
 #[test]
 fn set_anew() {
     watched(|| {
@@ -107,7 +107,7 @@ fn set_by_its_own_waker() {
     });
 }
 
-/// golang/go#18236 and tokio#4730: who depends on somebody else to look at the clock sleeps too
+/// golang/go#18236 and tokio#4730: a sleeper that depends on another thread to read the clock sleeps too
 /// long. A reactor sleeps until its first deadline; when the clock is moved past it, it looks.
 #[test]
 fn a_moved_clock_is_noticed() {
@@ -121,7 +121,7 @@ fn a_moved_clock_is_noticed() {
             assert!(poll(&timer, &waker).is_pending());
             wait_until_asleep(thread);
             reactor.advance(wait + TICK);
-            block_on(timer).expect("it fires, without anybody's help");
+            block_on(timer).expect("it fires, without another thread's help");
         }
         assert_eq!(reactor.metrics().registrations, 0);
         reactor.shutdown();
@@ -222,8 +222,8 @@ fn thousands_leave_a_bucket_together() {
     });
 }
 
-/// tokio#6504 is the price of a timer that is dropped before it fires, as timeouts are. What it
-/// leaves in the wheel fires for nobody.
+/// tokio#6504 is the price of a timer that is dropped before it fires, as timeouts are. Its entry
+/// in the wheel fires for no waiter.
 #[test]
 fn dropped_before_it_fires() {
     watched(|| {
@@ -241,8 +241,8 @@ fn dropped_before_it_fires() {
     });
 }
 
-/// async-io#40: there is no way to end its reactor, and a timer outlives whatever it was for. Here
-/// it fails, whether somebody waits or comes later.
+/// async-io#40: there is no way to end its reactor, and a timer outlives its purpose. Here
+/// it fails, whether a task waits or comes later.
 #[test]
 fn after_a_shutdown() {
     watched(|| {

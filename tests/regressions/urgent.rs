@@ -75,7 +75,7 @@ fn a_task_reads_past_every_mark() {
 }
 
 /// The mark arrives while the reader is between its event and its read (asterinas#3146, the race).
-/// The reader may then take its short read for the end of what there is: the mark's own event is
+/// The reader may then take its short read for the last one: the mark's own event is
 /// still to come, and finds the rest.
 #[test]
 fn a_mark_that_the_reader_has_not_heard_of() {

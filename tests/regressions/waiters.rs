@@ -1,4 +1,4 @@
-//! Several waiters in one direction: nobody is lost, nobody is woken for another's waking, and what
+//! Several waiters in one direction: none is lost, none is woken for another's wake-up, and a future that
 //! no longer waits is no longer held.
 
 use std::io::{ErrorKind, Read};
@@ -23,7 +23,7 @@ fn counting(count: usize) -> Vec<Arc<CountingWaker>> {
     (0..count).map(|_| CountingWaker::new()).collect()
 }
 
-/// How many of these are held by somebody besides the test.
+/// How many of these have an owner besides the test.
 fn held(wakers: &[Arc<CountingWaker>]) -> usize {
     wakers.iter().filter(|waker| Arc::strong_count(waker) > 1).count()
 }
@@ -100,7 +100,7 @@ fn a_displaced_waker_is_woken_at_the_next_edge() {
         for waker in wakers.iter().rev() {
             assert!(poll_ready(&near, Direction::Read, waker).is_pending());
         }
-        assert!(wakers.iter().all(|waker| waker.wakes() == 0), "nor does anybody else hear of it");
+        assert!(wakers.iter().all(|waker| waker.wakes() == 0), "nor is any other woken");
         send(&reactor, &far, b"x");
         assert!(wakers.iter().all(|waker| waker.wakes() == 1));
         assert_eq!(reactor.metrics().wakes, 3);
@@ -270,8 +270,8 @@ fn any_number_of_futures_wait() {
 }
 
 /// futures-rs#2292: a dropped `readable()` leaves its waker behind, and with it the task, until an
-/// event comes that may never come. Here it goes with the future, and the others wait on: whoever
-/// came first, whoever is dropped.
+/// event comes that may never come. Here it goes with the future, and the others wait on: whichever
+/// came first, whichever is dropped.
 #[test]
 fn a_dropped_future_takes_its_waker_along() {
     watched(|| {
@@ -294,7 +294,7 @@ fn a_dropped_future_takes_its_waker_along() {
     });
 }
 
-/// A future that was woken and is dropped instead of polled takes nobody's wake-up with it: the
+/// A future that was woken and is dropped instead of polled takes no other wake-up with it: the
 /// edge was for all. (The risk of every design that wakes one waiter of several; async-io#78 lost
 /// wakes so.)
 #[test]
@@ -355,7 +355,7 @@ fn polling_again_is_not_waiting_twice() {
     });
 }
 
-/// Deadlines wake the list too: golang/go#20280 cancels by them, whoever reads, and Go's nettest
+/// Deadlines wake the list too: golang/go#20280 cancels by them, whichever task reads, and Go's nettest
 /// (RacyRead) has ten readers.
 #[test]
 fn a_deadline_ends_every_waiter() {
@@ -378,8 +378,8 @@ fn a_deadline_ends_every_waiter() {
     });
 }
 
-/// futures-rs#2292 for `poll_*`: nobody tells the socket that a task is gone, and its waker is held
-/// until something happens. The end of the registration is something.
+/// futures-rs#2292 for `poll_*`: the socket does not learn that a task is gone, and its waker is held
+/// until an event comes. The end of the registration is one.
 #[test]
 fn the_end_of_a_registration_lets_every_waker_go() {
     watched(|| {

@@ -1,4 +1,4 @@
-//! Wakers are strangers' code: they panic, drop what they wait for, and call back.
+//! Wakers are user code: they panic, drop their sockets, and call back.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -74,10 +74,10 @@ fn a_panic_in_an_expiry_loses_no_other_wake() {
     });
 }
 
-/// The wake-ups that do not come from a turn, but from whoever sets a deadline in the past, closes
+/// The wake-ups that do not come from a turn, but from a task that sets a deadline in the past, closes
 /// or drops: the panic of another task's waker is not the caller's (async-io, `react`).
 #[test]
-fn a_panic_does_not_reach_who_sets_a_deadline_or_closes() {
+fn a_panic_does_not_reach_a_setter_or_a_close() {
     watched(|| {
         let reactor = by_hand();
         let (near, _far, second) = with_a_panicking_reader(&reactor);
@@ -98,8 +98,8 @@ fn a_panic_does_not_reach_who_sets_a_deadline_or_closes() {
     });
 }
 
-/// A bomb in the panic itself: what a panic carries is dropped by whoever caught it, and can panic
-/// in turn. (The same class as async-io's `react`: what unwinds out of one wake-up must not.)
+/// A bomb in the panic itself: the payload of a panic is dropped by the code that caught it, and can panic
+/// in turn. (The same class as async-io's `react`: the panic of one wake-up must not reach the others.)
 #[test]
 fn a_panic_that_panics_when_it_is_dropped() {
     struct Bomb;
@@ -107,7 +107,7 @@ fn a_panic_that_panics_when_it_is_dropped() {
     impl Drop for Bomb {
         fn drop(&mut self) {
             if !thread::panicking() {
-                panic!("what a panic carried panics, as its test wants it");
+                panic!("the payload of a panic panics, as its test wants it");
             }
         }
     }
@@ -134,7 +134,7 @@ fn a_panic_does_not_end_the_reactors_thread() {
         wait_to_read(
             &first,
             &on_wake(move || {
-                tell.send(()).expect("somebody waits for it");
+                tell.send(()).expect("the receiver lives");
                 panic!("a waker that panics, as its test wants it");
             }),
         );
@@ -145,7 +145,7 @@ fn a_panic_does_not_end_the_reactors_thread() {
     });
 }
 
-/// A waker that drops what there is to drop, once.
+/// A waker that drops a value, once.
 fn dropping<T: Send + 'static>(owner: &Arc<Mutex<Option<T>>>) -> Waker {
     let owner = owner.clone();
     on_wake(move || {
@@ -206,7 +206,7 @@ fn a_waker_that_drops_the_timer_it_waits_for() {
     });
 }
 
-/// What a waker did, one bit each, so that the test sees that it got to the end.
+/// The acts of a waker, one bit each, so that the test sees that it got to the end.
 static DONE: AtomicU64 = AtomicU64::new(0);
 
 /// tokio's `io_driver.rs` test and tokio#8618: a waker that calls back into the reactor that wakes
@@ -339,9 +339,9 @@ fn a_waker_that_waits_again_at_once() {
     });
 }
 
-/// What a waker panics with may be anything, and is not kept.
+/// The payload of a waker's panic may be of any type, and is not kept.
 #[test]
-fn what_it_panicked_with_is_dropped() {
+fn the_payload_of_its_panic_is_dropped() {
     watched(|| {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
@@ -351,7 +351,7 @@ fn what_it_panicked_with_is_dropped() {
             wait_to_read(&near, &on_wake(move || panic_any(throws.clone())));
             send(&reactor, &far, b"x");
             assert_eq!(read(&near, 2).expect("a byte").len(), 1);
-            // The waker has gone with what it held, and so has what it threw.
+            // The waker has gone with its values, and so has the payload of its panic.
             assert_eq!(Arc::strong_count(&thrown), 1, "after {} panics", round + 1);
         }
     });

@@ -38,7 +38,7 @@ fn no_descriptor_survives_an_exec() {
     assert!(said.contains("checked: "), "it was not run: {said}");
 }
 
-/// The open descriptors with what they are, but for the directory that tells them.
+/// The open descriptors with their kinds, but for the directory that lists them.
 fn open() -> BTreeMap<i32, String> {
     let entries =
         fs::read_dir("/proc/self/fd").expect("proc").map(|entry| entry.expect("an entry"));
@@ -58,15 +58,15 @@ fn is_close_on_exec(number: i32) -> bool {
     u32::from_str_radix(flags.trim(), 8).expect("octal") & CLOSE_ON_EXEC != 0
 }
 
-/// What was made is held until all of it has been looked at.
+/// The sockets are held until all of them have been looked at.
 type Made = Vec<Box<dyn std::any::Any>>;
 
 async fn make_everything() -> io::Result<()> {
-    assert!(!is_close_on_exec(0), "what this process has from another can be told apart");
+    assert!(!is_close_on_exec(0), "an inherited descriptor can be told apart");
     let before = open();
     let inherited = before.keys().filter(|number| !is_close_on_exec(**number)).count();
     let mut made: Made = Vec::new();
-    // The reactors: epoll, eventfd, and what a closed descriptor becomes.
+    // The reactors: epoll, eventfd, and the placeholder of a closed descriptor.
     made.push(Box::new(Reactor::builder().reactors(2).build()?));
     made.push(Box::new(Reactor::global()?.clone()));
     tcp(&mut made).await?;
@@ -136,7 +136,7 @@ async fn datagrams(made: &mut Made, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The calls that other crates make their sockets by, and what has no socket.
+/// The calls by which other crates make their sockets, and the descriptors without a socket.
 fn by_hand(made: &mut Made) -> io::Result<()> {
     let address = "127.0.0.1:0".parse().expect("an address");
     let listener = sys::stream(&address)?;
@@ -159,7 +159,7 @@ fn by_hand(made: &mut Made) -> io::Result<()> {
     Ok(())
 }
 
-/// What is left of a closed descriptor is a number that stands for nothing.
+/// A closed descriptor leaves a number that stands for nothing.
 async fn closed(made: &mut Made) -> io::Result<()> {
     let (near, far) = UnixStream::pair()?;
     near.close().await?;
@@ -171,7 +171,7 @@ async fn closed(made: &mut Made) -> io::Result<()> {
     Ok(())
 }
 
-/// A program that this one starts finds what this one has from others, and the directory it looks in.
+/// A program that this one starts finds only the descriptors from outside, and the directory it looks in.
 fn assert_nothing_is_passed_on(inherited: usize) {
     let list = Command::new("ls").arg("/proc/self/fd").output().expect("ls");
     let found = String::from_utf8_lossy(&list.stdout).split_whitespace().count();

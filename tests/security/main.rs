@@ -1,4 +1,4 @@
-//! What a descriptor of ours must never become: another program's, or another socket's.
+//! A descriptor of ours must never become another program's, or another socket's.
 #![cfg(not(netpoll_loom))]
 
 mod close_on_exec;

@@ -1,6 +1,6 @@
-//! The number of a descriptor is nobody else's while a call may still use it, nor while anybody can ask
-//! for it. Who holds that: every call passes the gate (`reactor/src/gate.rs`), the last one out ends
-//! what the number stands for (loom: `gate`, `gate_shut_twice`), and the number itself is free only
+//! The number of a descriptor stands for no other object while a call may still use it, nor while a caller can ask
+//! for it: every call holds a reference to the descriptor (`reactor/src/fd_mutex.rs`), the last one closes
+//! it (loom: `fd_mutex`), and the number itself is free only
 //! when the registration goes, which a call has borrowed.
 
 use std::io::{self, Read, Write};
@@ -58,7 +58,7 @@ fn no_number_is_reused_under_a_running_call() {
         let mut said = Vec::new();
         far.read_to_end(&mut said).expect("the end");
         assert_eq!(said, b"mine");
-        // Closed, it is still not another's: whoever has borrowed it reaches nothing.
+        // Closed, it is still not another's: a borrower of the number reaches nothing.
         assert_not_free(number);
         assert_eq!(near.as_fd().as_raw_fd(), number);
         let stray = near.get_ref().take_error();

@@ -1,4 +1,4 @@
-//! What the number of a closed descriptor stands for until its owner drops it: a placeholder that leads to
+//! The object behind the number of a closed descriptor until its owner drops it: a placeholder that leads to
 //! no directory, no file system and no root, and that no call can wait for.
 
 use std::fs;

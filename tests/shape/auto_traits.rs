@@ -153,7 +153,7 @@ fn types_of_our_own_may_be_used_after_a_panic() {
     assert_eq!(traits!(netpoll_futures::Limit), ALL);
 }
 
-/// What a type holds decides whether a registration of it is safe to use after a panic.
+/// The fields of a type decide whether a registration of it is safe to use after a panic.
 #[test]
 fn a_registration_is_unwind_safe_only_if_its_object_is() {
     assert!(!has!(netpoll::Registration<NotSync>: RefUnwindSafe));

@@ -37,7 +37,7 @@ const LONGER: [(&str, usize); 5] = [
 /// Sockets that are open meanwhile.
 const CROWD: usize = 2000;
 
-/// What each public type prints, by crate and name.
+/// The output of each public type, by crate and name.
 #[derive(Default)]
 struct Printed(BTreeMap<String, String>);
 

@@ -94,7 +94,7 @@ impl Bad {
         })
     }
 
-    /// What epoll refuses.
+    /// A descriptor that epoll refuses.
     fn file(&self) -> io::Result<OwnedFd> {
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&self.file);
         file.map(OwnedFd::from)
@@ -332,7 +332,7 @@ fn udp_fails_as_in_tokio() {
     });
 }
 
-// Programs that exist call what tokio 1.53 deprecates.
+// Programs still call methods that tokio 1.53 deprecates.
 #[allow(deprecated)]
 #[test]
 fn async_fd_fails_as_in_tokio() {

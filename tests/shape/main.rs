@@ -1,4 +1,4 @@
-//! The shape of the public types: what their `Debug` prints, which auto traits they have, which errors and
+//! The shape of the public types: the output of their `Debug`, their auto traits, and the errors and
 //! names they share with the crates whose shape they take.
 #![cfg(not(netpoll_loom))]
 

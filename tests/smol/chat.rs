@@ -1,4 +1,4 @@
-//! A chat: a server that passes every line on to everybody else, by a channel.
+//! A chat: a server that passes every line on to all other clients, by a channel.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ async fn dispatch(events: Receiver<Event>) -> io::Result<()> {
             Event::Line(address, line) => (address, line),
         };
         for (_, stream) in everybody.iter_mut().filter(|(address, _)| **address != of) {
-            // Who is gone will be heard to leave.
+            // The read of a client that is gone will report it.
             stream.write_all(format!("{line}\n").as_bytes()).await.ok();
         }
     }
@@ -72,7 +72,7 @@ async fn heard(lines: &mut Lines) -> String {
 }
 
 #[test]
-fn everybody_hears_everybody_else() {
+fn every_client_hears_every_other() {
     watched(|| {
         smol::block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -46,7 +46,7 @@ fn an_echo_server_echoes() {
     });
 }
 
-/// `close` of smol's traits ends writing, and what the peer still says is heard.
+/// `close` of smol's traits ends writing, and later bytes of the peer are still read.
 #[test]
 fn closing_by_the_trait_ends_writing() {
     run(|| async {
@@ -64,7 +64,7 @@ fn closing_by_the_trait_ends_writing() {
     });
 }
 
-/// What the changed line gains.
+/// The gains of the changed line.
 #[test]
 fn every_socket_has_deadlines() {
     run(|| async {
@@ -130,7 +130,7 @@ fn unix_sockets_are_found_by_their_path() {
     });
 }
 
-/// A server that takes a path over removes what is there and binds; the one before it ends later. In
+/// A server that takes a path over removes the file there and binds; the one before it ends later. In
 /// smol that leaves the file of the new one alone.
 #[test]
 fn the_file_of_a_unix_listener_is_the_programs_to_remove() {
@@ -141,7 +141,7 @@ fn the_file_of_a_unix_listener_is_the_programs_to_remove() {
         let after = UnixListener::bind(&path)?;
         drop(before);
         let there = path.exists();
-        // Whoever wants it otherwise says so.
+        // A server that wants it otherwise asks for it.
         after.get_ref().set_unlink_on_close(true);
         drop(after);
         assert!(there, "it belongs to the one after");

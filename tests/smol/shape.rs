@@ -1,4 +1,4 @@
-//! The executors and what smol re-exports, together.
+//! The executors and smol's re-exports, together.
 
 use std::time::{Duration, Instant};
 
@@ -104,7 +104,7 @@ fn locks_channels_files_and_streams_are_there() {
 }
 
 #[test]
-fn a_child_says_what_it_has_to_say() {
+fn the_output_of_a_child_is_read() {
     watched(|| {
         let said = smol::block_on(smol::process::Command::new("echo").arg("hello").output());
         assert_eq!(said.expect("a child").stdout, b"hello\n");

@@ -8,7 +8,7 @@ use netpoll_smol as smol;
 use netpoll_tests::watched;
 use smol::{Async, io, prelude::*};
 
-/// What a handler of ctrl-c does: it writes a byte to one end, and the program waits at the other.
+/// The work of a handler of ctrl-c: it writes a byte to one end, and the program waits at the other.
 #[test]
 fn a_byte_from_elsewhere_ends_the_program() {
     watched(|| {

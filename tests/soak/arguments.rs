@@ -1,18 +1,18 @@
-//! What the soak is told, and what `cargo test` tells every test.
+//! The arguments of the soak, and those that `cargo test` passes to every test.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Without being told: what an unoptimised build does in some ten seconds.
+/// The default: as many steps as an unoptimised build makes in some ten seconds.
 const STEPS: u64 = 150_000;
 
 pub(crate) struct Arguments {
     pub(crate) seed: u64,
     pub(crate) steps: u64,
-    /// Print how often what was done.
+    /// Print how often each step was made.
     pub(crate) table: bool,
-    /// `--list`: says what tests there are, and runs none.
+    /// `--list`: lists the tests, and runs none.
     pub(crate) only_lists: bool,
-    /// Somebody asks for other tests.
+    /// The caller asks for other tests.
     pub(crate) is_filtered_out: bool,
 }
 

@@ -1,14 +1,14 @@
-//! What this process has, to be compared with what it had.
+//! The resources of this process, to be compared with those before.
 
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use netpoll::Reactor;
 
-/// What is left behind after that is left for good.
+/// A resource that is there after that is leaked.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What must be as before whenever the walk has dropped everything.
+/// The resources that must be as before whenever the walk has dropped everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     pub(crate) descriptors: usize,
@@ -23,8 +23,8 @@ impl Census {
         Self { descriptors: entries("/proc/self/fd"), threads: entries("/proc/self/task"), slots }
     }
 
-    /// Fails if it does not. Another thread that has told the walk of an end may be about to drop what
-    /// it told it with, and the reactor that is in there: nothing tells of that.
+    /// Fails if it does not. Another thread that has reported an end to the walk may be about to drop the
+    /// sender, and the reactor in it: no event reports that.
     ///
     /// # Panics
     ///

@@ -1,8 +1,8 @@
-//! The soak: a random walk over the whole interface, checked against a plain model of what must have
+//! The soak: a random walk over the whole interface, checked against a plain model of the events that must have
 //! happened.
 //!
 //! One thread decides which step comes next, by a seed; operations are under way on several executors
-//! and reactors at once. What must end is waited for, and what comes of it must be what the model
+//! and reactors at once. The walk waits for each operation that must end, and its result must be one that the model
 //! admits. Now and then everything is dropped, and descriptors, threads and slots must be as before.
 //!
 //! ```text
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     judge(&report, steps, began.elapsed())
 }
 
-/// Whether the walk has met what it is there to meet, and has left no memory behind.
+/// Whether the walk has met the required states, and has left no memory behind.
 fn judge(report: &Report, steps: u64, took: Duration) -> ExitCode {
     let missing = report.tally.missing(steps, REQUIRED);
     missing.iter().for_each(|row| println!("soak: too seldom: {row}"));
@@ -88,7 +88,7 @@ fn judge(report: &Report, steps: u64, took: Duration) -> ExitCode {
     }
 }
 
-/// What allocators and tables may take more in the second half of a walk, in kilobytes.
+/// The growth of allocators and tables that is allowed in the second half of a walk, in kilobytes.
 const MOST_GROWTH: u64 = 2048;
 
 fn tell_failure(trail: &Trail, seed: u64, how: &str) {
@@ -104,8 +104,8 @@ fn patience() -> Duration {
     Duration::from_secs(told.and_then(|told| told.parse().ok()).unwrap_or(60))
 }
 
-/// Shows how far the walk has come, and names the step that does not end. It ends with what this
-/// returns.
+/// Shows how far the walk has come, and names the step that does not end. It ends with the returned
+/// value.
 fn watch(trail: Arc<Trail>, seed: u64, steps: u64) -> Watchdog {
     let (stop, stopped) = channel::<()>();
     let bar = bar(steps);
@@ -125,7 +125,7 @@ fn watch(trail: Arc<Trail>, seed: u64, steps: u64) -> Watchdog {
     Watchdog { stop: Some(stop), thread: Some(thread.expect("a thread")) }
 }
 
-/// Only where somebody looks.
+/// Only on a terminal.
 fn bar(steps: u64) -> ProgressBar {
     let target = match stderr().is_terminal() {
         true => ProgressDrawTarget::stderr(),

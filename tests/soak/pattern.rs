@@ -1,4 +1,4 @@
-//! What travels: bytes that tell by themselves where in their stream they belong.
+//! The bytes that travel: each tells by itself where in its stream it belongs.
 
 use std::sync::LazyLock;
 

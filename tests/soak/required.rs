@@ -1,6 +1,6 @@
-//! What a walk must have met.
+//! The states that a walk must have met.
 
-/// What, about what, and how often in a million steps at least: a tenth of what is usual. A soak that
+/// The step, its subject, and how often in a million steps at least: a tenth of the usual count. A soak that
 /// does not meet the interesting states is none.
 pub(crate) const REQUIRED: &[(&str, &str, u64)] = &[
     ("at once", "data", 5_000),
@@ -52,7 +52,7 @@ pub(crate) const REQUIRED: &[(&str, &str, u64)] = &[
     ("read", "reset", 200),
     ("peek", "reset", 20),
     ("write", "part", 100),
-    ("write", "to nobody", 70),
+    ("write", "to no reader", 70),
     ("write", "broken", 2_000),
     ("set deadline", "none", 5_000),
     ("set deadline", "far", 5_000),

@@ -1,4 +1,4 @@
-//! How often what was done, and what came of it.
+//! How often each step was made, and its results.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,7 +18,7 @@ impl Tally {
 
     /// A row for each.
     pub(crate) fn table(&self) -> String {
-        let mut table = String::from("| what | about | times |\n| --- | --- | ---: |\n");
+        let mut table = String::from("| step | subject | times |\n| --- | --- | ---: |\n");
         for ((what, about), count) in &self.0 {
             writeln!(table, "| {what} | {about} | {count} |").expect("into a string");
         }

@@ -1,4 +1,4 @@
-//! What was done last, for whoever has to find out what went wrong.
+//! The last steps, for the reader of a failure.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -14,7 +14,7 @@ const REMEMBERED: u64 = 50;
 pub(crate) struct Trail {
     step: AtomicU64,
     prints: Mutex<VecDeque<Print>>,
-    /// What is known of what the walk waits for.
+    /// The operation that the walk waits for.
     waits_for: Mutex<Option<Box<dyn Debug + Send>>>,
     waits_at: Mutex<Option<WaitsAt>>,
 }
@@ -60,7 +60,7 @@ impl Trail {
         prints.push_back(print);
     }
 
-    /// What the walk is about to wait for, or that it has come.
+    /// The operation that the walk is about to wait for, or that it has come.
     pub(crate) fn waits_for(&self, known: Option<Box<dyn Debug + Send>>) {
         *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
@@ -70,7 +70,7 @@ impl Trail {
         *self.waits_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
-    /// What it has not come to the end of.
+    /// The step that has not come to its end.
     pub(crate) fn tell_wait(&self) -> String {
         let known = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.as_ref().map_or_else(String::new, |known| format!("for {known:#?}\n"));

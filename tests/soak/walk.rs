@@ -1,4 +1,4 @@
-//! The walk: what is there, and which step comes next.
+//! The walk: its objects, and the choice of the next step.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub(crate) struct Walk {
     homes_made: usize,
 }
 
-/// What a walk has to show.
+/// The result of a walk.
 pub(crate) struct Report {
     pub(crate) tally: Tally,
     /// Resident memory whenever everything was dropped, in kilobytes.
@@ -81,7 +81,7 @@ impl Walk {
         let mut resident_then = Vec::new();
         for number in 1..=steps {
             self.stage.step(number);
-            // What chance has chosen may not be possible just now: then something else is chosen.
+            // A step that chance has chosen may not be possible just now: then another is chosen.
             while !self.stage.has_acted() {
                 self.step();
             }
@@ -94,7 +94,7 @@ impl Walk {
         Report { tally: self.stage.tally, resident: resident_then }
     }
 
-    /// What is made once, by whoever comes first, is there before anything is counted.
+    /// Objects that are made once, by their first user, are there before anything is counted.
     fn warm_up(&mut self) {
         self.stage.step(0);
         for _ in 0..200 {
@@ -213,7 +213,7 @@ impl Walk {
     }
 }
 
-/// A step of what is in a place, or it is filled.
+/// A step of the object in a place, or the place is filled.
 fn step<T>(
     place: &mut Option<T>,
     stage: &mut Stage,

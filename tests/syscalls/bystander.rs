@@ -15,7 +15,7 @@ const ROUNDS_AFTER: u64 = 2;
 
 const SOON: Duration = Duration::from_millis(1);
 
-/// What the session holds of it.
+/// The session's side of it.
 pub(crate) struct Starter {
     begin: Sender<()>,
     begun: Receiver<()>,
@@ -73,7 +73,7 @@ fn stand_by(tell: &Sender<()>, told_to_end: &Receiver<()>) -> io::Result<u64> {
     while left > 0 {
         block_on(round(&near, &far))?;
         rounds += 1;
-        // Nobody may wait for it.
+        // The receiver may be gone.
         let _ = tell.send(());
         if told_to_end.try_recv() != Err(std::sync::mpsc::TryRecvError::Empty) {
             left -= 1;
@@ -95,7 +95,7 @@ async fn round(near: &End, far: &End) -> io::Result<()> {
         near.set_read_deadline(Some(deadline))?;
         match read(near).await {
             Err(error) if is_deadline_exceeded(&error) => {}
-            other => return other.and(Err(io::Error::other("nobody had written"))),
+            other => return other.and(Err(io::Error::other("no byte was written"))),
         }
     }
     Ok(())

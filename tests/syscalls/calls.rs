@@ -1,11 +1,11 @@
-//! The calls that the crates make, themselves and by the standard library, and what is to become of
+//! The calls that the crates make, themselves and by the standard library, and the outcome of
 //! each error: the rules that the sweep holds them to.
 
 use libc::{c_int, c_long};
 
 use crate::session::Session;
 
-/// What a call is given.
+/// The arguments of a call.
 pub(crate) type Arguments = [u64; 6];
 
 /// A kind of call: some numbers stand for several, told apart by an argument.
@@ -18,7 +18,7 @@ pub(crate) struct Call {
     pub(crate) rule: fn(c_int, Session) -> Rule,
 }
 
-/// What is to become of an error.
+/// The rule for an error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     /// If the call fails once.
@@ -30,19 +30,19 @@ pub(crate) struct Rule {
     pub(crate) made: bool,
 }
 
-/// What becomes of the session.
+/// The outcome of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// One operation fails with this very error. The next try succeeds, if the call does.
     Fails,
     /// No operation fails: the call is made again, or done without.
     Survives,
-    /// One or the other: the arguments do not tell what the call is for.
+    /// One or the other: the arguments do not tell the purpose of the call.
     Either,
     /// The kernel has said that there is nothing to be had now. An operation waits for its word that
     /// there is, and if that does not come, for its deadline.
     Waits,
-    /// The reactor ends, and everybody who waits is told, the bystander too.
+    /// The reactor ends, and every waiter gets the error, the bystander too.
     Ends,
 }
 
@@ -142,7 +142,7 @@ fn connects(errno: c_int, session: Session) -> Rule {
     }
 }
 
-/// Of who has connected: is it connected, is it connected to itself? Of who has accepted: a Unix
+/// Of a connected socket: is it connected, is it connected to itself? Of an accepted one: a Unix
 /// socket's name.
 fn names_the_peer(errno: c_int, session: Session) -> Rule {
     match (errno, session) {
@@ -153,7 +153,7 @@ fn names_the_peer(errno: c_int, session: Session) -> Rule {
     }
 }
 
-/// The reactor waits. Who turns it by hand is told when that fails.
+/// The reactor waits. A thread that turns it by hand gets the error.
 fn waits(errno: c_int, session: Session) -> Rule {
     match errno {
         libc::EINTR => AGAIN,
@@ -254,7 +254,7 @@ pub(crate) static CALLS: [Call; 43] = [
     call("dup3", libc::SYS_dup3, any, survives),
     call("fcntl:GETFL", FCNTL, |a| controls(a, libc::F_GETFL), survives),
     call("ioctl:FIONBIO", libc::SYS_ioctl, |a| a[1] as c_int == libc::FIONBIO as c_int, fails),
-    // What the number of a closed descriptor stands for.
+    // The placeholder behind the number of a closed descriptor.
     call("pipe2", libc::SYS_pipe2, any, fails),
     STAT,
     call("unlink", POLL_AND_UNLINK.1, any, survives),
@@ -285,7 +285,7 @@ impl Call {
         CALLS.iter().find(|call| call.name == name)
     }
 
-    /// Whether it may not be made that often: who waits may find that it need not, and what came in
+    /// Whether it may be called less often: a waiter may find that it need not wait, and bytes in
     /// two parts may come in one.
     pub(crate) fn is_up_to_chance(&self, time: u64) -> bool {
         let waits = ["epoll_pwait", "epoll_pwait2", "futex:WAIT", "write:8", "poll"];
@@ -293,7 +293,7 @@ impl Call {
         waits.contains(&self.name) || (time > 1 && transfers.contains(&self.name))
     }
 
-    /// Whether it is swept in a session. What is made only where a reactor is started is made in all of
+    /// Whether it is swept in a session. A call of the reactor's start is made in all of
     /// them, and alike; most reads are the standard library's, which counts processors.
     pub(crate) fn is_swept_in(&self, session: Session) -> bool {
         let of_the_start = ["pipe2", "epoll_create1", "eventfd2", THREAD.name];

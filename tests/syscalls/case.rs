@@ -52,7 +52,7 @@ impl Case {
         }
     }
 
-    /// What is to become of it.
+    /// The expected outcome.
     pub(crate) fn outcome(&self) -> Outcome {
         let rule = (self.fault.call.rule)(self.fault.errno, self.session);
         match rule.for_ever {

@@ -21,10 +21,10 @@ use crate::supervisor::{Fault, SOCKET_CALLS, Seen, supervise};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// What a hang is about.
+/// The step that may hang.
 static WAITS_FOR: Mutex<&str> = Mutex::new("nothing");
 
-/// Plays a case, and says what became of it.
+/// Plays a case, and prints its verdict.
 pub(crate) fn run_case(case: Case) -> ! {
     within_reason(move || {
         let lies = match (case.outcome(), case.fault.for_ever) {
@@ -37,7 +37,7 @@ pub(crate) fn run_case(case: Case) -> ! {
     })
 }
 
-/// Plays a session without a fault, and says how often it calls what.
+/// Plays a session without a fault, and prints how often it makes each call.
 pub(crate) fn run_count(session: Session) -> ! {
     within_reason(move || {
         let played = play(session, 0, None);
@@ -123,7 +123,7 @@ fn numbers(fault: Option<&Fault>) -> Vec<libc::c_long> {
 
 #[allow(unsafe_code)] // The descriptor comes by number.
 fn listener(descriptor: &AtomicI32) -> OwnedFd {
-    // SAFETY: the thread that made it has let go of it, and nobody else knows of it.
+    // SAFETY: the thread that made it has let go of it, and it has no other owner.
     unsafe { OwnedFd::from_raw_fd(descriptor.load(Ordering::SeqCst)) }
 }
 
@@ -135,7 +135,7 @@ fn count_panics() {
     }));
 }
 
-/// Waits for what needs no more than a little time.
+/// Waits for a condition that needs no more than a little time.
 fn wait(what: &'static str, until: impl Fn() -> bool) {
     *WAITS_FOR.lock().expect("no panic") = what;
     while !until() {
@@ -143,7 +143,7 @@ fn wait(what: &'static str, until: impl Fn() -> bool) {
     }
 }
 
-/// What is open, by what it is.
+/// The open descriptors, by kind.
 fn descriptors() -> BTreeMap<String, usize> {
     let mut open = BTreeMap::new();
     let entries = fs::read_dir("/proc/self/fd").expect("the descriptors of this process");
@@ -159,7 +159,7 @@ fn descriptors() -> BTreeMap<String, usize> {
     open
 }
 
-/// What is there that was not before, and is not the global reactor's.
+/// The objects that are new, and are not the global reactor's.
 fn left_behind(
     before: &BTreeMap<String, usize>,
     has_reactor: bool,
@@ -172,7 +172,7 @@ fn left_behind(
             after.entry(own.to_owned()).and_modify(|count| *count -= reactors());
         }
         let reactor = Reactor::global().expect("it is there");
-        // Whoever was woken when all was over may be about to drop what it holds.
+        // A task that was woken at the end may be about to drop its objects.
         wait("a slot to be free", || reactor.metrics().registrations == 0);
     }
     for (what, count) in after {

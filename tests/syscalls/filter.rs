@@ -45,7 +45,7 @@ impl Filter {
         // SAFETY: it reads `program`, and the instructions that it points to and counts.
         match unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) } {
             error if error < 0 => Err(io::Error::last_os_error()),
-            // SAFETY: it has just been made, and nobody else knows of it.
+            // SAFETY: it has just been made, and it has no other owner.
             listener => Ok(unsafe { OwnedFd::from_raw_fd(listener as c_int) }),
         }
     }

@@ -1,4 +1,4 @@
-//! The harness itself: a fault is seen as what was chosen, where it was chosen, and each flaw that a
+//! The harness itself: a fault is the chosen one, where it was chosen, and each flaw that a
 //! session can have is noticed.
 
 use crate::calls::Call;
@@ -7,7 +7,7 @@ use crate::session::{Flaw, Session};
 use crate::sweep::{Fate, play};
 use crate::table;
 
-/// What is wrong with it.
+/// The flaw.
 pub(crate) fn defects() -> Vec<String> {
     let mut defects = faults_that_are_not_seen();
     defects.extend(Flaw::ALL.into_iter().filter_map(flaw_that_is_not_noticed));
@@ -37,7 +37,7 @@ fn faults_that_are_not_seen() -> Vec<String> {
     defects
 }
 
-/// What a verdict on it must say.
+/// The text that a verdict on it must have.
 fn told(flaw: Flaw) -> &'static str {
     match flaw {
         Flaw::Nothing => "survived",
@@ -48,7 +48,7 @@ fn told(flaw: Flaw) -> &'static str {
         Flaw::Panics => " panics",
         Flaw::Hangs => "it waits for the session to end",
         Flaw::Dies => "the process died",
-        Flaw::HidesTheError => "nobody was told of the error",
+        Flaw::HidesTheError => "no operation returned the error",
         Flaw::TellsAnother | Flaw::LeavesOutTheName => "by its rule it Fails",
         Flaw::NeverRecovers => "the second try failed as well",
     }

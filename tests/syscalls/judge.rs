@@ -1,4 +1,4 @@
-//! Whether what became of a case is what its rule says.
+//! Whether the outcome of a case follows its rule.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use crate::calls::Outcome;
 use crate::case::Case;
 use crate::session::{Failure, is_gone};
 
-/// What was seen of a case.
+/// The observations of a case.
 pub(crate) struct Played {
     /// The operations that failed, one for each try of the session.
     pub(crate) failures: Vec<Failure>,
@@ -16,12 +16,12 @@ pub(crate) struct Played {
     pub(crate) failed: u64,
     /// The bystander's rounds, or why it stopped; `None` if it never began.
     pub(crate) bystander: Option<io::Result<u64>>,
-    /// What was left behind.
+    /// The objects that were left behind.
     pub(crate) left: Vec<String>,
     pub(crate) panics: usize,
 }
 
-/// `survived`, `absent` if the call was never made, or `defect`, and what there is to say of it.
+/// `survived`, `absent` if the call was never made, or `defect`, and its description.
 pub(crate) fn verdict(case: &Case, played: &Played) -> String {
     let failures: Vec<_> = played.failures.iter().map(ToString::to_string).collect();
     let told = failures.join("; ");
@@ -46,7 +46,7 @@ fn defect_of_case(case: &Case, played: &Played) -> Option<String> {
     defect.or_else(|| defect_of_rest(outcome, played))
 }
 
-/// What is wrong with a session without a fault.
+/// The flaw of a session without a fault.
 pub(crate) fn defect_of(played: &Played) -> Option<String> {
     let failed = played.failures.first().map(ToString::to_string);
     failed.or_else(|| defect_of_rest(Outcome::Survives, played))
@@ -57,7 +57,7 @@ fn defect_of_failures(case: &Case, outcome: Outcome, failures: &[Failure]) -> Op
     let may_fail = |failure: &Failure| match outcome {
         Outcome::Survives => false,
         Outcome::Fails | Outcome::Either => is_it(failure),
-        // No operation tells of `EAGAIN`; who asks for the peer is told that there is none.
+        // No operation returns `EAGAIN`; a caller that asks for the peer gets none.
         Outcome::Waits => failure.is_late() || (is_it(failure) && case.fault.errno != libc::EAGAIN),
         Outcome::Ends => is_it(failure) || failure.is_gone(),
     };
@@ -65,7 +65,7 @@ fn defect_of_failures(case: &Case, outcome: Outcome, failures: &[Failure]) -> Op
         return Some(format!("by its rule it {outcome:?}, and {other}"));
     }
     let hidden = outcome == Outcome::Fails && failures.is_empty();
-    hidden.then(|| "nobody was told of the error".into())
+    hidden.then(|| "no operation returned the error".into())
 }
 
 fn defect_of_rest(outcome: Outcome, played: &Played) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Faults at the system call: every call that the crates make fails with every error that its manual
 //! page lists, the first time, in the middle and the last time, and from the first time on for ever,
-//! while a session is played from the start of the reactor to the last close. Nobody hangs, nothing
-//! leaks or panics, who asked is told, and a bystander on the same reactor notices nothing.
+//! while a session is played from the start of the reactor to the last close. No task hangs, nothing
+//! leaks or panics, the caller gets the error, and a bystander on the same reactor notices nothing.
 //!
 //! ```text
 //! cargo test -p netpoll-tests --test syscalls                            the sweep, and its table
@@ -17,14 +17,14 @@
 //!
 //! - `strace -e inject`, which is a program that has to be there, traces every call of the process,
 //!   the bystander's too, and cannot tell `EPOLL_CTL_ADD` from `EPOLL_CTL_DEL`;
-//! - a seam in the reactor's `sys`, which would not see what the standard library calls on behalf of
-//!   the adapters, would have to be there in what is shipped, and would test the seam.
+//! - a seam in the reactor's `sys`, which would not see the standard library's calls on behalf of
+//!   the adapters, would have to be there in the shipped code, and would test the seam.
 //!
 //! The filter is of threads: the session's, and those that come from it, the reactor's first of all.
-//! The bystander, the supervisor and what looks after them are outside of it, so what they call is
+//! The bystander, the supervisor and their watchdogs are outside of it, so their calls are
 //! neither counted nor failed. It needs no privilege.
 //!
-//! What is swept is in `calls.rs`, with the rule that each is held to; what may go wrong is in
+//! The calls are in `calls.rs`, with the rule that each is held to; their errors are in
 //! `errors.md`.
 #![cfg(not(netpoll_loom))]
 

@@ -1,4 +1,4 @@
-//! What was swept, and what came of it, as a table.
+//! The swept cases and their outcomes, as a table.
 
 use crate::calls::{CALLS, Call};
 use crate::case::Case;

@@ -29,7 +29,7 @@ pub(crate) struct Fault {
     pub(crate) made: bool,
 }
 
-/// What the supervisor has seen since it was told to begin.
+/// The calls that the supervisor has seen since the session began.
 #[derive(Debug)]
 pub(crate) struct Seen {
     is_counting: AtomicBool,
@@ -61,7 +61,7 @@ impl Seen {
         self.failed.load(Ordering::SeqCst)
     }
 
-    /// What is to be answered to a call, if it is not to go on.
+    /// The answer to a call, if it is not to go on.
     fn answer(&self, number: c_long, arguments: &Arguments, fault: Option<&Fault>) -> Option<bool> {
         if !self.is_counting.load(Ordering::SeqCst) {
             return None;
@@ -93,7 +93,7 @@ pub(crate) fn supervise(listener: OwnedFd, fault: Option<Fault>, seen: Arc<Seen>
     }
 }
 
-/// Neither allocates nor takes a lock: who asks may hold either.
+/// Neither allocates nor takes a lock: the caller may hold either.
 fn answer_one(listener: &OwnedFd, fault: Option<&Fault>, seen: &Seen) -> io::Result<()> {
     // SAFETY: integers only.
     let mut asked: libc::seccomp_notif = unsafe { std::mem::zeroed() };
@@ -180,7 +180,7 @@ fn or_gone() -> io::Result<()> {
     }
 }
 
-/// Makes a call in place of who asked, who waits for the answer meanwhile.
+/// Makes a call in place of the caller, which waits for the answer meanwhile.
 fn make(number: c_long, arguments: &Arguments) {
     let [a, b, c, d, e, f] = arguments.map(|argument| argument as c_long);
     // SAFETY: the call is one that another thread of this process was about to make with these very

@@ -14,18 +14,18 @@ use crate::case::Case;
 use crate::session::Session;
 use crate::table;
 
-/// What became of a case.
+/// The outcome of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// As its rule says.
     Survived,
     /// The session took another way, and the call that was to fail was not made.
     Absent,
-    /// A defect, and what is to be said of it.
+    /// A defect, and its description.
     Defect(String),
 }
 
-/// Plays a case in a process of its own. What it says, and the rest of what it says.
+/// Plays a case in a process of its own. Returns its verdict, and the rest of its output.
 pub(crate) fn play(case: &Case, patience: Option<u32>) -> (Fate, String) {
     let said = say(&["--child", &case.to_string()], patience);
     let last = said.lines().last().unwrap_or_default();
@@ -48,7 +48,7 @@ pub(crate) fn counts(session: Session) -> Vec<u64> {
             _ => panic!("{}: {said}", session.name()),
         })
     });
-    // What is up to chance should be there in most runs.
+    // A call that depends on chance should be there in most runs.
     one.into_iter().zip(other).map(|(one, other): (u64, u64)| one.min(other)).collect()
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn play_all(cases: &[Case]) -> Vec<Fate> {
     fates.into_inner().expect("no panic")
 }
 
-/// The calls that no session makes: what is not called is not swept.
+/// The calls that no session makes: such a call is not swept.
 pub(crate) fn never_called(cases: &[Case]) -> Vec<&'static Call> {
     let is_called = |call: &&Call| cases.iter().any(|case| std::ptr::eq(case.fault.call, *call));
     CALLS.iter().filter(|call| !is_called(call)).collect()

@@ -173,7 +173,7 @@ fn dependencies_point_down() {
                 }
             }
         }
-        assert_none("a module uses what is not below it", &offences);
+        assert_none("a module uses one that is not below it", &offences);
     });
 }
 
@@ -309,7 +309,7 @@ fn every_fact_is_shown() {
     });
 }
 
-/// The rows of the table: the number, as behaviours write it, and what else shows the fact.
+/// The rows of the table: the number, as behaviours write it, and the other places that show the fact.
 fn facts() -> Vec<(String, String)> {
     let text = read("tests/src/conformance/facts.md");
     let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));

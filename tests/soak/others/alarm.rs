@@ -39,7 +39,7 @@ impl Alarm {
         true
     }
 
-    /// Somebody waits for it, and it fires: not before its time.
+    /// A task waits for it, and it fires: not before its time.
     fn fires(&mut self, stage: &mut Stage) {
         let at = self.home.now() + Duration::from_micros(stage.roll(150) as u64);
         self.timer.set(Some(at));
@@ -49,7 +49,7 @@ impl Alarm {
         stage.does("timer", "fires", 0);
     }
 
-    /// Somebody waits for it while it is set to another time, once or more often.
+    /// A task waits for it while it is set to another time, once or more often.
     fn is_moved(&mut self, stage: &mut Stage) {
         self.timer.set(stage.chance(50).then(|| self.home.now() + FAR));
         let mut job = self.wait_for_it(stage);

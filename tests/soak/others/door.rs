@@ -30,7 +30,7 @@ enum Listener {
     Unix(UnixListener, unix::SocketAddr),
 }
 
-/// Where what was accepted is put.
+/// The place of an accepted stream.
 type Slot = Arc<Mutex<Option<Socket>>>;
 
 impl Door {
@@ -45,10 +45,10 @@ impl Door {
         Self { listener: listener.expect("a listener"), home }
     }
 
-    /// A connection through it: who connected, who was accepted, and with which reactor.
+    /// A connection through it: the end that connected, the end that was accepted, and its reactor.
     pub(crate) fn connect(&mut self, stage: &mut Stage) -> Option<(Socket, Socket, Home)> {
         let (mut job, slot) = self.accept(stage);
-        // In time, mostly: what there is of the deadline afterwards would end what is done later.
+        // In time, mostly: the rest of the deadline would end later operations.
         let deadline = stage.chance(40).then(|| Instant::now() + Duration::from_millis(10));
         let near = stage.wait(self.listener.connect(deadline));
         let done = stage.finish(&mut job);
@@ -59,7 +59,7 @@ impl Door {
         };
         let about = if deadline.is_some() { "under a deadline" } else { self.listener.name() };
         stage.does("connect", about, 0);
-        let far = slot.lock().expect("nobody panics").take().expect("it was accepted");
+        let far = slot.lock().expect("no thread panics").take().expect("it was accepted");
         Some((near, far, self.home.clone()))
     }
 
@@ -89,10 +89,10 @@ impl Door {
         if !self.home.has_clock() {
             self.home.reactor.advance(Duration::from_micros(120));
         }
-        let error = stage.finish(&mut job).result.expect_err("nobody connects");
+        let error = stage.finish(&mut job).result.expect_err("no client connects");
         assert!(is_deadline_exceeded(&error), "accept: {error}");
         assert!(self.home.now() >= at, "accept: too early");
-        assert!(slot.lock().expect("nobody panics").is_none());
+        assert!(slot.lock().expect("no thread panics").is_none());
         self.listener.set_deadline(None).expect("it is open");
         stage.does("accept", "DeadlineExceeded", 0);
     }
@@ -110,17 +110,17 @@ impl Door {
     fn give_up(&mut self, stage: &mut Stage) {
         let (mut job, _slot) = self.accept(stage);
         stage.wait(job.cancel());
-        assert!(job.take().is_none(), "nobody has connected");
+        assert!(job.take().is_none(), "no client has connected");
         stage.does("accept", "given up", 0);
     }
 
-    /// Who waits learns of it, who comes is refused.
+    /// A waiting accept ends, a new client is refused.
     fn close(&mut self, stage: &mut Stage) -> bool {
         let (mut job, _slot) = self.accept(stage);
         stage.wait(self.listener.close()).expect("it is open");
-        let error = stage.finish(&mut job).result.expect_err("nobody connects");
+        let error = stage.finish(&mut job).result.expect_err("no client connects");
         assert!(is_closed(&error), "accept: {error}");
-        let refused = stage.wait(self.listener.connect(None)).expect_err("nobody listens");
+        let refused = stage.wait(self.listener.connect(None)).expect_err("no socket listens");
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         stage.does("accept", "Closed", 0);
         false
@@ -173,7 +173,7 @@ impl Listener {
                 Self::Unix(listener, _) => listener.accept().await.map(|one| Socket::Unix(one.0)),
             };
             let result = accepted.map(|socket| {
-                *slot.lock().expect("nobody panics") = Some(socket);
+                *slot.lock().expect("no thread panics") = Some(socket);
                 1
             });
             Done::new(result, Vec::new())

@@ -1,4 +1,4 @@
-//! What is no connection: listeners, datagrams, timers, pipes.
+//! All objects but connections: listeners, datagrams, timers, pipes.
 
 pub(crate) mod alarm;
 pub(crate) mod door;

@@ -156,7 +156,7 @@ impl Pipe {
         let error = stage.finish(&mut job).result.expect_err("nothing is written");
         assert!(is_closed(&error), "pipe: {error}");
         let mut job = self.begin_to_write(stage, 1);
-        let error = stage.finish(&mut job).result.expect_err("nobody reads");
+        let error = stage.finish(&mut job).result.expect_err("there is no reader");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         stage.does("pipe", "broken", 0);
         false

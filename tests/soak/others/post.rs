@@ -23,7 +23,7 @@ pub(crate) struct Post {
     sockets: [Socket; 2],
     salt: u64,
     sent: u64,
-    /// What the socket of this number is to receive: where in the pattern, and how much.
+    /// The bytes that the socket of this number is to receive: where in the pattern, and how many.
     mail: [VecDeque<(u64, usize)>; 2],
 }
 

@@ -11,7 +11,7 @@ use netpoll::Reactor;
 /// After so much more of a clock that is moved by hand, a deadline has been looked at.
 pub(crate) const TICK: Duration = Duration::from_micros(66);
 
-/// A reactor, and what is special about it.
+/// A reactor, and its special settings.
 #[derive(Clone)]
 pub(crate) struct Home {
     pub(crate) reactor: Reactor,
@@ -140,7 +140,7 @@ fn turning<F: Future>(reactor: &Reactor, future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        reactor.turn(None).expect("nobody else turns it");
+        reactor.turn(None).expect("no other thread turns it");
     }
 }
 

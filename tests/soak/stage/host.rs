@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) type Task = BoxFuture<'static, ()>;
 
-/// Who polls an operation.
+/// The poller of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
     /// The walk itself, when it comes to it.
@@ -51,7 +51,7 @@ pub(crate) struct Hosts {
     inline: Thread,
 }
 
-/// A thread that takes tasks on, and ends when nobody can send any more.
+/// A thread that runs tasks, and ends when the last sender is dropped.
 struct Thread {
     tasks: Option<UnboundedSender<Task>>,
     thread: Option<JoinHandle<()>>,

@@ -1,4 +1,4 @@
-//! An operation that is under way, on whatever executor, and what comes of it.
+//! An operation that is under way, on whatever executor, and its result.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,11 +15,11 @@ use netpoll::budget;
 
 use super::host::{Host, Hosts};
 
-/// What came of an operation.
+/// The result of an operation.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) result: io::Result<usize>,
-    /// What it has read.
+    /// The bytes that it has read.
     pub(crate) bytes: Vec<u8>,
     /// By the system's clock, directly after.
     pub(crate) at: Instant,
@@ -48,7 +48,7 @@ enum Run {
     Over,
 }
 
-/// What the one who polls it tells the walk.
+/// The reports of the poller to the walk.
 #[derive(Debug, Default)]
 struct Shared {
     /// It was woken, has been polled for the first time, or is over.
@@ -122,13 +122,13 @@ impl Job {
         self.is_over()
     }
 
-    /// [`is_done`](Self::is_done) for those who wait: only what wakes the operation leads to its end.
+    /// [`is_done`](Self::is_done) for waiters: only a wake-up of the operation leads to its end.
     pub(crate) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.shared.walk.register(cx.waker());
         if self.is_done() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// What came of it, once.
+    /// Its result, once.
     pub(crate) fn take(&mut self) -> Option<Done> {
         self.shared.done.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -166,7 +166,7 @@ impl Job {
     }
 }
 
-/// On another's thread: says when it has begun, and what came of it.
+/// On another thread: reports that it has begun, and its result.
 async fn reporting(operation: Operation, shared: Arc<Shared>) {
     let over = Over(shared);
     let shared = &over.0;
@@ -174,7 +174,7 @@ async fn reporting(operation: Operation, shared: Arc<Shared>) {
     let mut may_be_put_off = true;
     let done = poll_fn(|cx| {
         let polled = operation.as_mut().poll(cx);
-        // What is over directly says so by being over. What the budget of its thread has put off has tried
+        // An operation that ends directly shows that by its result. One that the budget of its thread has put off has tried
         // nothing yet, and has not begun: it is polled once more, and then it has.
         if polled.is_pending() {
             if budget::is_spent() && std::mem::take(&mut may_be_put_off) {

@@ -18,7 +18,7 @@ use home::{Home, Kind, Way};
 use host::{Host, Hosts};
 use job::{Done, Job, Operation};
 
-/// What every step has at hand.
+/// The tools of every step.
 pub(crate) struct Stage {
     pub(crate) hosts: Hosts,
     /// The global one, and those that come and go.
@@ -58,7 +58,7 @@ impl Stage {
         self.acted
     }
 
-    /// What the step is about.
+    /// The subject of the step.
     pub(crate) fn at(&mut self, place: &'static str, number: usize) {
         self.place = (place, number);
     }
@@ -82,7 +82,7 @@ impl Stage {
         self.roll(100) < percent
     }
 
-    /// Remembers what is done, and counts it.
+    /// Remembers a step, and counts it.
     pub(crate) fn does(&mut self, what: &'static str, about: &'static str, amount: u64) {
         self.notes(what, about, amount);
         self.tally.count(what, about);
@@ -112,7 +112,7 @@ impl Stage {
         self.homes[chosen].clone()
     }
 
-    /// Who is to poll an operation: the walk in half of all cases.
+    /// The poller of an operation: the walk in half of all cases.
     pub(crate) fn any_host(&mut self) -> Host {
         if self.chance(50) { Host::Walk } else { self.pick(&Host::ALL) }
     }
@@ -128,14 +128,14 @@ impl Stage {
         job
     }
 
-    /// Waits for what comes of it.
+    /// Waits for its result.
     #[track_caller]
     pub(crate) fn finish(&mut self, job: &mut Job) -> Done {
         self.wait(poll_fn(|cx| job.poll_done(cx)));
         job.take().expect("it is over")
     }
 
-    /// Waits, in one of the ways. What has no thread is turned meanwhile.
+    /// Waits, in one of the ways. A reactor without a thread is turned meanwhile.
     #[track_caller]
     pub(crate) fn wait<F: Future>(&mut self, future: F) -> F::Output {
         let by_hand = self.homes.iter().find(|home| home.kind == Kind::ByHand).cloned();

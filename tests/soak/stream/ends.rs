@@ -77,7 +77,7 @@ impl Pair {
 
     fn leaves(&mut self, stage: &mut Stage, end: usize, abortive: bool) {
         self.cancel(stage, end);
-        // What was given up may have ended the writing: who sees that is to see it now.
+        // An operation that was given up may have ended the writing: if it sees that, it is to see it now.
         self.settle(stage);
         self.sockets[end] = None;
         if self.model.sides[end].has_descriptor() {

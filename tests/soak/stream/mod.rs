@@ -1,4 +1,4 @@
-//! Streams: what is done with them, and what must come of it.
+//! Streams: their steps, and the results that these must have.
 
 mod connect;
 mod ends;

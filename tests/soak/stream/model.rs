@@ -1,4 +1,4 @@
-//! What is known of a connection, and what must therefore come to an end.
+//! The known state of a connection, and the operations that must therefore come to an end.
 //!
 //! The kernel decides how much a write takes and a read gives, so of a `write_all` that waits it is
 //! known only between which positions it is. Everything else is known.
@@ -15,7 +15,7 @@ use crate::stage::host::Host;
 /// For so much there is room on the side of the reader.
 const UNCROWDED: u64 = 2048;
 
-/// What is known of a deadline.
+/// The known state of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deadline {
     None,
@@ -31,7 +31,7 @@ pub(crate) enum Deadline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reset {
     No,
-    /// It depends on what was under way.
+    /// It depends on the operations that were under way.
     Perhaps,
     /// It is still to be reported.
     Owed,
@@ -44,7 +44,7 @@ pub(crate) enum State {
     Closed,
     /// Its reactor was shut down; the descriptor is open.
     Gone,
-    /// Nobody has it any more.
+    /// Its last owner is gone.
     Dropped,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Side {
     pub(crate) state: State,
     pub(crate) deadlines: [Deadline; 2],
     pub(crate) reset: Reset,
-    /// What it has shut down itself.
+    /// The directions that it has shut down itself.
     pub(crate) shut: [bool; 2],
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Link {
     pub(crate) read: u64,
     /// Nothing more will be written.
     pub(crate) finished: bool,
-    /// What was not read yet may be lost: the connection was reset.
+    /// Bytes that were not read yet may be lost: the connection was reset.
     pub(crate) cut: bool,
     /// A `write_all` was given up midway: how much was written will never be known.
     pub(crate) vague: bool,
@@ -81,11 +81,11 @@ pub(crate) struct Link {
 pub(crate) struct Model {
     pub(crate) tcp: bool,
     pub(crate) sides: [Side; 2],
-    /// What the end of this number writes.
+    /// The bytes that the end of this number writes.
     pub(crate) links: [Link; 2],
 }
 
-/// What was begun.
+/// The operation that was begun.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(crate) call: Call,
@@ -95,8 +95,8 @@ pub(crate) struct Asked {
     pub(crate) base: u64,
     /// A deadline that was moved meanwhile may have passed before.
     pub(crate) late: bool,
-    /// Polled by another, it may have succeeded before what has happened since it began: a write when
-    /// the reactor tells it of room, which nobody here knows of; a read when it has met a write.
+    /// Polled by another thread, it may have succeeded before the later steps: a write when
+    /// the reactor reports room, which the walk does not see; a read when it has met a write.
     pub(crate) freed: bool,
 }
 
@@ -171,7 +171,7 @@ impl Link {
 }
 
 impl Model {
-    /// Whether an operation that is under way must come to an end without anybody doing anything more.
+    /// Whether an operation that is under way must come to an end without another step.
     pub(crate) fn must_end(&self, end: usize, asked: &Asked) -> bool {
         let side = &self.sides[end];
         let direction = index(asked.call.direction());
@@ -218,8 +218,8 @@ impl Model {
         !self.sides[1 - end].has_descriptor() || all_was_read && fits
     }
 
-    /// Whether an end has shut down both directions: what comes then, it answers with a reset, and
-    /// nobody knows when something comes.
+    /// Whether an end has shut down both directions: it answers later bytes with a reset, and
+    /// the walk does not know when one comes.
     pub(crate) fn is_deaf(&self) -> bool {
         self.tcp && self.sides.iter().any(|side| side.shut == [true, true])
     }

@@ -44,7 +44,7 @@ impl Pair {
         self.sockets.iter().all(Option::is_none)
     }
 
-    /// Begins an operation. What need not wait is over directly.
+    /// Begins an operation. One that need not wait is over directly.
     pub(super) fn begin(
         &mut self,
         stage: &mut Stage,
@@ -147,15 +147,15 @@ impl Pair {
         self.finish(stage, end, direction, "pending");
     }
 
-    /// Waits for everything that must come to an end by itself: where others poll, so that what they
-    /// see is what there is.
+    /// Waits for everything that must come to an end by itself: where others poll, so that they
+    /// see the present state.
     pub(crate) fn settle(&mut self, stage: &mut Stage) {
         while let Some((end, direction)) = self.first_due(false) {
             self.wait_for(stage, end, direction);
         }
     }
 
-    /// The same, also for what the walk polls at an end.
+    /// The same, also for operations that the walk polls at an end.
     pub(super) fn settle_end(&mut self, stage: &mut Stage, end: usize) {
         for direction in 0..2 {
             if let Some(pending) = &self.pending[end][direction]
@@ -182,7 +182,7 @@ impl Pair {
         })
     }
 
-    /// Polls what the walk polls: what is over may be so, and what must be so is, if it was told.
+    /// Polls the walk's operations: each that is over may be over, and each that must be over is, if it was woken.
     pub(super) fn poke(&mut self, stage: &mut Stage, end: usize, direction: usize) {
         let pending = self.pending[end][direction].as_mut();
         let Some(ours) = pending.filter(|pending| pending.asked.host == Host::Walk) else {
@@ -243,7 +243,7 @@ impl Pair {
         }
     }
 
-    /// Forgets what an end was told of deadlines, as another registration has none.
+    /// Forgets the deadlines of an end, as another registration has none.
     pub(super) fn forget_deadlines(&mut self, end: usize) {
         self.model.sides[end].deadlines = [Deadline::None; 2];
     }

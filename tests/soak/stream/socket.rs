@@ -21,7 +21,7 @@ pub(crate) enum Socket {
     Unix(UnixStream),
 }
 
-/// What is done with it. Reading comes first.
+/// The operations. Reading comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Read,
@@ -147,8 +147,8 @@ impl Socket {
         sys::set_linger(self.as_fd(), Some(Duration::ZERO))
     }
 
-    /// How much waits to be sent at most. What waits to be read stays as it is: where that is little,
-    /// the kernel drops what comes, and sends it again only much later.
+    /// How many bytes wait to be sent at most. The receive buffer stays as it is: where that is little,
+    /// the kernel drops bytes, and sends them again only much later.
     pub(crate) fn set_buffer(&self, bytes: u32) -> io::Result<()> {
         sys::set_send_buffer_size(self.as_fd(), bytes)
     }

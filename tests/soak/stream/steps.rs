@@ -1,4 +1,4 @@
-//! What a step may do with a connection.
+//! The steps of a connection.
 
 use std::future::poll_fn;
 use std::io;
@@ -127,7 +127,7 @@ impl Pair {
         self.tried(stage, end, Call::Write, len, &Done::new(result, Vec::new()));
     }
 
-    /// Now, or not at all: what is ready may not be known yet.
+    /// A try: readiness may not be known yet.
     fn tried(&mut self, stage: &mut Stage, end: usize, call: Call, len: usize, done: &Done) {
         let link = &mut self.model.links[end];
         let writes = call.direction() == Direction::Write;
@@ -170,7 +170,7 @@ impl Pair {
         let side = &mut self.model.sides[end];
         let before = std::mem::replace(&mut side.deadlines[direction], next);
         let may_have_passed = matches!(before, Deadline::Soon(at) if at <= side.home.now());
-        // Who polls on another thread may have seen it.
+        // A poller on another thread may have seen it.
         if let Some(waiting) = &mut self.pending[end][direction] {
             waiting.asked.late |= may_have_passed && waiting.asked.host != Host::Walk;
             if next == Deadline::Passed {
@@ -179,7 +179,7 @@ impl Pair {
         }
     }
 
-    /// Waits for what will come to an end, also because its time comes.
+    /// Waits for the operations that come to an end, also because their time comes.
     fn await_one(&mut self, stage: &mut Stage, end: usize) {
         for direction in 0..2 {
             let Some(pending) = &self.pending[end][direction] else { continue };

@@ -1,4 +1,4 @@
-//! What may come of an operation, and what is known after it.
+//! The results that an operation may have, and the state that is known after it.
 
 use std::error::Error;
 
@@ -48,7 +48,7 @@ impl Model {
         let direction = index(asked.call.direction());
         let side = &mut self.sides[end];
         let now = if side.home.has_clock() { done.at } else { side.home.now() };
-        // Who is polled by the walk asks the present, and of that first whether it is closed.
+        // An operation that the walk polls goes by the present state, and first by whether it is closed.
         let may_be_before = side.state == State::Open || asked.host != Host::Walk;
         let noticed = match side.deadlines[direction] {
             Deadline::Passed => side.state == State::Open,
@@ -95,7 +95,7 @@ impl Model {
         let owed = deaf || matches!(side.reset, Reset::Owed | Reset::Perhaps);
         let may_be_empty = deaf || self.links[1 - end].may_be_empty();
         if !owed || side.state != State::Open || !may_be_empty {
-            return Err("nobody has reset it".into());
+            return Err("the peer has not reset it".into());
         }
         side.reset = Reset::Reported;
         Ok("reset")
@@ -110,7 +110,7 @@ impl Model {
         if !at_end && !side.shut[0] && !is_dead {
             return Err("this is not the end".into());
         }
-        // Who has shut down reading finds an end before each byte that is still on its way.
+        // An end that has shut down reading finds an end before each byte that is still on its way.
         if at_end && !side.shut[0] {
             (link.least, link.most) = (link.read, link.read);
         }
@@ -136,26 +136,26 @@ impl Model {
         self.links[end].wrote(asked.base, len)?;
         if self.is_deaf() {
             self.resets_both();
-            return Ok("to who listens no more");
+            return Ok("to a closed reader");
         }
         if self.sides[1 - end].has_descriptor() {
             return Ok(if len < asked.len { "part" } else { "all" });
         }
         if !self.tcp && !asked.freed {
-            return Err("nobody is there to read it".into());
+            return Err("the peer is gone".into());
         }
         self.is_answered(end);
-        Ok("to nobody")
+        Ok("to no reader")
     }
 
-    /// Who is not there, and gets something, answers with a reset.
+    /// A peer that is gone, and gets bytes, answers with a reset.
     pub(super) fn is_answered(&mut self, end: usize) {
         self.links[1 - end].cut = true;
         let reset = &mut self.sides[end].reset;
         *reset = if *reset == Reset::No { Reset::Perhaps } else { *reset };
     }
 
-    /// Who has shut down both directions, and then gets something, answers with a reset.
+    /// A peer that has shut down both directions, and then gets bytes, answers with a reset.
     fn resets_both(&mut self) {
         for (side, link) in self.sides.iter_mut().zip(&mut self.links) {
             link.cut = true;

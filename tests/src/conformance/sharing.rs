@@ -1,5 +1,5 @@
 //! One stream, many tasks: no read waits for another read, a `write_all` is contiguous, and a future that is
-//! dropped takes nothing along (go-net.md's F, and what `F` leaves to the scheduler in Go).
+//! dropped takes nothing along (go-net.md's F, and the parts of `F` that Go leaves to the scheduler).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -236,7 +236,7 @@ async fn a_read_that_is_dropped_wakes_no_task<T: Transport>(stage: Stage) -> io:
     Ok(())
 }
 
-/// Part of it is sent, and what the next one writes follows.
+/// Part of it is sent, and the bytes of the next writer follow.
 async fn a_write_dropped_midway_frees_the_write_lock<T: Transport>(stage: Stage) -> io::Result<()> {
     let (near, far) = stage.pair::<T>().await?;
     let writes = [write_block(&near, 1, BLOCK), write_block(&near, 2, 100)];

@@ -15,7 +15,7 @@ pub(super) async fn play(script: &Script<'_>) -> Played {
     pipe(script).await?;
     socket(script).await?;
     drop(Async::<UnixListener>::bind(script.path()).during("bind")?);
-    // Nobody else removes it.
+    // No other code removes it.
     let _ = fs::remove_file(script.path());
     Ok(())
 }

@@ -65,7 +65,7 @@ async fn unix(script: &Script<'_>) -> Played {
     try_join(sends, receives).await?;
     far.close().await.during("close")?;
     drop(UnixDatagram::bind(script.path()).during("bind")?);
-    // Nobody else removes it.
+    // No other code removes it.
     let _ = fs::remove_file(script.path());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The sessions: what a program does with its sockets, from the reactor's start to the last close,
+//! The sessions: a program's use of its sockets, from the reactor's start to the last close,
 //! played under a fault.
 
 mod any;
@@ -24,7 +24,7 @@ use netpoll_futures::{is_deadline_exceeded, raw_os_error};
 
 use crate::bystander::Starter;
 
-/// What is played.
+/// The session to play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Session {
     /// A connection from bind to close, over TCP.
@@ -39,11 +39,11 @@ pub(crate) enum Session {
     Any,
     /// Reactors made, turned by hand, and shut down.
     Reactor,
-    /// What the harness must find fault with: see `broken.rs`.
+    /// The sessions with a flaw that the harness must find: see `broken.rs`.
     Broken(Flaw),
 }
 
-/// What is wrong with a session that is broken on purpose.
+/// The flaw of a session that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     Nothing,
@@ -154,7 +154,7 @@ const LONG: Duration = Duration::from_secs(30);
 /// Long enough to see that the kernel says nothing more.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// What a session goes by.
+/// The tools of a session.
 pub(crate) struct Script<'a> {
     /// How long an operation may take.
     patience: Duration,
@@ -175,7 +175,7 @@ impl Script<'_> {
         Some(Instant::now() + self.patience)
     }
 
-    /// A path that nobody else binds, of this try.
+    /// A path that no other test binds, of this try.
     fn path(&self) -> PathBuf {
         path(self.attempt)
     }
@@ -223,7 +223,7 @@ fn play_once(session: Session, script: &Script<'_>) -> Played {
     }
 }
 
-/// What should have failed by its deadline. That it is never early is looked at, too.
+/// An operation that should have failed by its deadline. That it is never early is checked, too.
 async fn ends_late<T>(
     operation: impl Future<Output = io::Result<T>>,
     name: &'static str,
@@ -247,7 +247,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs a future, on this thread, which sleeps meanwhile. Its waker must be nobody's afterwards.
+/// Runs a future, on this thread, which sleeps meanwhile. Its waker must have no owner afterwards.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let unpark = Arc::new(Unpark(thread::current()));
     let waker = Waker::from(unpark.clone());

@@ -46,7 +46,7 @@ fn read(near: &UnixStream) -> io::Result<usize> {
     sys::recv(near.as_fd(), &mut [0])
 }
 
-/// Who waits when the reactor is shut down is told.
+/// A waiter gets an error when the reactor is shut down.
 async fn waits_for_the_end(reactor: &Reactor, near: &Registration<UnixStream>) -> Played {
     let ends = async { reactor.shutdown() };
     match join(near.readable(), ends).await.0 {

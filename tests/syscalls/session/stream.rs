@@ -76,7 +76,10 @@ async fn much<S: StreamSocket>(near: &Stream<S>, far: &Stream<S>) -> Played {
     let bytes = vec![7; MUCH];
     let writes = async { near.write_all(&bytes).await.during("write_all") };
     let reads = async {
-        assert!(read(far, MUCH).await? == bytes, "much came, and not what was sent");
+        assert!(
+            read(far, MUCH).await? == bytes,
+            "as many bytes came, and other ones than were sent"
+        );
         Ok(())
     };
     try_join(writes, reads).await.map(drop)

@@ -41,7 +41,7 @@ async fn connection(
     let accept = async { listener.accept().await.during("accept") };
     let (near, (mut far, mut peer)) = try_join(connect, accept).await?;
     let local = near.local_addr().during("local_addr")?;
-    // It may have been connected more than once: what was given up comes first.
+    // It may have been connected more than once: a connection that was given up comes first.
     while peer != local {
         (far, peer) = listener.accept().await.during("accept")?;
     }
