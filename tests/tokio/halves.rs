@@ -135,7 +135,7 @@ fn halves_of_two_streams_are_given_back() {
         let (one_reads, one_writes) = one.into_split();
         let (other_reads, other_writes) = other.into_split();
         let error = one_reads.reunite(other_writes).unwrap_err();
-        assert_eq!(error.to_string(), "reunite: the halves are not of the same stream");
+        assert_eq!(error.to_string(), "reunite: the halves do not belong to the same stream");
         let netpoll_tokio::ReuniteError(one_reads, other_writes) = error;
         let one = one_reads.reunite(one_writes).expect("they belong together");
         other_reads.reunite(other_writes).expect("they belong together");

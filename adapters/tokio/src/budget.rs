@@ -1,8 +1,8 @@
-//! tokio's cooperative budget: a task that always finds something to do yields now and then.
+//! tokio's cooperative budget: a task whose sockets are always ready yields now and then.
 //!
-//! Each call that is polled, or awaited, takes one unit if it comes to its end, as tokio's own do.
-//! Outside of tokio's runtimes it has no end, and netpoll's own holds ([`netpoll::budget`]); inside, that
-//! one would only come on top.
+//! Each operation that is polled or awaited takes one unit when it completes, as tokio's own do.
+//! Outside tokio's runtimes tokio's budget is unlimited, and netpoll's holds ([`netpoll::budget`]). Inside a runtime,
+//! tokio's holds alone: netpoll's is filled again when it is spent.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,12 +15,12 @@ use netpoll::{Direction, Readiness, Registration};
 use tokio::runtime::Handle;
 use tokio::task::coop::poll_proceed;
 
-/// Polls, if the task has not used its budget up.
+/// Polls, unless the task has spent its budget.
 pub(crate) fn poll<R>(
     cx: &mut Context<'_>,
     operation: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
-    // Asking for the runtime costs more than all the rest, and so comes second.
+    // The question for the runtime costs more than the rest, so it comes second.
     if netpoll::budget::is_spent() && Handle::try_current().is_ok() {
         netpoll::budget::refill();
     }
@@ -30,7 +30,7 @@ pub(crate) fn poll<R>(
     Poll::Ready(done)
 }
 
-/// Awaits, as long as the task has not used its budget up.
+/// Awaits within the budget of the task.
 pub(crate) async fn spend<F: Future>(operation: F) -> F::Output {
     let mut operation = pin!(operation);
     poll_fn(|cx| poll(cx, |cx| operation.as_mut().poll(cx))).await

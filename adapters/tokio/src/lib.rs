@@ -69,7 +69,7 @@
 //! The streams, their halves, the listeners and the datagram sockets are each one generic type;
 //! the names in `net` are aliases.
 //!
-//! # Errors
+//! # Errors, order, cancel safety
 //!
 //! An operation after its deadline fails with [`TimedOut`](std::io::ErrorKind::TimedOut) and [`DeadlineExceeded`] inside; an
 //! operation on a socket that was closed on this side fails with [`Closed`]. A system error is returned as tokio's calls return it, with its
@@ -77,32 +77,42 @@
 //! [`netpoll_futures`], with operation and address.
 //!
 //! An event wakes every task that waits for its direction of the socket; no order is promised among them.
+//!
+//! If the future of a wait, a `peek`, a receive, a send or an accept is dropped, the socket is unchanged. With tokio's
+//! extension traits, the documentation of each method applies.
 #![doc = include_str!("public.md")]
 
 mod async_fd;
 mod budget;
 mod datagram;
-mod interested;
+mod forward;
+mod halves;
+mod io_traits;
 mod listener;
 mod pipe;
 mod raw_fd;
+mod read_buf;
 mod ready;
+mod select_ready;
 mod stream;
 mod tcp;
-mod uninit;
+mod tcp_socket;
+mod udp;
 mod unix;
+mod unix_datagram;
 mod unix_socket;
 
 pub mod io;
 pub mod net;
 
 pub use datagram::Datagram;
+pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use listener::Listener;
 pub use netpoll_futures::{
     Closed, DatagramSocket, DeadlineExceeded, ListenerSocket, OpError, ReactorGone, StreamSocket,
     bytes_written, is_closed, is_deadline_exceeded, raw_os_error,
 };
-pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};
+pub use stream::Stream;
 
 /// The programs of the README, which must compile.
 #[cfg(doctest)]

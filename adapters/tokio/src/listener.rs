@@ -10,124 +10,47 @@ use netpoll::OpError;
 use netpoll_futures::ListenerSocket;
 
 use crate::budget;
+use crate::forward::{forward, socket};
 use crate::stream::Stream;
 
 /// A socket that accepts connections: a [`TcpListener`](crate::net::TcpListener) or a
 /// [`UnixListener`](crate::net::UnixListener).
-pub struct Listener<L: ListenerSocket> {
-    pub(crate) inner: netpoll_futures::Listener<L>,
+pub struct Listener<S: ListenerSocket> {
+    pub(crate) inner: netpoll_futures::Listener<S>,
 }
 
-type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
+type Accepted<S> = (Stream<<S as ListenerSocket>::Stream>, <S as ListenerSocket>::Address);
 
-impl<L: ListenerSocket> Listener<L> {
+socket!(Listener<ListenerSocket>);
+
+impl<S: ListenerSocket> Listener<S> {
     /// Waits for a connection. Any number of tasks may wait at once.
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), [`Closed`](netpoll::Closed), or what
-    /// `accept(2)` says; see [`netpoll_futures::Listener::accept`].
+    /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), [`Closed`](netpoll::Closed), or the error of
+    /// `accept(2)`; see [`netpoll_futures::Listener::accept`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has accepted nothing.
-    pub async fn accept(&self) -> io::Result<Accepted<L>> {
-        budget::spend(self.inner.accept()).await.map(ours).map_err(OpError::strip)
+    /// If the future is dropped, it has accepted no connection.
+    pub async fn accept(&self) -> io::Result<Accepted<S>> {
+        let (stream, peer) = budget::spend(self.inner.accept()).await.map_err(OpError::strip)?;
+        Ok((stream.into(), peer))
     }
 
-    /// [`accept`](Self::accept) for those who poll. Any number of tasks may: each is woken.
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
-        budget::poll(cx, |cx| self.inner.poll_accept(cx)).map_ok(ours).map_err(OpError::strip)
+    /// Polls [`accept`](Self::accept). An event wakes every task that polled.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<S>>> {
+        let accepted = budget::poll(cx, |cx| self.inner.poll_accept(cx)).map_err(OpError::strip);
+        accepted.map_ok(|(stream, peer)| (stream.into(), peer))
     }
 
-    /// Sets or clears the time after which accepting fails.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed).
-    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.inner.set_deadline(deadline)
-    }
-
-    /// The same as [`set_deadline`](Self::set_deadline).
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed).
-    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.inner.set_read_deadline(deadline)
-    }
-
-    /// Of no effect on accepting; there for code that treats all sockets alike.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed).
-    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.inner.set_write_deadline(deadline)
-    }
-
-    /// Stops listening: pending accepts fail with [`Closed`](netpoll::Closed), and when it resolves
-    /// the address can be bound again.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed) if it was closed before.
-    pub async fn close(&self) -> io::Result<()> {
-        self.inner.close().await
-    }
-
-    /// The address it is bound to.
-    ///
-    /// # Errors
-    ///
-    /// What `getsockname(2)` says.
-    pub fn local_addr(&self) -> io::Result<L::Address> {
-        self.inner.local_addr()
-    }
-
-    /// The listener underneath, which has what tokio's has not, such as
-    /// [`incoming`](netpoll_futures::Listener::incoming).
-    #[must_use]
-    pub fn get_ref(&self) -> &netpoll_futures::Listener<L> {
-        &self.inner
-    }
-}
-
-fn ours<S: netpoll_futures::StreamSocket, A>(
-    (stream, peer): (netpoll_futures::Stream<S>, A),
-) -> (Stream<S>, A) {
-    (stream.into(), peer)
-}
-
-/// A listener in the care of another reactor than the global one, for instance.
-impl<L: ListenerSocket> From<netpoll_futures::Listener<L>> for Listener<L> {
-    fn from(inner: netpoll_futures::Listener<L>) -> Self {
-        Self { inner }
-    }
-}
-
-impl<L: ListenerSocket> From<Listener<L>> for netpoll_futures::Listener<L> {
-    fn from(listener: Listener<L>) -> Self {
-        listener.inner
-    }
-}
-
-/// Prints the socket as the standard library does: its descriptor and its addresses.
-impl<L: ListenerSocket> fmt::Debug for Listener<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl<L: ListenerSocket> AsFd for Listener<L> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
-    }
-}
-
-impl<L: ListenerSocket> AsRawFd for Listener<L> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.inner.as_raw_fd()
+    forward! { self.inner:
+        /// The local address.
+        ///
+        /// # Errors
+        ///
+        /// The error of `getsockname(2)`.
+        fn local_addr(&self) -> io::Result<S::Address>;
     }
 }

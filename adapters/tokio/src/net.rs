@@ -1,51 +1,53 @@
-//! As `tokio::net`: the sockets.
+//! The sockets of `tokio::net`.
 
 use std::io;
 use std::net::SocketAddr;
 
 use netpoll::OpError;
 
-pub use crate::datagram::{UdpSocket, UnixDatagram};
-pub use crate::tcp::{TcpListener, TcpSocket, TcpStream};
+pub use crate::tcp::{TcpListener, TcpStream};
+pub use crate::tcp_socket::TcpSocket;
+pub use crate::udp::UdpSocket;
 pub use crate::unix::{UnixListener, UnixStream};
+pub use crate::unix_datagram::UnixDatagram;
 pub use crate::unix_socket::UnixSocket;
 pub use netpoll_futures::ToSocketAddrs;
 
-/// As `tokio::net::tcp`: the halves of a TCP stream.
+/// The halves of a TCP stream, as in `tokio::net::tcp`.
 pub mod tcp {
     use std::net::TcpStream;
 
-    /// The half that reads, lent by [`split`](crate::Stream::split).
+    /// The half for reading, of [`split`](crate::Stream::split).
     pub type ReadHalf<'a> = crate::ReadHalf<'a, TcpStream>;
-    /// The half that writes, lent by [`split`](crate::Stream::split).
+    /// The half for writing, of [`split`](crate::Stream::split).
     pub type WriteHalf<'a> = crate::WriteHalf<'a, TcpStream>;
-    /// The half that reads, of [`into_split`](crate::Stream::into_split).
+    /// The half for reading, of [`into_split`](crate::Stream::into_split).
     pub type OwnedReadHalf = crate::OwnedReadHalf<TcpStream>;
-    /// The half that writes, of [`into_split`](crate::Stream::into_split).
+    /// The half for writing, of [`into_split`](crate::Stream::into_split).
     pub type OwnedWriteHalf = crate::OwnedWriteHalf<TcpStream>;
-    /// Two halves that are not of the same stream.
+    /// The two halves do not belong to the same stream.
     pub type ReuniteError = crate::ReuniteError<TcpStream>;
 }
 
-/// As `tokio::net::unix`: the halves of a Unix stream, and their addresses.
+/// The halves of a Unix stream, addresses and credentials, as in `tokio::net::unix`.
 pub mod unix {
     use std::os::unix::net::UnixStream;
 
     pub use crate::unix::UCred;
     pub use std::os::unix::net::SocketAddr;
 
-    /// The half that reads, lent by [`split`](crate::Stream::split).
+    /// The half for reading, of [`split`](crate::Stream::split).
     pub type ReadHalf<'a> = crate::ReadHalf<'a, UnixStream>;
-    /// The half that writes, lent by [`split`](crate::Stream::split).
+    /// The half for writing, of [`split`](crate::Stream::split).
     pub type WriteHalf<'a> = crate::WriteHalf<'a, UnixStream>;
-    /// The half that reads, of [`into_split`](crate::Stream::into_split).
+    /// The half for reading, of [`into_split`](crate::Stream::into_split).
     pub type OwnedReadHalf = crate::OwnedReadHalf<UnixStream>;
-    /// The half that writes, of [`into_split`](crate::Stream::into_split).
+    /// The half for writing, of [`into_split`](crate::Stream::into_split).
     pub type OwnedWriteHalf = crate::OwnedWriteHalf<UnixStream>;
-    /// Two halves that are not of the same stream.
+    /// The two halves do not belong to the same stream.
     pub type ReuniteError = crate::ReuniteError<UnixStream>;
 
-    /// As `tokio::net::unix::pipe`: the two ends of a pipe or of a FIFO.
+    /// The two ends of a pipe or of a FIFO, as in `tokio::net::unix::pipe`.
     ///
     /// `O_NONBLOCK` belongs to the open file description. Where another process that shares it clears the flag,
     /// reading and writing block the thread: the calls on a pipe have no flag of their own for it.
@@ -58,7 +60,7 @@ pub mod unix {
 ///
 /// # Errors
 ///
-/// That the name could not be looked up.
+/// The error of the lookup.
 pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
     netpoll_futures::resolve(host).await.map(Vec::into_iter).map_err(OpError::strip)
 }

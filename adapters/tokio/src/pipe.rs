@@ -17,13 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::async_fd::AsyncFd;
 use crate::budget;
+use crate::forward::forward;
 use crate::ready::{Interest, Ready};
 
-/// How many bytes are read at once at most: as many as a pipe holds, unless it was made larger. The standard library
-/// reads into initialised memory only, and this bounds what is initialised.
+/// The most bytes of one read: the default capacity of a pipe. The standard library reads into initialised memory only,
+/// and this bounds the memory that a read initialises.
 const AT_ONCE: usize = 64 * 1024;
 
-/// A new pipe.
+/// Makes a pipe.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -51,7 +52,7 @@ pub fn pipe() -> io::Result<(Sender, Receiver)> {
     ))
 }
 
-/// How to open a FIFO.
+/// Options to open a FIFO.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     read_write: bool,
@@ -59,7 +60,7 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Opens one direction of a FIFO, and refuses other files.
+    /// Opens one direction of a FIFO. Other files are an error.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -78,7 +79,7 @@ impl OpenOptions {
         self
     }
 
-    /// Opens the end of a FIFO that reads. This does not wait for a sender.
+    /// Opens the receiving end of a FIFO. It does not wait for a sender.
     ///
     /// # Errors
     ///
@@ -89,7 +90,7 @@ impl OpenOptions {
         Receiver::from_file_unchecked(file)
     }
 
-    /// Opens the end of a FIFO that writes.
+    /// Opens the sending end of a FIFO.
     ///
     /// # Errors
     ///
@@ -108,27 +109,27 @@ impl OpenOptions {
     }
 }
 
-/// The end of a pipe that writes. To drop it, or to [`close`](Self::close) it, is what the receiver finds as the end;
+/// The sending end of a pipe. After its drop or its [`close`](Self::close) the receiver finds the end.
 /// `AsyncWriteExt::shutdown` changes nothing, as in tokio.
 ///
-/// Without a receiver, writing fails with `EPIPE`. The kernel sends `SIGPIPE` as well, which a Rust program ignores
-/// unless it was told otherwise.
+/// Without a receiver, a write fails with `EPIPE`. The kernel also sends `SIGPIPE`, which a Rust program ignores by
+/// default.
 pub struct Sender {
     io: AsyncFd<File>,
 }
 
-/// The end of a pipe that reads. It finds the end when the last sender has closed. Of a FIFO that no sender has opened
-/// yet, it waits for the first.
+/// The receiving end of a pipe. It finds the end when the last sender has closed. If no sender has opened a FIFO yet, it
+/// waits for the first.
 pub struct Receiver {
     io: AsyncFd<File>,
 }
 
-/// What both ends have: the interest of their own direction and of the other, and what the kernel's flag for errors
-/// says besides. It flags the end that writes when no receiver is left.
+/// The methods of both ends. The parameters are the interest of the end's direction and of the other, and the part of
+/// readiness that `EPOLLERR` adds: the kernel sets it on a sender without a receiver.
 macro_rules! ends {
     ($end:ident, $interest:expr, $other:expr, $error:expr) => {
         impl $end {
-            /// An end of a pipe that was made elsewhere, which is made non-blocking.
+            /// Registers an end of a pipe that was made elsewhere, and makes it non-blocking.
             ///
             /// # Errors
             ///
@@ -152,8 +153,8 @@ macro_rules! ends {
                 Self::from_file(fd.into())
             }
 
-            /// As [`from_file`](Self::from_file), but the caller sees to it that the file is a pipe, is open for this
-            /// direction, and does not block.
+            /// As [`from_file`](Self::from_file), for a file that is a pipe, open for this direction and non-blocking, all
+            /// of which the caller ensures.
             ///
             /// # Errors
             ///
@@ -171,8 +172,8 @@ macro_rules! ends {
                 Self::from_file_unchecked(fd.into())
             }
 
-            /// Waits until a direction of `interest` is ready, and tells which: a hint. To try and find nothing
-            /// takes it back.
+            /// Waits until a part of `interest` is ready, and returns the parts. They are a hint: an attempt that finds
+            /// otherwise clears them.
             ///
             /// # Errors
             ///
@@ -181,7 +182,7 @@ macro_rules! ends {
             ///
             /// # Cancel safety
             ///
-            /// Dropped, it has changed nothing.
+            /// If the future is dropped, nothing changes.
             pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
                 let interest = interest.remove($other).unwrap_or(interest);
                 let ready = self.io.ready(interest).await?.ready();
@@ -190,8 +191,8 @@ macro_rules! ends {
                 Ok(if has_failed { ready | $error } else { ready })
             }
 
-            /// Makes any operation on the pipe, if it is ready. `operation` must return `WouldBlock` if and only if
-            /// the pipe did.
+            /// Makes `operation` on the pipe if it is ready. `operation` must return `WouldBlock` if and only if the pipe
+            /// did.
             ///
             /// # Errors
             ///
@@ -201,7 +202,7 @@ macro_rules! ends {
                 self.io.try_io($interest, |_| operation())
             }
 
-            /// The descriptor, which blocks from now on, also for other processes that share it.
+            /// Returns the descriptor, which now blocks, also for other processes that share it.
             ///
             /// # Errors
             ///
@@ -212,7 +213,7 @@ macro_rules! ends {
                 Ok(fd)
             }
 
-            /// The descriptor, as it is.
+            /// Returns the descriptor, which stays non-blocking.
             ///
             /// # Errors
             ///
@@ -221,7 +222,7 @@ macro_rules! ends {
                 self.io.registration.into_inner().map(Into::into)
             }
 
-            /// Closes this end: pending operations fail with [`Closed`](netpoll::Closed), and when it resolves the
+            /// Closes this end: pending operations fail with [`Closed`](netpoll::Closed), and the future resolves when the
             /// descriptor is closed. See [`Registration::close`](netpoll::Registration::close).
             ///
             /// # Errors
@@ -257,7 +258,7 @@ ends!(Sender, Interest::WRITABLE, Interest::READABLE, Ready::WRITE_CLOSED);
 ends!(Receiver, Interest::READABLE, Interest::WRITABLE, Ready::EMPTY);
 
 impl Sender {
-    /// Waits until there may be room to write, or writing must fail.
+    /// Waits until a write may succeed, or must fail.
     ///
     /// # Errors
     ///
@@ -266,17 +267,16 @@ impl Sender {
         self.ready(Interest::WRITABLE).await.map(drop)
     }
 
-    /// [`writable`](Self::writable) for callers that poll. Any number of tasks may: each is woken.
+    /// Polls [`writable`](Self::writable). An event wakes every task that polled.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_write_ready(cx).map_ok(drop)
     }
 
-    /// Writes as much as there is room for now, or fails with `WouldBlock`. Up to `PIPE_BUF` (4096) bytes are
-    /// written as a whole or not at all.
+    /// Writes as many bytes as there is room for. Up to `PIPE_BUF` (4096) bytes are written as a whole or not at all.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or that of
+    /// `WouldBlock`, [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the error of
     /// `write(2)`.
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         self.io.registration.attempt_io(Direction::Write, |pipe| write(pipe, buffer))
@@ -291,24 +291,24 @@ impl Sender {
         self.io.registration.attempt_io(Direction::Write, |pipe| write_vectored(pipe, buffers))
     }
 
-    /// Sets or clears the deadline of writing; for what a deadline is, see
-    /// [`Registration::set_read_deadline`](netpoll::Registration::set_read_deadline).
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed).
-    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.io.set_write_deadline(deadline)
+    forward! { self.io:
+        /// Sets or clears the deadline of writing. See
+        /// [`Registration::set_read_deadline`](netpoll::Registration::set_read_deadline).
+        ///
+        /// # Errors
+        ///
+        /// [`Closed`](netpoll::Closed).
+        fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
     }
 
-    /// There is nothing to flush: the kernel has all that was written.
+    /// The kernel has all bytes that were written.
     fn flush(&self) -> io::Result<()> {
         if self.io.registration.is_closed() { Err(Closed::error()) } else { Ok(()) }
     }
 }
 
 impl Receiver {
-    /// Waits until there may be something to read, the end included.
+    /// Waits until a read may succeed, or must fail. The end counts as success.
     ///
     /// # Errors
     ///
@@ -317,16 +317,16 @@ impl Receiver {
         self.ready(Interest::READABLE).await.map(drop)
     }
 
-    /// [`readable`](Self::readable) for callers that poll. Any number of tasks may: each is woken.
+    /// Polls [`readable`](Self::readable). An event wakes every task that polled.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_read_ready(cx).map_ok(drop)
     }
 
-    /// Reads as much as there is now, or fails with `WouldBlock`. Zero is the end.
+    /// Reads the bytes that are available. Zero is the end.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or that of
+    /// `WouldBlock`, [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the error of
     /// `read(2)`.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.registration.try_io(Direction::Read, |pipe| read(pipe, buffer))
@@ -342,7 +342,7 @@ impl Receiver {
         self.io.registration.try_io(Direction::Read, read)
     }
 
-    /// [`try_read`](Self::try_read) into the spare room of `buffer`, which it advances: 64 KiB at most.
+    /// [`try_read`](Self::try_read) into the spare room of `buffer`, which it advances by 64 KiB at most.
     ///
     /// # Errors
     ///
@@ -356,18 +356,18 @@ impl Receiver {
         })
     }
 
-    /// Sets or clears the deadline of reading; for what a deadline is, see
-    /// [`Registration::set_read_deadline`](netpoll::Registration::set_read_deadline).
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed).
-    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.io.set_read_deadline(deadline)
+    forward! { self.io:
+        /// Sets or clears the deadline of reading. See
+        /// [`Registration::set_read_deadline`](netpoll::Registration::set_read_deadline).
+        ///
+        /// # Errors
+        ///
+        /// [`Closed`](netpoll::Closed).
+        fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
     }
 }
 
-/// To flush it and to shut it down change nothing.
+/// `poll_flush` and `poll_shutdown` change nothing.
 impl AsyncWrite for Sender {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -400,14 +400,14 @@ impl AsyncWrite for Sender {
     }
 }
 
-/// Reads 64 KiB at once at most.
+/// One read takes 64 KiB at most.
 impl AsyncRead for Receiver {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Called when there is something to read, or may be: a wait initialises no memory.
+        // Called only if a read may succeed: a wait initialises no memory.
         let read = |pipe: &File| {
             let room = buffer.remaining().min(AT_ONCE);
             read(pipe, buffer.initialize_unfilled_to(room))

@@ -1,10 +1,10 @@
-//! tokio's `Interest` and `Ready`. tokio itself has them only together with its own driver (the
-//! feature `net`), and so they are made here, with its names.
+//! tokio's `Interest` and `Ready`. tokio exports its own only with its I/O driver (the
+//! feature `net`), so this crate defines them.
 
 use std::fmt;
 use std::ops::{BitAnd, BitOr, BitOrAssign, Sub};
 
-/// What to wait for: a direction, urgent data, an error, or several of these.
+/// The parts of readiness to wait for: directions, urgent data and errors.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Interest(u8);
 
@@ -13,10 +13,10 @@ impl Interest {
     pub const READABLE: Interest = Interest(1);
     /// Writing, connecting, sending.
     pub const WRITABLE: Interest = Interest(1 << 1);
-    /// Urgent data, as the kernel flags it: an out-of-band byte of TCP, a value of sysfs that has changed.
+    /// Urgent data that the kernel flags: an out-of-band byte of TCP, or a value of sysfs that has changed.
     pub const PRIORITY: Interest = Interest(1 << 4);
-    /// An error, as the kernel flags it: a message in the error queue of a socket, for instance. It is always
-    /// reported, whatever the descriptor was registered for.
+    /// An error that the kernel flags, for example a message in the error queue of a socket. The kernel always
+    /// reports it, whatever the interest of the registration.
     pub const ERROR: Interest = Interest(1 << 5);
 
     const NAMES: [(Interest, &'static str); 4] = [
@@ -50,13 +50,13 @@ impl Interest {
         self.0 & Self::ERROR.0 != 0
     }
 
-    /// Both.
+    /// The union of both.
     #[must_use]
     pub const fn add(self, other: Interest) -> Interest {
         Interest(self.0 | other.0)
     }
 
-    /// Without `other`, unless that leaves nothing.
+    /// The interest without `other`. `None` if no part is left.
     #[must_use]
     pub fn remove(self, other: Interest) -> Option<Interest> {
         let left = self.0 & !other.0;
@@ -91,7 +91,7 @@ impl fmt::Debug for Interest {
 
 impl From<Interest> for netpoll::Interest {
     fn from(interest: Interest) -> Self {
-        // Urgent data is asked for together with what is readable. Errors need not be asked for.
+        // Epoll reports urgent data with the read direction, and errors always.
         let read = interest.is_readable() || interest.is_priority();
         match (read, interest.is_writable()) {
             (true, true) => netpoll::Interest::Both,
@@ -101,26 +101,26 @@ impl From<Interest> for netpoll::Interest {
     }
 }
 
-/// What a socket is ready for, as a set: a hint, as everywhere.
+/// The parts of readiness that a socket has, as a set. They are a hint.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ready(u8);
 
 impl Ready {
-    /// Nothing.
+    /// The empty set.
     pub const EMPTY: Ready = Ready(0);
-    /// There may be something to read.
+    /// A read may succeed.
     pub const READABLE: Ready = Ready(1);
-    /// There may be room to write.
+    /// A write may succeed.
     pub const WRITABLE: Ready = Ready(1 << 1);
-    /// The peer will send no more.
+    /// The peer sends no more bytes.
     pub const READ_CLOSED: Ready = Ready(1 << 2);
-    /// The peer will take no more.
+    /// The peer accepts no more bytes.
     pub const WRITE_CLOSED: Ready = Ready(1 << 3);
     /// There is urgent data.
     pub const PRIORITY: Ready = Ready(1 << 4);
     /// The socket has an error to report.
     pub const ERROR: Ready = Ready(1 << 5);
-    /// All of these.
+    /// All parts.
     pub const ALL: Ready = Ready((1 << 6) - 1);
 
     const SAME: [(Ready, netpoll::Ready); 6] = [
@@ -138,25 +138,25 @@ impl Ready {
         self == Ready::EMPTY
     }
 
-    /// Whether reading need not wait: also at the end of what the peer sends.
+    /// Whether a read need not wait: also at the end of the peer's bytes.
     #[must_use]
     pub fn is_readable(self) -> bool {
         self.has(Ready::READABLE) || self.is_read_closed()
     }
 
-    /// Whether writing need not wait: also when it must fail.
+    /// Whether a write need not wait: also if it must fail.
     #[must_use]
     pub fn is_writable(self) -> bool {
         self.has(Ready::WRITABLE) || self.is_write_closed()
     }
 
-    /// Whether the peer will send no more.
+    /// Whether the peer sends no more bytes.
     #[must_use]
     pub fn is_read_closed(self) -> bool {
         self.has(Ready::READ_CLOSED)
     }
 
-    /// Whether the peer will take no more.
+    /// Whether the peer accepts no more bytes.
     #[must_use]
     pub fn is_write_closed(self) -> bool {
         self.has(Ready::WRITE_CLOSED)
@@ -178,7 +178,7 @@ impl Ready {
         self & other == other
     }
 
-    /// Of it, what `interest` is for.
+    /// The parts that belong to `interest`.
     pub(crate) fn of(self, interest: Interest) -> Ready {
         let parts = [
             (interest.is_readable(), Ready::READABLE | Ready::READ_CLOSED),
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_of_the_reactors_words_has_one_here() {
+    fn each_part_of_the_reactors_readiness_has_a_counterpart() {
         let mut all = Ready::EMPTY;
         for (ours, theirs) in Ready::SAME {
             assert_eq!(Ready::from(theirs), ours);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_direction_sees_its_own() {
+    fn a_direction_includes_its_own_parts() {
         let read = Ready::ALL.of(Interest::READABLE);
         assert_eq!(read, Ready::READABLE | Ready::READ_CLOSED);
         let write = Ready::ALL.of(Interest::WRITABLE);

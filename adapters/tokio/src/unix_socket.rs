@@ -1,4 +1,4 @@
-//! A Unix socket that neither listens nor is connected yet.
+//! A Unix socket that is not connected and does not listen yet.
 
 use std::io;
 #[cfg(target_os = "android")]
@@ -13,11 +13,12 @@ use std::path::Path;
 use netpoll::OpError;
 use netpoll_futures::sys;
 
-use crate::datagram::UnixDatagram;
+use crate::forward::unregistered;
 use crate::unix::{UnixListener, UnixStream};
+use crate::unix_datagram::UnixDatagram;
 
-/// A Unix socket of streams or of datagrams that neither listens nor is connected yet: to bind a stream before it
-/// connects, or to choose the length of a listener's queue.
+/// A Unix socket for a stream or for datagrams that is not connected and does not listen yet: to bind a stream before
+/// it connects, or to choose the length of a listener's queue.
 ///
 /// It is not registered with the reactor until it becomes a [`UnixListener`], a [`UnixStream`] or a
 /// [`UnixDatagram`].
@@ -42,8 +43,10 @@ pub struct UnixSocket {
     socket: OwnedFd,
 }
 
+unregistered!(UnixSocket);
+
 impl UnixSocket {
-    /// A socket of streams.
+    /// Makes a socket for a stream.
     ///
     /// # Errors
     ///
@@ -52,7 +55,7 @@ impl UnixSocket {
         sys::unix_stream().map(Self::from)
     }
 
-    /// A socket of datagrams.
+    /// Makes a socket for datagrams.
     ///
     /// # Errors
     ///
@@ -68,7 +71,7 @@ impl UnixSocket {
     ///
     /// # Errors
     ///
-    /// The error of `bind(2)`. A path that exists is in use, also where no socket listens.
+    /// The error of `bind(2)`. A path that exists is in use, also if no socket listens.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a path that is too long.
     pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
         sys::bind_unix(self.as_fd(), &address(path.as_ref())?)
@@ -87,7 +90,7 @@ impl UnixSocket {
     }
 
     /// Connects the socket to the listener at a path, or at an abstract name if the path begins with a zero byte.
-    /// While the listener's queue is full, it waits for room; tokio's fails with `WouldBlock` then.
+    /// While the listener's queue is full, it waits for room; tokio fails with `WouldBlock` then.
     ///
     /// # Errors
     ///
@@ -95,7 +98,7 @@ impl UnixSocket {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it closes the socket.
+    /// If the future is dropped, it closes the socket.
     pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
         self.refuse_datagrams("connect")?;
         let address = address(path.as_ref())?;
@@ -103,60 +106,30 @@ impl UnixSocket {
         connected.map(Into::into).map_err(OpError::strip)
     }
 
-    /// The socket, to send and receive datagrams.
+    /// Registers the socket, to send and receive datagrams.
     ///
     /// # Errors
     ///
     /// The error of `epoll_ctl(2)`; an error of the kind [`Other`](io::ErrorKind::Other) for a socket of streams.
     pub fn datagram(self) -> io::Result<UnixDatagram> {
         if sys::is_stream(self.as_fd()) {
-            return Err(io::Error::other("datagram: it is a socket of streams"));
+            return Err(io::Error::other("datagram: the socket is for a stream"));
         }
         UnixDatagram::from_std(self.socket.into())
     }
 
     fn refuse_datagrams(&self, operation: &str) -> io::Result<()> {
         if sys::is_datagram(self.as_fd()) {
-            return Err(io::Error::other(format!("{operation}: it is a socket of datagrams")));
+            return Err(io::Error::other(format!("{operation}: the socket is for datagrams")));
         }
         Ok(())
     }
 }
 
-/// The address of a path, or after a zero byte of an abstract name, as in tokio.
+/// The address of a path, or of an abstract name after a zero byte, as in tokio.
 fn address(path: &Path) -> io::Result<SocketAddr> {
     match path.as_os_str().as_bytes().strip_prefix(b"\0") {
         Some(name) => SocketAddr::from_abstract_name(name),
         None => SocketAddr::from_pathname(path),
-    }
-}
-
-impl From<OwnedFd> for UnixSocket {
-    fn from(socket: OwnedFd) -> Self {
-        Self { socket }
-    }
-}
-
-impl From<UnixSocket> for OwnedFd {
-    fn from(socket: UnixSocket) -> Self {
-        socket.socket
-    }
-}
-
-impl AsFd for UnixSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for UnixSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-impl IntoRawFd for UnixSocket {
-    fn into_raw_fd(self) -> RawFd {
-        self.socket.into_raw_fd()
     }
 }

@@ -1,4 +1,4 @@
-//! Readiness that its holder uses up, or leaves.
+//! The readiness of an `AsyncFd`, and the method that clears it.
 
 use std::error::Error;
 use std::fmt;
@@ -6,50 +6,50 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::AsyncFd;
-use crate::interested::Found;
 use crate::io::Ready;
+use crate::select_ready::ReadySet;
 
-/// That a descriptor was found ready. Its holder says what became of it: after an operation said
-/// `WouldBlock`, [`clear_ready`](Self::clear_ready), which [`try_io`](Self::try_io) does by itself.
+/// The readiness of a descriptor. After an operation that returned `WouldBlock`, its holder calls
+/// [`clear_ready`](Self::clear_ready); [`try_io`](Self::try_io) does so itself.
 #[derive(Debug)]
-#[must_use = "who finds the descriptor not ready has to clear it, or will find it ready for ever"]
+#[must_use = "after `WouldBlock`, call `clear_ready`, or the descriptor stays marked ready"]
 pub struct AsyncFdReadyGuard<'a, T: AsFd> {
     pub(super) async_fd: &'a AsyncFd<T>,
-    pub(super) found: Found,
+    pub(super) found: ReadySet,
 }
 
-/// The descriptor was not ready after all. Its readiness has been cleared.
+/// The operation returned `WouldBlock`. The readiness is cleared.
 #[derive(Debug)]
 pub struct TryIoError(pub(super) ());
 
 impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
-    /// Forgets that it was ready, unless an event has come since. For after an operation that said
-    /// `WouldBlock`, and then only.
+    /// Clears the readiness, unless an event has come since. Only for use after an operation that returned
+    /// `WouldBlock`.
     pub fn clear_ready(&mut self) {
         self.clear_ready_matching(Ready::ALL);
     }
 
-    /// The same for the directions that are in `ready`: its readable or its writable part.
+    /// Clears the parts in `ready`.
     pub fn clear_ready_matching(&mut self, ready: Ready) {
         self.found.clear(&self.async_fd.registration, &self.async_fd.cleared, ready);
     }
 
-    /// Leaves it as it is: there may be more.
+    /// Keeps the readiness.
     pub fn retain_ready(&mut self) {
-        // Nothing is done unless it is asked for.
+        // Only `clear_ready` changes it.
     }
 
-    /// What it was found ready for, and has not been cleared by this guard.
+    /// The parts that were ready, without those that this guard has cleared.
     #[must_use]
     pub fn ready(&self) -> Ready {
         self.found.ready()
     }
 
-    /// Makes an operation, and [clears](Self::clear_ready) what it finds not to be ready.
+    /// Makes an operation, and clears the readiness if it returns `WouldBlock`.
     ///
     /// # Errors
     ///
-    /// [`TryIoError`] if it said `WouldBlock`. What else it says is inside of `Ok`.
+    /// [`TryIoError`] for `WouldBlock`. Every other result is inside `Ok`.
     pub fn try_io<R>(
         &mut self,
         operation: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>,

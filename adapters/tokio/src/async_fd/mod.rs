@@ -1,7 +1,7 @@
-//! Any descriptor, in tokio's shape.
+//! `AsyncFd`: any descriptor, in tokio's shape.
 
-mod exclusive;
 mod guard;
+mod guard_mut;
 mod register_error;
 
 use std::fmt;
@@ -10,21 +10,24 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use netpoll::{OwnsFd, Reactor, Registration};
+use netpoll::{Direction, OwnsFd, Reactor, Registration};
 
-use crate::interested::{Cleared, Found};
+use crate::forward::forward;
 use crate::io::Interest;
-use crate::{budget, interested};
+use crate::select_ready::{ClearedFlags, ReadySet};
+use crate::{budget, select_ready};
 
-pub use exclusive::AsyncFdReadyMutGuard;
 pub use guard::{AsyncFdReadyGuard, TryIoError};
+pub use guard_mut::AsyncFdReadyMutGuard;
 pub use register_error::AsyncFdRegisterError;
 
-/// Any descriptor that epoll takes: a pipe, an `eventfd`, a `timerfd`, `inotify`, a socket of another
-/// crate. It must be non-blocking, which is the caller's to see to.
+/// Any descriptor that epoll supports: a pipe, an `eventfd`, a `timerfd`, `inotify`, a socket of another
+/// crate. The caller makes it non-blocking.
 ///
-/// `T` is [`AsFd`], where tokio's is `AsRawFd`: the descriptor is then known to be `T`'s, and nothing
-/// here is `unsafe`.
+/// `T` is [`AsFd`], not `AsRawFd` as in tokio: a safe `AsRawFd` may return the number of any descriptor, and the end of
+/// its registration would then remove the registration of another object. tokio's `register` is `unsafe` for this
+/// reason. An object with `AsRawFd` only needs a wrapper that implements `AsFd`, by
+/// [`BorrowedFd::borrow_raw`].
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -33,7 +36,7 @@ pub use register_error::AsyncFdRegisterError;
 /// # fn nonblocking(_: &impl std::os::fd::AsFd) {}
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let (receiver, mut sender) = std::io::pipe()?;
-/// nonblocking(&receiver); // However you like to do that.
+/// nonblocking(&receiver); // For example by `fcntl(2)`.
 /// let receiver = AsyncFd::with_interest(receiver, Interest::READABLE)?;
 ///
 /// sender.write_all(b"hello")?;
@@ -50,7 +53,7 @@ pub use register_error::AsyncFdRegisterError;
 /// ```
 pub struct AsyncFd<T: AsFd> {
     pub(crate) registration: Registration<T>,
-    cleared: Cleared,
+    cleared: ClearedFlags,
 }
 
 /// Prints the object.
@@ -65,13 +68,13 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// What `epoll_ctl(2)` says, as in tokio: `EEXIST` if this descriptor is registered already, `EPERM` for
+    /// The error of `epoll_ctl(2)`, as in tokio: `EEXIST` if this descriptor is registered already, `EPERM` for
     /// regular files and directories. See [`Registration::with`].
     pub fn new(inner: T) -> io::Result<Self> {
         Ok(Self::try_new(inner)?)
     }
 
-    /// Registers a descriptor. To wait for a direction that is left out is an error.
+    /// Registers a descriptor for the directions of `interest`. To wait for another direction is an error.
     ///
     /// # Errors
     ///
@@ -80,7 +83,7 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(Self::try_with_interest(inner, interest)?)
     }
 
-    /// As [`new`](Self::new), but an object that cannot be registered is given back.
+    /// As [`new`](Self::new), but the error returns the object.
     ///
     /// # Errors
     ///
@@ -89,8 +92,7 @@ impl<T: AsFd> AsyncFd<T> {
         Self::try_with_interest(inner, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// As [`with_interest`](Self::with_interest), but an object that cannot be registered is given
-    /// back.
+    /// As [`with_interest`](Self::with_interest), but the error returns the object.
     ///
     /// # Errors
     ///
@@ -108,7 +110,7 @@ impl<T: AsFd> AsyncFd<T> {
             .map_err(|(inner, cause)| AsyncFdRegisterError::new(inner, cause))
     }
 
-    /// The same as [`try_new`](Self::try_new), and as safe: tokio's name for it.
+    /// The same as [`try_new`](Self::try_new). tokio's `register` is `unsafe`.
     ///
     /// # Errors
     ///
@@ -117,7 +119,7 @@ impl<T: AsFd> AsyncFd<T> {
         Self::try_new(inner)
     }
 
-    /// The same as [`try_with_interest`](Self::try_with_interest), and as safe: tokio's name for it.
+    /// The same as [`try_with_interest`](Self::try_with_interest). tokio's `register_with_interest` is `unsafe`.
     ///
     /// # Errors
     ///
@@ -135,31 +137,31 @@ impl<T: AsFd> AsyncFd<T> {
         self.registration.get_ref()
     }
 
-    /// Ends the registration and gives the object back.
+    /// Ends the registration and returns the object.
     ///
     /// # Panics
     ///
-    /// After [`close`](Self::close): there is nothing left to give.
+    /// After [`close`](Self::close), which drops the object's descriptor.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.registration.into_inner().expect("into_inner: the descriptor is closed")
     }
 
-    /// Waits until there may be something to read.
+    /// Waits until a read may succeed, or must fail.
     ///
     /// # Errors
     ///
     /// [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or
-    /// `InvalidInput` for a direction that it is not registered for.
+    /// `InvalidInput` for a direction for which the descriptor is not registered.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has changed nothing.
+    /// If the future is dropped, nothing changes.
     pub async fn readable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Interest::READABLE).await
     }
 
-    /// Waits until there may be room to write. See [`readable`](Self::readable).
+    /// Waits until a write may succeed, or must fail. See [`readable`](Self::readable).
     ///
     /// # Errors
     ///
@@ -168,100 +170,86 @@ impl<T: AsFd> AsyncFd<T> {
         self.ready(Interest::WRITABLE).await
     }
 
-    /// Waits until a direction of `interest` is ready. See [`readable`](Self::readable).
+    /// Waits until a part of `interest` is ready. See [`readable`](Self::readable).
     ///
     /// # Errors
     ///
-    /// As for [`readable`](Self::readable), as soon as it must in one of the directions.
+    /// As for [`readable`](Self::readable), as soon as one of the directions must fail.
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        interested::ready(&self.registration, &self.cleared, interest)
-            .await
-            .map(|found| self.guard(found))
+        let found = select_ready::ready(&self.registration, &self.cleared, interest).await?;
+        Ok(self.guard(found))
     }
 
-    /// [`readable`](Self::readable) for those who poll. Any number of tasks may: each is woken.
+    /// Polls [`readable`](Self::readable). An event wakes every task that polled.
     pub fn poll_read_ready<'a>(
         &'a self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
-        budget::poll_ready(cx, &self.registration, netpoll::Direction::Read)
-            .map_ok(|read| self.guard(Found { read: Some(read), write: None, flags: None }))
+        budget::poll_ready(cx, &self.registration, Direction::Read)
+            .map_ok(|read| self.guard(ReadySet::of(Direction::Read, read)))
     }
 
-    /// [`writable`](Self::writable) for those who poll. Any number of tasks may: each is woken.
+    /// Polls [`writable`](Self::writable). An event wakes every task that polled.
     pub fn poll_write_ready<'a>(
         &'a self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
-        budget::poll_ready(cx, &self.registration, netpoll::Direction::Write)
-            .map_ok(|write| self.guard(Found { read: None, write: Some(write), flags: None }))
+        budget::poll_ready(cx, &self.registration, Direction::Write)
+            .map_ok(|write| self.guard(ReadySet::of(Direction::Write, write)))
     }
 
-    /// Makes an operation, if a direction of `interest` is ready. It must return `WouldBlock` if and
+    /// Makes `operation` if a part of `interest` is ready. `operation` must return `WouldBlock` if and
     /// only if the descriptor did.
     ///
-    /// With two directions, `WouldBlock` must mean both: the one that was thought to be ready is taken
-    /// for not ready, until the next event.
+    /// With two directions, `WouldBlock` must mean both: the direction that was ready is not ready until the
+    /// next event.
     ///
     /// # Errors
     ///
     /// `WouldBlock` if none is ready, [`Closed`](netpoll::Closed),
-    /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), or what `operation` says.
+    /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the error of `operation`.
     pub fn try_io<R>(
         &self,
         interest: Interest,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::try_io(&self.registration, &self.cleared, interest, operation)
+        select_ready::try_io(&self.registration, &self.cleared, interest, operation)
     }
 
-    /// Makes an operation as soon as a direction of `interest` is ready, and again until it does not
-    /// return `WouldBlock`.
+    /// Makes `operation` as soon as a part of `interest` is ready, and repeats it while it returns
+    /// `WouldBlock`.
     ///
     /// # Errors
     ///
-    /// As for [`readable`](Self::readable), or what `operation` says.
+    /// As for [`readable`](Self::readable), or the error of `operation`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, `operation` has not succeeded.
+    /// If the future is dropped, `operation` has not succeeded.
     pub async fn async_io<R>(
         &self,
         interest: Interest,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::io(&self.registration, &self.cleared, interest, operation).await
+        select_ready::io(&self.registration, &self.cleared, interest, operation).await
     }
 
-    /// Sets or clears the deadline of both directions; for what a deadline is, see
-    /// [`Registration::set_read_deadline`].
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed).
-    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration.set_deadline(deadline)
+    forward! { self.registration:
+        /// Sets or clears the deadline of both directions. See [`Registration::set_read_deadline`].
+        ///
+        /// # Errors
+        ///
+        /// [`Closed`](netpoll::Closed).
+        fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+        /// Sets or clears the deadline of reading.
+        fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+        /// Sets or clears the deadline of writing.
+        fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
     }
 
-    /// Sets or clears the deadline of reading.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed).
-    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration.set_read_deadline(deadline)
-    }
-
-    /// Sets or clears the deadline of writing.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed).
-    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration.set_write_deadline(deadline)
-    }
-
-    fn guard(&self, found: Found) -> AsyncFdReadyGuard<'_, T> {
+    fn guard(&self, found: ReadySet) -> AsyncFdReadyGuard<'_, T> {
         AsyncFdReadyGuard { async_fd: self, found }
     }
 }
@@ -270,8 +258,8 @@ impl<T: OwnsFd> AsyncFd<T> {
     /// Closes the descriptor: pending operations fail with [`Closed`](netpoll::Closed). See
     /// [`Registration::close`].
     ///
-    /// Only of a type that owns its descriptor; see [`OwnsFd`]. Other objects are closed by
-    /// [`into_inner`](Self::into_inner) and dropping the result.
+    /// Only for a type that owns its descriptor; see [`OwnsFd`]. To close another object, drop the result of
+    /// [`into_inner`](Self::into_inner).
     ///
     /// # Errors
     ///
@@ -281,10 +269,10 @@ impl<T: OwnsFd> AsyncFd<T> {
     }
 }
 
-/// A descriptor in the care of another reactor than the global one, for instance.
+/// For example a descriptor of another reactor than the global one.
 impl<T: AsFd> From<Registration<T>> for AsyncFd<T> {
     fn from(registration: Registration<T>) -> Self {
-        Self { registration, cleared: Cleared::default() }
+        Self { registration, cleared: ClearedFlags::default() }
     }
 }
 

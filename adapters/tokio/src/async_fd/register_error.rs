@@ -1,4 +1,4 @@
-//! An object that cannot be registered, and why.
+//! The error of a registration, with the object.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io;
 
 use netpoll::OpError;
 
-/// A descriptor could not be registered. The object is in it.
+/// A descriptor could not be registered. The error returns the object.
 pub struct AsyncFdRegisterError<T> {
     inner: T,
     cause: io::Error,
@@ -17,7 +17,7 @@ impl<T> AsyncFdRegisterError<T> {
         Self { inner, cause: OpError::strip(cause) }
     }
 
-    /// The object, and why it could not be registered.
+    /// The object, and the cause.
     #[must_use]
     pub fn into_parts(self) -> (T, io::Error) {
         (self.inner, self.cause)

@@ -1,4 +1,4 @@
-//! The descriptor for who has it to himself, and an object that operations change.
+//! An `AsyncFd` that is borrowed exclusively, for operations that change the object.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,112 +7,113 @@ use std::task::{Context, Poll, ready};
 use netpoll::Direction;
 
 use super::{AsyncFd, TryIoError};
-use crate::interested::Found;
 use crate::io::{Interest, Ready};
-use crate::{budget, interested};
+use crate::select_ready::ReadySet;
+use crate::{budget, select_ready};
 
-/// Each is the method without `_mut`, for who has the descriptor to himself.
+/// Each method is the one without `_mut`, for an exclusive borrow.
 impl<T: AsFd> AsyncFd<T> {
-    /// The object. It must stay the descriptor that was registered: another put into its place is
-    /// watched by nobody.
+    /// The object. It must keep the descriptor that was registered: the reactor does not watch another one in its
+    /// place.
     pub fn get_mut(&mut self) -> &mut T {
         self.registration.get_mut()
     }
 
-    /// Waits until there may be something to read.
+    /// Waits until a read may succeed, or must fail.
     pub async fn readable_mut(&mut self) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
         self.ready_mut(Interest::READABLE).await
     }
 
-    /// Waits until there may be room to write.
+    /// Waits until a write may succeed, or must fail.
     pub async fn writable_mut(&mut self) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
         self.ready_mut(Interest::WRITABLE).await
     }
 
-    /// Waits until a direction of `interest` is ready.
+    /// Waits until a part of `interest` is ready.
     pub async fn ready_mut(
         &mut self,
         interest: Interest,
     ) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
-        let found = interested::ready_mut(&mut self.registration, &self.cleared, interest).await?;
+        let found =
+            select_ready::ready_mut(&mut self.registration, &self.cleared, interest).await?;
         Ok(AsyncFdReadyMutGuard { async_fd: self, found })
     }
 
-    /// [`readable_mut`](Self::readable_mut) for those who poll.
+    /// Polls [`readable_mut`](Self::readable_mut).
     pub fn poll_read_ready_mut<'a>(
         &'a mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyMutGuard<'a, T>>> {
         let read = ready!(budget::poll_ready(cx, &self.registration, Direction::Read))?;
-        let found = Found { read: Some(read), write: None, flags: None };
+        let found = ReadySet::of(Direction::Read, read);
         Poll::Ready(Ok(AsyncFdReadyMutGuard { async_fd: self, found }))
     }
 
-    /// [`writable_mut`](Self::writable_mut) for those who poll.
+    /// Polls [`writable_mut`](Self::writable_mut).
     pub fn poll_write_ready_mut<'a>(
         &'a mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyMutGuard<'a, T>>> {
         let write = ready!(budget::poll_ready(cx, &self.registration, Direction::Write))?;
-        let found = Found { read: None, write: Some(write), flags: None };
+        let found = ReadySet::of(Direction::Write, write);
         Poll::Ready(Ok(AsyncFdReadyMutGuard { async_fd: self, found }))
     }
 
-    /// Makes an operation that changes the object, if a direction of `interest` is ready.
+    /// Makes an operation that changes the object, if a part of `interest` is ready.
     pub fn try_io_mut<R>(
         &mut self,
         interest: Interest,
         operation: impl FnOnce(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::try_io_mut(&mut self.registration, &self.cleared, interest, operation)
+        select_ready::try_io_mut(&mut self.registration, &self.cleared, interest, operation)
     }
 
-    /// Makes an operation that changes the object, as soon as a direction of `interest` is ready.
+    /// Makes an operation that changes the object, as soon as a part of `interest` is ready.
     pub async fn async_io_mut<R>(
         &mut self,
         interest: Interest,
         operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        interested::io_mut(&mut self.registration, &self.cleared, interest, operation).await
+        select_ready::io_mut(&mut self.registration, &self.cleared, interest, operation).await
     }
 }
 
-/// [`AsyncFdReadyGuard`](super::AsyncFdReadyGuard) for who has the descriptor to himself.
+/// [`AsyncFdReadyGuard`](super::AsyncFdReadyGuard) for an exclusive borrow.
 #[derive(Debug)]
-#[must_use = "who finds the descriptor not ready has to clear it, or will find it ready for ever"]
+#[must_use = "after `WouldBlock`, call `clear_ready`, or the descriptor stays marked ready"]
 pub struct AsyncFdReadyMutGuard<'a, T: AsFd> {
     async_fd: &'a mut AsyncFd<T>,
-    found: Found,
+    found: ReadySet,
 }
 
-/// Each is that of [`AsyncFdReadyGuard`](super::AsyncFdReadyGuard).
+/// Each method is that of [`AsyncFdReadyGuard`](super::AsyncFdReadyGuard).
 impl<T: AsFd> AsyncFdReadyMutGuard<'_, T> {
-    /// Forgets that it was ready, unless an event has come since.
+    /// Clears the readiness, unless an event has come since.
     pub fn clear_ready(&mut self) {
         self.clear_ready_matching(Ready::ALL);
     }
 
-    /// The same for the directions that are in `ready`.
+    /// Clears the parts in `ready`.
     pub fn clear_ready_matching(&mut self, ready: Ready) {
         self.found.clear(&self.async_fd.registration, &self.async_fd.cleared, ready);
     }
 
-    /// Leaves it as it is: there may be more.
+    /// Keeps the readiness.
     pub fn retain_ready(&mut self) {
-        // Nothing is done unless it is asked for.
+        // Only `clear_ready` changes it.
     }
 
-    /// What it was found ready for, and has not been cleared by this guard.
+    /// The parts that were ready, without those that this guard has cleared.
     #[must_use]
     pub fn ready(&self) -> Ready {
         self.found.ready()
     }
 
-    /// Makes an operation, and clears what it finds not to be ready.
+    /// Makes an operation, and clears the readiness if it returns `WouldBlock`.
     ///
     /// # Errors
     ///
-    /// [`TryIoError`] if it said `WouldBlock`. What else it says is inside of `Ok`.
+    /// [`TryIoError`] for `WouldBlock`. Every other result is inside `Ok`.
     pub fn try_io<R>(
         &mut self,
         operation: impl FnOnce(&mut AsyncFd<T>) -> io::Result<R>,

@@ -1,4 +1,4 @@
-//! tokio's io traits, for the stream and for its halves.
+//! tokio's io traits, for streams and their halves.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,20 +8,21 @@ use netpoll::Closed;
 use netpoll_futures::StreamSocket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, Stream, WriteHalf};
-use crate::{budget, uninit};
+use crate::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::stream::Stream;
+use crate::{budget, read_buf};
 
-/// What the traits come to, whoever has them.
+/// Reading and writing by `&self`, which the halves of a stream share.
 impl<S: StreamSocket> Stream<S> {
-    fn fill(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        budget::poll(cx, |cx| uninit::poll_read(&self.inner, cx, buffer))
+    fn poll_read_buf(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        budget::poll(cx, |cx| read_buf::poll_read(&self.inner, cx, buf))
     }
 
-    fn send(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_send(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         budget::poll(cx, |cx| self.inner.poll_write(cx, buffer))
     }
 
-    fn send_vectored(
+    fn poll_send_vectored(
         &self,
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
@@ -29,7 +30,7 @@ impl<S: StreamSocket> Stream<S> {
         budget::poll(cx, |cx| self.inner.poll_write_vectored(cx, buffers))
     }
 
-    /// There is nothing to flush: what was written is the kernel's.
+    /// The kernel has all bytes that were written.
     fn flush(&self) -> io::Result<()> {
         if self.inner.registration().is_closed() { Err(Closed::error()) } else { Ok(()) }
     }
@@ -44,7 +45,7 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                (*self).as_ref().fill(cx, buffer)
+                (*self).as_ref().poll_read_buf(cx, buffer)
             }
         }
     )+};
@@ -52,14 +53,14 @@ macro_rules! reads {
 
 macro_rules! writes {
     ($($type:ty),+) => {$(
-        /// To shut it down is to end writing. The descriptor stays open.
+        /// `poll_shutdown` shuts down writing. The descriptor stays open.
         impl<S: StreamSocket> AsyncWrite for $type {
             fn poll_write(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
                 buffer: &[u8],
             ) -> Poll<io::Result<usize>> {
-                (*self).as_ref().send(cx, buffer)
+                (*self).as_ref().poll_send(cx, buffer)
             }
 
             fn poll_write_vectored(
@@ -67,7 +68,7 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                (*self).as_ref().send_vectored(cx, buffers)
+                (*self).as_ref().poll_send_vectored(cx, buffers)
             }
 
             fn is_write_vectored(&self) -> bool {

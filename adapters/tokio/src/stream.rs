@@ -1,0 +1,118 @@
+//! The stream, of any family, in tokio's shape.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::BufMut;
+use netpoll_futures::StreamSocket;
+use tokio::io::ReadBuf;
+
+use crate::forward::{forward, forward_async, forward_poll, readiness, socket};
+use crate::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::io::{Interest, Ready};
+use crate::select_ready::ClearedFlags;
+use crate::{budget, read_buf, select_ready};
+
+/// A connection: a [`TcpStream`](crate::net::TcpStream) or a [`UnixStream`](crate::net::UnixStream).
+///
+/// As in tokio, reading and writing are [`AsyncRead`](tokio::io::AsyncRead) and
+/// [`AsyncWrite`](tokio::io::AsyncWrite), by `&mut`, with the methods of `AsyncReadExt` and `AsyncWriteExt`. Several
+/// tasks may write at once through the halves of [`split`](Self::split) and [`into_split`](Self::into_split), through
+/// [`try_write`](Self::try_write), or through the stream of `netpoll-futures` ([`get_ref`](Self::get_ref)), whose `read`,
+/// `write` and `write_all` take `&self` and whose `write_all` is contiguous.
+///
+/// # Errors
+///
+/// The methods fail with [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded) or the error of the
+/// system. Those that begin with `try_` fail with `WouldBlock` where they would have to wait.
+pub struct Stream<S: StreamSocket> {
+    pub(crate) inner: netpoll_futures::Stream<S>,
+}
+
+socket!(Stream<StreamSocket>);
+readiness!(Stream<StreamSocket>);
+
+impl<S: StreamSocket> Stream<S> {
+    forward_async! { self.inner:
+        /// Reads bytes that stay in the socket.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, nothing changes.
+        async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    }
+
+    /// Polls [`peek`](Self::peek), into the unfilled part of `buffer`. Returns the number of bytes.
+    pub fn poll_peek(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let unfilled = buffer.initialize_unfilled();
+        let count = ready!(budget::poll(cx, |cx| self.inner.poll_peek(cx, unfilled)))?;
+        buffer.advance(count);
+        Poll::Ready(Ok(count))
+    }
+
+    forward_poll! { self.inner:
+        /// Polls [`readable`](Self::readable). An event wakes every task that polled.
+        fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+        /// Polls [`writable`](Self::writable). An event wakes every task that polled.
+        fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    }
+
+    forward! { self.inner:
+        /// Reads the bytes that are available.
+        fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+        /// [`try_read`](Self::try_read) into several buffers.
+        fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+
+        /// Writes as many bytes as the socket has room for, also in the middle of another task's
+        /// [`write_all`](netpoll_futures::Stream::write_all).
+        fn try_write(&self, buffer: &[u8]) -> io::Result<usize>;
+
+        /// [`try_write`](Self::try_write) from several buffers.
+        fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+    }
+
+    /// [`try_read`](Self::try_read) into the spare room of `buffer`, which it advances.
+    pub fn try_read_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
+        read_buf::try_read(&self.inner, buffer)
+    }
+
+    /// Lends a half for reading and a half for writing, for two futures of one task.
+    pub fn split(&mut self) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
+        (ReadHalf { stream: self }, WriteHalf { stream: self })
+    }
+
+    /// Splits the stream into a half for reading and a half for writing, for two tasks. The drop of the half for writing
+    /// shuts down writing.
+    #[must_use]
+    pub fn into_split(self) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+        OwnedWriteHalf::split(self)
+    }
+
+    /// Shuts down writing. It succeeds also if the stream is no longer connected.
+    pub(crate) fn end_writing(&self) -> io::Result<()> {
+        match self.inner.shutdown(Shutdown::Write) {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotConnected && !netpoll::is_closed(&error) =>
+            {
+                Ok(())
+            }
+            done => done,
+        }
+    }
+}
+
+impl<S: StreamSocket> AsRef<Stream<S>> for Stream<S> {
+    fn as_ref(&self) -> &Stream<S> {
+        self
+    }
+}
