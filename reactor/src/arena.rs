@@ -1,7 +1,7 @@
 //! Where slots live: in chunks that are never moved and never freed while the reactor lives.
 //!
 //! So the lookup of an event's slot is two loads, without a lock, and an event that comes late
-//! finds a slot and not freed memory. Chunks grow by an eighth of what there is, so a reactor of a
+//! finds a slot and not freed memory. Chunks grow by an eighth of the arena, so a reactor of a
 //! few descriptors is small and one of many wastes little. Giving out and taking back takes a lock,
 //! beside a system call that takes several.
 #![allow(unsafe_code)] // `OwnedSlot` points into a chunk; its argument is that chunks stay.
@@ -29,7 +29,7 @@ type Chunk = Box<[Slot]>;
 pub(crate) struct Arena {
     chunks: [OnceLock<Chunk>; CHUNKS],
     free: Mutex<Free>,
-    /// This is a copy, in a process that was forked: its locks may be held by nobody.
+    /// This is a copy in a forked process: a thread that does not exist here may hold its locks.
     disowned: AtomicBool,
 }
 
@@ -149,7 +149,7 @@ impl Deref for OwnedSlot {
     #[inline]
     fn deref(&self) -> &Slot {
         // SAFETY: the slot lies in a boxed chunk that neither moves nor goes before the arena, and
-        // `self.arena` keeps the arena; nobody ever makes a `&mut Slot` of it.
+        // `self.arena` keeps the arena; no code makes a `&mut Slot` of it.
         unsafe { self.slot.as_ref() }
     }
 }

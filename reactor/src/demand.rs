@@ -1,16 +1,16 @@
-//! Asking epoll for writability while somebody waits for it, and only then
+//! Enabling `EPOLLOUT` for a waiting writer, and disabling it after a write
 //! ([`Interest::WriteOnDemand`](crate::Interest::WriteOnDemand)).
 //!
 //! # The handshake
 //!
-//! - **Who waits to write** is seated in the slot, *then* takes the lock and has epoll asked, if it is
-//!   not asked already.
-//! - **Who has written** takes the lock, *then* sees whether somebody waits; if nobody does, epoll is
-//!   asked no more.
+//! - **A writer that must wait** adds itself to the slot's waiters, *then* takes the lock and enables `EPOLLOUT`, unless it
+//!   is enabled.
+//! - **A writer that has written** takes the lock, *then* reads whether the slot has a waiting writer. If not, it
+//!   disables `EPOLLOUT`.
 //!
-//! If the waiter's lock came first, the writer sees it waiting and leaves things as they are. If it
-//! came second, the waiter finds epoll not asked, and asks. Asking reports what is so already, so a
-//! waiter that asks after the room has come is woken at once.
+//! If the waiter's lock came first, the other writer sees it waiting and changes nothing. If it
+//! came second, the waiter finds `EPOLLOUT` disabled, and enables it. Enabling reports existing room as an edge, so a
+//! waiter that comes after the room is woken at once.
 
 use crate::sync::{Mutex, lock};
 
@@ -23,8 +23,8 @@ impl Demand {
         Self(Mutex::new(false))
     }
 
-    /// Somebody has sat down to wait. If asking fails, epoll is not asked, and who sat down is to be
-    /// told: nobody would wake it.
+    /// A writer waits in the slot. If `ask` fails, the wait must fail with its error: no event would
+    /// end it.
     pub(crate) fn rises<E>(&self, ask: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut asked = lock(&self.0);
         if !*asked {
@@ -34,7 +34,7 @@ impl Demand {
         Ok(())
     }
 
-    /// Somebody has written, and may have been the last to need it.
+    /// A writer has written: if no other waits, epoll is no longer asked.
     pub(crate) fn may_fall(
         &self,
         somebody_waits: impl FnOnce() -> bool,

@@ -1,8 +1,8 @@
-//! The three ends of an operation that the kernel knows nothing of.
+//! The three errors of an operation that do not come from the kernel.
 //!
-//! They travel inside an [`io::Error`], as its payload, so that they can be told apart from an
-//! errno of the same kind: a keepalive that gave up is `ETIMEDOUT`, and not a deadline (Go had to
-//! add `os.ErrDeadlineExceeded` for the same reason, golang/go#31449).
+//! Each is the payload of an [`io::Error`], so that it can be distinguished from an
+//! errno of the same kind: a keepalive that fails is `ETIMEDOUT`, and not a deadline (Go
+//! added `os.ErrDeadlineExceeded` for the same reason, golang/go#31449).
 
 use std::error::Error;
 use std::fmt;
@@ -30,7 +30,7 @@ pub struct Closed;
 pub struct ReactorGone;
 
 impl DeadlineExceeded {
-    /// The error that carries it.
+    /// An [`io::Error`] with it as payload.
     #[must_use]
     pub fn error() -> io::Error {
         DeadlineExceeded.into()
@@ -38,7 +38,7 @@ impl DeadlineExceeded {
 }
 
 impl Closed {
-    /// The error that carries it.
+    /// An [`io::Error`] with it as payload.
     #[must_use]
     pub fn error() -> io::Error {
         Closed.into()
@@ -46,7 +46,7 @@ impl Closed {
 }
 
 impl ReactorGone {
-    /// The error that carries it.
+    /// An [`io::Error`] with it as payload.
     #[must_use]
     pub fn error() -> io::Error {
         ReactorGone.into()
@@ -72,7 +72,7 @@ pub fn raw_os_error(error: &io::Error) -> Option<i32> {
     error.raw_os_error().or_else(|| raw_os_error(wrapped()?))
 }
 
-/// An error with the operation that failed and what it failed on: `bind 127.0.0.1:80: permission
+/// An error with the operation that failed and its subject: `bind 127.0.0.1:80: permission
 /// denied`. It is the payload of an [`io::Error`] of the same kind.
 #[derive(Debug)]
 pub struct OpError {
@@ -112,13 +112,13 @@ impl OpError {
         }
     }
 
-    /// What was tried: `bind`, `connect`, `accept`, `register`.
+    /// The operation: `bind`, `connect`, `accept`, `register`.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
-    /// What it was tried on: an address, or a descriptor.
+    /// The address or the descriptor of the operation.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject

@@ -1,4 +1,4 @@
-//! What its users hold of a reactor, and how one is made and ended.
+//! The handle on a reactor, and its builder: a reactor is made and ended here.
 
 use std::fmt;
 use std::future::Future;
@@ -20,8 +20,7 @@ use crate::sync::{Arc, Mutex, lock};
 use crate::thread::Manner;
 use crate::time::clock::Clock;
 
-/// A handle on a reactor: it waits for descriptors and deadlines, and wakes the wakers of those who
-/// wait for them.
+/// A handle on a reactor, which waits for descriptors and deadlines, and wakes the tasks that wait for them.
 ///
 /// Cloning is cheap. A reactor lives as long as any handle, registration or timer of it; then its
 /// thread ends.
@@ -39,11 +38,11 @@ use crate::time::clock::Clock;
 #[derive(Clone)]
 pub struct Reactor {
     shards: Arc<Shards>,
-    /// The one of them that this handle is about: that of a registration, or the first.
+    /// One of `shards`: that of a registration, or the first.
     shard: Arc<Shared>,
 }
 
-/// What a reactor is to be like. See [`Reactor::builder`].
+/// The settings of a new reactor. See [`Reactor::builder`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     thread: bool,
@@ -53,7 +52,7 @@ pub struct Builder {
     reactors: NonZero<usize>,
 }
 
-/// How many processors share a reactor of the global one.
+/// The number of processors for each reactor of the global one.
 const PROCESSORS_PER_REACTOR: usize = 16;
 
 /// Read and set without a lock: a forked child would wait for ever for a lock that another thread held.
@@ -80,13 +79,13 @@ fn get_or_make_global(
 }
 
 impl Reactor {
-    /// The reactor of this process, made with its thread when it is first asked for. On machines of
+    /// The reactor of this process. The first call makes it, with its thread. On machines of
     /// more than 16 processors it is [several](Builder::reactors), one for every 16.
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError): no descriptors or no thread to be had; the next call tries again. In a forked child, the
-    /// handle is the parent's: what is done with it fails with [`ReactorGone`](crate::ReactorGone).
+    /// An [`OpError`](crate::OpError) if the system has no descriptors or no thread; the next call tries again. In a forked child the
+    /// handle is the parent's, and its operations fail with [`ReactorGone`](crate::ReactorGone).
     pub fn global() -> io::Result<&'static Reactor> {
         if let Some(global) = GLOBAL.get() {
             return Ok(global);
@@ -110,21 +109,22 @@ impl Reactor {
         }
     }
 
-    /// Turns the reactor once, on this thread: waits for events until the first deadline, at most
-    /// for `timeout`, and wakes whom they concern. Zero only looks, `None` waits for ever.
+    /// Makes one turn of the reactor on this thread: waits for events until the first deadline, at most
+    /// for `timeout`, and wakes the tasks that wait for them. With a timeout of zero it does not wait, with `None` it waits
+    /// without limit.
     ///
     /// It returns after events, deadlines, [`notify`](Self::notify), a signal, the timeout, or for
-    /// no reason at all: call it in a loop. A wait of more than 100 ms ends once before its time, by a
-    /// two-hundredth of it or 100 ms: the kernel ends a long sleep late, and the next turn sleeps for
+    /// no reason: call it in a loop. A wait of more than 100 ms ends once before its time, by a
+    /// two-hundredth of it or 100 ms, because the kernel ends a long sleep late; the next turn sleeps for
     /// the short rest. A shorter wait may end 100 microseconds before its time.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if somebody else is turning it: a thread that is in
-    /// [`block_on`](Self::block_on), or, if nobody is, the reactor's own, where it has one.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if another thread makes a turn: one that is in
+    /// [`block_on`](Self::block_on), or the reactor's own.
     /// [`ReactorGone`](crate::ReactorGone) after a shutdown or in a forked child.
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<()> {
-        // Before the lease: in a forked child, nobody is there to give it back.
+        // Before the lease: in a forked child, no thread is there to give it back.
         self.shared().check_usable()?;
         budget::refill();
         let message = "reactor: another thread is turning it";
@@ -164,14 +164,14 @@ impl Reactor {
         self.shards.shut_down();
     }
 
-    /// Whether it was shut down, has failed, or is that of the process that forked this one: what is done
-    /// with it fails with [`ReactorGone`](crate::ReactorGone).
+    /// Whether the reactor was shut down, has failed, or belongs to the process that forked this one. Operations on
+    /// its descriptors then fail with [`ReactorGone`](crate::ReactorGone).
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.shared().check_usable().is_err()
     }
 
-    /// What it has done so far. In a forked child it has no registrations.
+    /// The counts of the reactor so far. In a forked child there are no registrations.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shards.iter().map(|shard| shard.metrics()).sum()
@@ -226,32 +226,32 @@ impl fmt::Debug for Reactor {
 }
 
 impl Builder {
-    /// Whether it has a thread that turns it; it does unless told otherwise.
+    /// Whether the reactor has a thread of its own. By default it has.
     #[must_use]
     pub fn thread(mut self, thread: bool) -> Self {
         self.thread = thread;
         self
     }
 
-    /// Whether its thread may interrupt others when it has something to deliver. It does not, unless told
-    /// otherwise: it is in `SCHED_BATCH` (`sched(7)`), and waits for a processor that is free.
+    /// Whether the reactor's thread may preempt other threads. By default it does not: it is in
+    /// `SCHED_BATCH` (`sched(7)`), and waits for a free processor.
     ///
-    /// That makes a busy server cheaper, whose executor would be interrupted after every handful of events,
+    /// The default makes a busy server cheaper, since the thread does not preempt the executor that it has just woken,
     /// and costs nothing where a processor is free now and then. **Where other programs keep every
-    /// processor busy it makes waiting long**: measured on two processors with a busy loop on each, half of
+    /// processor busy, wake-ups are late**: measured on two processors with a busy loop on each, half of
     /// the echoes took 8 ms instead of 0.3 ms at 2,000 a second, and instead of 2.4 ms at 20,000, for
-    /// a third of the processor time. Who shares a machine like that, and cares for latency, has
-    /// the thread preempt. (Kernel 6.18; before EEVDF, in 6.6, other figures are to be expected.)
+    /// a third of the processor time. On such a machine pass `true` if latency matters. (Kernel 6.18; before EEVDF, in 6.6,
+    /// the figures differ.)
     ///
-    /// It is of no consequence for threads that turn the reactor themselves
-    /// ([`block_on`](crate::block_on), [`Driver`]), but for what they leave to the reactor's own.
+    /// It does not concern threads that make turns themselves
+    /// ([`block_on`](crate::block_on), [`Driver`]).
     #[must_use]
     pub fn preempting(mut self, preempting: bool) -> Self {
         self.manner = if preempting { Manner::Preempting } else { Manner::Patient };
         self
     }
 
-    /// Whether its thread runs on the processors of the thread that builds it, and not on those of the
+    /// Whether the reactor's thread runs on the processors of the thread that builds it, instead of those of the
     /// process.
     ///
     /// By default the reactor's thread takes the affinity of the process's first thread, so that a
@@ -264,7 +264,7 @@ impl Builder {
         self
     }
 
-    /// Its time stands still but for [`Reactor::advance`]. For tests of deadlines that neither wait
+    /// The reactor's time moves only by [`Reactor::advance`]. For tests of deadlines that neither wait
     /// nor flake.
     #[must_use]
     pub fn manual_clock(mut self) -> Self {
@@ -272,9 +272,9 @@ impl Builder {
         self
     }
 
-    /// How many reactors it is, each with its own epoll and thread; one, unless told otherwise.
-    /// Descriptors and timers are spread over them as they come, and a thread that is in
-    /// [`block_on`](Reactor::block_on) drives one of them and has what it registers there.
+    /// The number of reactors behind the handle, each with its own epoll and thread. By default one.
+    /// Descriptors and timers are spread over them. A thread that is in
+    /// [`block_on`](Reactor::block_on) drives one of them, and its registrations go there.
     ///
     /// For machines on which one thread in `epoll_wait` is not enough. Zero counts as one.
     #[must_use]
@@ -283,12 +283,12 @@ impl Builder {
         self
     }
 
-    /// Makes it.
+    /// Makes the reactor.
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError): no descriptors (each needs three) or no thread to be had.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for several without threads: who would turn them?
+    /// An [`OpError`](crate::OpError) if the system has no descriptors (each reactor needs three) or no thread.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for several reactors without threads.
     pub fn build(self) -> io::Result<Reactor> {
         let clock = if self.manual_clock { Clock::by_hand() } else { Clock::monotonic() };
         let count = self.reactors.get();
@@ -302,8 +302,8 @@ impl Builder {
         Ok(Reactor { shards, shard: first })
     }
 
-    /// Makes it, and makes it the [global](Reactor::global) one: for programs that want another than the
-    /// usual, before the first socket.
+    /// Makes the reactor the [global](Reactor::global) one. For programs that need other settings than the
+    /// default; call it before the first socket.
     ///
     /// # Errors
     ///
@@ -311,25 +311,25 @@ impl Builder {
     /// global one.
     pub fn build_global(self) -> io::Result<&'static Reactor> {
         let (global, built) = get_or_make_global(|| self.build())?;
-        let message = "reactor: there is a global one";
+        let message = "reactor: a global reactor exists already";
         built.then_some(global).ok_or_else(|| io::Error::new(io::ErrorKind::AlreadyExists, message))
     }
 }
 
-/// Runs a future to its end on this thread, which turns the [global reactor](Reactor::global) itself
-/// while it has nothing else to do.
+/// Runs a future to its end on this thread, which makes turns of the [global reactor](Reactor::global)
+/// while the future is pending.
 ///
-/// What then becomes ready for this thread's own future, a single one or an executor with all its
-/// tasks, is there without a hop from another thread. Of several threads that do so, one turns and
-/// the others sleep; and if the future keeps its thread for long, the reactor's own thread
+/// So an event for this thread's own future, a single one or an executor with all its
+/// tasks, needs no switch from another thread. Of several such threads, one makes turns and
+/// the others sleep. If the future keeps its thread for long, the reactor's own thread
 /// takes over.
 ///
-/// A future that wakes itself (an executor between two batches of its tasks) has the reactor looked at
-/// each time, without waiting.
+/// When a future wakes itself (an executor between two batches of its tasks), the thread makes a turn
+/// without waiting.
 ///
 /// It may be called anywhere, within itself and in a waker too. (A waker that a turn of the reactor has woken
-/// runs on the thread that makes the turn: the call makes further turns itself.) If there is no reactor to be
-/// had, it runs the future all the same.
+/// runs on the thread that makes the turn: the call makes further turns itself.) If no reactor can be made,
+/// it runs the future without one.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
-//! What the reactor has counted.
+//! The counts of a reactor.
 
 use std::iter::Sum;
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// What a reactor has done since it was made, and how many descriptors it serves now.
+/// The counts of a reactor since it was made, and the number of its registrations now.
 ///
 /// The counts are exact; they are read one after the other, while the reactor goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,25 +12,25 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct Metrics {
     /// Sockets and timers that are registered now.
     pub registrations: u64,
-    /// Passes of the reactor: how often it returned from waiting.
+    /// Turns of the reactor.
     pub turns: u64,
-    /// Those of them that its own thread made. The others were made by who waited in
+    /// The turns that the reactor's own thread made. The others were made by threads in
     /// [`block_on`](crate::block_on), by a [`Driver`](crate::Driver) or by
     /// [`Reactor::turn`](crate::Reactor::turn).
     pub thread_turns: u64,
     /// Events that epoll reported, without the reactor's own.
     pub events: u64,
-    /// Events for descriptors that were gone.
+    /// Events for descriptors that had been deregistered.
     pub stale_events: u64,
     /// Wakers that events, deadlines and timers woke.
     pub wakes: u64,
-    /// Deadlines and timers that expired on the reactor's watch.
+    /// Deadlines and timers that a turn expired.
     pub expiries: u64,
     /// Times that a sleeping reactor was woken for an earlier deadline or by `notify`.
     pub notifies: u64,
 }
 
-/// Those of several reactors in one.
+/// The sum over several reactors.
 impl Sum for Metrics {
     fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
         each.fold(Self::default(), |sum, one| Self {
@@ -57,7 +57,7 @@ pub(crate) struct Counters {
     expiries: AtomicU64,
 }
 
-/// What one turn adds.
+/// The counts of one turn.
 #[derive(Debug, Default)]
 pub(crate) struct Turned {
     pub(crate) events: u64,
@@ -67,7 +67,7 @@ pub(crate) struct Turned {
 }
 
 impl Counters {
-    /// Adds a turn. Whoever turns is alone, and nobody else writes these: no read-modify-write is
+    /// Adds a turn. Only the thread that makes the turn writes these counts, so no read-modify-write is
     /// needed. Relaxed throughout: nothing is ordered by a count.
     pub(crate) fn add(&self, turned: &Turned) {
         add(&self.turns, 1);
@@ -77,7 +77,7 @@ impl Counters {
         add(&self.expiries, turned.expiries);
     }
 
-    /// The reactor's own thread is about to turn: there is one.
+    /// The reactor's own thread is about to make a turn.
     pub(crate) fn add_thread_turn(&self) {
         add(&self.thread_turns, 1);
     }

@@ -1,46 +1,44 @@
-//! How a thread waits until it is woken: in a sleep of its own, or in the reactor.
+//! A thread that waits until it is woken: on a condition of its own, or in the reactor's epoll.
 //!
 //! # The handshake
 //!
-//! The word says what the thread does. Both sides change it by read-modify-writes only, so one of
+//! One word holds the wait mode of the thread. Both sides change it by read-modify-writes only, so one of
 //! them comes first:
 //!
-//! - **The thread** says how it is going to wait. Finds it that it was woken, it does not.
-//! - **Who wakes** says so, and learns from what the word was what it takes to end the wait: nothing,
-//!   if the thread is awake; the condition, if it sleeps; and if it drives, the reactor's sleep must
-//!   end.
+//! - **The thread** stores its wait mode, `ASLEEP` or `DRIVING`. If the word is `NOTIFIED`, it does not wait.
+//! - **A waker** swaps in `NOTIFIED`. The old value says how to end the wait. `AWAKE`: do nothing. `ASLEEP`: signal the
+//!   condition. `DRIVING`: end the reactor's sleep.
 //!
-//! For the last there is a second word, the reactor's [`Sleep`](crate::sleep): the driver announces
-//! its sleep *there*, then looks *here*; who wakes says so *here*, then looks *there*. Both change
-//! that second word too, so again one comes first: either the wake-up sees the announced sleep and
-//! writes the eventfd, or the announcement comes after it, and the look after that sees `NOTIFIED`.
+//! For `DRIVING` there is a second word, the reactor's [`Sleep`](crate::sleep). The driver announces
+//! its sleep in the second word, *then* reads the first. A waker stores `NOTIFIED` in the first word, *then* reads the
+//! second. Both change the second word, so one comes first. Either the waker sees the announced sleep and
+//! writes the eventfd, or the driver announces later, and then reads `NOTIFIED`.
 //!
-//! A thread that has driven is `DRIVING` until it has to sleep elsewhere, also while it runs its tasks:
-//! to say so anew each time would be two read-modify-writes for each wait. Who wakes it then looks at
-//! the reactor's sleep, and finds it awake; or another asleep that drives now, and ends that sleep once,
-//! to no purpose and no harm.
+//! A driver's thread stays `DRIVING` while it runs its tasks, until it has to sleep on the condition:
+//! to change the word for each wait would cost two read-modify-writes. A waker then
+//! finds the reactor awake and does nothing; or another driver has taken over and sleeps in epoll, and the waker ends that
+//! sleep once, without harm.
 //!
-//! A driver mostly wakes itself: by the wakers that its own turn wakes. It is awake then, and looks before
-//! it sleeps, so there is nobody to agree with. Such a wake-up is noted beside the word, where only this
-//! thread looks.
+//! Most wakers of a driver run in its own turn, on its own thread. The thread is awake then, and checks before
+//! it sleeps, so no handshake is needed: such a wake-up is stored in a thread-local flag.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock, per_thread};
 
-/// The thread runs, or has yet to look before it waits.
+/// The thread runs, or will check the word before it waits.
 const AWAKE: u32 = 0;
-/// It was woken, and has not taken notice yet.
+/// It was woken, and has not read the word since.
 const NOTIFIED: u32 = 1;
 /// It sleeps on the condition.
 const ASLEEP: u32 = 2;
-/// It turns a reactor now and then, and sleeps in there if nothing is ready.
+/// It makes turns of a reactor, and sleeps in epoll if no event is ready.
 const DRIVING: u32 = 3;
 
 per_thread! {
-    /// The address of the parker whose driver this thread is turning for, and whether it was woken
-    /// meanwhile on this thread.
+    /// The address of the parker whose driver makes turns on this thread, and whether this thread has woken it
+    /// meanwhile.
     static DRIVER: Cell<(usize, bool)> = Cell::new((0, false));
 }
 
@@ -56,7 +54,7 @@ pub(crate) struct Parker {
     changed: Condvar,
 }
 
-/// That this thread drives, until it is dropped.
+/// This thread drives until the guard is dropped.
 #[derive(Debug)]
 pub(crate) struct Drive<'a> {
     parker: &'a Parker,
@@ -64,13 +62,13 @@ pub(crate) struct Drive<'a> {
     outer: (usize, bool),
 }
 
-/// What is left to do for who woke a thread.
+/// The next step of a waker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Woken {
-    /// Nothing.
+    /// The wake-up is complete.
     Done,
-    /// It drives: see that the reactor does not sleep.
+    /// The thread drives: the waker must end the reactor's sleep.
     Driving,
 }
 
@@ -147,8 +145,8 @@ impl Parker {
         self.word.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
     }
 
-    /// Whether it was woken, and has not taken notice yet. What a turn of its own has woken, only the
-    /// [`Drive`] knows.
+    /// Whether another thread has woken it. A wake-up by its own turn is in the
+    /// [`Drive`].
     #[inline]
     pub(crate) fn is_notified(&self) -> bool {
         self.word.load(Ordering::Acquire) == NOTIFIED
@@ -167,8 +165,8 @@ impl Parker {
         self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The sleeper looks at the word under the lock: who changed it before taking that lock cannot
-    /// signal between its look and its sleep.
+    /// The sleeper reads the word under the lock. A waker that has changed the word takes the lock before it
+    /// signals, so the signal cannot come between the sleeper's read and its sleep.
     fn signal(&self) {
         drop(lock(&self.lock));
         self.changed.notify_one();
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn who_drives_is_woken_by_the_reactor_once() {
+    fn a_driver_is_woken_by_the_reactor_once() {
         let parker = Parker::new();
         let drive = parker.drive();
         let wake = || std::thread::scope(|scope| scope.spawn(|| parker.wake()).join().unwrap());
@@ -227,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn who_drives_and_wakes_itself_has_nothing_to_end() {
+    fn a_driver_that_wakes_itself_has_no_sleep_to_end() {
         let (parker, inner) = (Parker::new(), Parker::new());
         let drive = parker.drive();
         assert!(!drive.is_woken());
@@ -250,6 +248,6 @@ mod tests {
         assert!(!parker.end(), "it was called, not woken");
         assert!(!parker.drive().end());
         assert!(!parker.call());
-        assert!(parker.begin_sleep(), "who has driven may sleep elsewhere");
+        assert!(parker.begin_sleep(), "a driver may sleep on the condition later");
     }
 }

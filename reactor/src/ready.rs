@@ -1,9 +1,9 @@
-//! Which way data flows, what a socket asks to be told, and what the kernel told.
+//! Directions, the interest of a registration, and the readiness that the kernel reported.
 
 use std::fmt;
 
-/// One of the two directions of a descriptor. They share nothing: not a deadline, not a waiter,
-/// not a counter.
+/// One of the two directions of a descriptor. Each has its own deadline, waiters and
+/// counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Reading, accepting, receiving.
@@ -13,12 +13,12 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Both, in the order in which they are always visited.
+    /// Both, reading first.
     pub const BOTH: [Direction; 2] = [Direction::Read, Direction::Write];
 }
 
-/// The directions that a registration asks epoll for. Chosen once: the registration is
-/// edge-triggered, and but for [`WriteOnDemand`](Interest::WriteOnDemand) it is never changed.
+/// The directions that a registration asks epoll for. The registration is
+/// edge-triggered, and except for [`WriteOnDemand`](Interest::WriteOnDemand) it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interest {
     /// Readability, urgent data and the peer's half-close: listeners, the read end of a pipe.
@@ -27,9 +27,9 @@ pub enum Interest {
     Writable,
     /// Both: a TCP stream.
     Both,
-    /// Both, but epoll is asked for writability only while somebody waits for it: datagram and Unix
-    /// sockets, which would report it again for every datagram sent and for every read of the peer
-    /// (golang/go#17249). Until a write has blocked, the socket is taken for writable.
+    /// Both, but epoll is asked for writability only while a task waits for it. For datagram and Unix
+    /// sockets: epoll would report writability for every datagram sent and for every read of the peer
+    /// (golang/go#17249). Until a write has blocked, the socket counts as writable.
     WriteOnDemand,
 }
 
@@ -42,7 +42,7 @@ impl Interest {
     }
 }
 
-/// What an event said of a descriptor, as a set. A hint, never a promise.
+/// The readiness of a descriptor that events reported, as a set. A hint, never a promise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Ready(u8);
 
@@ -53,9 +53,9 @@ impl Ready {
     pub const READABLE: Ready = Ready(1);
     /// A write may succeed, or fail with the socket's error.
     pub const WRITABLE: Ready = Ready(1 << 1);
-    /// The peer will send no more.
+    /// The peer has shut down writing.
     pub const READ_HANGUP: Ready = Ready(1 << 2);
-    /// The peer will take no more.
+    /// The peer has shut down reading.
     pub const WRITE_HANGUP: Ready = Ready(1 << 3);
     /// The socket has an error to report.
     pub const ERROR: Ready = Ready(1 << 4);

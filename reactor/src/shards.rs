@@ -1,8 +1,8 @@
 //! The reactors behind one handle: mostly one, on large machines several, over which descriptors are
 //! spread. Each has its own epoll, slots, wheel and thread, and knows nothing of the others.
 //!
-//! Which reactor a descriptor went to is noted, so that a second registration of it goes there too, and
-//! fails with the `EEXIST` of that epoll.
+//! The shards record the reactor of each descriptor, so that a second registration of it goes to the same epoll, and
+//! fails with `EEXIST`.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ thread_local! {
     static SEAT: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
 }
 
-/// While it is there, what this thread registers goes to the shard that it drives.
+/// While this lives, registrations of this thread go to the shard that it drives.
 #[derive(Debug)]
 pub(crate) struct Seat {
     before: Option<(usize, usize)>,
@@ -98,7 +98,7 @@ impl Shards {
         several.then(|| &self.shards[number.unsigned_abs() as usize % self.shards.len()].homes)
     }
 
-    /// A shard for this thread to drive: what it registers meanwhile goes there.
+    /// A shard for this thread to drive. Meanwhile its registrations go there.
     pub(crate) fn sit(&self) -> (Seat, &Arc<Shared>) {
         let shard = self.choose();
         let seat = Seat { before: SEAT.replace(Some((self.address(), shard))) };
@@ -157,8 +157,8 @@ impl Shard {
     }
 }
 
-/// The threads end by themselves: each of them owns what it uses. Whether a waker keeps one of them is
-/// no concern of the thread that drops the last handle, which may hold a lock that the waker takes.
+/// The threads end by themselves: each owns the state that it uses. The thread that drops the last handle does not
+/// wait for them, since it may hold a lock that a waker on one of them takes.
 impl Drop for Shards {
     fn drop(&mut self) {
         self.end();

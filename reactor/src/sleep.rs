@@ -1,20 +1,20 @@
-//! When the reactor sleeps, and who must wake it: the handshake that saves the eventfd writes.
+//! The reactor's sleep in epoll, and the handshake that saves writes of the eventfd.
 //!
-//! The word says until when the reactor will sleep: not at all (it is awake), or until a time, or
-//! until something happens. Who needs it earlier lowers the word; only who lowers it under a sleeper
-//! writes the eventfd, once.
+//! The word holds the end of the reactor's sleep: none (it is awake), a time, or
+//! never (it sleeps until an event). A thread that needs the reactor earlier lowers the word. Only a thread that lowers it
+//! under a sleeper writes the eventfd, once.
 //!
 //! # The handshake
 //!
-//! - **The sleeper** announces until when it will sleep, *then* looks for work once more (the arm
+//! - **The sleeper** stores the end of its sleep in the word, *then* checks for work once more (the arm
 //!   queue, shutdown), and then waits.
-//! - **The other side** queues its work, *then* lowers the word.
+//! - **The other thread** queues its work, *then* lowers the word.
 //!
-//! Both changes are read-modify-writes of one word. If the sleeper's comes first, the other side
-//! sees that it sleeps, and how long. If it comes second, the sleeper's look sees the work.
+//! Both changes are read-modify-writes of one word. If the sleeper's comes first, the other thread
+//! sees that it sleeps, and for how long. If it comes second, the sleeper's check sees the work.
 //!
-//! Who wakes the very thread that turns (see [`parker`](crate::parker)) leaves the word as it is, but
-//! by a read-modify-write too: for the sake of that order.
+//! A thread that wakes the parker of the driver that makes the turn (see [`parker`](crate::parker)) leaves the word
+//! as it is, but by a read-modify-write too, for the same order.
 //!
 //! # How long a sleep is
 //!
@@ -27,7 +27,7 @@
 //! To set the timer slack of the thread would be an exact way as well, but every thread and process that a
 //! waker begins on it would inherit the slack.
 //!
-//! The word always says when the *whole* sleep ends. The kernel may end its first part as late as that,
+//! The word always holds the end of the *whole* sleep. The kernel may end its first part as late as that,
 //! so a setter that compared its deadline with the end of the first part would leave the reactor asleep
 //! past the deadline.
 
@@ -62,9 +62,9 @@ pub(crate) fn short_of(whole: Duration) -> Duration {
     }
 }
 
-/// Awake: will look for work before it sleeps.
+/// Awake: it checks for work before it sleeps.
 const AWAKE: u64 = 0;
-/// Somebody asked for the turn to end: the next sleep is not to happen.
+/// A thread has asked for the turn to end: the next sleep must not begin.
 const NOTIFIED: u64 = 1;
 /// Asleep until an event.
 const FOREVER: u64 = u64::MAX;
@@ -78,9 +78,9 @@ pub(crate) struct Sleep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Announced {
-    /// Look for work a last time, then sleep.
+    /// Check for work a last time, then sleep.
     Sleep,
-    /// Do not: somebody asked for the turn to end.
+    /// Do not sleep: a thread has asked for the turn to end.
     Notified,
 }
 
@@ -103,14 +103,14 @@ impl Sleep {
         self.until.swap(AWAKE, Ordering::AcqRel);
     }
 
-    /// Work is queued that must be looked at by `at_ns`. True: write the eventfd.
+    /// Work is queued that needs a turn by `at_ns`. True: write the eventfd.
     #[must_use]
     pub(crate) fn needs_waking_by(&self, at_ns: u64) -> bool {
         let at = at_ns.clamp(NOTIFIED + 1, FOREVER - 1);
         self.until.fetch_min(at, Ordering::AcqRel) > at
     }
 
-    /// Something was put where the sleeper looks before it sleeps. True: write the eventfd.
+    /// Work is queued that the sleeper checks before it sleeps. True: write the eventfd.
     #[must_use]
     pub(crate) fn is_overslept(&self) -> bool {
         self.until.fetch_or(0, Ordering::AcqRel) > NOTIFIED
@@ -129,9 +129,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_would_be_overslept_writes() {
+    fn only_an_earlier_time_writes() {
         let sleep = Sleep::new();
-        assert!(!sleep.needs_waking_by(5), "awake: it looks before it sleeps");
+        assert!(!sleep.needs_waking_by(5), "awake: it checks before it sleeps");
         assert_eq!(sleep.announce(Some(100)), Announced::Sleep);
         assert!(!sleep.needs_waking_by(100));
         assert!(sleep.needs_waking_by(50));

@@ -1,4 +1,4 @@
-//! A timer: a slot without a descriptor, whose read deadline is what it waits for.
+//! A timer: a slot without a descriptor, which waits for its read deadline.
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +13,7 @@ use crate::ready::Direction;
 use crate::registration::{closed, set_slot_deadline};
 use crate::slot::{Status, WaiterId};
 
-/// A future that resolves when its time has come, and not before.
+/// A future that resolves at its time, and never before.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A timer that never fires, until [`set`](Self::set) says otherwise.
+    /// A timer without a time: it does not fire until [`set`](Self::set) gives it one.
     ///
     /// # Errors
     ///
@@ -54,8 +54,8 @@ impl Timer {
         Ok(timer)
     }
 
-    /// Fires at `instant` instead, or never. Whoever waits goes on waiting for the new time; a timer
-    /// that has fired can fire again. Moving it away costs a few nanoseconds.
+    /// Fires at `instant` instead, or never. A task that waits then waits for the new time; a timer
+    /// that has fired can fire again. Moving it later costs a few nanoseconds.
     #[inline]
     pub fn set(&self, instant: Option<Instant>) {
         // In a forked child it would wake the parent's tasks.

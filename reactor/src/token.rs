@@ -1,4 +1,4 @@
-//! What an epoll event says of its slot: the slot's index and its generation, never a pointer.
+//! The user data of an epoll event: the index and the generation of a slot, never a pointer.
 //!
 //! Closing a descriptor does not end its registration while a duplicate is open: events go on,
 //! with the old token, and cannot be stopped (`EPOLL_CTL_DEL` needs the old descriptor). With a

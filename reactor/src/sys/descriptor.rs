@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{check, retry};
 use crate::ready::{Direction, Ready};
 
-/// What `poll(2)` says of one direction.
+/// The answer of `poll(2)` for one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Polled {
     /// An operation would not block.
@@ -20,7 +20,7 @@ pub(crate) enum Polled {
     Unknown,
 }
 
-/// Asks the kernel what an operation of this direction would do now. `poll(2)`
+/// Asks the kernel whether an operation of this direction would block now. `poll(2)`
 ///
 /// Urgent data is not asked for: a plain read does not get it.
 pub(crate) fn poll(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Polled> {

@@ -19,7 +19,7 @@ pub(crate) struct Epoll {
 /// How many events one wait takes from the kernel; the others wait there for the next.
 const CAPACITY: usize = 256;
 
-/// Where the kernel puts events, on the stack of whoever turns: 3 KB, less than a page.
+/// The buffer for events, on the stack of the thread that makes the turn: 3 KB, less than a page.
 pub(crate) struct Events {
     buffer: [MaybeUninit<libc::epoll_event>; CAPACITY],
     count: usize,
@@ -30,7 +30,7 @@ impl Events {
         Self { buffer: [const { MaybeUninit::uninit() }; CAPACITY], count: 0 }
     }
 
-    /// The events of the last wait: the user data, and what it says.
+    /// The events of the last wait: the token of each, and its readiness.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Ready)> {
         self.buffer[..self.count].iter().map(|event| {
             // SAFETY: the kernel filled the first `count` of them.
@@ -52,13 +52,13 @@ impl Epoll {
         Ok(Self { fd: owned(fd), whole_milliseconds: AtomicBool::new(false) })
     }
 
-    /// Registers a descriptor. What it is ready for already is its first edge.
+    /// Registers a descriptor. If it is ready already, that is its first edge.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, data: u64, interest: Interest) -> io::Result<()> {
         let mut event = libc::epoll_event { events: mask(interest), u64: data };
         self.control(libc::EPOLL_CTL_ADD, fd, &raw mut event)
     }
 
-    /// Asks for something else. What the descriptor is ready for now is an edge again.
+    /// Changes the interest. If the descriptor is ready for it, that is an edge again.
     pub(crate) fn modify(
         &self,
         fd: BorrowedFd<'_>,
@@ -85,7 +85,7 @@ impl Epoll {
             .map(drop)
     }
 
-    /// Waits for events, for `timeout` or for ever. A signal is an empty turn: the caller knows best
+    /// Waits for events, for `timeout` or without limit. After a signal it returns without events: the caller knows
     /// how much time is left.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.count = 0;
@@ -166,7 +166,7 @@ impl std::fmt::Debug for Events {
     }
 }
 
-/// Rounded up: to wait too little is to wait again.
+/// Rounded up: a wait that is too short has to be repeated.
 fn whole_milliseconds(timeout: Duration) -> libc::c_int {
     if timeout.is_zero() {
         return 0;
@@ -174,21 +174,21 @@ fn whole_milliseconds(timeout: Duration) -> libc::c_int {
     libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
 }
 
-/// What is asked of epoll. The half-close and the urgent mark are asked for with reading: without
-/// them a reader that trusts a short read misses the end of the stream, or what follows the mark.
+/// The flags for epoll. Reading includes the half-close and the urgent mark: without
+/// them a reader that trusts a short read misses the end of the stream, or the bytes after the mark.
 fn mask(interest: Interest) -> u32 {
     let mut mask = libc::EPOLLET;
     if interest.includes(Direction::Read) {
         mask |= libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI;
     }
-    // On demand is not yet.
+    // On demand, writability is asked for later.
     if interest.includes(Direction::Write) && interest != Interest::WriteOnDemand {
         mask |= libc::EPOLLOUT;
     }
     mask as u32
 }
 
-/// What an event says.
+/// The readiness that an event reports.
 fn readiness(events: u32) -> Ready {
     READINESS[pattern(events)]
 }
@@ -220,7 +220,7 @@ const fn pattern(events: u32) -> usize {
     (events & LOW) as usize | ((events & HALF_CLOSE) / (HALF_CLOSE / (LOW + 1))) as usize
 }
 
-/// A hang-up or an error makes both directions ready: the next operation finds out what it is.
+/// A hang-up or an error makes both directions ready: the next operation returns it.
 const MEANINGS: [(libc::c_int, Ready); 6] = {
     const READ: Ready = Ready::READABLE;
     const BOTH: Ready = Ready::READABLE.union(Ready::WRITABLE);

@@ -1,12 +1,12 @@
-//! The operating system, and nothing else: each function is one system call with its types put
-//! right. The layers above rely on this:
+//! The operating system: each function is one system call with safe
+//! types. The layers above rely on this:
 //!
-//! - Every descriptor that is made here is an [`OwnedFd`](std::os::fd::OwnedFd), close-on-exec and
+//! - Every new descriptor is an [`OwnedFd`](std::os::fd::OwnedFd), close-on-exec and
 //!   non-blocking from its creation; it is borrowed as [`BorrowedFd`](std::os::fd::BorrowedFd).
-//! - `EINTR` is retried here, but for waiting, where it is an empty turn.
-//! - Nothing blocks but [`Epoll::wait`], and closing a socket that lingers.
+//! - `EINTR` is retried, except in [`Epoll::wait`], which then returns no events.
+//! - Only [`Epoll::wait`] blocks, and closing a socket that lingers.
 //! - No function keeps state between calls; none knows of slots, wakers or time beyond a timeout.
-#![allow(unsafe_code)] // Foreign calls. Each says why its arguments are what the kernel expects.
+#![allow(unsafe_code)] // Foreign calls. Each has the reason why its arguments are valid.
 
 pub(crate) mod descriptor;
 mod epoll;
@@ -54,11 +54,11 @@ fn owned(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// What the number of a closed descriptor stands for until its owner drops it: the read end of a pipe
+/// Takes the number of a closed descriptor until the owner drops it: the read end of a pipe
 /// that has no writer.
 ///
-/// It conveys nothing: it leads to no directory, no file system, no network and no process, and all that
-/// can be read by it is the end. Reading returns 0, writing fails with `EBADF` and raises no signal, socket
+/// It conveys nothing: it leads to no directory, no file system, no network and no process, and a read
+/// finds the end. Reading returns 0, writing fails with `EBADF` and raises no signal, socket
 /// calls fail with `ENOTSOCK`, `openat` and `fchdir` with `ENOTDIR`, and `poll` reports `POLLHUP`: no call
 /// waits. Making it needs no path and no call that opens one.
 ///
@@ -75,18 +75,18 @@ pub(crate) fn placeholder() -> io::Result<OwnedFd> {
     Ok(reader)
 }
 
-/// Ends what `fd` stands for, and leaves the number to its owner, standing for `placeholder`.
+/// Closes the file description behind `fd`, and puts `placeholder` under the number, which stays with its owner.
 ///
 /// The number stays taken until the owner drops it, so that code that has borrowed it never reaches another
 /// descriptor by it.
 ///
 /// Where the number cannot be replaced (it is above the limit of descriptors, or a filter refuses the calls),
-/// a connection or a listener is shut down instead: its peers see the end all the same, and the rest
-/// of it goes with the owner.
+/// a connection or a listener is shut down instead: its peers see the end, and the descriptor
+/// closes when the owner drops it.
 ///
 /// # Errors
 ///
-/// What `dup3(2)` says, if there is no end to be had before the owner drops the descriptor.
+/// The error of `dup3(2)`, if the peers cannot see the end before the owner drops the descriptor.
 pub(crate) fn end(fd: BorrowedFd<'_>, placeholder: BorrowedFd<'_>) -> io::Result<()> {
     let Err(refused) = replace(fd, placeholder) else { return Ok(()) };
     // Also of a socket without a connection, whose peers can see at least that it takes nothing more.

@@ -1,15 +1,15 @@
-//! What we are: which process, and how this thread is scheduled.
+//! The process and its forks, and the scheduling and the signals of the calling thread.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// How many forks this process comes from, as far as they were counted.
+/// The number of forks between the process that began to count and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 static COUNTING: AtomicBool = AtomicBool::new(false);
 
-/// Has forks counted from now on.
+/// Begins to count forks.
 ///
 /// Without a lock, which another thread could hold while this process is forked. Two threads that begin
 /// at once register the handler twice, and each fork then counts as two, which is as good.
@@ -52,8 +52,8 @@ unsafe extern "C" fn count_fork() {
 /// has them blocked from its first instruction on, and takes none that another thread waits for in
 /// `sigwait(3)` or on a signalfd.
 ///
-/// Signals that the kernel raises for what the thread itself does (a fault, a trap, a filtered system
-/// call) stay open: they concern no other thread, and blocked they would end the process unreported.
+/// Signals that the kernel raises for an act of the thread itself (a fault, a trap, a filtered system
+/// call) stay open: they concern no other thread, and blocked they would end the process without a report.
 pub(crate) struct SignalsBlocked {
     /// `None` if the mask could not be changed.
     before: Option<libc::sigset_t>,

@@ -49,7 +49,7 @@ impl Clock {
         self.began + Duration::from_nanos(self.now_ns())
     }
 
-    /// What `instant` is on this clock: 0 for all that was before it, the maximum for what lies
+    /// The nanoseconds of `instant` on this clock: 0 for an instant before the clock began, the maximum for one
     /// beyond five centuries.
     #[inline]
     pub(crate) fn ns_at(&self, instant: Instant) -> u64 {

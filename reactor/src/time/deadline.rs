@@ -1,6 +1,6 @@
 //! The deadline word of one direction: none, a time, or expired.
 //!
-//! # Who moves the word
+//! # Changes of the word
 //!
 //! - **A setter** stores a time, or clears the word. If the time has passed already, the setter expires
 //!   the word itself, by a compare-and-swap from the time that it stored: another setter may have
@@ -31,16 +31,16 @@ const FILED: u64 = 1;
 const CLEARED: u64 = 1 << 1;
 const TIME_SHIFT: u32 = 2;
 
-/// The last time a word can hold, 146 years after the clock began. It stands for all that lie beyond, and
-/// never comes: a deadline is not early, also where a clock is moved so far by hand. One short of what the
-/// bits allow, which with both flags would read as expired.
+/// The last time a word can hold, 146 years after the clock began. It stands for every later time, and
+/// never comes: a deadline is not early, even on a clock that is moved so far by hand. It is one below the largest
+/// time that the bits hold, which with both flags would read as expired.
 const LAST_NS: u64 = (u64::MAX >> TIME_SHIFT) - 1;
 
 /// A snapshot of the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
-/// What a setter has to do after its store.
+/// The next step of a setter after its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum SetAction {
@@ -50,7 +50,7 @@ pub(crate) enum SetAction {
     Arm(u64),
 }
 
-/// What the reactor found.
+/// The result of the reactor's check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Expiry {
@@ -104,8 +104,8 @@ impl Word {
         }
     }
 
-    /// A setter finds that the time it stored has passed. If the word has changed since, what another
-    /// setter has stored, or cleared, stands.
+    /// A setter finds that the time it stored has passed. If another setter has changed the word since, the word
+    /// stays.
     pub(crate) fn expire(self, time_ns: u64) -> Word {
         if self.pending_ns() == Some(time_ns.max(1)) { Word::EXPIRED } else { self }
     }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_expires_what_is_due_and_never_before() {
+    fn a_check_expires_a_due_deadline_and_never_an_earlier_one() {
         for word in WORDS {
             for now in [0, 49, 50, 51] {
                 let (next, look) = word.check(now);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setter_expires_only_what_it_has_set() {
+    fn a_setter_expires_only_its_own_deadline() {
         let deadline = DeadlineWord::new();
         assert_eq!(deadline.set(0), SetAction::Arm(0));
         assert!(deadline.expire(0), "the clock's very beginning");

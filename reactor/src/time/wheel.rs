@@ -1,4 +1,4 @@
-//! When to look at which slot: a hierarchical timing wheel, after Varghese and Lauck (1987).
+//! The times at which the reactor checks slots: a hierarchical timing wheel, after Varghese and Lauck (1987).
 //!
 //! Seven levels of 64 buckets; a bucket of level `n` is 64^n ticks wide. A key is filed by the
 //! highest six bits in which its tick differs from the wheel's. When the wheel reaches a bucket of a
@@ -28,7 +28,7 @@ const END: u32 = u32::MAX;
 /// The tick of a key that is not filed.
 const NOT_FILED: u64 = u64::MAX;
 /// Keys further away are filed here, nine years on, and looked at again then. One bucket short of a
-/// whole round of the top level, so that what lies ahead never falls into the bucket we stand in.
+/// whole round of the top level, so that a later key never falls into the current bucket.
 const HORIZON: u64 = ((BUCKETS as u64 - 1) << (LEVEL_BITS * (LEVELS as u32 - 1))) - 1;
 
 /// The first tick at whose beginning `time_ns` has passed: rounded up, so that nothing is early.
@@ -54,7 +54,7 @@ pub(crate) struct Wheel {
     filed: usize,
 }
 
-/// What a step of the wheel came to.
+/// The result of a step of the wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Step {
@@ -212,7 +212,7 @@ impl Wheel {
     fn link(&mut self, key: u32, tick: u64) {
         let differing = (tick ^ self.tick) | (BUCKETS as u64 - 1);
         let level = (((63 - differing.leading_zeros()) / LEVEL_BITS) as usize).min(LEVELS - 1);
-        // What is overdue goes into the bucket that comes next.
+        // An overdue key goes into the next bucket.
         let place = tick.max(self.tick);
         let level = if tick <= self.tick { 0 } else { level };
         let bucket = (place >> (LEVEL_BITS * level as u32)) as usize % BUCKETS;
