@@ -10,15 +10,15 @@ use crate::sys::OwnsFd;
 use crate::wake::catch_panic;
 
 impl<T: OwnsFd> Registration<T> {
-    /// Closes it, as Go's `Close` does: pending operations fail with [`Closed`](crate::Closed), and so do all later
+    /// Closes the descriptor, as Go's `Close` does: pending operations fail with [`Closed`](crate::Closed), and so do all later
     /// ones. Resolves when the descriptor is closed, which is as soon as no operation is inside a
     /// system call; a port can then be bound again.
     ///
-    /// The descriptor's number is free when the registration is dropped. Until then it stands for a
-    /// placeholder that conveys nothing, so code that has borrowed the number never reaches another descriptor
-    /// by it: reading finds the end, and other calls fail.
+    /// The descriptor's number is free when the registration is dropped. Until then a placeholder that conveys nothing
+    /// takes the number, so code that has borrowed it never reaches another descriptor:
+    /// a read finds the end, and other calls fail.
     ///
-    /// Closing takes place on the thread that polls: a socket that lingers blocks it.
+    /// The thread that polls closes the descriptor: a socket that lingers blocks it.
     ///
     /// Only the owner of a descriptor can close it (see [`OwnsFd`]):
     ///
@@ -52,7 +52,7 @@ impl<T: OwnsFd> Registration<T> {
     ///
     /// # Cancel safety
     ///
-    /// It closes when it is first polled. Dropped after that, it closes all the same.
+    /// The first poll begins the close. Dropped after that, it still closes the descriptor.
     pub async fn close(&self) -> io::Result<()> {
         self.begin_close()?.finish().await
     }
@@ -71,7 +71,7 @@ impl<T: OwnsFd> Registration<T> {
         if self.reactor.shared().is_ours() {
             self.slot.close();
         } else {
-            // The waiters are the parent's tasks, and so is the lock of their list.
+            // The waiters are the parent's tasks, and a thread of the parent may hold the lock of their queue.
             self.slot.close_and_wake_none();
         }
         self.deregister(self.get_ref());
@@ -80,10 +80,10 @@ impl<T: OwnsFd> Registration<T> {
 }
 
 impl<T> Registration<T> {
-    /// Holds a value until the descriptor is closed, by whichever call ends it, and drops it then; or when
-    /// the registration goes otherwise. On a closed registration it is dropped at once.
+    /// Holds a value until the descriptor is closed, by whichever call closes it, or until the registration is
+    /// dropped, and then drops the value. On a closed registration it is dropped at once.
     ///
-    /// For what is bound to the connection and not to the object: a place in a limit, an entry in a table.
+    /// For a value that belongs to the connection and not to the object: a place in a limit, an entry in a table.
     /// The value is dropped before [`close`](Self::close) resolves, under no lock, on the thread that ends the
     /// descriptor.
     pub fn hold_until_closed(&self, value: impl Send + 'static) {
@@ -99,7 +99,7 @@ impl<T> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), or what `call` says.
+    /// [`Closed`](crate::Closed), or the error of `call`.
     pub fn while_open<R>(&self, call: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
         let _inside = OpGuard::enter(self)?;
         call(self.get_ref())
@@ -153,13 +153,13 @@ impl<T> Closing<'_, T> {
     ///
     /// # Errors
     ///
-    /// What `dup3(2)` says, where neither can be had: the descriptor then ends when the registration is dropped.
+    /// The error of `dup3(2)`, if neither is possible: the descriptor then closes when the registration is dropped.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the object no longer stands for the descriptor that was
     /// registered, which is then left as it is.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it closes all the same.
+    /// Dropped, it still closes the descriptor.
     pub async fn finish(self) -> io::Result<()> {
         let Self { inside } = self;
         let registration = inside.0;

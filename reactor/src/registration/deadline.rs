@@ -70,12 +70,12 @@ impl<T> Registration<T> {
         Ok(())
     }
 
-    /// Sets or clears the time after which reading fails with [`DeadlineExceeded`](crate::DeadlineExceeded): operations that
-    /// are pending then, and all that begin later, until it is set anew. Go's `SetReadDeadline`.
+    /// Sets or clears the time after which reading fails with [`DeadlineExceeded`](crate::DeadlineExceeded): pending
+    /// operations, and all later ones, until the deadline is set again. Go's `SetReadDeadline`.
     ///
-    /// It takes effect on pending operations at once, whether it is moved closer, away, into the past
-    /// or taken away, and never waits for one. No operation fails early. What is received meanwhile
-    /// is not lost. Moving it away costs a few nanoseconds: no lock, no system call.
+    /// It takes effect on pending operations at once, whether it is moved to an earlier, a later or a past time,
+    /// or cleared, and never waits for an operation. No operation fails early, and no byte that arrives meanwhile
+    /// is lost. Moving a deadline later costs a few nanoseconds: no lock, no system call.
     ///
     /// # Errors
     ///

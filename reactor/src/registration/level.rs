@@ -1,16 +1,16 @@
-//! Readiness for code that does not keep the rules of an edge-triggered registration: it makes its
-//! system calls behind our back, or says `WouldBlock` where the descriptor did not.
+//! Readiness for code that does not keep the rules of an edge-triggered registration: it makes
+//! system calls without the registration, or returns `WouldBlock` where the descriptor did not.
 //!
-//! Code that was written for a reactor that is level-triggered may do both: there, waiting ends at once
-//! while there is something left. Here, the kernel is asked (`poll(2)`) whether what the slot says is so:
+//! Code for a level-triggered reactor may do both: there, a wait ends at once
+//! while data is left. Here, `poll(2)` checks the readiness of the slot:
 //! once in each wait for readiness, and once for each `WouldBlock`.
 //!
-//! The kernel flags some things for as long as they last, though an operation finds nothing: a message in a
-//! socket's error queue, for instance, which a remote peer can put there. A flag alone is therefore worth
+//! The kernel keeps some flags though an operation finds no data: for a message in a
+//! socket's error queue, for instance, which a remote peer can put there. A flag alone therefore causes
 //! one more attempt of an operation, and ends one wait for readiness, for each event.
 //!
 //! Where `poll(2)` fails (a sandbox refuses it, or the limit of descriptors was lowered to zero), epoll is
-//! asked instead: to report as a new event that for which the descriptor is ready now.
+//! asked to report the present readiness of the descriptor as a new event.
 
 use std::borrow::Borrow;
 use std::future::poll_fn;
@@ -24,11 +24,11 @@ use crate::ready::{Direction, Ready};
 use crate::sys::descriptor::{self, Polled};
 
 impl<T> Registration<T> {
-    /// Waits until `direction` is ready by the kernel's word: [`ready`](Self::ready) for code that makes
-    /// its system calls on its own, and does not [`clear_ready`](Self::clear_ready) when they block.
+    /// Waits until the kernel reports that `direction` is ready: [`ready`](Self::ready) for code that makes
+    /// its own system calls, and does not [`clear_ready`](Self::clear_ready) when they block.
     ///
-    /// What has come besides ordinary readiness ends it once each time: urgent data, or a message in the
-    /// error queue of a socket, of which a plain `recv` finds nothing. Read that queue until it is empty.
+    /// Each event of another kind ends one wait: urgent data, or a message in the
+    /// error queue of a socket, which a plain `recv` does not find. Read that queue until it is empty.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl<T> Registration<T> {
         poll_fn(|cx| waiting.poll_level(cx)).await
     }
 
-    /// [`level`](Self::level) for those who poll.
+    /// [`level`](Self::level) as a poll.
     pub fn poll_level(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
         self.level_of(direction, || self.poll_ready(cx, direction))
     }
@@ -50,7 +50,7 @@ impl<T> Registration<T> {
     /// Urgent data ([`PRIORITY`](Ready::PRIORITY)) and errors ([`ERROR`](Ready::ERROR)) that the kernel flags
     /// now, `poll(2)`. An error that an operation has taken from a socket still counts if it ended the socket.
     ///
-    /// Where the kernel cannot be asked, it is what the reactor has seen.
+    /// If `poll(2)` fails, it returns the flags of past events.
     ///
     /// # Errors
     ///
@@ -70,9 +70,9 @@ impl<T> Registration<T> {
         Ok(flags.both(Ready::PRIORITY.union(Ready::ERROR)))
     }
 
-    /// As [`try_io`](Self::try_io), for an operation that may say `WouldBlock` where the descriptor did
-    /// not: because what it read was of no use, for instance. Only if the kernel agrees is the descriptor
-    /// taken for drained.
+    /// As [`try_io`](Self::try_io), for an operation that may return `WouldBlock` where the descriptor did
+    /// not: because it read half a message, for instance. Only if the kernel agrees, the descriptor
+    /// counts as drained.
     pub fn try_io_checked<R>(
         &self,
         direction: Direction,
@@ -96,8 +96,8 @@ impl<T> Registration<T> {
     }
 
     /// As [`io`](Self::io), for such an operation; see [`try_io_checked`](Self::try_io_checked). While
-    /// there is something left it is made again and again, and other tasks run in between; where the kernel
-    /// flags an error or a hang-up and nothing else, it is made once more for each event.
+    /// data is left, the operation is repeated, and other tasks run in between. If the kernel
+    /// flags only an error or a hang-up, the operation is repeated once for each event.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl<T> Registration<T> {
         }
     }
 
-    /// [`io_checked`](Self::io_checked) for those who poll.
+    /// [`io_checked`](Self::io_checked) as a poll.
     pub fn poll_io_checked<R>(
         &self,
         cx: &mut Context<'_>,
@@ -129,7 +129,7 @@ impl<T> Registration<T> {
         or_again(cx, done)
     }
 
-    /// [`poll_io`](Self::poll_io) for who has the registration to himself, and an operation that changes
+    /// [`poll_io`](Self::poll_io) by `&mut`, for an operation that changes
     /// the object. See [`get_mut`](Self::get_mut).
     pub fn poll_io_mut<R>(
         &mut self,
@@ -159,7 +159,7 @@ impl<T> Registration<T> {
         }
     }
 
-    /// [`try_io`](Self::try_io) for who has the registration to himself, and an operation that changes
+    /// [`try_io`](Self::try_io) by `&mut`, for an operation that changes
     /// the object. See [`get_mut`](Self::get_mut).
     pub fn try_io_mut<R>(
         &mut self,
@@ -218,9 +218,9 @@ impl<T> Registration<T> {
         }
     }
 
-    /// What the kernel says of this direction.
+    /// Asks the kernel about this direction.
     ///
-    /// Where it cannot be asked, it reports that later, as an event, if there is anything to report.
+    /// If `poll(2)` fails, epoll reports the readiness later, as an event.
     fn ask(&self, io: &T, direction: Direction) -> io::Result<Polled> {
         match descriptor::poll((self.as_fd)(io), direction) {
             Err(_) => self.report_anew(direction).map(|()| Polled::Unknown),
@@ -228,7 +228,7 @@ impl<T> Registration<T> {
         }
     }
 
-    /// What an operation said that is made once; `None` if it said `WouldBlock` and the kernel does not, so that
+    /// The result of an operation that is made once; `None` if it returned `WouldBlock` and the kernel reports readiness, so that
     /// the direction stays ready.
     fn once_checked<R>(&self, direction: Direction, said: io::Result<R>) -> io::Result<Option<R>> {
         match said {

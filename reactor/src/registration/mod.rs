@@ -1,7 +1,7 @@
-//! What a socket holds: its descriptor, a slot of the reactor, and the gate between the two.
+//! A registered descriptor: the object that owns it, its slot in the reactor, and the count of operations inside it.
 //!
-//! The way of an operation ([`operation`]): ask the slot; pass the gate; make the system call; tell
-//! the slot what that found out about readiness.
+//! An operation ([`operation`]) reads the slot's state, enters the descriptor, makes its system call, and
+//! reports the result to the slot.
 
 mod close;
 mod deadline;
@@ -34,14 +34,13 @@ pub use waiting::{OwnedWait, Waiting};
 
 /// A descriptor that a reactor watches, with readiness, deadlines and waiters for each direction.
 ///
-/// Only registering needs `T: AsFd`, and [`close`](Self::close) [`OwnsFd`](crate::OwnsFd): a type that holds a
-/// registration needs no bound. It is invariant in `T`.
+/// A type that holds a registration needs no bound of `T`: only registering needs `T: AsFd`, and [`close`](Self::close)
+/// needs [`OwnsFd`](crate::OwnsFd). A registration is invariant in `T`.
 ///
-/// It owns `T`, so the descriptor stays what it was registered as: for most uses an `OwnedFd` or a
-/// socket of the standard library, in non-blocking mode, which is the caller's to see to. A reference
-/// does as well.
+/// It owns `T`: an `OwnedFd`, a socket of the standard library, or a reference to one. The caller puts the descriptor
+/// into non-blocking mode.
 ///
-/// Everything takes `&self`: any number of tasks may use it at once, in either direction.
+/// All operations take `&self`: any number of tasks may use it at once, in either direction.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -83,7 +82,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// As for [`with`](Self::with), or if there is no reactor to be had.
+    /// As for [`with`](Self::with), or if the global reactor cannot be made.
     pub fn new(io: T) -> io::Result<Self> {
         Self::with(Reactor::global()?, io, Interest::Both)
     }
@@ -92,7 +91,7 @@ impl<T: AsFd> Registration<T> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) that names the descriptor, around what `epoll_ctl(2)` said: `EEXIST` if it is
+    /// An [`OpError`](crate::OpError) that names the descriptor, around the error of `epoll_ctl(2)`: `EEXIST` if it is
     /// registered with this reactor already, `EPERM` for regular files and directories, which are
     /// always ready, `EBADF` if it is not open. [`ReactorGone`](crate::ReactorGone) after a shutdown or in a forked
     /// child. Nothing of the attempt remains.
@@ -144,14 +143,14 @@ impl<T> Registration<T> {
         self.io.as_ref().expect("only into_inner takes it")
     }
 
-    /// The registered object, for who has the registration to himself. It must stay the descriptor
-    /// that was registered: another put into its place is watched by nobody.
+    /// The registered object, by `&mut`. It must keep the descriptor
+    /// that was registered: the reactor does not watch another one in its place.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut T {
         self.io.as_mut().expect("only into_inner takes it")
     }
 
-    /// What epoll is asked for.
+    /// The directions that epoll is asked for.
     #[must_use]
     pub fn interest(&self) -> Interest {
         self.interest
@@ -167,12 +166,12 @@ impl<T> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed) if there is nothing left to give.
+    /// [`Closed`](crate::Closed) if it was closed before.
     pub fn into_inner(mut self) -> io::Result<T> {
         if !self.fd_mutex.enter() {
             return Err(Closed.into());
         }
-        // First: if it panics when it is asked, nobody asks it again.
+        // First: if its `as_fd` panics, no later call asks it again.
         let io = self.io.take().expect("only into_inner takes it");
         self.deregister(&io);
         Ok(io)

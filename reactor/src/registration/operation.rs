@@ -1,4 +1,4 @@
-//! Operations: wait until the slot says ready, pass the gate, try, and report back.
+//! Operations: wait until the slot is ready, enter the descriptor, make the call, and report its result.
 //!
 //! # The first attempt of a write
 //!
@@ -30,7 +30,7 @@ use crate::slot::Status;
 use crate::slot::state::State;
 use crate::wake::wake;
 
-/// That a direction was ready, and when: proof to clear the readiness by, if nothing has come since.
+/// The readiness of a direction at one moment. [`Registration::clear_ready`] clears it, unless an event has come since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
     direction: Direction,
@@ -38,7 +38,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// What the reactor has seen of the descriptor, of both directions.
+    /// The readiness of the descriptor, in both directions.
     #[must_use]
     pub fn ready(&self) -> Ready {
         self.state.ready()
@@ -53,8 +53,8 @@ impl Readiness {
 }
 
 impl<T> Registration<T> {
-    /// Takes a direction for ready until an operation finds otherwise: true of a new connection's
-    /// sending side, and likely of the receiving side of one that was just accepted.
+    /// Marks a direction as ready until an operation finds otherwise. This is right for the
+    /// sending side of a new connection, and likely for the receiving side of one that was just accepted.
     pub fn assume_ready(&self, direction: Direction) {
         let ready = match direction {
             Direction::Read => Ready::READABLE,
@@ -153,8 +153,8 @@ impl<T> Registration<T> {
         poll_fn(|cx| waiting.poll_ready(cx)).await
     }
 
-    /// What the reactor has seen of the descriptor until now, whether `direction` is ready or not. It clears
-    /// nothing that comes later.
+    /// The readiness of the descriptor until now, whether `direction` is ready or not. To clear it clears
+    /// no later event.
     #[must_use]
     pub fn seen(&self, direction: Direction) -> Readiness {
         Readiness { direction, state: self.slot.state() }
@@ -168,9 +168,9 @@ impl<T> Registration<T> {
         self.slot.status(direction) == Status::Pending
     }
 
-    /// Makes an operation if the direction is ready, now or not at all.
+    /// Makes an operation if the direction is ready, without waiting.
     ///
-    /// `operation` must return `WouldBlock` if and only if the descriptor did: that is how the
+    /// `operation` must return `WouldBlock` if and only if the descriptor did: by this the
     /// reactor learns that it is drained.
     ///
     /// # Errors
@@ -207,7 +207,7 @@ impl<T> Registration<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), [`ReactorGone`](crate::ReactorGone), or what `operation` says.
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), [`ReactorGone`](crate::ReactorGone), or the error of `operation`.
     ///
     /// # Cancel safety
     ///
@@ -222,9 +222,9 @@ impl<T> Registration<T> {
         poll_fn(move |cx| waiting.poll_io(cx, &mut operation))
     }
 
-    /// [`io`](Self::io) for those who poll. One that writes is attempted at first only where no task waits
-    /// to write, and the write deadline has passed before: a poll does not know whether it is a new
-    /// operation or the last one again.
+    /// [`io`](Self::io) as a poll. A write makes its first attempt without readiness only where no task waits
+    /// to write, and the write deadline has passed before: a poll does not know whether it begins a new
+    /// operation or repeats the last one.
     pub fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,
@@ -236,7 +236,7 @@ impl<T> Registration<T> {
     }
 
     /// As [`try_io`](Self::try_io), for a stream: `operation` moves up to `len` bytes, and moving
-    /// fewer means that there was no more to move. That saves the call that would find it out.
+    /// fewer means that the descriptor is drained. That saves the call that would return `WouldBlock`.
     #[inline]
     pub fn try_transfer(
         &self,
@@ -292,7 +292,7 @@ impl<T> Registration<T> {
         self.interest == Interest::WriteOnDemand && direction == Direction::Write
     }
 
-    /// Has epoll report anew, as an event, that for which `direction` is ready now.
+    /// Has epoll report the present readiness of `direction` as a new event.
     #[cold]
     pub(super) fn report_anew(&self, direction: Direction) -> io::Result<()> {
         let fd = self.registered(self.get_ref());
@@ -375,7 +375,7 @@ impl<T> Registration<T> {
         self.outcome(direction, status)
     }
 
-    /// Nobody would be told of room: the wait fails, unless it is over. A registration that is being
+    /// Epoll would report no room: the wait fails, unless it is over. A registration that is being
     /// closed has left epoll.
     #[cold]
     fn not_asked(&self, direction: Direction, error: io::Error) -> Poll<io::Result<Readiness>> {
@@ -458,7 +458,7 @@ impl<T> Registration<T> {
         result
     }
 
-    /// Tells the slot what the result of an operation, which began at `before`, says of the readiness.
+    /// Clears the slot's readiness if the result of an operation, which began at `before`, shows that the descriptor is drained.
     #[inline]
     pub(super) fn report<R>(
         &self,
@@ -482,7 +482,7 @@ impl<T> Registration<T> {
     }
 }
 
-/// To wait for it would be to wait for ever.
+/// The error of a wait that would never end.
 fn never_ready(direction: Direction) -> io::Error {
     let message = format!("wait: the descriptor is not registered for {direction:?}");
     io::Error::new(io::ErrorKind::InvalidInput, message)

@@ -1,4 +1,4 @@
-//! A wait that keeps its place between polls.
+//! A wait that keeps its place among the waiters between polls.
 
 use std::fmt;
 use std::io;
@@ -27,14 +27,14 @@ impl<T> Registration<T> {
     }
 }
 
-/// A wait of one direction, with a place of its own among those who wait, which it leaves when it is
-/// dropped. What [`Registration::io`] and [`Registration::transfer`] are made of, for futures that are
-/// written by hand: two words, where an `async fn` around those would keep its arguments twice.
+/// A wait of one direction, with a place of its own among the waiters, which it leaves when it is
+/// dropped. [`Registration::io`] and [`Registration::transfer`] use it. It is public for futures that are
+/// written by hand, and small, where an `async fn` around those would keep its arguments twice.
 ///
 /// Its first operation, if it writes, makes one attempt even where the direction is not ready; the ones
 /// after it wait. After [`leave`](Self::leave), or after one that failed, the next one is the first again.
 ///
-/// It is one task's at a time: only who polled last is woken.
+/// It belongs to one task at a time: an event wakes the task that polled it last.
 pub struct Waiting<'a, T> {
     pub(super) registration: &'a Registration<T>,
     /// [`WaiterId::NONE`] while it has not had to wait.
@@ -97,7 +97,7 @@ impl<'a, T> Waiting<'a, T> {
         registration.level_of(direction, || self.poll_ready(cx))
     }
 
-    /// Waits no more, until it is polled again.
+    /// Leaves the waiters, until it is polled again.
     #[inline]
     pub fn leave(&mut self) {
         // A forked child leaves the waker where it is: see `Registration::wait`.
@@ -132,7 +132,7 @@ impl<'a, T> Waiting<'a, T> {
         let ready = |cx: &mut Context<'_>, is_new| self.poll_attempt(cx, is_new);
         let polled =
             registration.poll_attempts(cx, direction, &mut is_new, ready, operation, short);
-        // One that has failed is over: what comes next is a new operation.
+        // An operation that has failed is over: the next one is new.
         self.is_new = is_new || matches!(polled, Poll::Ready(Err(_)));
         polled
     }
@@ -233,7 +233,7 @@ impl OwnedWait {
         self.with(registration, |waiting| waiting.poll_level(cx))
     }
 
-    /// Waits no more, until it is polled again.
+    /// Leaves the waiters, until it is polled again.
     pub fn leave<T>(&mut self, registration: &Registration<T>) {
         self.with(registration, Waiting::leave);
     }

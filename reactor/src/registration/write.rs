@@ -168,7 +168,7 @@ impl<'a, T> Waiting<'a, T> {
         }
     }
 
-    /// A write fails that is not inside. It keeps what it has, so that its owner may poll it again.
+    /// A write fails outside the descriptor. It keeps its lock and its place, so that its owner may poll it again.
     #[cold]
     fn fail(&mut self, error: io::Error) -> io::Result<()> {
         self.is_new = true;
