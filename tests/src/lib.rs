@@ -1,13 +1,11 @@
 //! The library of the tests: a watchdog, a waker that counts, the [`fixtures`], a process for one test ([`alone`]), the
-//! [`faults`] that tests must notice, the [`proxy`](mod@proxy) of an example, and the [`programs`] of
-//! others.
+//! [`conformance`] suite, the [`churn`], the [`proxy`](mod@proxy) of an example, and the [`programs`] of others.
 
 pub mod alone;
 #[cfg(not(netpoll_loom))]
 pub mod churn;
 #[cfg(not(netpoll_loom))]
 pub mod conformance;
-pub mod faults;
 #[cfg(not(netpoll_loom))]
 pub mod fixtures;
 #[cfg(not(netpoll_loom))]

@@ -171,7 +171,7 @@ fn called(number: c_long, arguments: &Arguments) -> (c_long, Arguments) {
     (number, *arguments)
 }
 
-/// Who asked may be gone by now, which is no reason to stop.
+/// The caller may be gone by now, which is no reason to stop.
 fn or_gone() -> io::Result<()> {
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
