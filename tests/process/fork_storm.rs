@@ -28,6 +28,8 @@ use netpoll_tests::CountingWaker;
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::LOOPBACK;
 use netpoll_tests::fixtures::os::{Steps, in_a_child_with_steps};
+use netpoll_tokio::io::Interest as TokioInterest;
+use netpoll_tokio::io::unix::AsyncFd;
 
 const FORKS: usize = 1000;
 
@@ -497,5 +499,29 @@ fn a_child_runs_the_tasks_that_it_spawns() {
             });
         });
         assert_eq!(block_on(netpoll_smol::spawn(async { 4 })), 4);
+    });
+}
+
+/// An `AsyncFd` of netpoll-tokio, on which several tasks wait for urgent data and errors, and clear them.
+#[test]
+fn a_child_of_threads_that_wait_for_flags() {
+    alone("fork_storm::a_child_of_threads_that_wait_for_flags", || {
+        let (near, _far) = StdUnixStream::pair().expect("a pair");
+        near.set_nonblocking(true).expect("an option");
+        let socket = Arc::new(AsyncFd::new(near).expect("a registration"));
+        let flags = TokioInterest::PRIORITY | TokioInterest::ERROR;
+        let waits = {
+            let socket = socket.clone();
+            move || {
+                let _ = socket.ready(flags).now_or_never();
+                let _ = socket.try_io(flags, |_| Ok(()));
+            }
+        };
+        let work: Vec<Box<dyn Fn() + Send + Sync>> =
+            vec![Box::new(waits.clone()), Box::new(waits.clone()), Box::new(waits)];
+        fork_while(&work, |step| {
+            step.report(1, ends(socket.ready(flags)));
+            step.report(2, is_gone(&socket.try_io(flags, |_| Ok(()))));
+        });
     });
 }
