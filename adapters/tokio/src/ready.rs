@@ -64,20 +64,6 @@ impl Interest {
     }
 }
 
-impl BitOr for Interest {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        self.add(other)
-    }
-}
-
-impl BitOrAssign for Interest {
-    fn bitor_assign(&mut self, other: Self) {
-        *self = *self | other;
-    }
-}
-
 impl fmt::Debug for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = Self::NAMES.iter().filter(|(interest, _)| self.0 & interest.0 != 0);
@@ -198,33 +184,35 @@ impl From<netpoll::Ready> for Ready {
     }
 }
 
-impl BitOr for Ready {
-    type Output = Ready;
+macro_rules! operators {
+    ($($type:ident: $trait:ident::$method:ident = |$left:ident, $right:ident| $bits:expr;)+) => {$(
+        impl $trait for $type {
+            type Output = Self;
 
-    fn bitor(self, other: Ready) -> Ready {
-        Ready(self.0 | other.0)
+            fn $method(self, other: Self) -> Self {
+                let ($left, $right) = (self.0, other.0);
+                Self($bits)
+            }
+        }
+    )+};
+}
+
+operators! {
+    Interest: BitOr::bitor = |left, right| left | right;
+    Ready: BitOr::bitor = |left, right| left | right;
+    Ready: BitAnd::bitand = |left, right| left & right;
+    Ready: Sub::sub = |left, right| left & !right;
+}
+
+impl BitOrAssign for Interest {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
     }
 }
 
 impl BitOrAssign for Ready {
-    fn bitor_assign(&mut self, other: Ready) {
-        *self = *self | other;
-    }
-}
-
-impl BitAnd for Ready {
-    type Output = Ready;
-
-    fn bitand(self, other: Ready) -> Ready {
-        Ready(self.0 & other.0)
-    }
-}
-
-impl Sub for Ready {
-    type Output = Ready;
-
-    fn sub(self, other: Ready) -> Ready {
-        Ready(self.0 & !other.0)
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
     }
 }
 

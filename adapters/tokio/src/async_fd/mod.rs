@@ -1,7 +1,7 @@
 //! `AsyncFd`: any descriptor, in tokio's shape.
 
 mod guard;
-mod guard_mut;
+mod methods_mut;
 mod register_error;
 
 use std::fmt;
@@ -17,8 +17,7 @@ use crate::io::Interest;
 use crate::select_ready::{ClearedFlags, ReadySet};
 use crate::{budget, select_ready};
 
-pub use guard::{AsyncFdReadyGuard, TryIoError};
-pub use guard_mut::AsyncFdReadyMutGuard;
+pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
 pub use register_error::AsyncFdRegisterError;
 
 /// Any descriptor that epoll supports: a pipe, an `eventfd`, a `timerfd`, `inotify`, a socket of another

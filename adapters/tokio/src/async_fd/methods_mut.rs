@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use netpoll::Direction;
 
-use super::{AsyncFd, TryIoError};
-use crate::io::{Interest, Ready};
+use super::{AsyncFd, AsyncFdReadyMutGuard};
+use crate::io::Interest;
 use crate::select_ready::ReadySet;
 use crate::{budget, select_ready};
 
@@ -75,77 +75,5 @@ impl<T: AsFd> AsyncFd<T> {
         operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
         select_ready::io_mut(&mut self.registration, &self.cleared, interest, operation).await
-    }
-}
-
-/// [`AsyncFdReadyGuard`](super::AsyncFdReadyGuard) for an exclusive borrow.
-#[derive(Debug)]
-#[must_use = "after `WouldBlock`, call `clear_ready`, or the descriptor stays marked ready"]
-pub struct AsyncFdReadyMutGuard<'a, T: AsFd> {
-    async_fd: &'a mut AsyncFd<T>,
-    found: ReadySet,
-}
-
-/// Each method is that of [`AsyncFdReadyGuard`](super::AsyncFdReadyGuard).
-impl<T: AsFd> AsyncFdReadyMutGuard<'_, T> {
-    /// Clears the readiness, unless an event has come since.
-    pub fn clear_ready(&mut self) {
-        self.clear_ready_matching(Ready::ALL);
-    }
-
-    /// Clears the parts in `ready`.
-    pub fn clear_ready_matching(&mut self, ready: Ready) {
-        self.found.clear(&self.async_fd.registration, &self.async_fd.cleared, ready);
-    }
-
-    /// Keeps the readiness.
-    pub fn retain_ready(&mut self) {
-        // Only `clear_ready` changes it.
-    }
-
-    /// The parts that were ready, without those that this guard has cleared.
-    #[must_use]
-    pub fn ready(&self) -> Ready {
-        self.found.ready()
-    }
-
-    /// Makes an operation, and clears the readiness if it returns `WouldBlock`.
-    ///
-    /// # Errors
-    ///
-    /// [`TryIoError`] for `WouldBlock`. Every other result is inside `Ok`.
-    pub fn try_io<R>(
-        &mut self,
-        operation: impl FnOnce(&mut AsyncFd<T>) -> io::Result<R>,
-    ) -> Result<io::Result<R>, TryIoError> {
-        match operation(self.async_fd) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.clear_ready();
-                Err(TryIoError(()))
-            }
-            done => Ok(done),
-        }
-    }
-
-    /// The descriptor.
-    #[must_use]
-    pub fn get_ref(&self) -> &AsyncFd<T> {
-        self.async_fd
-    }
-
-    /// The descriptor. See [`AsyncFd::get_mut`].
-    pub fn get_mut(&mut self) -> &mut AsyncFd<T> {
-        self.async_fd
-    }
-
-    /// The object.
-    #[must_use]
-    pub fn get_inner(&self) -> &T {
-        self.async_fd.get_ref()
-    }
-
-    /// The object. See [`AsyncFd::get_mut`].
-    pub fn get_inner_mut(&mut self) -> &mut T {
-        self.async_fd.get_mut()
     }
 }
