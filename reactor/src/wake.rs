@@ -1,6 +1,6 @@
 //! Calls of user code that may panic, and the wakers that a turn collects.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
@@ -29,23 +29,22 @@ pub(crate) type Wakers = VecDeque<Waker>;
 thread_local! {
     /// The tasks that this thread has still to wake. A waker may turn a reactor itself, and that turn wakes
     /// them first: they must not wait for the end of the waker.
-    static TO_WAKE: Cell<Wakers> = const { Cell::new(Wakers::new()) };
+    static TO_WAKE: RefCell<Wakers> = const { RefCell::new(Wakers::new()) };
 }
 
-/// Collects wakers in `turn`, and wakes them when it has returned.
+/// Collects wakers in `turn`, which calls no user code, and wakes them when it has returned.
 pub(crate) fn collect_and_wake<R>(turn: impl FnOnce(&mut Wakers) -> R) -> R {
-    let mut wakers = TO_WAKE.try_with(Cell::take).unwrap_or_default();
-    let result = turn(&mut wakers);
-    while let Some(waker) = wakers.pop_front() {
-        put_back(&mut wakers);
+    let mut turn = Some(turn);
+    let mut collect = |wakers: &mut Wakers| turn.take().expect("called once")(wakers);
+    let Ok(result) = TO_WAKE.try_with(|wakers| collect(&mut wakers.borrow_mut())) else {
+        // The thread is ending, and has no such list any more.
+        let mut wakers = Wakers::new();
+        let result = collect(&mut wakers);
+        wakers.into_iter().for_each(wake);
+        return result;
+    };
+    while let Some(waker) = TO_WAKE.with(|wakers| wakers.borrow_mut().pop_front()) {
         wake(waker);
-        wakers = TO_WAKE.try_with(Cell::take).unwrap_or(wakers);
     }
-    put_back(&mut wakers);
     result
-}
-
-/// A thread that is ending has no such place any more, and keeps the wakers where they are.
-fn put_back(wakers: &mut Wakers) {
-    let _ = TO_WAKE.try_with(|place| place.set(std::mem::take(wakers)));
 }

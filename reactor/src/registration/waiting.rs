@@ -100,9 +100,10 @@ impl<'a, T> Waiting<'a, T> {
     /// Leaves the waiters, until it is polled again.
     #[inline]
     pub fn leave(&mut self) {
-        // A forked child leaves the waker where it is: see `Registration::wait`.
-        let has_place = self.id != WaiterId::NONE || self.write_lock != WriteLock::No;
-        if has_place && self.registration.reactor.shared().is_ours() {
+        // Mostly an event has taken its waker out.
+        let is_queued = self.id != WaiterId::NONE
+            && self.registration.slot.state().has_waiter(self.direction.into());
+        if is_queued || self.write_lock != WriteLock::No {
             self.leave_slot();
         }
         self.id = WaiterId::NONE;
@@ -110,8 +111,12 @@ impl<'a, T> Waiting<'a, T> {
         self.is_new = true;
     }
 
-    fn leave_slot(&mut self) {
-        let Registration { slot, fd_mutex, .. } = self.registration;
+    fn leave_slot(&self) {
+        let Registration { slot, fd_mutex, reactor, .. } = self.registration;
+        // A forked child leaves the waker where it is: see `Registration::wait`.
+        if !reactor.shared().is_ours() {
+            return;
+        }
         match self.write_lock {
             WriteLock::Waits => return fd_mutex.leave_queue(slot, self.id),
             WriteLock::Held => fd_mutex.unlock(slot),

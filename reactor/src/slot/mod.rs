@@ -365,9 +365,11 @@ impl Slot {
     }
 
     fn take_all_claimed(&self, claimed: Claimed, mut each: impl FnMut(Waker)) {
-        for queue in Queue::ALL.into_iter().filter(|queue| claimed.includes(*queue)) {
-            let taken = lock(&self.waiters).take(queue);
-            taken.for_each(&mut each);
+        for queue in Queue::ALL {
+            if claimed.includes(queue) {
+                let taken = lock(&self.waiters).take(queue);
+                taken.for_each(&mut each);
+            }
         }
     }
 

@@ -109,6 +109,7 @@ impl Waiters {
     }
 
     /// Adds a waiter, or replaces its waker. A future that has no id is given one.
+    #[inline]
     pub(crate) fn add(
         &mut self,
         queue: Queue,
@@ -122,16 +123,21 @@ impl Waiters {
             }
             *id
         });
-        let others = &mut self.others[queue as usize];
         match self.first.get_mut(queue as usize) {
-            Some(place @ None) if others.is_none() => {
+            Some(place @ None) if self.others[queue as usize].is_none() => {
                 *place = Some(Waiter { id, waker });
                 Displaced::None
             }
+            _ => self.add_beside(queue, id, waker),
+        }
+    }
+
+    fn add_beside(&mut self, queue: Queue, id: WaiterId, waker: Waker) -> Displaced {
+        match self.first.get_mut(queue as usize) {
             Some(Some(first)) if first.is(id, &waker) => {
                 Displaced::Older(std::mem::replace(&mut first.waker, waker))
             }
-            _ => others.get_or_insert_default().add(id, waker),
+            _ => self.others[queue as usize].get_or_insert_default().add(id, waker),
         }
     }
 

@@ -189,35 +189,11 @@ fn mask(interest: Interest) -> u32 {
 }
 
 /// The readiness that an event reports.
+#[inline]
 fn readiness(events: u32) -> Ready {
-    READINESS[pattern(events)]
-}
-
-/// The meaning of every [pattern]: an event is looked up, and not gone through bit by bit.
-const READINESS: [Ready; PATTERNS] = {
-    let mut all = [Ready::EMPTY; PATTERNS];
-    let mut meaning = 0;
-    while meaning < MEANINGS.len() {
-        let (bit, ready) = MEANINGS[meaning];
-        let mut events = 0;
-        while events < PATTERNS {
-            if events & pattern(bit as u32) != 0 {
-                all[events] = all[events].union(ready);
-            }
-            events += 1;
-        }
-        meaning += 1;
-    }
-    all
-};
-
-const PATTERNS: usize = 1 << 6;
-
-/// The bits of an event that mean something, side by side: the half-close next to the five lowest.
-const fn pattern(events: u32) -> usize {
-    const LOW: u32 = 0x1f;
-    const HALF_CLOSE: u32 = libc::EPOLLRDHUP as u32;
-    (events & LOW) as usize | ((events & HALF_CLOSE) / (HALF_CLOSE / (LOW + 1))) as usize
+    MEANINGS.iter().fold(Ready::EMPTY, |ready, (bit, meaning)| {
+        if events & *bit as u32 != 0 { ready.union(*meaning) } else { ready }
+    })
 }
 
 /// A hang-up or an error makes both directions ready: the next operation returns it.

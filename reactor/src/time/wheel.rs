@@ -121,6 +121,9 @@ impl Wheel {
 
     /// When there is something to do next, in nanoseconds: a key that is due, at the latest.
     pub(crate) fn next_ns(&self) -> Option<u64> {
+        if self.filed == 0 {
+            return None;
+        }
         if self.emptying.is_some() {
             return Some(self.tick << TICK_SHIFT);
         }
