@@ -111,6 +111,7 @@ impl<'a, T> Waiting<'a, T> {
         self.is_new = true;
     }
 
+    #[cold]
     fn leave_slot(&self) {
         let Registration { slot, fd_mutex, reactor, .. } = self.registration;
         // A forked child leaves the waker where it is: see `Registration::wait`.

@@ -263,7 +263,7 @@ impl Slot {
         &self,
         generation: Generation,
         seen: Ready,
-        each: impl FnMut(Waker),
+        mut each: impl FnMut(Waker),
     ) -> bool {
         let mut before = self.state.load_to_swap(Ordering::Relaxed);
         loop {
@@ -273,7 +273,8 @@ impl Slot {
             };
             match self.compare_exchange(before, next) {
                 Ok(_) => {
-                    self.take_claimed(claimed, each);
+                    self.take_queue(Queue::Read, claimed, &mut each);
+                    self.take_queue(Queue::Write, claimed, &mut each);
                     return true;
                 }
                 Err(changed) => before = changed,
@@ -358,18 +359,17 @@ impl Slot {
 
     /// Takes the waiters out that a transition gave to the caller.
     #[inline]
-    fn take_claimed(&self, claimed: Claimed, each: impl FnMut(Waker)) {
-        if !claimed.is_none() {
-            self.take_all_claimed(claimed, each);
-        }
+    fn take_claimed(&self, claimed: Claimed, mut each: impl FnMut(Waker)) {
+        self.take_queue(Queue::Read, claimed, &mut each);
+        self.take_queue(Queue::Write, claimed, &mut each);
+        self.take_queue(Queue::WriteLock, claimed, &mut each);
     }
 
-    fn take_all_claimed(&self, claimed: Claimed, mut each: impl FnMut(Waker)) {
-        for queue in Queue::ALL {
-            if claimed.includes(queue) {
-                let taken = lock(&self.waiters).take(queue);
-                taken.for_each(&mut each);
-            }
+    #[inline(always)] // A call would cost as much as the rest.
+    fn take_queue(&self, queue: Queue, claimed: Claimed, each: impl FnMut(Waker)) {
+        if claimed.includes(queue) {
+            let taken = lock(&self.waiters).take(queue);
+            taken.for_each(each);
         }
     }
 

@@ -136,13 +136,6 @@ pub(crate) struct State(pub(crate) u64);
 pub(crate) struct Claimed(u64);
 
 impl Claimed {
-    pub(crate) const NONE: Claimed = Claimed(0);
-
-    #[inline]
-    pub(crate) fn is_none(self) -> bool {
-        self == Claimed::NONE
-    }
-
     #[inline]
     pub(crate) fn includes(self, queue: Queue) -> bool {
         self.0 & queue.flag() != 0

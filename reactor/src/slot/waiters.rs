@@ -82,8 +82,7 @@ impl Taken {
             each(first.waker);
         }
         if let Some(others) = self.others {
-            let Others { futures, polls, .. } = *others;
-            futures.into_values().chain(polls.into_values()).for_each(each);
+            others.for_each(each);
         }
     }
 
@@ -109,7 +108,7 @@ impl Waiters {
     }
 
     /// Adds a waiter, or replaces its waker. A future that has no id is given one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(
         &mut self,
         queue: Queue,
@@ -196,6 +195,11 @@ impl Default for Others {
 impl Others {
     fn is_empty(&self) -> bool {
         self.futures.is_empty() && self.polls.is_empty()
+    }
+
+    #[inline(never)]
+    fn for_each(self, each: impl FnMut(Waker)) {
+        self.futures.into_values().chain(self.polls.into_values()).for_each(each);
     }
 
     fn add(&mut self, id: WaiterId, waker: Waker) -> Displaced {

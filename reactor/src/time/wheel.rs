@@ -120,10 +120,12 @@ impl Wheel {
     }
 
     /// When there is something to do next, in nanoseconds: a key that is due, at the latest.
+    #[inline]
     pub(crate) fn next_ns(&self) -> Option<u64> {
-        if self.filed == 0 {
-            return None;
-        }
+        if self.filed == 0 { None } else { self.next_filed_ns() }
+    }
+
+    fn next_filed_ns(&self) -> Option<u64> {
         if self.emptying.is_some() {
             return Some(self.tick << TICK_SHIFT);
         }
