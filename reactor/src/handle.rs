@@ -129,7 +129,7 @@ impl Reactor {
         budget::refill();
         let message = "reactor: another thread is turning it";
         let mut turned = Err(io::Error::new(io::ErrorKind::WouldBlock, message));
-        self.shared().lease.look(|| turned = self.shared().turn(timeout, None).map(drop));
+        self.shared().lease.turn_once(|| turned = self.shared().turn(timeout, None).map(drop));
         turned
     }
 

@@ -127,7 +127,7 @@ pub mod architecture {}
 #[doc = include_str!("../RELIABILITY.md")]
 pub mod reliability {}
 
-pub use driver::{Driver, Relay};
+pub use driver::{Driver, DriverWake};
 pub use error::{
     Closed, DeadlineExceeded, OpError, ReactorGone, is_closed, is_deadline_exceeded, raw_os_error,
 };

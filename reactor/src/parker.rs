@@ -94,7 +94,7 @@ impl Parker {
     /// Ends the thread's sleep without a reason of its own: it is to look whether it can drive. False
     /// if it does not sleep.
     #[must_use]
-    pub(crate) fn call(&self) -> bool {
+    pub(crate) fn nudge(&self) -> bool {
         let called = self.step(ASLEEP, AWAKE);
         if called {
             self.signal();
@@ -241,13 +241,13 @@ mod tests {
     #[test]
     fn a_call_ends_a_sleep_and_nothing_else() {
         let parker = Parker::new();
-        assert!(!parker.call());
+        assert!(!parker.nudge());
         assert!(parker.begin_sleep());
-        assert!(parker.call());
+        assert!(parker.nudge());
         parker.sleep();
         assert!(!parker.end(), "it was called, not woken");
         assert!(!parker.drive().end());
-        assert!(!parker.call());
+        assert!(!parker.nudge());
         assert!(parker.begin_sleep(), "a driver may sleep on the condition later");
     }
 }

@@ -1,23 +1,23 @@
-//! The reactor's own thread: it turns when nobody else does, and watches over those who do.
+//! The reactor's own thread: it makes turns when no driver does, and watches the lease when one does.
 //!
-//! When it does which is in [`lease`](crate::lease).
+//! The rules are in [`lease`](crate::lease).
 
 use std::cell::Cell;
 use std::io;
 use std::thread::JoinHandle;
 
 use crate::helper::{self, Affinity};
-use crate::lease::{Duty, TICK, Watch};
+use crate::lease::{TICK, Watch, WatchAction};
 use crate::parker::Parker;
 use crate::reactor::Shared;
 use crate::sync::Arc;
 use crate::sys;
 
-/// What the thread does to others when it has something to deliver.
+/// The scheduling of the reactor's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// It waits until a processor is free: otherwise it interrupts the executor it has just woken,
-    /// after a handful of events.
+    /// The thread waits for a free processor (`SCHED_BATCH`): otherwise it preempts the executor that it has just woken,
+    /// after a few events.
     Patient,
     Preempting,
 }
@@ -26,9 +26,9 @@ thread_local! {
     static IS_A_REACTORS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the calling thread is a reactor's own, of whichever reactor.
+/// Whether the calling thread is the own thread of any reactor.
 ///
-/// Such a thread waits for the end of no other: two of them could wait for each other.
+/// Such a thread waits for the end of no other thread: two of them could wait for each other.
 pub(crate) fn is_a_reactors() -> bool {
     IS_A_REACTORS.get()
 }
@@ -47,21 +47,21 @@ pub(crate) fn spawn(
     })
 }
 
-/// Looks after the reactor until it is gone. A child that a waker forks has a copy of this thread and no
+/// Watches and makes turns until the reactor is gone. If a waker forks, the child has a copy of this thread and no
 /// reactor: there it ends as well.
 fn attend(shared: &Shared) {
     let mut watch = Watch::default();
     let thread = shared.lease.thread().expect("a reactor that has a thread");
     while shared.check_usable().is_ok() {
         match shared.lease.watch(&mut watch) {
-            Duty::Turn => turn(shared),
-            Duty::Tick => sleep(thread, |thread| thread.sleep_for(TICK)),
-            Duty::Sleep => sleep(thread, Parker::sleep),
+            WatchAction::Turn => turn(shared),
+            WatchAction::Tick => sleep(thread, |thread| thread.sleep_for(TICK)),
+            WatchAction::Sleep => sleep(thread, Parker::sleep),
         }
     }
 }
 
-/// Turns until a driver wants to.
+/// Makes turns until a driver takes the lease, or the reactor is gone.
 fn turn(shared: &Shared) {
     loop {
         shared.counters.add_thread_turn();

@@ -88,7 +88,7 @@ fn a_driver_outlives_its_reactor() {
         let mut driver = with_thread().driver();
         driver.waker().wake();
         driver.park();
-        driver.look();
+        driver.poll_now();
     });
 }
 

@@ -23,7 +23,7 @@ fn run_pool(reactor: &Reactor, spawn: impl FnOnce(&mut dyn FnMut(Task))) {
             task.await;
             left.set(left.get() - 1);
         };
-        pool.spawner().spawn_local(driver.relay(task)).expect("it runs");
+        pool.spawner().spawn_local(driver.wrap(task)).expect("it runs");
     });
     loop {
         pool.run_until_stalled();
@@ -78,7 +78,7 @@ fn a_busy_executor_looks() {
         let waker = driver.waker();
         let mut exchange = Box::pin(echo.exchange_often(10));
         while exchange.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Pending {
-            driver.look();
+            driver.poll_now();
         }
     });
 }

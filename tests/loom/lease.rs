@@ -6,7 +6,7 @@ use loom::sync::Condvar;
 use loom::thread::{self, JoinHandle};
 
 use super::fixtures::{explore, explore_up_to};
-use crate::lease::{Duty, Lease, Turn, Watch};
+use crate::lease::{Lease, Turn, Watch, WatchAction};
 use crate::parker::{Parker, Woken};
 use crate::sleep::{Announced, Sleep};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
@@ -136,17 +136,17 @@ impl Reactor {
         let thread = self.lease.thread().unwrap();
         while !self.gone.load(Ordering::Acquire) {
             match self.lease.watch(&mut watch) {
-                Duty::Turn => loop {
+                WatchAction::Turn => loop {
                     let _ = self.turn(None);
                     if self.gone.load(Ordering::Acquire) || self.lease.hand_over() {
                         break;
                     }
                 },
-                Duty::Tick => {
+                WatchAction::Tick => {
                     thread::yield_now();
                     thread.end();
                 }
-                Duty::Sleep => {
+                WatchAction::Sleep => {
                     thread.wait();
                 }
             }
@@ -184,10 +184,10 @@ fn lease_of_two_drivers() {
     explore_up_to(3, || {
         let reactor = Reactor::new(false);
         let drivers = [0, 1].map(|number| {
-            reactor.lease.join();
+            reactor.lease.register();
             reactor.spawn(move |reactor| {
                 reactor.drive_until_delivered(number);
-                reactor.lease.resign();
+                reactor.lease.unregister();
             })
         });
         reactor.event(0);
@@ -204,12 +204,12 @@ fn lease_with_a_thread() {
     explore_up_to(3, || {
         let reactor = Reactor::new(true);
         let thread = reactor.spawn(Reactor::attend);
-        reactor.lease.join();
+        reactor.lease.register();
         let driver = reactor.spawn(|reactor| {
             reactor.drive_until_delivered(0);
             reactor.drivers[1].end();
             reactor.drive_until_delivered(1);
-            reactor.lease.resign();
+            reactor.lease.unregister();
         });
         reactor.event(0);
         reactor.event(1);
@@ -225,10 +225,10 @@ fn last_driver_goes() {
     explore_up_to(3, || {
         let reactor = Reactor::new(true);
         let thread = reactor.spawn(Reactor::attend);
-        reactor.lease.join();
+        reactor.lease.register();
         let driver = reactor.spawn(|reactor| {
             reactor.drive_until_delivered(0);
-            reactor.lease.resign();
+            reactor.lease.unregister();
         });
         reactor.event(0);
         driver.join().unwrap();
@@ -245,12 +245,12 @@ fn last_driver_goes() {
 fn thread_asleep_when_the_driver_leaves() {
     explore_up_to(3, || {
         let reactor = Reactor::new(true);
-        reactor.lease.join();
+        reactor.lease.register();
         let thread = reactor.spawn(Reactor::attend);
         let driver = reactor.spawn(|reactor| {
             reactor.drive_until_delivered(0);
             reactor.block_until_delivered(1);
-            reactor.lease.resign();
+            reactor.lease.unregister();
         });
         reactor.event(0);
         while !reactor.is_delivered(0) {
@@ -270,7 +270,7 @@ fn sleeper_when_the_driver_leaves() {
     explore_up_to(2, || {
         let reactor = Reactor::new(true);
         for _ in 0..2 {
-            reactor.lease.join();
+            reactor.lease.register();
         }
         let blocks = reactor.spawn(|reactor| {
             reactor.drive_until_delivered(0);
@@ -311,11 +311,11 @@ fn idle_driver_turns_for_another() {
     explore_up_to(2, || {
         let reactor = Reactor::new(false);
         for _ in 0..2 {
-            reactor.lease.join();
+            reactor.lease.register();
         }
         let idle = reactor.spawn(|reactor| {
             reactor.drive_until_delivered(0);
-            reactor.lease.resign();
+            reactor.lease.unregister();
         });
         let works = reactor.spawn(|reactor| {
             reactor.drive_until_delivered(1);
@@ -323,7 +323,7 @@ fn idle_driver_turns_for_another() {
             reactor.event(1);
             reactor.drive_until_delivered(1);
             reactor.event(0);
-            reactor.lease.resign();
+            reactor.lease.unregister();
         });
         reactor.event(1);
         idle.join().unwrap();

@@ -146,7 +146,7 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
     printed.add("netpoll::Builder", Reactor::builder());
     printed.add("netpoll::Metrics", reactor.metrics());
     let driver = reactor.driver();
-    printed.add("netpoll::Relay", driver.relay(std::future::ready(())));
+    printed.add("netpoll::DriverWake", driver.wrap(std::future::ready(())));
     printed.add("netpoll::Driver", driver);
     let late = Instant::now() + Duration::from_secs(1000);
     printed.add("netpoll::Timer", netpoll::Timer::at(reactor, late)?);

@@ -1,7 +1,7 @@
-//! Threads that turn the reactor while they have nothing else to do: those in
+//! Threads that make turns of the reactor while they are idle: threads in
 //! [`block_on`](crate::block_on), and those of executors that have a [`Driver`].
 
-mod relay;
+mod driver_wake;
 
 use std::fmt;
 use std::future::Future;
@@ -16,15 +16,15 @@ use crate::parker::{Parker, Woken};
 use crate::reactor::Shared;
 use crate::sync::Arc;
 
-pub use relay::Relay;
+pub use driver_wake::DriverWake;
 
-/// What makes a thread drive the reactor: for an executor's thread, while it has nothing to do.
+/// Drives the reactor on an executor's thread while the executor has no task to run.
 ///
-/// Without one, every wake-up comes from the reactor's own thread, and costs a switch to it and one
-/// back. With one, the thread itself waits in epoll, and what it wakes there it runs next. Go's
+/// Without a driver, every wake-up comes from the reactor's own thread, and costs a switch to it and one
+/// back. With a driver, the executor's thread itself waits in epoll, and runs the tasks that it has woken. Go's
 /// scheduler does the same.
 ///
-/// For an executor that is a future, [`block_on`](crate::block_on) is all there is to it. For others:
+/// An executor that is a future needs only [`block_on`](crate::block_on). For others:
 ///
 /// ```
 /// use std::cell::Cell;
@@ -42,8 +42,8 @@ pub use relay::Relay;
 /// let timer = Timer::at(reactor, Instant::now() + Duration::from_millis(5))?;
 /// let finish = done.clone();
 /// let task = async move { finish.set(timer.await.is_ok()) };
-/// // The pool keeps its waker to itself, so each of its tasks wakes the driver along with itself.
-/// pool.spawner().spawn_local(driver.relay(task)).unwrap();
+/// // The pool does not lend its waker, so each of its tasks wakes the driver along with itself.
+/// pool.spawner().spawn_local(driver.wrap(task)).unwrap();
 ///
 /// loop {
 ///     pool.run_until_stalled();
@@ -55,16 +55,16 @@ pub use relay::Relay;
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// It is the thread's: to send it elsewhere is allowed, to use it from two is not.
+/// It belongs to one thread at a time; it may be sent to another.
 pub struct Driver {
     thread: Arc<Thread>,
     waited: bool,
 }
 
-/// The thread of a driver, for whoever wakes it.
+/// The thread of a driver, as its wakers see it.
 struct Thread {
     parker: Arc<Parker>,
-    /// `None` if there was no reactor to be had: it sleeps, then.
+    /// `None` if no reactor could be made: the thread then only sleeps.
     reactor: Option<Arc<Shared>>,
 }
 
@@ -73,7 +73,7 @@ impl Driver {
     pub(crate) fn new(reactor: Option<Arc<Shared>>) -> Self {
         let reactor = reactor.filter(|reactor| reactor.check_usable().is_ok());
         if let Some(reactor) = &reactor {
-            reactor.lease.join();
+            reactor.lease.register();
         }
         Self {
             thread: Arc::new(Thread { parker: Arc::new(Parker::new()), reactor }),
@@ -81,43 +81,43 @@ impl Driver {
         }
     }
 
-    /// Wakes the thread from [`park`](Self::park), or makes the next one return at once. It may be
-    /// woken from any thread, and outlive the driver.
+    /// A waker that ends [`park`](Self::park), or makes the next one return at once. Any thread may
+    /// wake it, and it may outlive the driver.
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker::from(self.thread.clone())
     }
 
-    /// Waits until the [`waker`](Self::waker) is woken, and turns the reactor meanwhile, if no other
+    /// Waits until the [`waker`](Self::waker) is woken, and makes turns of the reactor meanwhile, if no other
     /// thread does.
     ///
-    /// It also returns after a turn that woke anybody, or for no reason at all: call it in a loop,
-    /// whenever there is nothing to run. After a shutdown of the reactor, or in a forked child, it only
+    /// It also returns after a turn that woke a task, or for no reason: call it in a loop,
+    /// whenever there is no task to run. After a shutdown of the reactor, or in a forked child, it only
     /// waits.
     ///
-    /// Every task of this thread must wake the driver, by its own waker or by [`relay`](Self::relay):
-    /// what wakes the task may be another thread, and the reactor's is one.
+    /// Every task of this thread must wake the driver, by its own waker or by [`wrap`](Self::wrap), since
+    /// another thread may wake the task, the reactor's for instance.
     pub fn park(&mut self) {
         self.wait(|turn| turn != Turn::Idle);
     }
 
-    /// Delivers what is ready, without waiting; nothing if another thread is about to.
+    /// Makes one turn without waiting, unless another thread makes one.
     ///
-    /// For an executor that always has something to run: tasks that wait for a descriptor or a time
-    /// learn of it by this, or from the reactor's own thread, but from that only after up to 8 ms. Every
-    /// 64 tasks or so is a good measure.
-    pub fn look(&mut self) {
+    /// For an executor that always has a task to run: this call wakes the tasks that wait for a descriptor or a time.
+    /// Otherwise the reactor's own thread wakes them, up to 8 ms later. Call it every
+    /// 64 tasks or so.
+    pub fn poll_now(&mut self) {
         if let Some(reactor) = self.thread.usable_reactor() {
-            reactor.lease.look(|| {
+            reactor.lease.turn_once(|| {
                 let _ = reactor.turn_or_end(Some(Duration::ZERO), None);
             });
         }
     }
 
-    /// A future that wakes this driver whenever its task is woken: for the tasks of executors that do
-    /// not let the driver's waker be theirs.
-    pub fn relay<F: Future>(&self, future: F) -> Relay<F> {
-        Relay::new(future, self.waker())
+    /// A future that wakes this driver whenever its task is woken: for executors that cannot wake the driver
+    /// themselves.
+    pub fn wrap<F: Future>(&self, future: F) -> DriverWake<F> {
+        DriverWake::new(future, self.waker())
     }
 
     /// Runs a future to its end. See [`block_on`](crate::block_on).
@@ -136,7 +136,7 @@ impl Driver {
     fn wait_to_be_woken(&mut self) {
         if self.thread.parker.is_notified() {
             self.thread.parker.end();
-            return self.look();
+            return self.poll_now();
         }
         while !self.wait(|turn| turn == Turn::Gone) {}
     }
@@ -160,9 +160,9 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // A forked child has a copy, whose locks may be held by nobody.
+        // A forked child has a copy, whose locks a thread of the parent may hold.
         if let Some(reactor) = self.thread.reactor.as_ref().filter(|reactor| reactor.is_ours()) {
-            reactor.lease.resign();
+            reactor.lease.unregister();
         }
     }
 }

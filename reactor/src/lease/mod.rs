@@ -1,56 +1,56 @@
-//! The lease: who turns the reactor.
+//! The lease: the exclusive right to make a turn of the reactor.
 //!
-//! One thread turns at a time. It may be the reactor's own thread (below: *the thread*), or a
-//! *driver*: a thread that is in `block_on`, or an executor's that has nothing to do. A driver that
-//! turns needs no hop from the reactor to the task: what it wakes is its own. Go does the same: an idle
-//! thread of its scheduler waits in epoll (`findRunnable` in `runtime/proc.go`), and `sysmon` looks
-//! after epoll when nobody has for 10 ms.
+//! One thread makes turns at a time. It may be the reactor's own thread (below: *the thread*), or a
+//! *driver*: a thread that is in `block_on`, or an executor's thread that has no task to run. A turn of a driver
+//! wakes the driver's own tasks without a switch between threads. Go does the same: an idle
+//! thread of its scheduler waits in epoll (`findRunnable` in `runtime/proc.go`), and `sysmon` polls
+//! epoll when no thread has for 10 ms.
 //!
 //! # The rules
 //!
-//! - A driver that has to wait takes the lease if nobody has it, turns until it was woken, and leaves.
-//!   If another has it, it sleeps, and is woken by its own waker as on any executor.
-//! - A driver that leaves in order to run its tasks wakes nobody to turn in its place: it will be
-//!   back, mostly within microseconds. The thread *watches*: every [`TICK`] it looks whether the lease
-//!   lies where it lay at the last look. If nobody has taken it since, it calls a sleeping driver, and
-//!   if that does not come either, takes it itself. If a driver has had it all along, all is idle, and
-//!   the thread sleeps without ticking, until that driver leaves.
-//! - The thread turns when there are no drivers at all, and when it has taken over. It goes back to
-//!   watching after a turn that woke a driver which wants the lease: it will be there at once.
-//! - A driver wants the lease from its second wait on. So whoever blocks on one operation at a time
-//!   does not drag the lease from the thread and back again each time.
-//! - A driver that turns for others gives the lease up: after two turns in a row that woke another driver and
-//!   not itself, it sleeps. The other driver has work, will have to wait again, and turns then. So two drivers
-//!   of which one is idle do not pay a hop for each event.
-//! - The last driver to go wakes the thread, and one that goes before calls a sleeping one: else they
-//!   would be there only after a tick or two.
-//! - A reactor without a thread has nobody who watches: there, who leaves calls a sleeping driver.
+//! - A driver that has to wait takes the lease if it is free, makes turns until it is woken, and releases it.
+//!   If another thread has the lease, the driver sleeps, and its own waker wakes it, as on any executor.
+//! - A driver that releases the lease to run its tasks wakes no replacement: it will be
+//!   back, mostly within microseconds. The thread *watches*: it samples the lease every [`TICK`]. If the lease is free and
+//!   untouched since the last sample, the thread nudges a sleeping driver, and at the next sample
+//!   takes the lease itself. If the same driver has had it since the last sample, the reactor is idle, and
+//!   the thread sleeps without ticking until that driver releases it.
+//! - The thread makes turns when there are no drivers, and when it has taken over. It goes back to
+//!   watching after a turn that woke a driver which has requested the lease.
+//! - A driver requests the lease from its second wait on. So a program that blocks on one operation at a time
+//!   does not move the lease from the thread and back again each time.
+//! - A driver that makes turns for others gives the lease up: after two turns in a row that woke another driver and
+//!   not itself, it sleeps. The other driver has work, will have to wait again, and makes turns then. So of two drivers
+//!   of which one is idle, the busy one has the lease, and no event costs a switch.
+//! - The last driver to unregister wakes the thread, and one that unregisters before nudges a sleeping one: otherwise they
+//!   would come only after a tick or two.
+//! - In a reactor without a thread, a driver that releases the lease nudges a sleeping driver.
 //!
 //! # The handshake
 //!
-//! Holder, `asleep` and `wanted` are one word (see [`state`]), moved by read-modify-writes only.
+//! Holder, `asleep` and `wanted` are one word (see [`state`]), changed by read-modify-writes only.
 //!
 //! - **The thread** goes to sleep by setting `asleep`, which it can only while a driver has the lease.
-//!   **That driver** leaves by one change that takes `asleep` away and tells it whom to wake. So there is
-//!   no moment at which nobody holds the lease and the thread sleeps unwoken.
-//! - **A driver** that must sleep puts itself among the sleepers, *then* tries once more to take the
-//!   lease. **Who leaves** without a thread to watch gives the lease back, *then* looks for sleepers.
-//!   If its change of the word came first, the driver takes the lease; if second, it sees the sleeper.
-//! - **A driver that gives the lease up** puts itself among the sleepers, and sees under the same lock whether
-//!   another driver is awake. If one is, it sleeps: that driver will take the lease when it waits, or finds the
-//!   sleeper when it goes. If none is, it takes the lease back.
+//!   **That driver** releases the lease by one change that clears `asleep`, and then wakes the thread. So the thread
+//!   never sleeps while the lease is free.
+//! - **A driver** that must sleep adds itself to the sleepers, *then* tries once more to take the
+//!   lease. **A driver that releases the lease** of a reactor without a thread changes the word, *then* looks for sleepers.
+//!   If its change of the word came first, the other driver takes the lease; if second, it sees the sleeper.
+//! - **A driver that gives the lease up** adds itself to the sleepers, and sees under the same lock whether
+//!   another driver is awake. If one is, it sleeps: that driver will take the lease when it waits, or find the
+//!   sleeper when it unregisters. If none is, it takes the lease back.
 //!
 //! A waker runs on the thread that makes the turn, while that thread has the lease. If the waker waits in
-//! `block_on`, the thread turns for it, and keeps the lease.
+//! `block_on`, the thread makes turns for it, and keeps the lease.
 //!
 //! # Invariants
 //!
 //! | | holds | held by |
 //! | --- | --- | --- |
-//! | L1 | one thread turns at a time, and sees what the one before did | loom `lease_of_two_drivers`, `lease_with_a_thread` |
-//! | L2 | while somebody waits for an event, somebody turns, or the thread ticks, or a driver is awake that will be back | loom `lease_of_two_drivers`, `lease_with_a_thread`, `last_driver_goes`, `sleeper_when_the_driver_leaves`, `sleeper_without_a_thread`, `idle_driver_turns_for_another` |
-//! | L3 | the thread sleeps only while a driver turns | `state::tests::the_thread_sleeps_only_on_the_stay_that_it_saw`, loom `thread_asleep_when_the_driver_leaves` |
-//! | L4 | a task that blocks its thread holds up nobody else's events for more than three ticks | `tests/driver/blocked.rs` |
+//! | L1 | one thread makes turns at a time, and sees the changes of the one before | loom `lease_of_two_drivers`, `lease_with_a_thread` |
+//! | L2 | while a task waits for an event, a thread makes turns, or the thread ticks, or a driver is awake that will be back | loom `lease_of_two_drivers`, `lease_with_a_thread`, `last_driver_goes`, `sleeper_when_the_driver_leaves`, `sleeper_without_a_thread`, `idle_driver_turns_for_another` |
+//! | L3 | the thread sleeps only while a driver makes turns | `state::tests::the_thread_sleeps_only_on_the_stay_that_it_saw`, loom `thread_asleep_when_the_driver_leaves` |
+//! | L4 | a task that blocks its thread delays the events of other threads by three ticks at most | `tests/driver/blocked.rs` |
 
 pub(crate) mod state;
 
@@ -58,48 +58,48 @@ use std::time::Duration;
 
 use crate::parker::{Parker, this_thread};
 use crate::sync::{Arc, AtomicU64, AtomicUsize, LoadToSwap, Mutex, Ordering, lock};
-use state::{Coming, Holder, State};
+use state::{Acquire, Holder, State};
 
 /// After how many turns in a row that woke another driver, and not itself, a driver gives the lease up. (In the
 /// models after one, which is as good and shorter.)
 const TURNS_FOR_OTHERS: u32 = if cfg!(netpoll_loom) { 1 } else { 2 };
 
-/// How often the thread looks, while there is anything to look after.
+/// The interval between two samples of the lease by the thread.
 pub(crate) const TICK: Duration = Duration::from_millis(4);
 
 #[derive(Debug)]
 pub(crate) struct Lease {
     word: AtomicU64,
-    crew: Mutex<Crew>,
+    drivers: Mutex<Drivers>,
     /// The thread that has the lease, by [`this_thread`]; 0 if none has it. Relaxed: a thread only asks whether
     /// it has the lease itself, and so looks for its own store.
     holder: AtomicUsize,
-    /// What the reactor's thread sleeps on. `None` for a reactor without one.
+    /// The parker of the reactor's thread. `None` for a reactor without one.
     thread: Option<Parker>,
 }
 
-/// The drivers there are.
+/// The registered drivers.
 #[derive(Debug, Default)]
-struct Crew {
-    drivers: usize,
-    /// Those that sleep, or have just been woken.
+struct Drivers {
+    count: usize,
+    /// The drivers that sleep, or have just been woken.
     asleep: Vec<Arc<Parker>>,
 }
 
-/// What the thread remembers from one look to the next.
+/// The thread's memory of its last sample.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     seen: Option<State>,
-    called: bool,
+    nudged: bool,
 }
 
-/// What the thread is to do after a look.
+/// The next step of the thread after a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Duty {
-    /// The lease is the thread's now: turn.
+pub(crate) enum WatchAction {
+    /// The thread has taken the lease: make turns.
     Turn,
-    /// Look again after a [`TICK`].
+    /// Sample again after a [`TICK`].
     Tick,
     /// Sleep until woken.
     Sleep,
@@ -121,26 +121,26 @@ impl Lease {
     pub(crate) fn new(has_thread: bool) -> Self {
         Self {
             word: AtomicU64::new(State::NEW.0),
-            crew: Mutex::new(Crew::default()),
+            drivers: Mutex::new(Drivers::default()),
             holder: AtomicUsize::new(0),
             thread: has_thread.then(Parker::new),
         }
     }
 
-    /// A driver joins. [`resign`](Self::resign) must follow.
-    pub(crate) fn join(&self) {
-        lock(&self.crew).drivers += 1;
+    /// Registers a driver. [`unregister`](Self::unregister) must follow.
+    pub(crate) fn register(&self) {
+        lock(&self.drivers).count += 1;
     }
 
-    /// A driver goes for good.
-    pub(crate) fn resign(&self) {
+    /// Removes a driver.
+    pub(crate) fn unregister(&self) {
         let others = {
-            let mut crew = lock(&self.crew);
-            crew.drivers -= 1;
-            crew.drivers > 0
+            let mut drivers = lock(&self.drivers);
+            drivers.count -= 1;
+            drivers.count > 0
         };
-        let unattended = others && self.state().holder() == Holder::Nobody;
-        if !others || (unattended && !self.call()) {
+        let unattended = others && self.state().holder() == Holder::Free;
+        if !others || (unattended && !self.nudge_driver()) {
             self.wake_thread();
         }
     }
@@ -182,11 +182,11 @@ impl Lease {
                 return parker.end();
             }
             let others_awake = self.enter_sleepers(parker);
-            taken = !(gave_up && others_awake) && self.come(wants);
+            taken = !(gave_up && others_awake) && self.acquire_or_request(wants);
             if !taken {
                 parker.sleep();
             }
-            lock(&self.crew).asleep.retain(|other| !Arc::ptr_eq(other, parker));
+            lock(&self.drivers).asleep.retain(|other| !Arc::ptr_eq(other, parker));
             let woken = parker.end();
             if !taken || woken {
                 if taken {
@@ -199,20 +199,20 @@ impl Lease {
 
     /// Puts a driver among the sleepers. True if another driver is awake: it will wait, and turn, or go.
     fn enter_sleepers(&self, parker: &Arc<Parker>) -> bool {
-        let mut crew = lock(&self.crew);
-        let asleep = crew.asleep.iter().filter(|driver| !driver.is_notified()).count();
-        let others_awake = asleep + 1 < crew.drivers;
-        crew.asleep.push(parker.clone());
+        let mut drivers = lock(&self.drivers);
+        let asleep = drivers.asleep.iter().filter(|driver| !driver.is_notified()).count();
+        let others_awake = asleep + 1 < drivers.count;
+        drivers.asleep.push(parker.clone());
         others_awake
     }
 
     /// Whether a driver that sleeps was woken, and will be back to turn.
     fn has_woken_sleeper(&self) -> bool {
-        lock(&self.crew).asleep.iter().any(|driver| driver.is_notified())
+        lock(&self.drivers).asleep.iter().any(|driver| driver.is_notified())
     }
 
     /// Turns once if no other thread does.
-    pub(crate) fn look(&self, turn: impl FnOnce()) -> bool {
+    pub(crate) fn turn_once(&self, turn: impl FnOnce()) -> bool {
         if self.is_held_here() {
             turn();
             return true;
@@ -247,58 +247,58 @@ impl Lease {
         (woken, left_to_others && !woken)
     }
 
-    /// The thread looks after the lease.
-    pub(crate) fn watch(&self, watch: &mut Watch) -> Duty {
+    /// Samples the lease, for the thread.
+    pub(crate) fn watch(&self, watch: &mut Watch) -> WatchAction {
         let now = self.state();
         let stands = watch.seen.replace(now) == Some(now);
-        watch.called &= stands;
-        let abandoned = lock(&self.crew).drivers == 0;
+        watch.nudged &= stands;
+        let abandoned = lock(&self.drivers).count == 0;
         match now.holder() {
-            Holder::Nobody if abandoned => self.take_over(),
-            Holder::Nobody if stands && !watch.called && self.call() => {
-                watch.called = true;
-                Duty::Tick
+            Holder::Free if abandoned => self.take_over(),
+            Holder::Free if stands && !watch.nudged && self.nudge_driver() => {
+                watch.nudged = true;
+                WatchAction::Tick
             }
-            Holder::Nobody if stands => self.take_over(),
+            Holder::Free if stands => self.take_over(),
             Holder::Driver if stands && self.update(|state| state.sleep(now)).is_some() => {
-                Duty::Sleep
+                WatchAction::Sleep
             }
-            _ => Duty::Tick,
+            _ => WatchAction::Tick,
         }
     }
 
-    fn take_over(&self) -> Duty {
-        if self.take(Holder::Thread) { Duty::Turn } else { Duty::Tick }
+    fn take_over(&self) -> WatchAction {
+        if self.take(Holder::Thread) { WatchAction::Turn } else { WatchAction::Tick }
     }
 
-    /// The thread has turned: should it leave the next turn to a driver? If so, it has left.
+    /// The thread has made a turn. True if it has released the lease, because a driver that requested it was woken.
     pub(crate) fn hand_over(&self) -> bool {
         let wanted = self.state().is_wanted();
-        let handed = wanted && lock(&self.crew).asleep.iter().any(|driver| driver.is_notified());
+        let handed = wanted && lock(&self.drivers).asleep.iter().any(|driver| driver.is_notified());
         if handed {
             self.leave();
         }
         handed
     }
 
-    /// What the reactor's thread sleeps on.
+    /// The parker of the reactor's thread.
     pub(crate) fn thread(&self) -> Option<&Parker> {
         self.thread.as_ref()
     }
 
-    /// Has the thread look again, at once.
+    /// Has the thread sample the lease at once.
     pub(crate) fn wake_thread(&self) {
         if let Some(thread) = &self.thread {
-            // Nobody drives on behalf of the thread, so there is nothing more to do.
+            // The thread does not drive by its parker, so no sleep in epoll has to end.
             let _ = thread.wake();
         }
     }
 
-    /// The holder leaves. Without a thread that watches, it calls a sleeping driver.
+    /// Releases the lease. Without a thread that watches, nudges a sleeping driver.
     fn leave(&self) {
         self.give_back();
         if self.thread.is_none() {
-            self.call();
+            self.nudge_driver();
         }
     }
 
@@ -311,21 +311,21 @@ impl Lease {
         }
     }
 
-    /// Takes the lease if nobody has it; if the thread has, it is told that it is wanted.
-    fn come(&self, wants: bool) -> bool {
+    /// Takes the lease if it is free; if the thread has it, requests it.
+    fn acquire_or_request(&self, wants: bool) -> bool {
         if !wants {
             return self.take(Holder::Driver);
         }
-        let before = self.update(|state| match state.come() {
-            Coming::Taken(next) | Coming::Wanted(next) => Some(next),
-            Coming::Refused => None,
+        let before = self.update(|state| match state.acquire_or_request() {
+            Acquire::Taken(next) | Acquire::Requested(next) => Some(next),
+            Acquire::Refused => None,
         });
-        self.note_holder(before.is_some_and(|before| before.holder() == Holder::Nobody))
+        self.note_holder(before.is_some_and(|before| before.holder() == Holder::Free))
     }
 
-    /// Has a driver that sleeps look whether it can drive.
-    fn call(&self) -> bool {
-        lock(&self.crew).asleep.iter().any(|driver| driver.call())
+    /// Has a sleeping driver try to take the lease. False if none sleeps.
+    fn nudge_driver(&self) -> bool {
+        lock(&self.drivers).asleep.iter().any(|driver| driver.nudge())
     }
 
     #[must_use]
@@ -333,7 +333,7 @@ impl Lease {
         self.note_holder(self.update(|state| state.take(holder)).is_some())
     }
 
-    /// The calling thread has taken the lease, if this is true.
+    /// Records the calling thread as the holder, if `taken`.
     fn note_holder(&self, taken: bool) -> bool {
         if taken {
             self.holder.store(this_thread(), Ordering::Relaxed);
@@ -352,8 +352,8 @@ impl Lease {
 
     /// Moves the word, and returns what it was; `None` if there was nothing to move.
     ///
-    /// Acquire and release, always: what either side did before its change of the word, it did before
-    /// the other's later change.
+    /// Acquire and release, always: a thread that sees a change of the word sees the changes that the other thread made
+    /// before it.
     fn update(&self, next: impl Fn(State) -> Option<State>) -> Option<State> {
         let mut seen = State(self.word.load_to_swap(Ordering::Acquire));
         while let Some(next) = next(seen) {

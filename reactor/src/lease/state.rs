@@ -2,40 +2,40 @@
 //!
 //! ```text
 //! 63                                                   4      3        2     1  0
-//! |                 how often it was taken             | wanted | asleep | holder |
+//! |              count of times it was taken           | wanted | asleep | holder |
 //! ```
 //!
 //! | flag | set | cleared | meaning |
 //! | --- | --- | --- | --- |
-//! | asleep | by the thread, while a driver holds the lease | by that driver when it leaves | the thread sleeps, and is to be woken |
-//! | wanted | by a driver, while the thread holds the lease | by the thread when it leaves | a driver would take it |
+//! | asleep | by the thread, while a driver holds the lease | by that driver when it releases it | the thread sleeps, and that driver must wake it |
+//! | wanted | by a driver, while the thread holds the lease | by the thread when it releases it | a driver requests the lease |
 
 const HOLDER: u64 = 0b11;
 const ASLEEP: u64 = 1 << 2;
 const WANTED: u64 = 1 << 3;
 const ONE_STAY: u64 = 1 << 4;
 
-/// Who turns the reactor.
+/// The holder of the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
-    Nobody,
+    Free,
     /// The reactor's own thread.
     Thread,
-    /// A thread that has nothing else to do for the moment, or whoever calls `Reactor::turn`.
+    /// A thread in `block_on` or `Driver::park`, or a caller of `Reactor::turn`.
     Driver,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State(pub(super) u64);
 
-/// What a driver comes to that would like to turn.
+/// The outcome for a driver that acquires or requests the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Coming {
+pub(crate) enum Acquire {
     Taken(State),
-    /// The thread has it, and will know that it is wanted.
-    Wanted(State),
-    /// Another has it.
+    /// The thread has it, and the request is recorded.
+    Requested(State),
+    /// Another driver has it.
     Refused,
 }
 
@@ -44,7 +44,7 @@ impl State {
 
     pub(crate) fn holder(self) -> Holder {
         match self.0 & HOLDER {
-            0 => Holder::Nobody,
+            0 => Holder::Free,
             1 => Holder::Thread,
             _ => Holder::Driver,
         }
@@ -58,23 +58,23 @@ impl State {
         self.0 & ASLEEP != 0
     }
 
-    /// The lease is taken, if nobody has it.
+    /// Takes the lease, if it is free.
     #[must_use]
     pub(crate) fn take(self, holder: Holder) -> Option<Self> {
         let taken = self.0.wrapping_add(ONE_STAY) | holder.bits();
-        (self.holder() == Holder::Nobody).then_some(Self(taken))
+        (self.holder() == Holder::Free).then_some(Self(taken))
     }
 
-    /// A driver takes the lease, or tells the thread that it would.
-    pub(crate) fn come(self) -> Coming {
+    /// A driver takes the lease if it is free, or requests it from the thread.
+    pub(crate) fn acquire_or_request(self) -> Acquire {
         match self.holder() {
-            Holder::Nobody => self.take(Holder::Driver).map_or(Coming::Refused, Coming::Taken),
-            Holder::Thread => Coming::Wanted(Self(self.0 | WANTED)),
-            Holder::Driver => Coming::Refused,
+            Holder::Free => self.take(Holder::Driver).map_or(Acquire::Refused, Acquire::Taken),
+            Holder::Thread => Acquire::Requested(Self(self.0 | WANTED)),
+            Holder::Driver => Acquire::Refused,
         }
     }
 
-    /// The holder goes. If the thread was asleep, it is the holder's to wake.
+    /// The holder releases the lease. If the thread was asleep, the holder must wake it.
     #[must_use]
     pub(crate) fn leave(self) -> Self {
         Self(self.0 & !(HOLDER | ASLEEP | WANTED))
@@ -90,7 +90,7 @@ impl State {
 impl Holder {
     fn bits(self) -> u64 {
         match self {
-            Holder::Nobody => 0,
+            Holder::Free => 0,
             Holder::Thread => 1,
             Holder::Driver => 2,
         }
@@ -109,11 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_nobody_has_is_taken() {
+    fn only_a_free_lease_is_taken() {
         for state in all() {
             for holder in [Holder::Thread, Holder::Driver] {
                 let taken = state.take(holder);
-                assert_eq!(taken.is_some(), state.holder() == Holder::Nobody, "{state:?}");
+                assert_eq!(taken.is_some(), state.holder() == Holder::Free, "{state:?}");
                 assert!(taken.is_none_or(|taken| taken.holder() == holder), "{state:?}");
                 assert!(taken.is_none_or(|taken| taken.leave() != state.leave()), "{state:?}");
             }
@@ -121,25 +121,25 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_takes_it_or_is_known_to_want_it_from_the_thread() {
+    fn a_driver_takes_a_free_lease_or_requests_it_from_the_thread() {
         for state in all() {
-            match (state.holder(), state.come()) {
-                (Holder::Nobody, Coming::Taken(next)) => assert_eq!(next.holder(), Holder::Driver),
-                (Holder::Thread, Coming::Wanted(next)) => {
+            match (state.holder(), state.acquire_or_request()) {
+                (Holder::Free, Acquire::Taken(next)) => assert_eq!(next.holder(), Holder::Driver),
+                (Holder::Thread, Acquire::Requested(next)) => {
                     assert!(next.is_wanted() && next.holder() == Holder::Thread);
                     assert_eq!(next.is_asleep(), state.is_asleep());
                 }
-                (Holder::Driver, Coming::Refused) => {}
+                (Holder::Driver, Acquire::Refused) => {}
                 other => panic!("{state:?}: {other:?}"),
             }
         }
     }
 
     #[test]
-    fn what_is_left_has_no_holder_and_no_flag_and_the_same_count() {
+    fn a_released_lease_has_no_holder_and_no_flag_and_the_same_count() {
         for state in all() {
             let left = state.leave();
-            assert_eq!(left.holder(), Holder::Nobody);
+            assert_eq!(left.holder(), Holder::Free);
             assert!(!left.is_asleep() && !left.is_wanted());
             assert_eq!(left.0 >> 4, state.0 >> 4);
         }

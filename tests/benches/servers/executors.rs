@@ -102,7 +102,7 @@ pub(super) struct Driven {
 
 impl Driven {
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        let task = self.driver.borrow().relay(task);
+        let task = self.driver.borrow().wrap(task);
         self.spawner.spawn_local(task).expect("the pool lives");
     }
 }

@@ -110,7 +110,7 @@ fn pool(mut tasks: UnboundedReceiver<Task>) {
     loop {
         while let Poll::Ready(next) = tasks.poll_next_unpin(&mut cx) {
             let Some(task) = next else { return };
-            spawner.spawn_local(driver.relay(task)).expect("the pool runs");
+            spawner.spawn_local(driver.wrap(task)).expect("the pool runs");
         }
         pool.run_until_stalled();
         driver.park();

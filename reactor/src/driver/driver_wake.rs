@@ -9,20 +9,20 @@ use pin_project_lite::pin_project;
 
 pin_project! {
     /// A future that wakes a [`Driver`](super::Driver) whenever it wakes its task. See
-    /// [`Driver::relay`](super::Driver::relay).
+    /// [`Driver::wrap`](super::Driver::wrap).
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is polled"]
-    pub struct Relay<F> {
+    pub struct DriverWake<F> {
         #[pin]
         future: F,
         driver: Waker,
-        relayed: Option<Relayed>,
+        wakers: Option<Wakers>,
     }
 }
 
 /// The waker that the future was polled with last: the task's, and the one that wakes both.
 #[derive(Debug)]
-struct Relayed {
+struct Wakers {
     task: Waker,
     both: Waker,
 }
@@ -32,23 +32,23 @@ struct Both {
     driver: Waker,
 }
 
-impl<F> Relay<F> {
+impl<F> DriverWake<F> {
     pub(super) fn new(future: F, driver: Waker) -> Self {
-        Self { future, driver, relayed: None }
+        Self { future, driver, wakers: None }
     }
 }
 
-impl<F: Future> Future for Relay<F> {
+impl<F: Future> Future for DriverWake<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let known = this.relayed.take().filter(|known| known.task.will_wake(cx.waker()));
-        let relayed = this.relayed.insert(known.unwrap_or_else(|| {
+        let known = this.wakers.take().filter(|known| known.task.will_wake(cx.waker()));
+        let wakers = this.wakers.insert(known.unwrap_or_else(|| {
             let (task, driver) = (cx.waker().clone(), this.driver.clone());
-            Relayed { both: Waker::from(Arc::new(Both { task, driver })), task: cx.waker().clone() }
+            Wakers { both: Waker::from(Arc::new(Both { task, driver })), task: cx.waker().clone() }
         }));
-        this.future.poll(&mut Context::from_waker(&relayed.both))
+        this.future.poll(&mut Context::from_waker(&wakers.both))
     }
 }
 
@@ -57,7 +57,7 @@ impl Wake for Both {
         self.wake_by_ref();
     }
 
-    /// The task first: once the driver is awake, it is to find something to run.
+    /// The task first: the driver, once awake, finds it ready to run.
     fn wake_by_ref(self: &Arc<Self>) {
         self.task.wake_by_ref();
         self.driver.wake_by_ref();
