@@ -89,3 +89,78 @@ pub trait Listening: Transport {
         deadline: Option<Instant>,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
+
+/// A [`Stream`] by the methods of a type. `io by` names the way to the type underneath for reading, writing and
+/// shutdown, where the type itself has these by `&mut`; `rest by` the way to it for the others.
+macro_rules! impl_stream {
+    ($type:ty, $written:expr $(, io by $io:ident)? $(, rest by $rest:ident)?) => {
+        impl $crate::conformance::Stream for $type {
+            async fn read(&self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self$(.$io())?.read(buffer).await
+            }
+
+            async fn write(&self, bytes: &[u8]) -> std::io::Result<usize> {
+                self$(.$io())?.write(bytes).await
+            }
+
+            async fn write_all(&self, bytes: &[u8]) -> std::io::Result<()> {
+                self$(.$io())?.write_all(bytes).await
+            }
+
+            fn set_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+                self$(.$rest())?.set_deadline(deadline)
+            }
+
+            fn set_read_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+                self$(.$rest())?.set_read_deadline(deadline)
+            }
+
+            fn set_write_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+                self$(.$rest())?.set_write_deadline(deadline)
+            }
+
+            async fn close(&self) -> std::io::Result<()> {
+                self$(.$rest())?.close().await
+            }
+
+            fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
+                self$(.$io())?.shutdown(how)
+            }
+
+            fn local_addr(&self) -> std::io::Result<String> {
+                self$(.$rest())?.local_addr().map($written)
+            }
+
+            fn peer_addr(&self) -> std::io::Result<String> {
+                self$(.$rest())?.peer_addr().map($written)
+            }
+        }
+    };
+}
+
+/// A [`Listener`] by the methods of a type, or of the type underneath, to which `rest by` names the way.
+macro_rules! impl_listener {
+    ($type:ty, $stream:ty, $written:expr $(, rest by $rest:ident)?) => {
+        impl $crate::conformance::Listener for $type {
+            type Stream = $stream;
+
+            async fn accept(&self) -> std::io::Result<$stream> {
+                self.accept().await.map(|(stream, _)| stream)
+            }
+
+            fn set_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+                self$(.$rest())?.set_deadline(deadline)
+            }
+
+            async fn close(&self) -> std::io::Result<()> {
+                self$(.$rest())?.close().await
+            }
+
+            fn local_addr(&self) -> std::io::Result<String> {
+                self$(.$rest())?.local_addr().map($written)
+            }
+        }
+    };
+}
+
+pub(super) use {impl_listener, impl_stream};

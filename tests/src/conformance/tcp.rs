@@ -1,13 +1,14 @@
 //! TCP over the futures adapter, on either loopback.
 
 use std::io;
-use std::net::{self, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
 use netpoll::{Interest, Registration};
 use netpoll_futures::{TcpListener, TcpStream};
 
-use super::{Listener, Listening, Stage, Stream, Transport};
+use super::stream::{impl_listener, impl_stream};
+use super::{Listening, Stage, Transport};
 
 /// TCP on a loopback interface.
 #[derive(Debug)]
@@ -65,64 +66,5 @@ async fn listen_at(stage: &Stage, address: SocketAddr) -> io::Result<TcpListener
     Registration::with(reactor, listener, Interest::Readable).map(Into::into)
 }
 
-impl Listener for TcpListener {
-    type Stream = TcpStream;
-
-    async fn accept(&self) -> io::Result<TcpStream> {
-        self.accept().await.map(|(stream, _)| stream)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
-    }
-
-    async fn close(&self) -> io::Result<()> {
-        self.close().await
-    }
-
-    fn local_addr(&self) -> io::Result<String> {
-        self.local_addr().map(|address| address.to_string())
-    }
-}
-
-impl Stream for TcpStream {
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read(buffer).await
-    }
-
-    async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.write(bytes).await
-    }
-
-    async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes).await
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
-    }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    async fn close(&self) -> io::Result<()> {
-        self.close().await
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
-    }
-
-    fn local_addr(&self) -> io::Result<String> {
-        self.local_addr().map(|address| address.to_string())
-    }
-
-    fn peer_addr(&self) -> io::Result<String> {
-        self.peer_addr().map(|address| address.to_string())
-    }
-}
+impl_listener!(TcpListener, TcpStream, |address: SocketAddr| address.to_string());
+impl_stream!(TcpStream, |address: SocketAddr| address.to_string());

@@ -1,7 +1,6 @@
 //! Unix stream sockets over the futures adapter: named by a path, by an abstract name, or not at all.
 
 use std::io;
-use std::net::Shutdown;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +9,8 @@ use std::time::Instant;
 use netpoll::{Interest, Registration};
 use netpoll_futures::{UnixListener, UnixStream};
 
-use super::{Listener, Listening, Stage, Stream, Transport};
+use super::stream::{impl_listener, impl_stream};
+use super::{Listening, Stage, Transport};
 
 /// Unix stream sockets with a name.
 #[derive(Debug)]
@@ -118,64 +118,5 @@ fn parse(at: &str) -> io::Result<SocketAddr> {
     }
 }
 
-impl Listener for UnixListener {
-    type Stream = UnixStream;
-
-    async fn accept(&self) -> io::Result<UnixStream> {
-        self.accept().await.map(|(stream, _)| stream)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
-    }
-
-    async fn close(&self) -> io::Result<()> {
-        self.close().await
-    }
-
-    fn local_addr(&self) -> io::Result<String> {
-        self.local_addr().map(|address| written(&address))
-    }
-}
-
-impl Stream for UnixStream {
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read(buffer).await
-    }
-
-    async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.write(bytes).await
-    }
-
-    async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes).await
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
-    }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    async fn close(&self) -> io::Result<()> {
-        self.close().await
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
-    }
-
-    fn local_addr(&self) -> io::Result<String> {
-        self.local_addr().map(|address| written(&address))
-    }
-
-    fn peer_addr(&self) -> io::Result<String> {
-        self.peer_addr().map(|address| written(&address))
-    }
-}
+impl_listener!(UnixListener, UnixStream, |address| written(&address));
+impl_stream!(UnixStream, |address| written(&address));
