@@ -69,12 +69,17 @@ mod address;
 mod any;
 mod backoff;
 mod datagram;
+mod deadlines;
+mod io_traits;
 mod limit;
+mod linger;
 mod listener;
 mod off_thread;
 mod partial;
 mod per_process;
 mod readiness;
+mod sealed;
+mod socket;
 mod socket_file;
 mod stream;
 mod sync;
@@ -88,15 +93,18 @@ mod unix;
 pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
 pub use any::{Async, Readable, ReadableOwned, Writable, WritableOwned};
 pub use backoff::Backoff;
-pub use datagram::{Datagram, DatagramSocket, Message};
+pub use datagram::{Datagram, Message};
+pub use deadlines::Deadlines;
 pub use limit::Limit;
-pub use listener::{Incoming, Listener, ListenerSocket};
+pub use listener::{Incoming, Listener};
 pub use netpoll::{
-    Closed, DeadlineExceeded, Direction, OpError, OwnsFd, ReactorGone, block_on, fork_generation,
-    is_closed, is_deadline_exceeded, raw_os_error, spawn_helper,
+    Closed, Deadline, DeadlineExceeded, Direction, OpError, OwnsFd, ReactorGone, block_on,
+    fork_generation, is_closed, is_deadline_exceeded, raw_os_error, spawn_helper,
 };
 pub use partial::{PartialWrite, bytes_written};
-pub use stream::{Stream, StreamSocket};
+pub use sealed::{Address, DatagramSocket, ListenerSocket, PeerSocket, StdSocket, StreamSocket};
+pub use socket::Socket;
+pub use stream::Stream;
 pub use sys::{Credentials, KeepAlive};
 pub use tcp::{TcpListener, TcpStream};
 pub use timeout::{TimeoutStream, Timeouts};

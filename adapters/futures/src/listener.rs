@@ -1,26 +1,27 @@
-//! The listener, of any family.
+//! The listener, of any family: accepting.
 
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
-use netpoll::{Direction, OpError, OwnsFd, Registration};
+use netpoll::{Direction, OpError};
 
 use crate::ReactorGone;
 use crate::limit::{Limit, Place, Refused};
+use crate::sealed::{Address, Extra, ListenerSocket, StdSocket};
+use crate::socket::{Shared, Socket};
 use crate::socket_file::SocketFile;
-use crate::stream::{Stream, StreamSocket};
+use crate::stream::Stream;
 use crate::sync::{Mutex, lock};
 
 /// A socket that accepts connections: a [`TcpListener`](crate::TcpListener) or a
 /// [`UnixListener`](crate::UnixListener).
 ///
-/// Clones are the same socket; it is closed with the last of them, or by [`close`](Self::close).
+/// Deadlines, readiness, close and conversions are those of every [`Socket`]: `set_deadline` and
+/// `set_read_deadline` set the time after which accepting fails.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -33,67 +34,49 @@ use crate::sync::{Mutex, lock};
 /// }
 /// # }
 /// ```
-pub struct Listener<L: ListenerSocket> {
-    pub(crate) shared: Arc<Shared<L>>,
-}
+pub type Listener<L> = Socket<L>;
 
-pub(crate) struct Shared<L: ListenerSocket> {
-    /// Before the socket: dropped, it goes first.
+/// The state of a listener.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Listening {
     pub(crate) file: SocketFile,
-    pub(crate) registration: Registration<L>,
     limit: Mutex<Option<Limit>>,
 }
 
+impl Listening {
+    /// The state of a listener that is bound to a path, or to none.
+    pub(crate) fn at(path: Option<&Path>) -> Self {
+        Self::with_file(SocketFile::of(path.map(Path::to_owned)))
+    }
+
+    pub(crate) fn with_file(file: SocketFile) -> Self {
+        Self { file, limit: Mutex::new(None) }
+    }
+}
+
+impl Extra for Listening {
+    fn closing(&self) {
+        self.file.closing();
+    }
+
+    /// The standard library's listener never removes its file.
+    fn given_back(&self) {
+        self.file.set_removed_on_close(false);
+    }
+}
+
 impl<L: ListenerSocket> Refused for Shared<L> {
-    /// As an event would: whoever accepts looks for a place once more.
+    /// As an event would: a task that accepts looks for a place once more.
     fn ask_again(&self) {
         self.registration.assume_ready(Direction::Read);
     }
 }
 
-/// What a [`Listener`] is made of: a listener of the standard library. It is implemented here, and
-/// nowhere else.
-pub trait ListenerSocket: OwnsFd + sealed::Sealed {
-    /// What it accepts.
-    type Stream: StreamSocket;
-    /// Where its peers are, and itself.
-    type Address: fmt::Debug;
-
-    #[doc(hidden)]
-    fn accept_one(&self) -> io::Result<(OwnedFd, Self::Address)>;
-
-    #[doc(hidden)]
-    fn address(&self) -> io::Result<Self::Address>;
-
-    /// The path it is bound to, if that is what it is bound to.
-    #[doc(hidden)]
-    fn path(&self) -> Option<PathBuf> {
-        None
-    }
-
-    /// An address as people write it.
-    #[doc(hidden)]
-    fn name(address: &Self::Address) -> String;
-}
-
-/// Prints the socket as the standard library does: its descriptor and its addresses.
-impl<L: ListenerSocket> fmt::Debug for Listener<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.registration().get_ref().fmt(f)
-    }
-}
-
-/// A clone is the same socket.
-impl<L: ListenerSocket> Clone for Listener<L> {
-    fn clone(&self) -> Self {
-        Self { shared: self.shared.clone() }
-    }
-}
-
-type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
+type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as StdSocket>::Address);
 
 /// What the system gave us, and the place that it takes if there is a limit.
-type Taken<L> = (OwnedFd, <L as ListenerSocket>::Address, Option<Place>);
+type Taken<L> = (OwnedFd, <L as StdSocket>::Address, Option<Place>);
 
 impl<L: ListenerSocket> Listener<L> {
     /// Waits for a connection. Any number of tasks may wait at once.
@@ -117,53 +100,25 @@ impl<L: ListenerSocket> Listener<L> {
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
         let accepted =
             self.registration().io(Direction::Read, |socket| self.accept_one(socket)).await;
-        self.accepted(accepted)
+        self.to_stream(accepted)
     }
 
     /// [`accept`](Self::accept) for those who poll.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
         let accepted =
             self.registration().poll_io(cx, Direction::Read, |socket| self.accept_one(socket));
-        accepted.map(|accepted| self.accepted(accepted))
+        accepted.map(|accepted| self.to_stream(accepted))
     }
 
     /// Accepts a connection that is there and for which there is a place, or fails with `WouldBlock`.
     pub fn try_accept(&self) -> io::Result<Accepted<L>> {
         let accept = |socket: &L| self.accept_one(socket);
-        self.accepted(self.registration().try_io(Direction::Read, accept))
+        self.to_stream(self.try_io(Direction::Read, accept))
     }
 
     /// The connections, as a stream that ends only with an error after [`close`](Self::close).
     pub fn incoming(&self) -> Incoming<'_, L> {
         Incoming { listener: self }
-    }
-
-    /// Sets the time after which accepting fails, until it is set anew. The same as
-    /// [`set_read_deadline`](Self::set_read_deadline), and Go's name for it.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed).
-    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration().set_deadline(deadline)
-    }
-
-    /// Sets the time after which accepting fails; see [`Registration::set_read_deadline`].
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed).
-    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration().set_read_deadline(deadline)
-    }
-
-    /// Of no effect on accepting; there for code that treats all sockets alike.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed).
-    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.registration().set_write_deadline(deadline)
     }
 
     /// Sets or clears how many connections it accepts, of all clones; those that it has accepted keep
@@ -176,45 +131,10 @@ impl<L: ListenerSocket> Listener<L> {
     pub fn set_limit(&self, limit: Option<&Limit>) -> io::Result<()> {
         self.registration().while_open(|_| Ok(()))?;
         self.check_reactor()?;
-        let before = std::mem::replace(&mut *lock(&self.shared.limit), limit.cloned());
+        let before = std::mem::replace(&mut *lock(&self.shared.extra.limit), limit.cloned());
         drop(before);
         self.shared.ask_again();
         Ok(())
-    }
-
-    /// Stops listening: pending accepts fail with [`Closed`](crate::Closed), and when it resolves
-    /// the port, or the path, can be bound again. See [`Registration::close`].
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed) if it was closed before.
-    pub async fn close(&self) -> io::Result<()> {
-        let closing = self.registration().begin_close()?;
-        self.shared.file.closing();
-        closing.finish().await
-    }
-
-    /// The address it is bound to.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed), or what `getsockname(2)` says.
-    pub fn local_addr(&self) -> io::Result<L::Address> {
-        self.registration().while_open(L::address)
-    }
-
-    /// The registration underneath, for what the listener has no method for.
-    pub fn registration(&self) -> &Registration<L> {
-        &self.shared.registration
-    }
-
-    pub(crate) fn from_registration(registration: Registration<L>) -> Self {
-        let file = SocketFile::of(registration.get_ref().path());
-        Self::with_file(registration, file)
-    }
-
-    pub(crate) fn with_file(registration: Registration<L>, file: SocketFile) -> Self {
-        Self { shared: Arc::new(Shared { file, registration, limit: Mutex::new(None) }) }
     }
 
     /// A forked child takes no connection of the parent's, and no lock.
@@ -225,7 +145,7 @@ impl<L: ListenerSocket> Listener<L> {
     /// Takes a place before it accepts, and gives it back if it does not.
     fn accept_one(&self, socket: &L) -> io::Result<Taken<L>> {
         self.check_reactor()?;
-        let limit = lock(&self.shared.limit).clone();
+        let limit = lock(&self.shared.extra.limit).clone();
         let place = limit.map(|limit| self.take_place(&limit)).transpose()?;
         let (socket, peer) = socket.accept_one()?;
         Ok((socket, peer, place))
@@ -238,19 +158,19 @@ impl<L: ListenerSocket> Listener<L> {
         limit.take(who).ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
-    fn accepted(&self, accepted: io::Result<Taken<L>>) -> io::Result<Accepted<L>> {
-        let (socket, peer, place) = accepted.map_err(|error| self.explain(error))?;
-        Ok((Stream::accepted(self.registration().reactor(), socket, place)?, peer))
+    fn to_stream(&self, accepted: io::Result<Taken<L>>) -> io::Result<Accepted<L>> {
+        let (socket, peer, place) = accepted.map_err(|error| self.explain_accept(error))?;
+        Ok((Stream::of_accepted(self.registration().reactor(), socket, place)?, peer))
     }
 
     /// The system's errors get the address; ours say what they are. Only the former may look at the
     /// descriptor: after `close` has begun, even asking for the address could hold it open.
-    fn explain(&self, error: io::Error) -> io::Error {
+    fn explain_accept(&self, error: io::Error) -> io::Error {
         if error.raw_os_error().is_none() {
             return error;
         }
         match self.local_addr() {
-            Ok(address) => OpError::wrap("accept", L::name(&address), error),
+            Ok(address) => OpError::wrap("accept", address.text(), error),
             Err(_) => error,
         }
     }
@@ -269,30 +189,4 @@ impl<L: ListenerSocket> futures_core::Stream for Incoming<'_, L> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.listener.poll_accept(cx).map(|accepted| Some(accepted.map(|(stream, _)| stream)))
     }
-}
-
-/// A listener in the care of another reactor than the global one, which will have what it accepts
-/// as well. It must be non-blocking.
-impl<L: ListenerSocket> From<Registration<L>> for Listener<L> {
-    fn from(registration: Registration<L>) -> Self {
-        Self::from_registration(registration)
-    }
-}
-
-impl<L: ListenerSocket> AsFd for Listener<L> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registration().as_fd()
-    }
-}
-
-impl<L: ListenerSocket> AsRawFd for Listener<L> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-mod sealed {
-    pub trait Sealed: std::fmt::Debug + Send + Sync + 'static {}
-    impl Sealed for std::net::TcpListener {}
-    impl Sealed for std::os::unix::net::UnixListener {}
 }

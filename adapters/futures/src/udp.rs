@@ -3,14 +3,15 @@
 
 use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
-use crate::sys::{self, Origin};
+use crate::sys;
 use netpoll::OpError;
 
 use crate::address::{Families, ToSocketAddrs};
-use crate::datagram::{Datagram, DatagramSocket};
+use crate::datagram::Datagram;
+use crate::sealed::DatagramSocket;
 
 /// A UDP socket. What it can do with its datagrams is in [`Datagram`].
 ///
@@ -27,30 +28,8 @@ use crate::datagram::{Datagram, DatagramSocket};
 pub type UdpSocket = Datagram<net::UdpSocket>;
 
 impl DatagramSocket for net::UdpSocket {
-    type Address = SocketAddr;
-
-    fn make_nonblocking(&self) -> io::Result<()> {
-        self.set_nonblocking(true)
-    }
-
     fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
         sys::send_to(self.as_fd(), datagram, to)
-    }
-
-    fn own_address(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
-    }
-
-    fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.peer_addr()
-    }
-
-    fn sender(origin: &Origin) -> io::Result<SocketAddr> {
-        origin.internet()
-    }
-
-    fn name(address: &SocketAddr) -> String {
-        address.to_string()
     }
 }
 
@@ -84,7 +63,7 @@ impl UdpSocket {
             sys::bind(socket.as_fd(), address)?;
             Ok(socket)
         })?;
-        Self::register(bound.into())
+        Self::register(bound)
     }
 
     /// Connects to the first address that can be connected to: [`send`](Self::send) sends there, and
@@ -238,11 +217,6 @@ impl UdpSocket {
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
         self.registration().while_open(|socket| socket.set_multicast_loop_v6(on))
     }
-
-    /// `SO_ERROR`, which reading it clears.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.registration().while_open(net::UdpSocket::take_error)
-    }
 }
 
 /// What comes of the first address with which it works, or else the error of the first one tried.
@@ -261,40 +235,4 @@ fn first_of<T>(
         }
     }
     Err(first_error.expect("resolving yields at least one address"))
-}
-
-/// It is made non-blocking.
-impl TryFrom<net::UdpSocket> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(socket: net::UdpSocket) -> io::Result<Self> {
-        Self::adopt(socket)
-    }
-}
-
-/// It is made non-blocking.
-impl TryFrom<OwnedFd> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        Self::adopt(fd.into())
-    }
-}
-
-/// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
-impl TryFrom<UdpSocket> for net::UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(socket: UdpSocket) -> io::Result<Self> {
-        socket.give_back()
-    }
-}
-
-/// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
-impl TryFrom<UdpSocket> for OwnedFd {
-    type Error = io::Error;
-
-    fn try_from(socket: UdpSocket) -> io::Result<Self> {
-        socket.give_back().map(Into::into)
-    }
 }

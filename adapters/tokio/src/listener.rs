@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use netpoll::OpError;
-use netpoll_futures::ListenerSocket;
+use netpoll_futures::{ListenerSocket, StdSocket};
 
 use crate::budget;
 use crate::forward::{forward, socket};

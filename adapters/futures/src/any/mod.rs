@@ -12,12 +12,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use crate::sys;
-use netpoll::{Direction, OpError, OwnsFd, Reactor, Registration};
+use netpoll::{Deadline, Direction, OpError, OwnsFd, Reactor, Registration};
 
+use crate::deadlines::{self, Deadlines, SetDeadlines};
 use crate::readiness;
+use crate::socket::check_open;
 
 pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 
@@ -311,7 +312,7 @@ impl<T> Async<T> {
     ///
     /// [`Closed`](crate::Closed).
     #[inline]
-    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+    pub fn set_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
         self.registration.set_deadline(deadline)
     }
 
@@ -321,7 +322,7 @@ impl<T> Async<T> {
     ///
     /// [`Closed`](crate::Closed).
     #[inline]
-    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+    pub fn set_read_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
         self.registration.set_read_deadline(deadline)
     }
 
@@ -331,12 +332,26 @@ impl<T> Async<T> {
     ///
     /// [`Closed`](crate::Closed).
     #[inline]
-    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+    pub fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
         self.registration.set_write_deadline(deadline)
     }
 
+    /// A handle that sets these deadlines, for the owner of a descriptor that a library has taken.
+    pub fn deadlines(self: &Arc<Self>) -> Deadlines
+    where
+        T: Send + Sync + 'static,
+    {
+        Deadlines::of(self)
+    }
+
     fn check_open(&self) -> io::Result<()> {
-        if self.registration.is_closed() { Err(crate::Closed::error()) } else { Ok(()) }
+        check_open(&self.registration)
+    }
+}
+
+impl<T: Send + Sync> SetDeadlines for Async<T> {
+    fn set(&self, direction: Option<Direction>, deadline: Deadline) -> io::Result<()> {
+        deadlines::set(&self.registration, direction, deadline)
     }
 }
 

@@ -12,10 +12,9 @@ use futures_util::stream;
 use netpoll::{Direction, OpError, Registration};
 
 use super::Async;
-use crate::listener::ListenerSocket;
-use crate::stream::StreamSocket;
+use crate::sealed::{ListenerSocket, StdSocket};
 
-type Accepted<L> = (Async<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
+type Accepted<L> = (Async<<L as ListenerSocket>::Stream>, <L as StdSocket>::Address);
 
 /// Listeners of TCP and of Unix sockets.
 impl<L: ListenerSocket> Async<L> {

@@ -8,7 +8,8 @@ use netpoll::Direction;
 
 use crate::readiness;
 
-use super::{Datagram, DatagramSocket, Message, measured, with_sender};
+use super::{Datagram, Message, measured, with_sender};
+use crate::sealed::DatagramSocket;
 
 /// Any number of tasks may poll; each that gets `Pending` is woken.
 impl<S: DatagramSocket> Datagram<S> {
@@ -34,11 +35,6 @@ impl<S: DatagramSocket> Datagram<S> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<Message<S::Address>>> {
         self.poll_receive(cx, "recv", |socket| measured(socket, buffer))
-    }
-
-    /// [`peek`](Self::peek) for those who poll.
-    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_receive(cx, "peek", |socket| sys::peek(socket.as_fd(), buffer))
     }
 
     /// [`peek_from`](Self::peek_from) for those who poll.

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use crate::sys;
 use netpoll::Direction;
 
-use super::{Datagram, DatagramSocket, with_sender};
+use super::{Datagram, with_sender};
+use crate::sealed::DatagramSocket;
 
 type Room = [MaybeUninit<u8>];
 

@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 use crate::sys;
 use netpoll::Direction;
 
-use super::{Stream, StreamSocket};
+use super::Stream;
 use crate::readiness;
+use crate::sealed::StreamSocket;
 
 /// Any number of tasks may poll; each that gets `Pending` is woken.
 impl<S: StreamSocket> Stream<S> {
@@ -33,15 +34,6 @@ impl<S: StreamSocket> Stream<S> {
         }
         let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
         self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
-    }
-
-    /// [`peek`](Self::peek) for those who poll.
-    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if buffer.is_empty() {
-            return Poll::Ready(self.nothing_to_read());
-        }
-        let peek = |socket: &S| sys::peek(socket.as_fd(), buffer);
-        self.registration().poll_io(cx, Direction::Read, peek)
     }
 
     /// [`write`](Self::write) for those who poll. It tries before it waits only after a write deadline

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use crate::sys;
 use netpoll::Direction;
 
-use super::{Stream, StreamSocket};
+use super::Stream;
+use crate::sealed::StreamSocket;
 
 /// A promise that unsafe code may rely on: as many bytes of the buffer as these return, from its
 /// start, are initialised then; and of the others, none has become uninitialised.

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use netpoll::{Direction, Registration, Waiting};
 
-use super::{Stream, StreamSocket};
+use super::Stream;
+use crate::sealed::StreamSocket;
 use crate::{partial, sys};
 
 impl<S: StreamSocket> Stream<S> {

@@ -141,7 +141,7 @@ enum Begun {
 async fn finish(begun: Begun, deadline: Option<Instant>) -> io::Result<TcpStream> {
     let socket = match begun {
         Begun::Connected(socket) => {
-            return Registration::new(socket).map(TcpStream::from_registration);
+            return Registration::new(socket).map(TcpStream::from);
         }
         Begun::UnderWay(socket) => socket,
     };
@@ -151,7 +151,7 @@ async fn finish(begun: Begun, deadline: Option<Instant>) -> io::Result<TcpStream
         let writable = registration.writable().await?;
         if is_connected(registration.get_ref())? {
             registration.set_write_deadline(None)?;
-            return Ok(TcpStream::from_registration(registration));
+            return Ok(TcpStream::from(registration));
         }
         registration.clear_ready(writable);
     }

@@ -5,26 +5,17 @@ use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::{self, KeepAlive};
-use netpoll::{Interest, OpError, Reactor, Registration};
+use netpoll::OpError;
 
 use super::TcpListener;
 use crate::address::{Families, ToSocketAddrs};
-use crate::listener::ListenerSocket;
+use crate::sealed::ListenerSocket;
 
 impl ListenerSocket for net::TcpListener {
     type Stream = net::TcpStream;
-    type Address = SocketAddr;
 
     fn accept_one(&self) -> io::Result<(OwnedFd, SocketAddr)> {
         sys::accept(self.as_fd())
-    }
-
-    fn address(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
-    }
-
-    fn name(address: &SocketAddr) -> String {
-        address.to_string()
     }
 }
 
@@ -58,7 +49,7 @@ impl TcpListener {
         let mut first_error = None;
         for address in &addresses {
             match bind_one(address, families) {
-                Ok(listener) => return Self::listening(listener),
+                Ok(listener) => return Self::register(listener),
                 Err(error) => {
                     first_error.get_or_insert_with(|| OpError::wrap("bind", address, error));
                 }
@@ -83,12 +74,6 @@ impl TcpListener {
     /// [`Closed`](crate::Closed), or what `setsockopt(2)` says.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.registration().while_open(|socket| socket.set_ttl(ttl))
-    }
-
-    /// One that is non-blocking already.
-    pub(super) fn listening(listener: impl Into<net::TcpListener>) -> io::Result<Self> {
-        Registration::with(Reactor::global()?, listener.into(), Interest::Readable)
-            .map(Self::from_registration)
     }
 }
 

@@ -1,7 +1,6 @@
 //! TCP: how a connection is made, and what is told of it.
 
 mod connect;
-mod convert;
 mod listen;
 mod options;
 

@@ -1,7 +1,7 @@
-//! Addresses and options of a connection.
+//! Options of a connection.
 
 use std::io;
-use std::net::{self, SocketAddr};
+use std::net;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -9,19 +9,8 @@ use crate::sys::{self, KeepAlive};
 
 use super::TcpStream;
 
-/// Each fails with what `getsockname(2)`, `getpeername(2)`, `getsockopt(2)` or `setsockopt(2)` says,
-/// and after [`close`](TcpStream::close) with [`Closed`](crate::Closed).
+/// Each fails with the error of `getsockopt(2)` or `setsockopt(2)`, and after [`close`](TcpStream::close) with [`Closed`](crate::Closed).
 impl TcpStream {
-    /// Our address.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.registration().while_open(net::TcpStream::local_addr)
-    }
-
-    /// The peer's address.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.registration().while_open(net::TcpStream::peer_addr)
-    }
-
     /// `TCP_NODELAY`: on, unless it was turned off.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.registration().while_open(net::TcpStream::nodelay)
@@ -65,10 +54,5 @@ impl TcpStream {
     /// which is not [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub fn set_keepalive(&self, keepalive: Option<KeepAlive>) -> io::Result<()> {
         self.registration().while_open(|socket| sys::set_keepalive(socket.as_fd(), keepalive))
-    }
-
-    /// `SO_ERROR`, which reading it clears.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.registration().while_open(net::TcpStream::take_error)
     }
 }

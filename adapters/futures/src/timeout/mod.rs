@@ -1,6 +1,5 @@
 //! A stream that waits for its peer no longer than it was told.
 
-mod io_traits;
 mod watch;
 
 use std::fmt;
@@ -12,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::partial;
-use crate::stream::{Stream, StreamSocket, poll_write, poll_write_all};
+use crate::sealed::StreamSocket;
+use crate::stream::{Stream, poll_write, poll_write_all};
 use watch::Watch;
 
 /// How long a [`TimeoutStream`] waits: `None` for ever. A limit that no clock can tell is none.
@@ -256,6 +256,14 @@ impl<S: StreamSocket> TimeoutStream<S> {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.watch.write(&self.stream, || self.stream.poll_write_vectored(cx, buffers))
+    }
+
+    pub(crate) fn check_open(&self) -> io::Result<()> {
+        self.stream.check_open()
+    }
+
+    pub(crate) fn end_writing(&self) -> io::Result<()> {
+        self.stream.end_writing()
     }
 
     fn poll_reading(

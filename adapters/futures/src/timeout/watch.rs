@@ -16,7 +16,8 @@ use crate::sys;
 use netpoll::{fork_generation, is_deadline_exceeded};
 
 use super::Timeouts;
-use crate::stream::{Stream, StreamSocket};
+use crate::sealed::StreamSocket;
+use crate::stream::Stream;
 use crate::sync::{AtomicU32, Ordering, lock};
 
 #[derive(Debug)]

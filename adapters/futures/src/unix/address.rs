@@ -34,7 +34,7 @@ pub(super) fn of(operation: &'static str, path: &Path) -> io::Result<SocketAddr>
 }
 
 /// An address as people write it, and as Go does: abstract names after an `@`.
-pub(super) fn name(address: &SocketAddr) -> String {
+pub(crate) fn name(address: &SocketAddr) -> String {
     match (address.as_pathname(), address.as_abstract_name()) {
         (Some(path), _) => written(path.as_os_str().as_bytes(), false),
         (_, Some(name)) => written(name, true),

@@ -11,12 +11,11 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::sys;
-use netpoll::{OpError, Reactor, Registration, Timer};
+use crate::sys::{self, Credentials};
+use netpoll::{OpError, Reactor, Timer};
 
 use super::{UnixStream, address};
 use crate::off_thread::before;
-use crate::stream::StreamSocket;
 
 /// Between tries, as long as the queue is full: from the first to the longest, doubling.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -106,10 +105,13 @@ impl UnixStream {
         Ok((one.try_into()?, other.try_into()?))
     }
 
-    /// One that is non-blocking already.
-    pub(super) fn connected(socket: impl Into<net::UnixStream>) -> io::Result<Self> {
-        Registration::with(Reactor::global()?, socket.into(), net::UnixStream::INTEREST)
-            .map(Self::from_registration)
+    /// The process that connected, that listened, or that made the pair (`SO_PEERCRED`).
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), or what `getsockopt(2)` says.
+    pub fn peer_cred(&self) -> io::Result<Credentials> {
+        self.registration().while_open(|socket| sys::peer_cred(socket.as_fd()))
     }
 }
 
@@ -125,7 +127,7 @@ async fn attempts(socket: OwnedFd, address: &SocketAddr) -> io::Result<UnixStrea
     loop {
         match sys::connect_unix(socket.as_fd(), address) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            done => return done.and_then(|()| UnixStream::connected(socket)),
+            done => return done.and_then(|()| UnixStream::register(socket)),
         }
         let reactor = Reactor::global()?;
         Timer::at(reactor, reactor.now() + pause)?.await?;

@@ -3,44 +3,22 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::task::{Context, Poll};
 
-use crate::sys::{self, Origin};
+use crate::sys;
 use netpoll::OpError;
 
 use super::{UnixDatagram, address};
-use crate::datagram::DatagramSocket;
+use crate::sealed::DatagramSocket;
 use crate::socket_file::SocketFile;
 
 impl DatagramSocket for net::UnixDatagram {
-    type Address = SocketAddr;
-
-    fn make_nonblocking(&self) -> io::Result<()> {
-        self.set_nonblocking(true)
-    }
-
     fn send_one_to(&self, datagram: &[u8], to: &SocketAddr) -> io::Result<usize> {
         // The standard library's call fails with the address of a path of 108 bytes.
         sys::send_to_unix(self.as_fd(), datagram, to)
-    }
-
-    fn own_address(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
-    }
-
-    fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.peer_addr()
-    }
-
-    fn sender(origin: &Origin) -> io::Result<SocketAddr> {
-        origin.unix()
-    }
-
-    fn name(address: &SocketAddr) -> String {
-        address::name(address)
     }
 }
 
@@ -67,7 +45,7 @@ impl UnixDatagram {
         let bound = net::UnixDatagram::bind_addr(address).map_err(failed)?;
         let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
         file.set_removed_on_close(true);
-        let socket = Self::adopt(bound).map_err(failed)?;
+        let socket = Self::try_from(bound).map_err(failed)?;
         // Of a binding that has failed, it goes.
         file.set_removed_on_close(false);
         Ok(socket)
@@ -80,7 +58,7 @@ impl UnixDatagram {
     ///
     /// What `socket(2)` says.
     pub fn unbound() -> io::Result<Self> {
-        net::UnixDatagram::unbound().and_then(Self::adopt)
+        net::UnixDatagram::unbound()?.try_into()
     }
 
     /// Two without names that are connected to each other.
@@ -90,7 +68,7 @@ impl UnixDatagram {
     /// What `socketpair(2)` says.
     pub fn pair() -> io::Result<(Self, Self)> {
         let (near, far) = net::UnixDatagram::pair()?;
-        Ok((Self::adopt(near)?, Self::adopt(far)?))
+        Ok((near.try_into()?, far.try_into()?))
     }
 
     /// Connects to the socket at a path: [`send`](Self::send) sends there, and only what comes from
@@ -156,15 +134,6 @@ impl UnixDatagram {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.registration().while_open(|socket| sys::shutdown(socket.as_fd(), how))
     }
-
-    /// `SO_ERROR`, which reading it clears.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed), or what `getsockopt(2)` says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.registration().while_open(net::UnixDatagram::take_error)
-    }
 }
 
 fn at_path(operation: &'static str, path: &Path) -> io::Result<SocketAddr> {
@@ -173,41 +142,5 @@ fn at_path(operation: &'static str, path: &Path) -> io::Result<SocketAddr> {
 }
 
 fn failed(operation: &'static str, address: &SocketAddr, error: io::Error) -> io::Error {
-    OpError::wrap(operation, net::UnixDatagram::name(address), error)
-}
-
-/// It is made non-blocking.
-impl TryFrom<net::UnixDatagram> for UnixDatagram {
-    type Error = io::Error;
-
-    fn try_from(socket: net::UnixDatagram) -> io::Result<Self> {
-        Self::adopt(socket)
-    }
-}
-
-/// It is made non-blocking.
-impl TryFrom<OwnedFd> for UnixDatagram {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        Self::adopt(fd.into())
-    }
-}
-
-/// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
-impl TryFrom<UnixDatagram> for net::UnixDatagram {
-    type Error = io::Error;
-
-    fn try_from(socket: UnixDatagram) -> io::Result<Self> {
-        socket.give_back()
-    }
-}
-
-/// The socket itself if this is the last clone, or else a duplicate; non-blocking still.
-impl TryFrom<UnixDatagram> for OwnedFd {
-    type Error = io::Error;
-
-    fn try_from(socket: UnixDatagram) -> io::Result<Self> {
-        socket.give_back().map(Into::into)
-    }
+    OpError::wrap(operation, address::name(address), error)
 }

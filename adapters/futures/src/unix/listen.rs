@@ -3,33 +3,21 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{self, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::sys;
-use netpoll::{Interest, OpError, Reactor, Registration};
+use netpoll::{OpError, Reactor, Registration};
 
 use super::{UnixListener, address};
-use crate::listener::ListenerSocket;
+use crate::listener::Listening;
+use crate::sealed::{ListenerSocket, StdSocket};
 use crate::socket_file::SocketFile;
 
 impl ListenerSocket for net::UnixListener {
     type Stream = net::UnixStream;
-    type Address = SocketAddr;
 
     fn accept_one(&self) -> io::Result<(OwnedFd, SocketAddr)> {
         sys::accept_unix(self.as_fd())
-    }
-
-    fn address(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
-    }
-
-    fn path(&self) -> Option<PathBuf> {
-        self.local_addr().ok()?.as_pathname().map(Path::to_owned)
-    }
-
-    fn name(address: &SocketAddr) -> String {
-        address::name(address)
     }
 }
 
@@ -76,19 +64,15 @@ impl UnixListener {
     ///
     /// It is for all clones. After [`close`](Self::close) it is of no effect.
     pub fn set_unlink_on_close(&self, on: bool) {
-        self.shared.file.set_removed_on_close(on);
-    }
-
-    /// One that is non-blocking already, with the file that is its own, or is not.
-    pub(super) fn listening(listener: net::UnixListener, file: SocketFile) -> io::Result<Self> {
-        Registration::with(Reactor::global()?, listener, Interest::Readable)
-            .map(|registration| Self::with_file(registration, file))
+        self.shared.extra.file.set_removed_on_close(on);
     }
 }
 
 fn bind(address: &SocketAddr) -> io::Result<UnixListener> {
     let (listener, file) = listen_at(address)?;
-    UnixListener::listening(listener, file)
+    let interest = net::UnixListener::INTEREST;
+    let registration = Registration::with(Reactor::global()?, listener, interest)?;
+    Ok(UnixListener::with_extra(registration, Listening::with_file(file)))
 }
 
 /// A listener, non-blocking, and the file that it has made, which goes when that is dropped.

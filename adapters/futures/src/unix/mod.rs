@@ -1,12 +1,10 @@
 //! Unix sockets: how a connection is made, and what is told of it.
 
-mod address;
+pub(crate) mod address;
 mod connect;
-mod convert;
 mod datagram;
 mod descriptors;
 mod listen;
-mod options;
 
 use std::os::unix::net;
 

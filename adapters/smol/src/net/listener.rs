@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use netpoll_futures::{ListenerSocket, OpError};
+use netpoll_futures::{ListenerSocket, OpError, StdSocket};
 
 use super::Stream;
 use super::wrapper::{convert, wrapper};
@@ -21,7 +21,7 @@ use super::wrapper::{convert, wrapper};
 /// [`Closed`](netpoll_futures::Closed) or [`DeadlineExceeded`](netpoll_futures::DeadlineExceeded).
 pub struct Listener<L: ListenerSocket>(netpoll_futures::Listener<L>);
 
-type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as ListenerSocket>::Address);
+type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as StdSocket>::Address);
 
 wrapper!(Listener<ListenerSocket>);
 convert!(Listener<net::TcpListener>);

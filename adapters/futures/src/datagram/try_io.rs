@@ -5,7 +5,8 @@ use std::io;
 use crate::sys;
 use netpoll::Direction;
 
-use super::{Datagram, DatagramSocket, Message, measured, with_sender};
+use super::{Datagram, Message, measured, with_sender};
+use crate::sealed::DatagramSocket;
 
 impl<S: DatagramSocket> Datagram<S> {
     /// [`recv`](Self::recv) now, or `WouldBlock`.
@@ -35,11 +36,6 @@ impl<S: DatagramSocket> Datagram<S> {
         self.receive_now("recv", recv)
     }
 
-    /// [`peek`](Self::peek) now, or `WouldBlock`.
-    pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive_now("peek", |socket| sys::peek(socket.as_fd(), buffer))
-    }
-
     /// [`peek_from`](Self::peek_from) now, or `WouldBlock`.
     pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
         let peek = |socket: &S| with_sender::<S>(sys::peek_from(socket.as_fd(), buffer));
@@ -57,16 +53,6 @@ impl<S: DatagramSocket> Datagram<S> {
     pub fn try_send_to_addr(&self, datagram: &[u8], to: &S::Address) -> io::Result<usize> {
         let send = |socket: &S| socket.send_one_to(datagram, to);
         self.explain_to(to, self.registration().attempt_io(Direction::Write, send))
-    }
-
-    /// Any operation on the socket, if the direction is ready. See
-    /// [`Registration::try_io`](netpoll::Registration::try_io).
-    pub fn try_io<R>(
-        &self,
-        direction: Direction,
-        operation: impl FnOnce(&S) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.registration().try_io(direction, operation)
     }
 
     pub(super) fn receive_now<R>(

@@ -14,10 +14,10 @@ use std::time::Duration;
 use crate::sys;
 use netpoll::{Interest, Reactor, Registration};
 
-use super::StreamSocket;
+use crate::sealed::StdSocket;
 
 /// A connection that is to stay after its socket is closed. Dropped, it does not wait.
-pub(super) struct Lingering {
+pub(crate) struct Lingering {
     connection: OwnedFd,
     time: Duration,
 }
@@ -25,7 +25,7 @@ pub(super) struct Lingering {
 impl Lingering {
     /// `None` for a socket that does not linger. Where there is no descriptor for a duplicate, it lingers no
     /// more: the thread must not wait.
-    pub(super) fn of<S: StreamSocket>(socket: &S) -> Option<Self> {
+    pub(crate) fn of<S: StdSocket>(socket: &S) -> Option<Self> {
         let socket = socket.as_fd();
         let linger = if S::LINGERS { sys::linger(socket).ok()? } else { None };
         let time = linger.filter(|time| !time.is_zero())?;
@@ -37,7 +37,7 @@ impl Lingering {
 
     /// Waits until the peer has everything, or until the time is over. Where waiting fails, as without a
     /// reactor, there is no waiting.
-    pub(super) async fn wait(self, reactor: &Reactor) {
+    pub(crate) async fn wait(self, reactor: &Reactor) {
         let _ = self.until_acknowledged(reactor).await;
     }
 

@@ -1,0 +1,197 @@
+//! The sockets of the standard library that a [`Socket`](crate::Socket) is made of. The traits are implemented
+//! here and in no other crate.
+
+use std::fmt::Debug;
+use std::io;
+use std::net;
+use std::os::fd::OwnedFd;
+use std::os::unix::net as unix;
+
+use netpoll::{Interest, OwnsFd};
+
+use crate::listener::Listening;
+use crate::sys::Origin;
+use crate::unix::address;
+
+/// A socket of the standard library.
+pub trait StdSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
+    /// The address of the socket and of its peers.
+    type Address: Address;
+
+    /// The state of a socket of this kind besides its registration.
+    #[doc(hidden)]
+    type Extra: Extra;
+
+    /// What epoll is asked for. The peer of a Unix socket or of a datagram socket would have it report room at
+    /// every read.
+    #[doc(hidden)]
+    const INTEREST: Interest;
+
+    /// Whether `SO_LINGER` has closing wait.
+    #[doc(hidden)]
+    const LINGERS: bool = false;
+
+    #[doc(hidden)]
+    fn extra(&self) -> Self::Extra;
+
+    #[doc(hidden)]
+    fn own_address(&self) -> io::Result<Self::Address>;
+
+    #[doc(hidden)]
+    fn error(&self) -> io::Result<Option<io::Error>>;
+}
+
+/// A socket that has a peer: a stream, or a datagram socket that is connected.
+pub trait PeerSocket: StdSocket {
+    #[doc(hidden)]
+    const IS_STREAM: bool;
+
+    #[doc(hidden)]
+    fn peer_address(&self) -> io::Result<Self::Address>;
+}
+
+/// A stream socket of the standard library: what a [`Stream`](crate::Stream) is made of.
+pub trait StreamSocket: PeerSocket<Extra = ()> {
+    /// Whether a read that fills less than its buffer has taken all there was. A Unix socket's also
+    /// stops where descriptors came along (`unix(7)`), whatever follows.
+    #[doc(hidden)]
+    const SHORT_READ_DRAINS: bool;
+}
+
+/// A listener of the standard library: what a [`Listener`](crate::Listener) is made of.
+pub trait ListenerSocket: StdSocket<Extra = Listening> {
+    /// The connections that it accepts.
+    type Stream: StreamSocket;
+
+    #[doc(hidden)]
+    fn accept_one(&self) -> io::Result<(OwnedFd, Self::Address)>;
+}
+
+/// A datagram socket of the standard library: what a [`Datagram`](crate::Datagram) is made of.
+pub trait DatagramSocket: PeerSocket<Extra = ()> {
+    #[doc(hidden)]
+    fn send_one_to(&self, datagram: &[u8], to: &Self::Address) -> io::Result<usize>;
+}
+
+/// The address of a socket.
+pub trait Address: Debug + Clone + Send + Sync + sealed::Sealed + 'static {
+    /// As people write it.
+    #[doc(hidden)]
+    fn text(&self) -> String;
+
+    #[doc(hidden)]
+    fn of(origin: &Origin) -> io::Result<Self>;
+}
+
+/// State that ends with its socket.
+#[doc(hidden)]
+pub trait Extra: Send + Sync + 'static {
+    /// The socket is about to be closed.
+    fn closing(&self) {}
+
+    /// The socket becomes one of the standard library's.
+    fn given_back(&self) {}
+}
+
+impl Extra for () {}
+
+impl Address for net::SocketAddr {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+
+    fn of(origin: &Origin) -> io::Result<Self> {
+        origin.internet()
+    }
+}
+
+impl Address for unix::SocketAddr {
+    fn text(&self) -> String {
+        address::name(self)
+    }
+
+    fn of(origin: &Origin) -> io::Result<Self> {
+        origin.unix()
+    }
+}
+
+macro_rules! sockets {
+    ($($socket:ty, $address:ty, $extra:ty, $interest:ident { $($item:item)* })+) => {$(
+        impl StdSocket for $socket {
+            type Address = $address;
+            type Extra = $extra;
+
+            const INTEREST: Interest = Interest::$interest;
+            $($item)*
+
+            fn own_address(&self) -> io::Result<$address> {
+                self.local_addr()
+            }
+
+            fn error(&self) -> io::Result<Option<io::Error>> {
+                self.take_error()
+            }
+        }
+    )+};
+}
+
+sockets! {
+    net::TcpStream, net::SocketAddr, (), Both {
+        const LINGERS: bool = true;
+        fn extra(&self) {}
+    }
+    net::TcpListener, net::SocketAddr, Listening, Readable {
+        fn extra(&self) -> Listening {
+            Listening::at(None)
+        }
+    }
+    net::UdpSocket, net::SocketAddr, (), WriteOnDemand { fn extra(&self) {} }
+    unix::UnixStream, unix::SocketAddr, (), WriteOnDemand { fn extra(&self) {} }
+    unix::UnixListener, unix::SocketAddr, Listening, Readable {
+        fn extra(&self) -> Listening {
+            Listening::at(self.local_addr().ok().as_ref().and_then(unix::SocketAddr::as_pathname))
+        }
+    }
+    unix::UnixDatagram, unix::SocketAddr, (), WriteOnDemand { fn extra(&self) {} }
+}
+
+macro_rules! with_peers {
+    ($($socket:ty, $is_stream:literal;)+) => {$(
+        impl PeerSocket for $socket {
+            const IS_STREAM: bool = $is_stream;
+
+            fn peer_address(&self) -> io::Result<Self::Address> {
+                self.peer_addr()
+            }
+        }
+    )+};
+}
+
+with_peers! {
+    net::TcpStream, true;
+    unix::UnixStream, true;
+    net::UdpSocket, false;
+    unix::UnixDatagram, false;
+}
+
+impl StreamSocket for net::TcpStream {
+    const SHORT_READ_DRAINS: bool = true;
+}
+
+impl StreamSocket for unix::UnixStream {
+    const SHORT_READ_DRAINS: bool = false;
+}
+
+mod sealed {
+    use super::{net, unix};
+
+    pub trait Sealed: std::fmt::Debug + Send + Sync + 'static {}
+    impl Sealed for net::SocketAddr {}
+    impl Sealed for net::TcpListener {}
+    impl Sealed for net::TcpStream {}
+    impl Sealed for net::UdpSocket {}
+    impl Sealed for unix::SocketAddr {}
+    impl Sealed for unix::UnixDatagram {}
+    impl Sealed for unix::UnixListener {}
+    impl Sealed for unix::UnixStream {}
+}

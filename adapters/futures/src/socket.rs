@@ -1,0 +1,357 @@
+//! The socket of every kind: deadlines, readiness, close and conversions. Streams, listeners and datagram
+//! sockets are operations on it.
+
+use std::fmt;
+use std::io;
+use std::net;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net as unix;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use netpoll::{Closed, Deadline, Direction, OpError, Reactor, Registration};
+
+use crate::deadlines::{self, Deadlines, SetDeadlines};
+use crate::linger::Lingering;
+use crate::sealed::{Address, Extra, PeerSocket, StdSocket};
+use crate::{readiness, sys};
+
+/// A socket: a [`Stream`](crate::Stream), a [`Listener`](crate::Listener) or a
+/// [`Datagram`](crate::Datagram), over TCP, UDP or Unix sockets.
+///
+/// Every method takes `&self`, so that one task may read while another writes, and a third sets their
+/// deadlines. Clones are the same socket; it is closed with the last of them, or by [`close`](Self::close).
+pub struct Socket<S: StdSocket> {
+    pub(crate) shared: Arc<Shared<S>>,
+}
+
+pub(crate) struct Shared<S: StdSocket> {
+    /// Dropped before the registration: the file of a Unix listener goes before its descriptor.
+    pub(crate) extra: S::Extra,
+    pub(crate) registration: Registration<S>,
+}
+
+impl<S: StdSocket> Socket<S> {
+    /// Sets or clears the deadline of reading and writing; of a listener, that of accepting. See
+    /// [`Registration::set_read_deadline`] for what a deadline is.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`].
+    #[inline]
+    pub fn set_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
+        self.registration().set_deadline(deadline)
+    }
+
+    /// Sets or clears the deadline of reading, receiving or accepting.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`].
+    #[inline]
+    pub fn set_read_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
+        self.registration().set_read_deadline(deadline)
+    }
+
+    /// Sets or clears the deadline of writing or sending. It has no effect on a listener.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`].
+    #[inline]
+    pub fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
+        self.registration().set_write_deadline(deadline)
+    }
+
+    /// A handle that sets these deadlines and does not keep the socket open: for the owner of a socket that a
+    /// library has taken.
+    #[must_use]
+    pub fn deadlines(&self) -> Deadlines {
+        Deadlines::of(&self.shared)
+    }
+
+    /// Closes the socket, Go's way: pending operations of all clones fail with [`Closed`], and when it resolves
+    /// the descriptor is closed, and its address can be bound again. See [`Registration::close`].
+    ///
+    /// With `SO_LINGER`, TCP sends the end of the stream at once, behind what was written, and this resolves
+    /// when the peer has acknowledged all of it, or after that time. The task waits, and no thread does. The
+    /// connection ends for duplicates of the descriptor too.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if it was closed before.
+    ///
+    /// # Cancel safety
+    ///
+    /// It closes when it is first polled. Dropped after that, it closes all the same, and does not linger.
+    pub async fn close(&self) -> io::Result<()> {
+        let lingering = self.registration().while_open(|socket| Ok(Lingering::of(socket)))?;
+        let closing = self.registration().begin_close()?;
+        self.shared.extra.closing();
+        let closed = closing.finish().await;
+        if let Some(lingering) = lingering {
+            lingering.wait(self.reactor()).await;
+        }
+        closed
+    }
+
+    /// Waits until there is something to read, to receive or to accept, the end and an error included.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] or [`DeadlineExceeded`](crate::DeadlineExceeded).
+    pub async fn readable(&self) -> io::Result<()> {
+        readiness::ready(self.registration(), Direction::Read).await
+    }
+
+    /// Waits until there is room to write or to send, or writing must fail. A datagram socket and a Unix socket
+    /// count as having room until a write has blocked.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] or [`DeadlineExceeded`](crate::DeadlineExceeded).
+    pub async fn writable(&self) -> io::Result<()> {
+        readiness::ready(self.registration(), Direction::Write).await
+    }
+
+    /// Any operation on the socket, if the direction is ready. See [`Registration::try_io`].
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration().try_io(direction, operation)
+    }
+
+    /// Any operation on the socket, as soon as the direction is ready. See [`Registration::io`].
+    pub async fn io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration().io(direction, operation).await
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`], or what `getsockname(2)` says.
+    pub fn local_addr(&self) -> io::Result<S::Address> {
+        self.registration().while_open(S::own_address)
+    }
+
+    /// `SO_ERROR`, which reading it clears.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`], or what `getsockopt(2)` says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.registration().while_open(S::error)
+    }
+
+    /// The reactor that watches it, whose time is that of the deadlines.
+    #[must_use]
+    pub fn reactor(&self) -> &Reactor {
+        self.registration().reactor()
+    }
+
+    /// The registration underneath, for what the socket has no method for.
+    #[inline]
+    #[must_use]
+    pub fn registration(&self) -> &Registration<S> {
+        &self.shared.registration
+    }
+
+    pub(crate) fn check_open(&self) -> io::Result<()> {
+        check_open(self.registration())
+    }
+
+    pub(crate) fn with_extra(registration: Registration<S>, extra: S::Extra) -> Self {
+        Self { shared: Arc::new(Shared { extra, registration }) }
+    }
+
+    /// A socket that is non-blocking already.
+    pub(crate) fn register(socket: impl Into<S>) -> io::Result<Self> {
+        Registration::with(Reactor::global()?, socket.into(), S::INTEREST).map(Self::from)
+    }
+
+    /// A socket that may be blocking still.
+    fn adopt(socket: S) -> io::Result<Self> {
+        sys::set_nonblocking(socket.as_fd(), true)?;
+        Self::register(socket)
+    }
+
+    fn give_back(self) -> io::Result<S> {
+        match Arc::try_unwrap(self.shared) {
+            Ok(last) => {
+                last.extra.given_back();
+                last.registration.into_inner()
+            }
+            Err(shared) => {
+                let duplicate = |socket: &S| socket.as_fd().try_clone_to_owned();
+                shared.registration.while_open(duplicate).map(S::from)
+            }
+        }
+    }
+}
+
+/// Sockets that have a peer.
+impl<S: PeerSocket> Socket<S> {
+    /// The address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`], or what `getpeername(2)` says: `ENOTCONN` if there is none.
+    pub fn peer_addr(&self) -> io::Result<S::Address> {
+        self.registration().while_open(S::peer_address)
+    }
+
+    /// Reads, and leaves the bytes or the datagram to be read again. An empty buffer reads nothing of a stream,
+    /// and waits for a datagram.
+    ///
+    /// # Errors
+    ///
+    /// As for reading.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if S::IS_STREAM && buffer.is_empty() {
+            return self.nothing_to_read();
+        }
+        let peek = |socket: &S| sys::peek(socket.as_fd(), buffer);
+        let peeked = self.registration().io(Direction::Read, peek).await;
+        self.explain("peek", peeked)
+    }
+
+    /// [`peek`](Self::peek) now, or `WouldBlock`.
+    pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if S::IS_STREAM && buffer.is_empty() {
+            return self.nothing_to_read();
+        }
+        let peek = |socket: &S| sys::peek(socket.as_fd(), buffer);
+        self.explain("peek", self.try_io(Direction::Read, peek))
+    }
+
+    /// [`peek`](Self::peek) for those who poll.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if S::IS_STREAM && buffer.is_empty() {
+            return Poll::Ready(self.nothing_to_read());
+        }
+        let peek = |socket: &S| sys::peek(socket.as_fd(), buffer);
+        let peeked = self.registration().poll_io(cx, Direction::Read, peek);
+        peeked.map(|peeked| self.explain("peek", peeked))
+    }
+
+    pub(crate) fn nothing_to_read(&self) -> io::Result<usize> {
+        self.check_open().map(|()| 0)
+    }
+
+    /// The system's errors of a datagram socket get the operation and an address: the peer's, or else ours.
+    pub(crate) fn explain<R>(&self, operation: &'static str, done: io::Result<R>) -> io::Result<R> {
+        done.map_err(|error| {
+            if S::IS_STREAM || !is_of_the_system(&error) {
+                return error;
+            }
+            match self.peer_addr().or_else(|_| self.local_addr()) {
+                Ok(address) => OpError::wrap(operation, address.text(), error),
+                Err(_) => error,
+            }
+        })
+    }
+}
+
+pub(crate) fn check_open<S>(registration: &Registration<S>) -> io::Result<()> {
+    if registration.is_closed() { Err(Closed::error()) } else { Ok(()) }
+}
+
+/// Whether it is an error of a system call, other than that there is nothing to do.
+pub(crate) fn is_of_the_system(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::WouldBlock
+}
+
+impl<S: StdSocket> SetDeadlines for Shared<S> {
+    fn set(&self, direction: Option<Direction>, deadline: Deadline) -> io::Result<()> {
+        deadlines::set(&self.registration, direction, deadline)
+    }
+}
+
+/// Prints the socket as the standard library does: its descriptor and its addresses.
+impl<S: StdSocket> fmt::Debug for Socket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registration().get_ref().fmt(f)
+    }
+}
+
+/// A clone is the same socket.
+impl<S: StdSocket> Clone for Socket<S> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<S: StdSocket> AsFd for Socket<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.registration().as_fd()
+    }
+}
+
+impl<S: StdSocket> AsRawFd for Socket<S> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// A socket in the care of another reactor than the global one; a listener's reactor has what it accepts
+/// as well. It must be non-blocking, and registered for the directions that it is used for: a stream for both,
+/// a datagram socket and a Unix stream best with [`Interest::WriteOnDemand`](netpoll::Interest::WriteOnDemand).
+impl<S: StdSocket> From<Registration<S>> for Socket<S> {
+    fn from(registration: Registration<S>) -> Self {
+        let extra = registration.get_ref().extra();
+        Self::with_extra(registration, extra)
+    }
+}
+
+/// It is made non-blocking.
+impl<S: StdSocket> TryFrom<OwnedFd> for Socket<S> {
+    type Error = io::Error;
+
+    fn try_from(fd: OwnedFd) -> io::Result<Self> {
+        Self::adopt(fd.into())
+    }
+}
+
+/// The socket itself if this is the last clone, otherwise a duplicate. It stays non-blocking, as the flag belongs
+/// to the open file description, which duplicates share.
+impl<S: StdSocket> TryFrom<Socket<S>> for OwnedFd {
+    type Error = io::Error;
+
+    fn try_from(socket: Socket<S>) -> io::Result<Self> {
+        socket.give_back().map(Into::into)
+    }
+}
+
+/// To and from the sockets of the standard library, of which no generic implementation is allowed.
+macro_rules! convert {
+    ($($socket:ty),+) => {$(
+        /// It is made non-blocking. The file of a Unix listener stays when the listener is closed, unless
+        /// `set_unlink_on_close` says otherwise.
+        impl TryFrom<$socket> for Socket<$socket> {
+            type Error = io::Error;
+
+            fn try_from(socket: $socket) -> io::Result<Self> {
+                Self::adopt(socket)
+            }
+        }
+
+        /// The socket itself if this is the last clone, otherwise a duplicate. It stays non-blocking.
+        impl TryFrom<Socket<$socket>> for $socket {
+            type Error = io::Error;
+
+            fn try_from(socket: Socket<$socket>) -> io::Result<Self> {
+                socket.give_back()
+            }
+        }
+    )+};
+}
+
+convert!(net::TcpListener, net::TcpStream, net::UdpSocket);
+convert!(unix::UnixDatagram, unix::UnixListener, unix::UnixStream);
