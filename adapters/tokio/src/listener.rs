@@ -19,7 +19,7 @@ pub struct Listener<S: ListenerSocket> {
     pub(crate) inner: netpoll_futures::Listener<S>,
 }
 
-type Accepted<S> = (Stream<<S as ListenerSocket>::Stream>, <S as ListenerSocket>::Address);
+type Accepted<S> = (Stream<<S as ListenerSocket>::Stream>, <S as StdSocket>::Address);
 
 socket!(Listener<ListenerSocket>);
 
