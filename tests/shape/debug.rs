@@ -150,6 +150,7 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
     printed.add("netpoll::Driver", driver);
     let late = Instant::now() + Duration::from_secs(1000);
     printed.add("netpoll::Timer", netpoll::Timer::at(reactor, late)?);
+    printed.add("netpoll::Deadline", netpoll::Deadline::from(late));
     printed.add("netpoll::Direction", Direction::Read);
     printed.add("netpoll::Interest", Interest::WriteOnDemand);
     printed.add("netpoll::Ready", netpoll::Ready::READABLE.union(netpoll::Ready::READ_HANGUP));
@@ -159,12 +160,12 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
     let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
     printed.add("netpoll::OpError", netpoll::OpError::wrap("connect", "127.0.0.1:65535", refused));
     printed.add("netpoll::Key", netpoll::budget::Key::of(&two, Direction::Read));
-    printed.add("netpoll::KeepAlive", netpoll_futures::sys::KeepAlive::default());
+    printed.add("futures::KeepAlive", netpoll_futures::sys::KeepAlive::default());
     printed.add(
-        "netpoll::Credentials",
+        "futures::Credentials",
         netpoll_futures::sys::Credentials { pid: i32::MAX, uid: u32::MAX, gid: u32::MAX },
     );
-    printed.add("netpoll::Origin", origin()?);
+    printed.add("futures::Origin", origin()?);
     Ok(())
 }
 
@@ -194,7 +195,8 @@ async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     let address = listener.local_addr()?;
     let stream = TcpStream::connect(address).await?;
     let (accepted, _) = listener.accept().await?;
-    printed.add("futures::Stream", &stream);
+    printed.add("futures::Socket", &stream);
+    printed.add("futures::Deadlines", stream.deadlines());
     printed.add("futures::TimeoutStream", TimeoutStream::new(accepted, Timeouts::default()));
     printed.add("futures::Timeouts", Timeouts::default());
     let limit = Limit::new(1000);
@@ -361,8 +363,9 @@ fn public_types() -> Vec<String> {
             });
             for declared in declared {
                 let end = declared.find(|c: char| !c.is_alphanumeric()).unwrap_or(declared.len());
-                // A macro declares `$name`: those are printed above, and not searched for.
-                if end > 0 {
+                // A macro declares `$name`: those are printed above, and not searched for. The state of a
+                // listener is an associated type that no user can name.
+                if end > 0 && &declared[..end] != "Listening" {
                     found.push(format!("{name}::{}", &declared[..end]));
                 }
             }

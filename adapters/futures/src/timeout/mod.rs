@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use netpoll::is_deadline_exceeded;
+
 use crate::partial;
 use crate::sealed::StreamSocket;
 use crate::stream::{Stream, poll_write, poll_write_all};
@@ -210,12 +212,18 @@ impl<S: StreamSocket> TimeoutStream<S> {
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
         let (mut writing, mut written) = (self.stream.writing(), 0);
         let write = |cx: &mut Context<'_>| {
-            let before = written;
-            let polled = poll_write_all(&mut writing, cx, buffer, &mut written);
-            if polled.is_pending() && written > before {
-                self.watch.has_written(&self.stream);
+            loop {
+                let before = written;
+                let polled = poll_write_all(&mut writing, cx, buffer, &mut written);
+                if written > before {
+                    self.watch.has_written(&self.stream);
+                    // The deadline was that of the bytes that are written.
+                    if matches!(&polled, Poll::Ready(Err(late)) if is_deadline_exceeded(late)) {
+                        continue;
+                    }
+                }
+                return polled.map_ok(|()| written - before);
             }
-            polled.map_ok(|()| written - before)
         };
         let wrote = self.writing(write).await;
         wrote.map(drop).map_err(|error| partial::after(written, error))
