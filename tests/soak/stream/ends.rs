@@ -43,14 +43,14 @@ impl Pair {
         let both = self.pending[1 - end].iter().all(Option::is_some);
         let mut waiting = self.pending[1 - end].iter().flatten();
         // Of a read and a write of which others poll one, either may be told of the reset.
-        if self.model.tcp && both && waiting.any(|waiting| waiting.asked.host != Host::Walk) {
+        if self.model.tcp && both && waiting.any(|waiting| waiting.request.host != Host::Walk) {
             self.model.tells_either(end);
         }
     }
 
     fn count_pending(&self, stage: &mut Stage, end: usize, what: &'static str) {
         for waiting in self.pending[end].iter().flatten() {
-            stage.tally.count(what, waiting.asked.call.name());
+            stage.tally.count(what, waiting.request.call.name());
         }
     }
 
@@ -119,7 +119,7 @@ impl Pair {
         self.forget_deadlines(end);
     }
 
-    /// A reactor was shut down: all that it has been asked fails.
+    /// A reactor was shut down: all operations on it fail.
     pub(crate) fn loses(&mut self, stage: &mut Stage, home: &Home) {
         for end in 0..2 {
             let side = &mut self.model.sides[end];

@@ -34,7 +34,7 @@ pub(crate) enum Reset {
     /// It depends on the operations that were under way.
     Perhaps,
     /// It is still to be reported.
-    Owed,
+    Due,
     Reported,
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct Model {
 
 /// The operation that was begun.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Request {
     pub(crate) call: Call,
     pub(crate) len: usize,
     pub(crate) host: Host,
@@ -158,9 +158,9 @@ impl Link {
         self.cut || self.read >= self.least
     }
 
-    pub(super) fn is_data(&self, asked: &Asked, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn is_data(&self, request: &Request, bytes: &[u8]) -> Result<(), String> {
         let (at, len) = (self.read, bytes.len());
-        if len > asked.len || at + len as u64 > self.most {
+        if len > request.len || at + len as u64 > self.most {
             return Err(format!("{len} bytes too many"));
         }
         if bytes != pattern::bytes(self.salt, at, len) {
@@ -172,21 +172,22 @@ impl Link {
 
 impl Model {
     /// Whether an operation that is under way must come to an end without another step.
-    pub(crate) fn must_end(&self, end: usize, asked: &Asked) -> bool {
+    pub(crate) fn must_end(&self, end: usize, request: &Request) -> bool {
         let side = &self.sides[end];
-        let direction = index(asked.call.direction());
+        let direction = index(request.call.direction());
         side.state != State::Open
             || side.has_passed(side.deadlines[direction])
             || side.shut[direction]
             || side.reset != Reset::No && !self.is_deaf()
-            || if direction == 0 { self.is_readable(end) } else { self.is_writable(end, asked) }
+            || if direction == 0 { self.is_readable(end) } else { self.is_writable(end, request) }
     }
 
     /// As [`must_end`](Self::must_end), or because a time comes that is close.
-    pub(crate) fn will_end(&self, end: usize, asked: &Asked) -> bool {
+    pub(crate) fn will_end(&self, end: usize, request: &Request) -> bool {
         let side = &self.sides[end];
-        let deadline = side.deadlines[index(asked.call.direction())];
-        self.must_end(end, asked) || side.home.has_clock() && matches!(deadline, Deadline::Soon(_))
+        let deadline = side.deadlines[index(request.call.direction())];
+        self.must_end(end, request)
+            || side.home.has_clock() && matches!(deadline, Deadline::Soon(_))
     }
 
     /// Whether a write that begins now may succeed.
@@ -212,9 +213,9 @@ impl Model {
         link.finished || link.least > link.read
     }
 
-    fn is_writable(&self, end: usize, asked: &Asked) -> bool {
-        let all_was_read = self.links[end].read >= asked.base;
-        let fits = asked.call != Call::WriteAll || asked.len <= 1024;
+    fn is_writable(&self, end: usize, request: &Request) -> bool {
+        let all_was_read = self.links[end].read >= request.base;
+        let fits = request.call != Call::WriteAll || request.len <= 1024;
         !self.sides[1 - end].has_descriptor() || all_was_read && fits
     }
 
@@ -227,7 +228,7 @@ impl Model {
     /// Whichever of the peer's operations comes first is told of the reset, the other finds the end.
     pub(crate) fn tells_either(&mut self, end: usize) {
         let reset = &mut self.sides[1 - end].reset;
-        if *reset == Reset::Owed {
+        if *reset == Reset::Due {
             *reset = Reset::Perhaps;
             self.links[end].finished = true;
         }
@@ -245,12 +246,12 @@ impl Model {
         let reset = match (resets, perhaps) {
             _ if deaf => Reset::Perhaps,
             (true, _) if link.finished && self.tcp => Reset::Perhaps,
-            (true, _) => Reset::Owed,
+            (true, _) => Reset::Due,
             (false, true) => Reset::Perhaps,
             (false, false) => Reset::No,
         };
         link.cut |= self.tcp && reset != Reset::No;
-        link.finished |= !self.tcp || reset != Reset::Owed;
+        link.finished |= !self.tcp || reset != Reset::Due;
         if peer.reset == Reset::No {
             peer.reset = reset;
         }

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 
 use netpoll::Direction;
 
-use super::model::{Asked, Deadline, Model, Reset, State, index};
+use super::model::{Deadline, Model, Request, Reset, State, index};
 use super::socket::{Call, Face, Socket};
 use crate::pattern;
 use crate::stage::Stage;
@@ -23,7 +23,7 @@ pub(crate) struct Pair {
 /// An operation that waits.
 pub(super) struct Pending {
     pub(super) job: Job,
-    pub(super) asked: Asked,
+    pub(super) request: Request,
 }
 
 impl Pair {
@@ -59,7 +59,7 @@ impl Pair {
         }
         let base = self.models_base(end);
         let freed = host != Host::Walk && direction == 1 && self.model.lets_write(end);
-        let asked = Asked { call, len, host, base, late: false, freed };
+        let request = Request { call, len, host, base, late: false, freed };
         stage.does(call.name(), "begun", len as u64);
         stage.tally.count("face", face.name());
         stage.tally.count("host", host.name());
@@ -77,7 +77,7 @@ impl Pair {
             stage.wait(job.begun());
         }
         let is_done = job.is_done();
-        self.pending[end][direction] = Some(Pending { job, asked });
+        self.pending[end][direction] = Some(Pending { job, request });
         if is_done {
             self.finish(stage, end, direction, "at once");
         }
@@ -90,7 +90,7 @@ impl Pair {
             let link = &self.model.links[1 - end];
             let under_way = link.most > link.least;
             if let Some(waiting) = &mut self.pending[end][0] {
-                waiting.asked.freed |= under_way && waiting.asked.host != Host::Walk;
+                waiting.request.freed |= under_way && waiting.request.host != Host::Walk;
             }
         }
     }
@@ -109,30 +109,30 @@ impl Pair {
     ) {
         let mut over = self.pending[end][direction].take().expect("an operation is pending");
         let done = over.job.take().expect("it is over");
-        self.judge(stage, end, &over.asked, &done, when);
+        self.judge(stage, end, &over.request, &done, when);
     }
 
     pub(super) fn judge(
         &mut self,
         stage: &mut Stage,
         end: usize,
-        asked: &Asked,
+        request: &Request,
         done: &Done,
         when: &'static str,
     ) {
         let amount = *done.result.as_ref().unwrap_or(&0) as u64;
         let before = self.model.clone();
-        match self.model.judge(end, asked, done) {
+        match self.model.judge(end, request, done) {
             Ok(verdict) => {
-                stage.does(asked.call.name(), verdict, amount);
+                stage.does(request.call.name(), verdict, amount);
                 stage.tally.count(when, verdict);
-                let partly = asked.call == Call::WriteAll && done.result.is_err();
-                if partly && self.model.links[end].least > asked.base {
+                let partly = request.call == Call::WriteAll && done.result.is_err();
+                if partly && self.model.links[end].least > request.base {
                     stage.tally.count("partly written, then", verdict);
                 }
             }
             Err(why) => panic!(
-                "end {end}: {asked:?}: {:?}: {why}\nbefore: {before:#?}\nnow: {:#?}",
+                "end {end}: {request:?}: {:?}: {why}\nbefore: {before:#?}\nnow: {:#?}",
                 done.result, self.model
             ),
         }
@@ -141,8 +141,8 @@ impl Pair {
     /// Waits for an operation that is pending.
     pub(super) fn wait_for(&mut self, stage: &mut Stage, end: usize, direction: usize) {
         let pending = self.pending[end][direction].as_mut().expect("an operation is pending");
-        stage.notes("waits for", pending.asked.call.name(), end as u64);
-        let known = (end, pending.asked, self.model.clone());
+        stage.notes("waits for", pending.request.call.name(), end as u64);
+        let known = (end, pending.request, self.model.clone());
         stage.wait_knowing(known, poll_fn(|cx| pending.job.poll_done(cx)));
         self.finish(stage, end, direction, "pending");
     }
@@ -159,7 +159,7 @@ impl Pair {
     pub(super) fn settle_end(&mut self, stage: &mut Stage, end: usize) {
         for direction in 0..2 {
             if let Some(pending) = &self.pending[end][direction]
-                && self.model.must_end(end, &pending.asked)
+                && self.model.must_end(end, &pending.request)
             {
                 self.wait_for(stage, end, direction);
             }
@@ -176,8 +176,8 @@ impl Pair {
     fn first_due(&self, also_ours: bool) -> Option<(usize, usize)> {
         [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().find(|(end, direction)| {
             self.pending[*end][*direction].as_ref().is_some_and(|pending| {
-                let by_others = pending.asked.host != Host::Walk;
-                (also_ours || by_others) && self.model.must_end(*end, &pending.asked)
+                let by_others = pending.request.host != Host::Walk;
+                (also_ours || by_others) && self.model.must_end(*end, &pending.request)
             })
         })
     }
@@ -185,7 +185,7 @@ impl Pair {
     /// Polls the walk's operations: each that is over may be over, and each that must be over is, if it was woken.
     pub(super) fn poke(&mut self, stage: &mut Stage, end: usize, direction: usize) {
         let pending = self.pending[end][direction].as_mut();
-        let Some(ours) = pending.filter(|pending| pending.asked.host == Host::Walk) else {
+        let Some(ours) = pending.filter(|pending| pending.request.host == Host::Walk) else {
             return;
         };
         let is_done = ours.job.poke();
@@ -201,19 +201,19 @@ impl Pair {
             let Some(mut pending) = self.pending[end][direction].take() else { continue };
             stage.wait(pending.job.cancel());
             match pending.job.take() {
-                Some(done) => self.judge(stage, end, &pending.asked, &done, "given up"),
-                None => self.given_up(stage, end, &pending.asked),
+                Some(done) => self.judge(stage, end, &pending.request, &done, "given up"),
+                None => self.given_up(stage, end, &pending.request),
             }
         }
     }
 
-    fn given_up(&mut self, stage: &mut Stage, end: usize, asked: &Asked) {
-        stage.does(asked.call.name(), "given up", asked.len as u64);
-        if asked.call.direction() == Direction::Read {
+    fn given_up(&mut self, stage: &mut Stage, end: usize, request: &Request) {
+        stage.does(request.call.name(), "given up", request.len as u64);
+        if request.call.direction() == Direction::Read {
             return;
         }
-        if asked.call != Call::WriteAll {
-            self.model.links[end].most = asked.base;
+        if request.call != Call::WriteAll {
+            self.model.links[end].most = request.base;
             return;
         }
         // Nothing can follow of which the place were known.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use netpoll::Direction;
 
-use super::model::{Asked, Deadline, State, index};
+use super::model::{Deadline, Request, State, index};
 use super::pair::Pair;
 use super::socket::{Call, Face};
 use crate::pattern;
@@ -132,7 +132,7 @@ impl Pair {
         let link = &mut self.model.links[end];
         let writes = call.direction() == Direction::Write;
         let base = link.most - if writes { len as u64 } else { 0 };
-        let asked = Asked { call, len, host: Host::Walk, base, late: false, freed: false };
+        let request = Request { call, len, host: Host::Walk, base, late: false, freed: false };
         let side = &self.model.sides[end];
         let passed = side.deadlines[index(call.direction())] == Deadline::Passed;
         match &done.result {
@@ -141,7 +141,7 @@ impl Pair {
                 link.most = if writes { base } else { link.most };
                 stage.does("try", "WouldBlock", 0);
             }
-            _ => self.judge(stage, end, &asked, done, "tried"),
+            _ => self.judge(stage, end, &request, done, "tried"),
         }
     }
 
@@ -172,9 +172,9 @@ impl Pair {
         let may_have_passed = matches!(before, Deadline::Soon(at) if at <= side.home.now());
         // A poller on another thread may have seen it.
         if let Some(waiting) = &mut self.pending[end][direction] {
-            waiting.asked.late |= may_have_passed && waiting.asked.host != Host::Walk;
+            waiting.request.late |= may_have_passed && waiting.request.host != Host::Walk;
             if next == Deadline::Passed {
-                stage.tally.count("deadline passed while pending", waiting.asked.call.name());
+                stage.tally.count("deadline passed while pending", waiting.request.call.name());
             }
         }
     }
@@ -187,7 +187,7 @@ impl Pair {
             if let (Deadline::Soon(at), false) = (deadline, self.model.sides[end].home.has_clock())
             {
                 self.advance(stage, end, at);
-            } else if self.model.will_end(end, &pending.asked) {
+            } else if self.model.will_end(end, &pending.request) {
                 self.wait_for(stage, end, direction);
             }
         }
@@ -229,9 +229,9 @@ impl Pair {
     /// Whether there is something to read, or something that is being written.
     fn has_unread(&self, end: usize) -> bool {
         let link = &self.model.links[1 - end];
-        let writes = self.pending[1 - end][1]
-            .as_ref()
-            .is_some_and(|first| !first.asked.call.only_waits() && self.sockets[1 - end].is_some());
+        let writes = self.pending[1 - end][1].as_ref().is_some_and(|first| {
+            !first.request.call.only_waits() && self.sockets[1 - end].is_some()
+        });
         let open = self.model.sides[end].state == State::Open && !link.cut;
         // After the end of its own making it reads nothing, whatever is on its way.
         let listens = !self.model.sides[end].shut[0];
@@ -265,7 +265,7 @@ impl Pair {
         let reading = self.socket(end).is_tcp() && stage.chance(20);
         let pending = self.pending[end][usize::from(!reading)].as_ref();
         if let Some(pending) = pending {
-            stage.tally.count("shut down while pending", pending.asked.call.name());
+            stage.tally.count("shut down while pending", pending.request.call.name());
         }
         self.shut(stage, end, if reading { Shutdown::Read } else { Shutdown::Write });
         self.settle_end(stage, end);
