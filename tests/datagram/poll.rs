@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures::FutureExt;

@@ -335,3 +335,46 @@ fn the_kernel_that_gives_up_is_no_deadline() {
     assert_eq!(raw_os_error(&wrapped), Some(libc::ETIMEDOUT));
     assert!(is_deadline_exceeded(&OpError::wrap("connect", "a peer", ours)));
 }
+
+/// Each adapter gives out the same handle: it ends a read of a stream that another object has, takes a time, a
+/// duration or none, and does not keep the stream open.
+#[test]
+fn a_handle_sets_the_deadlines_of_a_stream_that_another_object_has() {
+    run(|| async {
+        let (client, server) = pair().await?;
+        let smol = netpoll_smol::net::TcpStream::from(client.clone());
+        let tokio = netpoll_tokio::net::TcpStream::from(client.clone());
+        for handle in [client.deadlines(), smol.deadlines(), tokio.deadlines()] {
+            handle.set_read_deadline(Duration::from_millis(5))?;
+            assert_timed_out(client.read(&mut [0; 16]).await);
+            handle.set_deadline(in_an_hour())?;
+            assert!(poll_once(pin!(client.read(&mut [0; 16]))).is_pending());
+            handle.set_write_deadline(Instant::now())?;
+            assert_timed_out(client.write(b"late").await);
+            handle.set_deadline(None)?;
+        }
+        let handle = client.deadlines();
+        drop((client, smol, tokio));
+        assert_eq!(server.read(&mut [0]).await?, 0, "a handle keeps nothing open");
+        assert_closed(handle.clone().set_deadline(None));
+        let closed = server.deadlines();
+        server.close().await?;
+        assert_closed(closed.set_read_deadline(in_an_hour()));
+        Ok(())
+    });
+}
+
+/// The same for a descriptor of any kind.
+#[test]
+fn a_handle_sets_the_deadlines_of_any_descriptor() {
+    run(|| async {
+        let (reader, _writer) = io::pipe()?;
+        let reader = std::sync::Arc::new(netpoll_futures::Async::new(reader)?);
+        let handle = reader.deadlines();
+        handle.set_read_deadline(Duration::from_millis(5))?;
+        assert_timed_out(reader.readable().await);
+        drop(reader);
+        assert_closed(handle.set_read_deadline(None));
+        Ok(())
+    });
+}

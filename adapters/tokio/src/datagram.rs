@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::BufMut;
 use netpoll::OpError;

@@ -50,7 +50,7 @@ macro_rules! socket {
                 /// Sets or clears the deadline of both directions. See
                 /// [`set_read_deadline`](Self::set_read_deadline).
                 #[inline]
-                fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+                fn set_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
 
                 /// Sets or clears the deadline of reading, accepting or receiving. See
                 /// [`Registration::set_read_deadline`](netpoll::Registration::set_read_deadline).
@@ -59,12 +59,19 @@ macro_rules! socket {
                 ///
                 /// [`Closed`](netpoll::Closed).
                 #[inline]
-                fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+                fn set_read_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
 
                 /// Sets or clears the deadline of writing or sending. It does not affect a listener. See
                 /// [`set_read_deadline`](Self::set_read_deadline).
                 #[inline]
-                fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+                fn set_write_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
+            }
+
+            /// A handle that sets these deadlines and does not keep the socket open: for the owner of a socket that
+            /// a library has taken.
+            #[must_use]
+            pub fn deadlines(&self) -> netpoll_futures::Deadlines {
+                self.inner.deadlines()
             }
 
             /// Closes the socket, as Go's `Close` does: pending operations fail with [`Closed`](netpoll::Closed),

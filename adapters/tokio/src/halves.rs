@@ -7,7 +7,6 @@ use std::net::{self, SocketAddr};
 use std::os::unix::net as unix;
 use std::ptr;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::BufMut;
 use netpoll_futures::StreamSocket;
@@ -83,7 +82,7 @@ macro_rules! read_half {
                 fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
                 /// Sets or clears the deadline of reading.
-                fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+                fn set_read_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
             }
         }
 
@@ -108,7 +107,7 @@ macro_rules! write_half {
                 fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
 
                 /// Sets or clears the deadline of writing.
-                fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+                fn set_write_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
             }
         }
 

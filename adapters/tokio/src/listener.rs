@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use netpoll::OpError;
 use netpoll_futures::{ListenerSocket, StdSocket};

@@ -8,7 +8,6 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::BufMut;
 use netpoll::{Closed, Direction};
@@ -298,7 +297,7 @@ impl Sender {
         /// # Errors
         ///
         /// [`Closed`](netpoll::Closed).
-        fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+        fn set_write_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
     }
 
     /// The kernel has all bytes that were written.
@@ -363,7 +362,7 @@ impl Receiver {
         /// # Errors
         ///
         /// [`Closed`](netpoll::Closed).
-        fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+        fn set_read_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
     }
 }
 

@@ -5,7 +5,6 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::BufMut;
 use netpoll_futures::StreamSocket;

@@ -6,7 +6,6 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, Shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net as unix;
 use std::path::Path;
-use std::time::Instant;
 
 use netpoll_futures::{DatagramSocket, OpError, try_each};
 

@@ -8,20 +8,36 @@ macro_rules! wrapper {
         /// Each setter fails with [`Closed`](netpoll_futures::Closed) after the socket was closed.
         impl<S: $kind> $type<S> {
             /// Sets or clears the deadline of reading and writing.
-            pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+            pub fn set_deadline(
+                &self,
+                deadline: impl Into<netpoll_futures::Deadline>,
+            ) -> io::Result<()> {
                 self.0.set_deadline(deadline)
             }
 
             /// Sets or clears the deadline of reading: from then on, pending and later operations fail with
             /// [`DeadlineExceeded`](netpoll_futures::DeadlineExceeded), until the deadline is moved.
-            pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+            pub fn set_read_deadline(
+                &self,
+                deadline: impl Into<netpoll_futures::Deadline>,
+            ) -> io::Result<()> {
                 self.0.set_read_deadline(deadline)
             }
 
             /// Sets or clears the deadline of writing, as
             /// [`set_read_deadline`](Self::set_read_deadline) does for reading.
-            pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+            pub fn set_write_deadline(
+                &self,
+                deadline: impl Into<netpoll_futures::Deadline>,
+            ) -> io::Result<()> {
                 self.0.set_write_deadline(deadline)
+            }
+
+            /// A handle that sets these deadlines and does not keep the socket open: for the owner of a socket
+            /// that a library has taken.
+            #[must_use]
+            pub fn deadlines(&self) -> netpoll_futures::Deadlines {
+                self.0.deadlines()
             }
 
             /// The socket of `netpoll-futures`, with the methods that smol's sockets do not have.

@@ -8,7 +8,6 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use netpoll::{Direction, OwnsFd, Reactor, Registration};
 
@@ -239,13 +238,13 @@ impl<T: AsFd> AsyncFd<T> {
         /// # Errors
         ///
         /// [`Closed`](netpoll::Closed).
-        fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+        fn set_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
 
         /// Sets or clears the deadline of reading.
-        fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+        fn set_read_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
 
         /// Sets or clears the deadline of writing.
-        fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()>;
+        fn set_write_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
     }
 
     fn guard(&self, found: ReadySet) -> AsyncFdReadyGuard<'_, T> {
