@@ -49,6 +49,7 @@
 //!
 //! `server` ([`Server`]), `client` (hyper's client), `http1` and `http2` (the versions of HTTP). All except
 //! `client` are enabled by default. [`Io`], [`Timer`] and [`Executor`] need none of them.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod executor;
 mod io;
