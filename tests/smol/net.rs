@@ -126,7 +126,7 @@ fn unix_sockets_are_found_by_their_path() {
         server.read_to_string(&mut said).await?;
         assert_eq!(said, "hello");
         std::fs::remove_file(&path)?;
-        listener.close().await
+        listener.close_socket().await
     });
 }
 

@@ -51,8 +51,7 @@
 //! # Differences from smol
 //!
 //! - `close` of a stream is `AsyncWriteExt::close`, as in smol: it shuts down writing. The full close, which fails
-//!   pending operations of every clone, is [`close_socket`](net::Stream::close_socket). Listeners and datagram
-//!   sockets have `close` for it.
+//!   pending operations of every clone, is [`close_socket`](net::Socket::close_socket) of every socket.
 //! - Further methods of a socket, such as `set_linger`, are those of `get_ref()`.
 #![doc = include_str!("public.md")]
 

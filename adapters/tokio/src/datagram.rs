@@ -1,8 +1,8 @@
-//! The datagram socket, of any family, in tokio's shape.
+//! The datagram socket, of any family: receiving and sending.
 
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::net;
+use std::os::unix::net as unix;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
@@ -10,10 +10,9 @@ use netpoll::OpError;
 use netpoll_futures::DatagramSocket;
 use tokio::io::ReadBuf;
 
-use crate::forward::{forward, forward_async, forward_poll, readiness, socket};
-use crate::io::{Interest, Ready};
-use crate::select_ready::ClearedFlags;
-use crate::{budget, read_buf, select_ready};
+use crate::forward::{forward, forward_async, forward_poll};
+use crate::socket::Socket;
+use crate::{budget, read_buf};
 
 /// A socket for datagrams: a [`UdpSocket`](crate::net::UdpSocket) or a
 /// [`UnixDatagram`](crate::net::UnixDatagram).
@@ -24,6 +23,8 @@ use crate::{budget, read_buf, select_ready};
 /// The rest of a datagram that is longer than the buffer is lost. A datagram of no bytes is received as 0, and is no
 /// end.
 ///
+/// Deadlines, readiness, close and conversions are those of every [`Socket`].
+///
 /// # Errors
 ///
 /// The methods fail with [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded) or the error of the
@@ -33,22 +34,9 @@ use crate::{budget, read_buf, select_ready};
 /// # Cancel safety
 ///
 /// If a future is dropped, it has received or sent no datagram.
-pub struct Datagram<S: DatagramSocket> {
-    pub(crate) inner: netpoll_futures::Datagram<S>,
-}
-
-socket!(Datagram<DatagramSocket>);
-readiness!(Datagram<DatagramSocket>);
+pub type Datagram<S> = Socket<S>;
 
 impl<S: DatagramSocket> Datagram<S> {
-    forward! { self.inner:
-        /// The local address.
-        fn local_addr(&self) -> io::Result<S::Address>;
-
-        /// The address of the connected peer. `ENOTCONN` if there is none.
-        fn peer_addr(&self) -> io::Result<S::Address>;
-    }
-
     forward_async! { self.inner:
         /// Receives a datagram: of the connected peer only, if there is one. Returns the number of its bytes in
         /// `buffer`.
@@ -56,9 +44,6 @@ impl<S: DatagramSocket> Datagram<S> {
 
         /// [`recv`](Self::recv), with the sender's address.
         async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)>;
-
-        /// [`recv`](Self::recv), but the datagram stays in the socket.
-        async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
         /// [`recv_from`](Self::recv_from), but the datagram stays in the socket.
         async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)>;
@@ -154,15 +139,6 @@ impl<S: DatagramSocket> Datagram<S> {
         received.map_err(OpError::strip)
     }
 
-    /// Polls [`peek`](Self::peek), into the unfilled part of `buffer`.
-    pub fn poll_peek(
-        &self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_peek_from(cx, buffer).map_ok(drop)
-    }
-
     /// Polls [`peek_from`](Self::peek_from), into the unfilled part of `buffer`. Returns the sender's address.
     pub fn poll_peek_from(
         &self,
@@ -187,3 +163,21 @@ impl<S: DatagramSocket> Datagram<S> {
         budget::poll(cx, |cx| self.inner.poll_peek_from(cx, buffer)).map_err(OpError::strip)
     }
 }
+
+macro_rules! poll_peek {
+    ($($std:ty),+) => {$(
+        impl Datagram<$std> {
+            /// Polls [`peek`](Self::peek), into the unfilled part of `buffer`.
+            pub fn poll_peek(
+                &self,
+                cx: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                self.poll_peek_from(cx, buffer).map_ok(drop)
+            }
+        }
+    )+};
+}
+
+// For each type: `poll_peek` of a stream returns another type, as in tokio.
+poll_peek!(net::UdpSocket, unix::UnixDatagram);

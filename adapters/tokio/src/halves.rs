@@ -3,17 +3,17 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{self, SocketAddr};
-use std::os::unix::net as unix;
 use std::ptr;
 use std::task::{Context, Poll};
 
 use bytes::BufMut;
+use netpoll::Deadline;
 use netpoll_futures::StreamSocket;
 use tokio::io::ReadBuf;
 
 use crate::forward::forward;
 use crate::io::{Interest, Ready};
+use crate::read_buf;
 use crate::stream::Stream;
 
 /// The half for reading, of [`Stream::split`].
@@ -61,7 +61,7 @@ macro_rules! read_half {
                 cx: &mut Context<'_>,
                 buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<usize>> {
-                self.stream.poll_peek(cx, buffer)
+                read_buf::poll_peek(&self.stream.inner, cx, buffer)
             }
 
             /// Waits until a read may succeed, or must fail.
@@ -82,7 +82,7 @@ macro_rules! read_half {
                 fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
                 /// Sets or clears the deadline of reading.
-                fn set_read_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
+                fn set_read_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
             }
         }
 
@@ -107,7 +107,7 @@ macro_rules! write_half {
                 fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
 
                 /// Sets or clears the deadline of writing.
-                fn set_write_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
+                fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
             }
         }
 
@@ -121,6 +121,14 @@ macro_rules! half {
             /// Waits until the stream is ready for a part of `interest`.
             pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
                 self.stream.ready(interest).await
+            }
+
+            forward! { self.stream:
+                /// The local address.
+                fn local_addr(&self) -> io::Result<S::Address>;
+
+                /// The peer's address.
+                fn peer_addr(&self) -> io::Result<S::Address>;
             }
         }
 
@@ -136,35 +144,6 @@ read_half!(ReadHalf<'_, S>);
 read_half!(OwnedReadHalf<S>);
 write_half!(WriteHalf<'_, S>);
 write_half!(OwnedWriteHalf<S>);
-
-macro_rules! addresses {
-    ($address:ty: $($type:ty => $field:ident),+) => {$(
-        impl $type {
-            forward! { self.$field:
-                /// The local address.
-                ///
-                /// # Errors
-                ///
-                /// [`Closed`](netpoll::Closed), or the error of `getsockname(2)`.
-                fn local_addr(&self) -> io::Result<$address>;
-
-                /// The peer's address.
-                ///
-                /// # Errors
-                ///
-                /// [`Closed`](netpoll::Closed), or the error of `getpeername(2)`.
-                fn peer_addr(&self) -> io::Result<$address>;
-            }
-        }
-    )+};
-}
-
-addresses!(SocketAddr: Stream<net::TcpStream> => inner, ReadHalf<'_, net::TcpStream> => stream,
-    WriteHalf<'_, net::TcpStream> => stream, OwnedReadHalf<net::TcpStream> => stream,
-    OwnedWriteHalf<net::TcpStream> => stream);
-addresses!(unix::SocketAddr: Stream<unix::UnixStream> => inner, ReadHalf<'_, unix::UnixStream> => stream,
-    WriteHalf<'_, unix::UnixStream> => stream, OwnedReadHalf<unix::UnixStream> => stream,
-    OwnedWriteHalf<unix::UnixStream> => stream);
 
 impl<S: StreamSocket> WriteHalf<'_, S> {
     pub(crate) fn end_writing(&self) -> io::Result<()> {

@@ -14,15 +14,15 @@ use crate::{budget, read_buf};
 
 /// Reading and writing by `&self`, which the halves of a stream share.
 impl<S: StreamSocket> Stream<S> {
-    fn poll_read_buf(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read_into(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         budget::poll(cx, |cx| read_buf::poll_read(&self.inner, cx, buf))
     }
 
-    fn poll_send(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write_from(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         budget::poll(cx, |cx| self.inner.poll_write(cx, buffer))
     }
 
-    fn poll_send_vectored(
+    fn poll_write_from_all(
         &self,
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
@@ -45,7 +45,7 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                (*self).as_ref().poll_read_buf(cx, buffer)
+                (*self).as_ref().poll_read_into(cx, buffer)
             }
         }
     )+};
@@ -60,7 +60,7 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buffer: &[u8],
             ) -> Poll<io::Result<usize>> {
-                (*self).as_ref().poll_send(cx, buffer)
+                (*self).as_ref().poll_write_from(cx, buffer)
             }
 
             fn poll_write_vectored(
@@ -68,7 +68,7 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                (*self).as_ref().poll_send_vectored(cx, buffers)
+                (*self).as_ref().poll_write_from_all(cx, buffers)
             }
 
             fn is_write_vectored(&self) -> bool {

@@ -94,6 +94,7 @@ mod raw_fd;
 mod read_buf;
 mod ready;
 mod select_ready;
+mod socket;
 mod stream;
 mod tcp;
 mod tcp_socket;
@@ -109,9 +110,11 @@ pub use datagram::Datagram;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use listener::Listener;
 pub use netpoll_futures::{
-    Closed, DatagramSocket, DeadlineExceeded, ListenerSocket, OpError, ReactorGone, StreamSocket,
-    bytes_written, is_closed, is_deadline_exceeded, raw_os_error,
+    Closed, DatagramSocket, Deadline, DeadlineExceeded, Deadlines, ListenerSocket, OpError,
+    PeerSocket, ReactorGone, StdSocket, StreamSocket, bytes_written, is_closed,
+    is_deadline_exceeded, raw_os_error,
 };
+pub use socket::Socket;
 pub use stream::Stream;
 
 /// The programs of the README, which must compile.

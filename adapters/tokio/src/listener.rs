@@ -1,26 +1,21 @@
-//! The listener, of any family, in tokio's shape.
+//! The listener, of any family: accepting.
 
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 
 use netpoll::OpError;
-use netpoll_futures::{ListenerSocket, StdSocket};
+use netpoll_futures::ListenerSocket;
 
 use crate::budget;
-use crate::forward::{forward, socket};
+use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// A socket that accepts connections: a [`TcpListener`](crate::net::TcpListener) or a
-/// [`UnixListener`](crate::net::UnixListener).
-pub struct Listener<S: ListenerSocket> {
-    pub(crate) inner: netpoll_futures::Listener<S>,
-}
+/// [`UnixListener`](crate::net::UnixListener). Deadlines, close and conversions are those of every [`Socket`].
+pub type Listener<S> = Socket<S>;
 
-type Accepted<S> = (Stream<<S as ListenerSocket>::Stream>, <S as StdSocket>::Address);
-
-socket!(Listener<ListenerSocket>);
+type Accepted<S> =
+    (Stream<<S as ListenerSocket>::Stream>, <S as netpoll_futures::StdSocket>::Address);
 
 impl<S: ListenerSocket> Listener<S> {
     /// Waits for a connection. Any number of tasks may wait at once.
@@ -42,14 +37,5 @@ impl<S: ListenerSocket> Listener<S> {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<S>>> {
         let accepted = budget::poll(cx, |cx| self.inner.poll_accept(cx)).map_err(OpError::strip);
         accepted.map_ok(|(stream, peer)| (stream.into(), peer))
-    }
-
-    forward! { self.inner:
-        /// The local address.
-        ///
-        /// # Errors
-        ///
-        /// The error of `getsockname(2)`.
-        fn local_addr(&self) -> io::Result<S::Address>;
     }
 }

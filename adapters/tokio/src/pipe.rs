@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
-use netpoll::{Closed, Direction};
+use netpoll::{Closed, Deadline, Direction};
 use netpoll_futures::sys;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -297,7 +297,7 @@ impl Sender {
         /// # Errors
         ///
         /// [`Closed`](netpoll::Closed).
-        fn set_write_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
+        fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
     }
 
     /// The kernel has all bytes that were written.
@@ -362,7 +362,7 @@ impl Receiver {
         /// # Errors
         ///
         /// [`Closed`](netpoll::Closed).
-        fn set_read_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
+        fn set_read_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
     }
 }
 

@@ -16,6 +16,8 @@ use bytes::BufMut;
 use netpoll_futures::{Datagram, DatagramSocket, Stream, StreamSocket};
 use tokio::io::ReadBuf;
 
+use crate::budget;
+
 /// Polls a read into the unfilled part of `buffer`.
 pub(crate) fn poll_read<S: StreamSocket>(
     stream: &Stream<S>,
@@ -25,6 +27,18 @@ pub(crate) fn poll_read<S: StreamSocket>(
     let read = |unfilled: &mut [_]| stream.poll_read_uninit(cx, unfilled).map_ok(|read| (read, ()));
     // SAFETY: the stream promises it.
     unsafe { poll_fill(buffer, read) }
+}
+
+/// Polls a peek into the unfilled part of `buffer`, within the budget of the task. Returns the number of bytes.
+pub(crate) fn poll_peek<S: StreamSocket>(
+    stream: &Stream<S>,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<usize>> {
+    let unfilled = buffer.initialize_unfilled();
+    let count = ready!(budget::poll(cx, |cx| stream.poll_peek(cx, unfilled)))?;
+    buffer.advance(count);
+    Poll::Ready(Ok(count))
 }
 
 /// Polls a receive into the unfilled part of `buffer`.

@@ -1,20 +1,18 @@
-//! The stream, of any family, in tokio's shape.
+//! The stream, of any family: reading and writing.
 
-use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::task::{Context, Poll, ready};
+use std::net::{self, Shutdown};
+use std::os::unix::net as unix;
+use std::task::{Context, Poll};
 
 use bytes::BufMut;
 use netpoll_futures::StreamSocket;
 use tokio::io::ReadBuf;
 
-use crate::forward::{forward, forward_async, forward_poll, readiness, socket};
+use crate::forward::{forward, forward_poll};
 use crate::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use crate::io::{Interest, Ready};
-use crate::select_ready::ClearedFlags;
-use crate::{budget, read_buf, select_ready};
+use crate::read_buf;
+use crate::socket::Socket;
 
 /// A connection: a [`TcpStream`](crate::net::TcpStream) or a [`UnixStream`](crate::net::UnixStream).
 ///
@@ -24,39 +22,15 @@ use crate::{budget, read_buf, select_ready};
 /// [`try_write`](Self::try_write), or through the stream of `netpoll-futures` ([`get_ref`](Self::get_ref)), whose `read`,
 /// `write` and `write_all` take `&self` and whose `write_all` is contiguous.
 ///
+/// Deadlines, readiness, close and conversions are those of every [`Socket`].
+///
 /// # Errors
 ///
 /// The methods fail with [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded) or the error of the
 /// system. Those that begin with `try_` fail with `WouldBlock` where they would have to wait.
-pub struct Stream<S: StreamSocket> {
-    pub(crate) inner: netpoll_futures::Stream<S>,
-}
-
-socket!(Stream<StreamSocket>);
-readiness!(Stream<StreamSocket>);
+pub type Stream<S> = Socket<S>;
 
 impl<S: StreamSocket> Stream<S> {
-    forward_async! { self.inner:
-        /// Reads bytes that stay in the socket.
-        ///
-        /// # Cancel safety
-        ///
-        /// If the future is dropped, nothing changes.
-        async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize>;
-    }
-
-    /// Polls [`peek`](Self::peek), into the unfilled part of `buffer`. Returns the number of bytes.
-    pub fn poll_peek(
-        &self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let unfilled = buffer.initialize_unfilled();
-        let count = ready!(budget::poll(cx, |cx| self.inner.poll_peek(cx, unfilled)))?;
-        buffer.advance(count);
-        Poll::Ready(Ok(count))
-    }
-
     forward_poll! { self.inner:
         /// Polls [`readable`](Self::readable). An event wakes every task that polled.
         fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -115,3 +89,21 @@ impl<S: StreamSocket> AsRef<Stream<S>> for Stream<S> {
         self
     }
 }
+
+macro_rules! poll_peek {
+    ($($std:ty),+) => {$(
+        impl Stream<$std> {
+            /// Polls [`peek`](Self::peek), into the unfilled part of `buffer`. Returns the number of bytes.
+            pub fn poll_peek(
+                &self,
+                cx: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<usize>> {
+                read_buf::poll_peek(&self.inner, cx, buffer)
+            }
+        }
+    )+};
+}
+
+// For each type: `poll_peek` of a datagram socket returns another type, as in tokio.
+poll_peek!(net::TcpStream, unix::UnixStream);

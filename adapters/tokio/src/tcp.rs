@@ -8,7 +8,7 @@ use std::time::Duration;
 use netpoll::OpError;
 use netpoll_futures::{ToSocketAddrs, sys, try_each};
 
-use crate::forward::{convert, forward};
+use crate::forward::forward;
 use crate::listener::Listener;
 use crate::stream::Stream;
 
@@ -38,9 +38,6 @@ pub type TcpStream = Stream<net::TcpStream>;
 /// A TCP socket that accepts connections, with the defaults of [`netpoll_futures::TcpListener`].
 pub type TcpListener = Listener<net::TcpListener>;
 
-convert!(Stream<net::TcpStream>);
-convert!(Listener<net::TcpListener>);
-
 impl TcpStream {
     /// Connects to the first address that accepts the connection.
     ///
@@ -61,9 +58,6 @@ impl TcpStream {
 /// [`close`](Stream::close) with [`Closed`](netpoll::Closed).
 impl TcpStream {
     forward! { self.inner:
-        /// `SO_ERROR`. To read it clears it.
-        fn take_error(&self) -> io::Result<Option<io::Error>>;
-
         /// `TCP_NODELAY`. It is on by default.
         fn nodelay(&self) -> io::Result<bool>;
 

@@ -9,7 +9,7 @@ use netpoll::OpError;
 use netpoll_futures::{ToSocketAddrs, sys, try_each};
 
 use crate::datagram::Datagram;
-use crate::forward::{convert, forward, forward_async, forward_poll};
+use crate::forward::{forward, forward_async, forward_poll};
 
 /// A UDP socket. [`Datagram`] has its methods for datagrams.
 ///
@@ -34,8 +34,6 @@ use crate::forward::{convert, forward, forward_async, forward_poll};
 /// # Ok(()) }) }
 /// ```
 pub type UdpSocket = Datagram<net::UdpSocket>;
-
-convert!(Datagram<net::UdpSocket>);
 
 impl UdpSocket {
     /// Binds to the first address that can be bound. Port 0 is a free port.
@@ -119,9 +117,6 @@ impl UdpSocket {
 
         /// Leaves a group that was [joined](Self::join_multicast_v6).
         fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()>;
-
-        /// `SO_ERROR`. To read it clears it.
-        fn take_error(&self) -> io::Result<Option<io::Error>>;
     }
 
     /// `IP_TOS`.

@@ -7,7 +7,6 @@ use std::path::Path;
 use netpoll::OpError;
 use netpoll_futures::sys::Credentials;
 
-use crate::forward::{convert, forward};
 use crate::listener::Listener;
 use crate::stream::Stream;
 
@@ -33,9 +32,6 @@ pub type UnixStream = Stream<net::UnixStream>;
 /// [`set_unlink_on_close`](netpoll_futures::UnixListener::set_unlink_on_close) of
 /// [`get_ref`](Listener::get_ref) removes it then, as Go does.
 pub type UnixListener = Listener<net::UnixListener>;
-
-convert!(Stream<net::UnixStream>);
-convert!(Listener<net::UnixListener>);
 
 /// The credentials of the peer of a Unix socket, from the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,15 +100,6 @@ impl UnixStream {
     pub fn peer_cred(&self) -> io::Result<UCred> {
         self.inner.peer_cred().map(UCred)
     }
-
-    forward! { self.inner:
-        /// `SO_ERROR`. To read it clears it.
-        ///
-        /// # Errors
-        ///
-        /// [`Closed`](netpoll::Closed), or the error of `getsockopt(2)`.
-        fn take_error(&self) -> io::Result<Option<io::Error>>;
-    }
 }
 
 impl UnixListener {
@@ -140,14 +127,5 @@ impl UnixListener {
     fn with_lasting_file(listener: netpoll_futures::UnixListener) -> Self {
         listener.set_unlink_on_close(false);
         listener.into()
-    }
-
-    /// `SO_ERROR`. To read it clears it.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed), or the error of `getsockopt(2)`.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.registration().while_open(net::UnixListener::take_error)
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use netpoll::OpError;
 
 use crate::datagram::Datagram;
-use crate::forward::{convert, forward, forward_async, forward_poll};
+use crate::forward::{forward, forward_async, forward_poll};
 
 /// A Unix socket for datagrams. [`Datagram`] has its methods for datagrams. As in tokio, its file stays after it is
 /// closed.
@@ -28,8 +28,6 @@ use crate::forward::{convert, forward, forward_async, forward_poll};
 /// # Ok(()) }) }
 /// ```
 pub type UnixDatagram = Datagram<net::UnixDatagram>;
-
-convert!(Datagram<net::UnixDatagram>);
 
 impl UnixDatagram {
     /// Binds to a path, at which it makes a file. No later call removes the file.
@@ -85,9 +83,6 @@ impl UnixDatagram {
         /// Shuts down receiving, sending or both: a send then fails with `EPIPE`. A receive that finds no datagram waits
         /// all the same; see [`netpoll_futures::UnixDatagram::shutdown`].
         fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-
-        /// `SO_ERROR`. To read it clears it.
-        fn take_error(&self) -> io::Result<Option<io::Error>>;
     }
 
     forward_async! { self.inner:

@@ -1,31 +1,22 @@
-//! The datagram socket, in async-net's shape.
+//! The datagram socket, in async-net's shape: receiving and sending.
 
-use std::fmt;
 use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, Shutdown};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net as unix;
 use std::path::Path;
 
 use netpoll_futures::{DatagramSocket, OpError, try_each};
 
-use super::AsyncToSocketAddrs;
-use super::wrapper::{convert, wrapper};
+use super::{AsyncToSocketAddrs, Socket};
 
 /// A socket for datagrams: a [`UdpSocket`](super::UdpSocket) or a
-/// [`UnixDatagram`](super::unix::UnixDatagram).
-///
-/// It has the methods of async-net's sockets, and deadlines. Each method fails with the error of the system,
-/// [`Closed`](netpoll_futures::Closed) or [`DeadlineExceeded`](netpoll_futures::DeadlineExceeded).
+/// [`UnixDatagram`](super::unix::UnixDatagram). Deadlines, addresses, close and conversions are those of every
+/// [`Socket`].
 ///
 /// # Cancel safety
 ///
 /// If a future is dropped, it has received or sent no datagram.
-pub struct Datagram<S: DatagramSocket>(netpoll_futures::Datagram<S>);
-
-wrapper!(Datagram<DatagramSocket>);
-convert!(Datagram<net::UdpSocket>);
-convert!(Datagram<unix::UnixDatagram>);
+pub type Datagram<S> = Socket<S>;
 
 impl<S: DatagramSocket> Datagram<S> {
     /// Receives a datagram. See [`netpoll_futures::Datagram::recv`].
@@ -38,11 +29,6 @@ impl<S: DatagramSocket> Datagram<S> {
         self.0.recv_from(buffer).await.map_err(OpError::strip)
     }
 
-    /// [`recv`](Self::recv), but the datagram stays in the socket.
-    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.peek(buffer).await.map_err(OpError::strip)
-    }
-
     /// [`recv_from`](Self::recv_from), but the datagram stays in the socket.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
         self.0.peek_from(buffer).await.map_err(OpError::strip)
@@ -52,22 +38,6 @@ impl<S: DatagramSocket> Datagram<S> {
     pub async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.0.send(datagram).await.map_err(OpError::strip)
     }
-
-    /// The local address.
-    pub fn local_addr(&self) -> io::Result<S::Address> {
-        self.0.local_addr()
-    }
-
-    /// The address of the connected peer.
-    pub fn peer_addr(&self) -> io::Result<S::Address> {
-        self.0.peer_addr()
-    }
-
-    /// Closes the socket for all clones: pending operations fail with [`Closed`](netpoll_futures::Closed),
-    /// and the future resolves when the descriptor is closed.
-    pub async fn close(&self) -> io::Result<()> {
-        self.0.close().await
-    }
 }
 
 impl Datagram<net::UdpSocket> {
@@ -75,7 +45,7 @@ impl Datagram<net::UdpSocket> {
     pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
         try_each(addresses, netpoll_futures::UdpSocket::bind_as_configured)
             .await
-            .map(Self)
+            .map(Self::from)
             .map_err(OpError::strip)
     }
 
@@ -167,18 +137,18 @@ impl Datagram<net::UdpSocket> {
 impl Datagram<unix::UnixDatagram> {
     /// Binds to a path. See [`netpoll_futures::UnixDatagram::bind`].
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::bind(path).map(Self).map_err(OpError::strip)
+        netpoll_futures::UnixDatagram::bind(path).map(Self::from).map_err(OpError::strip)
     }
 
     /// Makes a socket without a name. See [`netpoll_futures::UnixDatagram::unbound`].
     pub fn unbound() -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::unbound().map(Self).map_err(OpError::strip)
+        netpoll_futures::UnixDatagram::unbound().map(Self::from).map_err(OpError::strip)
     }
 
     /// Makes two sockets without names that are connected to each other.
     pub fn pair() -> io::Result<(Self, Self)> {
         let pair = netpoll_futures::UnixDatagram::pair().map_err(OpError::strip);
-        pair.map(|(one, other)| (Self(one), Self(other)))
+        pair.map(|(one, other)| (one.into(), other.into()))
     }
 
     /// Connects to the socket at a path. See [`netpoll_futures::UnixDatagram::connect`].

@@ -1,30 +1,20 @@
-//! The listener, in async-net's shape.
+//! The listener, in async-net's shape: accepting.
 
-use std::fmt;
 use std::io;
 use std::net;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::net as unix;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use netpoll_futures::{ListenerSocket, OpError, StdSocket};
 
-use super::Stream;
-use super::wrapper::{convert, wrapper};
+use super::{Socket, Stream};
 
 /// A socket that accepts connections: a [`TcpListener`](super::TcpListener) or a
-/// [`UnixListener`](super::unix::UnixListener).
-///
-/// It has the methods of async-net's listeners, and deadlines. Each method fails with the error of the system,
-/// [`Closed`](netpoll_futures::Closed) or [`DeadlineExceeded`](netpoll_futures::DeadlineExceeded).
-pub struct Listener<L: ListenerSocket>(netpoll_futures::Listener<L>);
+/// [`UnixListener`](super::unix::UnixListener). Deadlines, addresses, close and conversions are those of every
+/// [`Socket`].
+pub type Listener<L> = Socket<L>;
 
 type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as StdSocket>::Address);
-
-wrapper!(Listener<ListenerSocket>);
-convert!(Listener<net::TcpListener>);
-convert!(Listener<unix::UnixListener>);
 
 impl<L: ListenerSocket> Listener<L> {
     /// Waits for a connection. See [`netpoll_futures::Listener::accept`].
@@ -36,20 +26,9 @@ impl<L: ListenerSocket> Listener<L> {
         self.0.accept().await.map(|(stream, peer)| (stream.into(), peer)).map_err(OpError::strip)
     }
 
-    /// A stream of connections. It ends after the listener is closed, with an error.
+    /// A stream of connections. It does not end: each item after the close of the listener is an error.
     pub fn incoming(&self) -> Incoming<'_, L> {
         Incoming { incoming: self.0.incoming() }
-    }
-
-    /// The local address.
-    pub fn local_addr(&self) -> io::Result<L::Address> {
-        self.0.local_addr()
-    }
-
-    /// Closes the socket for all clones: pending operations fail with [`Closed`](netpoll_futures::Closed),
-    /// and the future resolves when the descriptor is closed.
-    pub async fn close(&self) -> io::Result<()> {
-        self.0.close().await
     }
 }
 

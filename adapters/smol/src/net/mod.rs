@@ -2,9 +2,9 @@
 
 mod datagram;
 mod listener;
+mod socket;
 mod stream;
 pub mod unix;
-mod wrapper;
 
 use std::io;
 use std::net;
@@ -21,6 +21,7 @@ pub use netpoll_futures::ToSocketAddrs as AsyncToSocketAddrs;
 
 pub use datagram::Datagram;
 pub use listener::{Incoming, Listener};
+pub use socket::Socket;
 pub use stream::Stream;
 
 /// A TCP connection.

@@ -1,64 +1,34 @@
-//! The stream, in async-net's shape.
+//! The stream, in async-net's shape: reading and writing.
 
-use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{self, Shutdown};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net as unix;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
-use netpoll_futures::{OpError, StreamSocket};
+use netpoll_futures::StreamSocket;
 
-use super::wrapper::{convert, wrapper};
+use super::Socket;
 
-/// A connection: a [`TcpStream`](super::TcpStream) or a [`UnixStream`](super::unix::UnixStream).
-///
-/// It has the methods of async-net's streams, and deadlines. Each method fails with the error of the system,
-/// [`Closed`](netpoll_futures::Closed) or [`DeadlineExceeded`](netpoll_futures::DeadlineExceeded).
-pub struct Stream<S: StreamSocket>(netpoll_futures::Stream<S>);
+/// A connection: a [`TcpStream`](super::TcpStream) or a [`UnixStream`](super::unix::UnixStream). Deadlines, addresses,
+/// close and conversions are those of every [`Socket`].
+pub type Stream<S> = Socket<S>;
 
-wrapper!(Stream<StreamSocket>);
-convert!(Stream<net::TcpStream>);
-convert!(Stream<unix::UnixStream>);
+impl Stream<unix::UnixStream> {
+    /// Shuts down reading, writing or both, for all clones.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+}
 
-impl<S: StreamSocket> Stream<S> {
+impl Stream<net::TcpStream> {
     /// Shuts down reading, writing or both, for all clones.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
 
-    /// Reads bytes that stay in the socket.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, nothing changes.
-    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.peek(buffer).await
-    }
-
-    /// Closes the socket for all clones: pending operations fail with [`Closed`](netpoll_futures::Closed),
-    /// and the future resolves when the descriptor is closed. See [`netpoll_futures::Stream::close`].
-    ///
-    /// It has a name of its own, since smol's `AsyncWriteExt::close` shuts down writing only.
-    pub async fn close_socket(&self) -> io::Result<()> {
-        self.0.close().await
-    }
-}
-
-impl Stream<net::TcpStream> {
-    /// The local address.
-    pub fn local_addr(&self) -> io::Result<net::SocketAddr> {
-        self.0.local_addr()
-    }
-
-    /// The peer's address.
-    pub fn peer_addr(&self) -> io::Result<net::SocketAddr> {
-        self.0.peer_addr()
-    }
-
-    /// `TCP_NODELAY`, which is set by default.
+    /// `TCP_NODELAY`. It is on by default.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.0.nodelay()
     }
@@ -76,18 +46,6 @@ impl Stream<net::TcpStream> {
     /// `IP_TTL`.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.0.set_ttl(ttl)
-    }
-}
-
-impl Stream<unix::UnixStream> {
-    /// The local address.
-    pub fn local_addr(&self) -> io::Result<unix::SocketAddr> {
-        self.0.local_addr()
-    }
-
-    /// The peer's address.
-    pub fn peer_addr(&self) -> io::Result<unix::SocketAddr> {
-        self.0.peer_addr()
     }
 }
 

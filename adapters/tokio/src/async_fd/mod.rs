@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 
-use netpoll::{Direction, OwnsFd, Reactor, Registration};
+use netpoll::{Deadline, Direction, OwnsFd, Reactor, Registration};
 
 use crate::forward::forward;
 use crate::io::Interest;
@@ -238,13 +238,13 @@ impl<T: AsFd> AsyncFd<T> {
         /// # Errors
         ///
         /// [`Closed`](netpoll::Closed).
-        fn set_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
+        fn set_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
 
         /// Sets or clears the deadline of reading.
-        fn set_read_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
+        fn set_read_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
 
         /// Sets or clears the deadline of writing.
-        fn set_write_deadline(&self, deadline: impl Into<netpoll_futures::Deadline>) -> io::Result<()>;
+        fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
     }
 
     fn guard(&self, found: ReadySet) -> AsyncFdReadyGuard<'_, T> {
