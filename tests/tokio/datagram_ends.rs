@@ -46,7 +46,7 @@ async fn everything_that_receives_has_the_deadline<S: Family>() -> io::Result<()
         let mut buffer = ReadBuf::new(&mut buffer);
         assert_timed_out(poll_fn(|cx| near.poll_recv(cx, &mut buffer)).await);
         assert_timed_out(poll_fn(|cx| near.poll_recv_from(cx, &mut buffer)).await);
-        assert_timed_out(poll_fn(|cx| near.poll_peek(cx, &mut buffer)).await);
+        assert_timed_out(poll_fn(|cx| S::poll_peek(&near, cx, &mut buffer)).await);
         assert_timed_out(poll_fn(|cx| near.poll_peek_from(cx, &mut buffer)).await);
         assert_timed_out(poll_fn(|cx| near.poll_recv_ready(cx)).await);
         assert!(buffer.filled().is_empty() && vec.is_empty());

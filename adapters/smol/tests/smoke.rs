@@ -54,7 +54,7 @@ fn a_deadline_fires_and_can_be_cleared() -> io::Result<()> {
 fn close_fails_a_pending_accept() -> io::Result<()> {
     smol::block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let (accepted, closed) = future::zip(listener.accept(), listener.close()).await;
+        let (accepted, closed) = future::zip(listener.accept(), listener.close_socket()).await;
         closed?;
         assert!(is_closed(&accepted.expect_err("this side has closed")));
         Ok(())
