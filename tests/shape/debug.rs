@@ -251,7 +251,7 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     let mut stream = TcpStream::connect(listener.local_addr()?).await?;
     let other = TcpStream::connect(listener.local_addr()?).await?;
     printed.add("tokio::Listener", &listener);
-    printed.add("tokio::Stream", &stream);
+    printed.add("tokio::Socket", &stream);
     let (read, write) = stream.split();
     printed.add("tokio::ReadHalf", read);
     printed.add("tokio::WriteHalf", write);
@@ -290,7 +290,7 @@ async fn smol_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_smol::net::{TcpListener, TcpStream, UdpSocket};
 
     let listener = TcpListener::bind("[::1]:0").await?;
-    printed.add("smol::Stream", TcpStream::connect(listener.local_addr()?).await?);
+    printed.add("smol::Socket", TcpStream::connect(listener.local_addr()?).await?);
     printed.add("smol::Datagram", UdpSocket::bind("[::1]:0").await?);
     printed.add("smol::Listener", &listener);
     printed.add("smol::Incoming", listener.incoming());
