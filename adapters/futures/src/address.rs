@@ -9,7 +9,7 @@ use crate::sys;
 use crate::sys::interface_index;
 use netpoll::OpError;
 
-use crate::off_thread;
+use crate::blocking;
 
 /// What `bind` and `connect` take: an address, several, or a name with a port, such as
 /// `"localhost:80"` or `("localhost", 80)`. The scope of an IPv6 address may be an interface's name, as in
@@ -115,7 +115,7 @@ impl Addresses {
             let name = name.clone();
             move || std::net::ToSocketAddrs::to_socket_addrs(name.as_str()).map(Iterator::collect)
         };
-        let found = off_thread::before(deadline, off_thread::run(host, ask)).await;
+        let found = blocking::before(deadline, blocking::run(host, ask)).await;
         found.map_err(|error| OpError::wrap("resolve", &name, error))
     }
 }

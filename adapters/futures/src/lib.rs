@@ -29,6 +29,9 @@
 //!
 //! # Types
 //!
+//! Streams, listeners and datagram sockets are one type, [`Socket`], which has their deadlines, `readable`,
+//! `writable`, `close`, addresses and conversions once.
+//!
 //! | type | `&self` | futures-io, for `T` and `&T` | deadlines | conversions |
 //! | --- | --- | --- | --- | --- |
 //! | [`TcpListener`] | [`accept`](TcpListener::accept), [`incoming`](TcpListener::incoming), `poll_accept`, `try_accept` | | three | `TryFrom` std and `OwnedFd`, both ways; `AsFd` |
@@ -68,13 +71,13 @@
 mod address;
 mod any;
 mod backoff;
+mod blocking;
 mod datagram;
 mod deadlines;
 mod io_traits;
 mod limit;
 mod linger;
 mod listener;
-mod off_thread;
 mod partial;
 mod per_process;
 mod readiness;

@@ -1,12 +1,11 @@
 //! hyper's I/O traits for a stream.
 
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use netpoll_futures::{Stream, StreamSocket, is_closed};
+use netpoll_futures::{Stream, StreamSocket};
 
 use crate::read_buf::poll_fill;
 
@@ -73,7 +72,7 @@ impl<S: StreamSocket> Write for Io<S> {
 
     /// Shuts down writing: the peer reads the bytes that were written, and then the end.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(end_writing(&self.stream))
+        Poll::Ready(self.stream.end_writing())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -86,13 +85,5 @@ impl<S: StreamSocket> Write for Io<S> {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.stream.poll_write_vectored(cx, buffers)
-    }
-}
-
-pub(crate) fn end_writing<S: StreamSocket>(stream: &Stream<S>) -> io::Result<()> {
-    match stream.shutdown(Shutdown::Write) {
-        // The peer has reset it, or it was shut down before.
-        Err(error) if error.kind() == io::ErrorKind::NotConnected && !is_closed(&error) => Ok(()),
-        done => done,
     }
 }

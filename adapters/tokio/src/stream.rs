@@ -1,7 +1,7 @@
 //! The stream, of any family: reading and writing.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{self, Shutdown};
+use std::net;
 use std::os::unix::net as unix;
 use std::task::{Context, Poll};
 
@@ -73,14 +73,7 @@ impl<S: StreamSocket> Stream<S> {
 
     /// Shuts down writing. It succeeds also if the stream is no longer connected.
     pub(crate) fn end_writing(&self) -> io::Result<()> {
-        match self.inner.shutdown(Shutdown::Write) {
-            Err(error)
-                if error.kind() == io::ErrorKind::NotConnected && !netpoll::is_closed(&error) =>
-            {
-                Ok(())
-            }
-            done => done,
-        }
+        self.inner.end_writing()
     }
 }
 

@@ -112,8 +112,13 @@ impl<S: StreamSocket> Stream<S> {
         Ok(())
     }
 
-    /// Ends writing; a stream that is not connected any more has ended.
-    pub(crate) fn end_writing(&self) -> io::Result<()> {
+    /// Ends writing, for all clones. It is no error where the peer has reset the connection, or writing was ended
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), or another error of `shutdown(2)`.
+    pub fn end_writing(&self) -> io::Result<()> {
         match self.shutdown(Shutdown::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected && !is_closed(&error) => {
                 Ok(())

@@ -15,7 +15,7 @@ use crate::sys::{self, Credentials};
 use netpoll::{OpError, Reactor, Timer};
 
 use super::{UnixStream, address};
-use crate::off_thread::before;
+use crate::blocking::before;
 
 /// Between tries, as long as the queue is full: from the first to the longest, doubling.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -99,7 +99,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says, or [`Registration::with`].
+    /// The error of `socketpair(2)`, or of [registering](netpoll::Registration::with).
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixStream::pair()?;
         Ok((one.try_into()?, other.try_into()?))

@@ -10,7 +10,6 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
 
 use super::progress::{Expiry, ProgressTracker};
-use crate::io::end_writing;
 use crate::read_buf::poll_fill;
 
 /// The connection that a [`Server`](super::Server) gives to hyper: an [`Io`](crate::Io) with the server's
@@ -116,7 +115,7 @@ impl<S: StreamSocket> Write for ServedIo<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(end_writing(&self.stream))
+        Poll::Ready(self.stream.end_writing())
     }
 
     fn is_write_vectored(&self) -> bool {
