@@ -378,6 +378,18 @@ impl Shared {
         if self.is_gone() || !self.is_ours() { Err(ReactorGone.into()) } else { Ok(()) }
     }
 
+    /// When the wheel comes to its next slot. (The models ask.)
+    #[cfg(netpoll_loom)]
+    pub(crate) fn next_ns(&self) -> Option<u64> {
+        lock(&self.turn).wheel.next_ns()
+    }
+
+    /// Whether a slot waits to be filed. (The models ask.)
+    #[cfg(netpoll_loom)]
+    pub(crate) fn has_armed(&self) -> bool {
+        !self.armed.is_empty()
+    }
+
     pub(crate) fn now_ns(&self) -> u64 {
         self.clock.now_ns()
     }

@@ -49,7 +49,7 @@ pub(crate) fn spawn(
 
 /// Watches and makes turns until the reactor is gone. If a waker forks, the child has a copy of this thread and no
 /// reactor: there it ends as well.
-fn attend(shared: &Shared) {
+pub(crate) fn attend(shared: &Shared) {
     let mut watch = Watch::default();
     let thread = shared.lease.thread().expect("a reactor that has a thread");
     while shared.check_usable().is_ok() {

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use crate::sync::per_thread;
+
 /// Wakes, and catches a panic of the waker, so that one bad waker cannot suppress the other wake-ups. The panic
 /// hook has reported it by then.
 ///
@@ -26,10 +28,10 @@ pub(crate) fn catch_panic(user_code: impl FnOnce()) {
 /// The wakers that a turn of the reactor has collected, in the order in which their tasks are to be woken.
 pub(crate) type Wakers = VecDeque<Waker>;
 
-thread_local! {
+per_thread! {
     /// The tasks that this thread has still to wake. A waker may turn a reactor itself, and that turn wakes
     /// them first: they must not wait for the end of the waker.
-    static TO_WAKE: RefCell<Wakers> = const { RefCell::new(Wakers::new()) };
+    static TO_WAKE: RefCell<Wakers> = RefCell::new(Wakers::new());
 }
 
 /// Collects wakers in `turn`, which calls no user code, and wakes them when it has returned.

@@ -18,8 +18,12 @@
 mod arena;
 #[path = "../../reactor/src/arm.rs"]
 mod arm;
+#[path = "../../reactor/src/budget.rs"]
+mod budget;
 #[path = "../../reactor/src/demand.rs"]
 mod demand;
+#[path = "../../reactor/src/driver/mod.rs"]
+mod driver;
 #[path = "../../reactor/src/error.rs"]
 mod error;
 #[path = "../../reactor/src/fd_mutex.rs"]
@@ -28,8 +32,12 @@ mod fd_mutex;
 mod lease;
 #[path = "../../adapters/futures/src/limit.rs"]
 mod limit;
+#[path = "../../reactor/src/metrics.rs"]
+mod metrics;
 #[path = "../../reactor/src/parker.rs"]
 mod parker;
+#[path = "../../reactor/src/reactor.rs"]
+mod reactor;
 #[path = "../../reactor/src/ready.rs"]
 mod ready;
 #[path = "../../reactor/src/sleep.rs"]
@@ -38,6 +46,9 @@ mod sleep;
 mod slot;
 #[path = "../../reactor/src/sync.rs"]
 mod sync;
+mod sys;
+#[path = "../../reactor/src/thread.rs"]
+mod thread;
 #[path = "../../reactor/src/token.rs"]
 mod token;
 #[path = "../../reactor/src/wake.rs"]
@@ -45,7 +56,25 @@ mod wake;
 
 #[path = "../../reactor/src/time"]
 mod time {
+    pub(crate) mod clock;
     pub(crate) mod deadline;
+    pub(crate) mod wheel;
+}
+
+/// The models begin the reactor's thread themselves.
+mod helper {
+    use std::io;
+    use std::thread::JoinHandle;
+
+    pub(crate) enum Affinity {}
+
+    pub(crate) fn spawn<T>(
+        _: &str,
+        _: Affinity,
+        _: impl FnOnce() -> T,
+    ) -> io::Result<JoinHandle<T>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// No model forks.

@@ -1,63 +1,43 @@
 //! The reactor asleep, and threads that need it earlier.
+//!
+//! The reactor is the one that ships, over the kernel of [`sys`](crate::sys). Time does not pass.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use loom::sync::Condvar;
 use loom::thread;
 
 use super::fixtures::{check, explore, explore_up_to};
-use crate::arm::ArmQueue;
+use crate::arena::OwnedSlot;
+use crate::reactor::Shared;
 use crate::ready::Direction::{self, Read, Write};
-use crate::sleep::{Announced, Sleep};
-use crate::slot::{Slot, Status};
-use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::slot::Status;
+use crate::sync::Ordering;
+use crate::sys::wait_until_it_sleeps_for;
+use crate::time::clock::Clock;
 use crate::time::deadline::SetAction;
 
-/// The time until which the reactor would sleep for the deadlines that it has filed before a model begins.
-const FILED_NS: u64 = 100;
+/// The time for which the reactor has filed a slot before a model begins: in an hour. It counts the reactor's
+/// nanoseconds, and other times lie around it, some ticks of the wheel apart.
+const FILED_NS: u64 = 3_600_000_000_000;
 
-/// The part of the reactor that sleeps: the calls and their order are those of `Shared` (`arm`,
-/// `notify`, `turn`), with a condition in place of the eventfd, and one time in place of the wheel.
-///
-/// Time stands still, so a sleep ends by a write to the eventfd or never. Loom finds a reactor that
-/// oversleeps as a deadlock.
+/// A second.
+const SECOND: u64 = 1_000_000_000;
+
+/// A reactor and three slots of it, the last of which is filed.
 struct Reactor {
-    slots: [Slot; 2],
-    armed: ArmQueue,
-    sleep: Sleep,
-    gone: AtomicBool,
-    wake_up: EventFd,
-}
-
-struct EventFd {
-    edge: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl EventFd {
-    fn signal(&self) {
-        *lock(&self.edge) = true;
-        self.changed.notify_one();
-    }
-
-    fn wait(&self) {
-        let mut edge = lock(&self.edge);
-        while !*edge {
-            edge = self.changed.wait(edge).unwrap();
-        }
-        *edge = false;
-    }
+    shared: Arc<Shared>,
+    slots: [OwnedSlot; 3],
 }
 
 impl Reactor {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            slots: [Slot::new(0), Slot::new(1)],
-            armed: ArmQueue::new(),
-            sleep: Sleep::new(),
-            gone: AtomicBool::new(false),
-            wake_up: EventFd { edge: Mutex::new(false), changed: Condvar::new() },
-        })
+        let shared = Arc::new(Shared::new(Clock::monotonic(), false).unwrap());
+        let slots = [(); 3].map(|()| shared.allocate().unwrap());
+        let this = Self { shared, slots };
+        let _ = this.set(2, Read, FILED_NS);
+        this.turn_at_once();
+        Arc::new(this)
     }
 
     /// A thread that does something with the reactor.
@@ -69,80 +49,50 @@ impl Reactor {
         thread::spawn(move || act(&reactor))
     }
 
-    /// Sets a deadline. True if that wrote the eventfd.
-    fn set(&self, index: usize, direction: Direction, at_ns: u64) -> bool {
+    /// Sets a deadline as a registration does.
+    fn set(&self, index: usize, direction: Direction, at_ns: u64) -> SetAction {
         let slot = &self.slots[index];
-        let SetAction::Arm(at_ns) = slot.set_deadline(direction, at_ns) else { return false };
-        self.arm(index, at_ns)
-    }
-
-    fn arm(&self, index: usize, at_ns: u64) -> bool {
-        self.armed.push(&self.slots[index]);
-        let write = self.sleep.needs_waking_by(at_ns);
-        if write {
-            self.wake_up.signal();
+        let action = slot.set_deadline(direction, at_ns);
+        if action != SetAction::Nothing {
+            self.shared.arm(slot, at_ns);
         }
-        write
+        action
     }
 
-    fn notify(&self) {
-        if self.sleep.notify() {
-            self.wake_up.signal();
-        }
+    /// A turn that does not wait.
+    fn turn_at_once(&self) {
+        self.shared.turn(Some(Duration::ZERO), None).unwrap();
     }
 
-    /// Checks the slots of the arm queue, and returns the earliest time it found.
-    fn file_armed(&self) -> Option<u64> {
-        let mut taken = Vec::new();
-        self.armed.take(usize::MAX, |index| &self.slots[index as usize], &mut taken);
-        let check = |index: u32| {
-            let checked = check(&self.slots[index as usize], 0);
-            assert_eq!(checked.expired, 0);
-            checked.again_ns
-        };
-        taken.into_iter().filter_map(check).min()
-    }
-
-    /// Sleeps until `until_ns`, which does not come.
-    fn wait(&self, until_ns: Option<u64>) {
-        let announced = self.sleep.announce(until_ns);
-        let gone = self.gone.load(Ordering::Acquire);
-        if announced == Announced::Sleep && self.armed.is_empty() && !gone {
-            self.wake_up.wait();
-        }
-        self.sleep.awake();
-    }
-
-    /// Turns until it has filed a time as early as this.
-    fn turn_until_filed(&self, at_ns: u64) {
-        let mut filed_ns = FILED_NS;
-        loop {
-            filed_ns = self.file_armed().map_or(filed_ns, |found_ns| found_ns.min(filed_ns));
-            if filed_ns <= at_ns {
-                return;
-            }
-            self.wait(Some(filed_ns));
-        }
-    }
-
-    /// Turns, with nothing filed, until it is shut down.
+    /// Turns until it is shut down.
     fn turn_until_gone(&self) {
-        while !self.gone.load(Ordering::Acquire) {
-            self.wait(None);
-        }
+        while self.shared.turn(None, None).is_ok() {}
+    }
+
+    /// The reactor sleeps past none of its deadlines, of which this is the earliest. Then it is shut down.
+    fn sleeps_until(&self, at_ns: u64) {
+        wait_until_it_sleeps_for(Duration::from_nanos(at_ns));
+        self.shut_down();
+    }
+
+    fn shut_down(&self) {
+        self.shared.evict_all();
+        self.shared.notify();
     }
 
     /// Whether the reactor knows of this deadline, by having checked it.
     fn has_filed(&self, index: usize, direction: Direction, at_ns: u64) -> bool {
         self.slots[index].set_deadline(direction, at_ns) == SetAction::Nothing
     }
+
+    /// How often the eventfd was written.
+    fn signals(&self) -> u64 {
+        self.shared.counters.notifies.load(Ordering::Relaxed)
+    }
 }
 
-/// Sets a deadline as a registration does, and asks for the reactor's check.
-fn arm(reactor: &Reactor, index: usize, direction: Direction, at_ns: u64) {
-    assert_eq!(reactor.slots[index].set_deadline(direction, at_ns), SetAction::Arm(at_ns));
-    let _ = reactor.arm(index, at_ns);
-}
+/// The wheel rounds up to its next tick.
+const TICK: u64 = 1 << 16;
 
 /// A thread sets a deadline on a slot that is in the queue already, with another slot, while the reactor
 /// takes the queue. The reactor has checked each deadline, or its slot is in the queue still.
@@ -150,16 +100,18 @@ fn arm(reactor: &Reactor, index: usize, direction: Direction, at_ns: u64) {
 fn arm_queue() {
     explore(|| {
         let reactor = Reactor::new();
-        arm(&reactor, 1, Read, 20);
-        arm(&reactor, 0, Write, 30);
-        let setter = reactor.spawn(|reactor| arm(reactor, 0, Read, 10));
-        let _ = reactor.file_armed();
+        let _ = reactor.set(1, Read, FILED_NS - 20 * SECOND);
+        let _ = reactor.set(0, Write, FILED_NS - 10 * SECOND);
+        let setter = reactor.spawn(|reactor| {
+            let _ = reactor.set(0, Read, FILED_NS - 30 * SECOND);
+        });
+        reactor.turn_at_once();
         setter.join().unwrap();
-        let _ = reactor.file_armed();
-        assert!(reactor.armed.is_empty());
-        assert!(reactor.has_filed(0, Read, 10));
-        assert!(reactor.has_filed(1, Read, 20));
-        assert!(reactor.has_filed(0, Write, 30));
+        reactor.turn_at_once();
+        assert!(!reactor.shared.has_armed());
+        assert!(reactor.has_filed(0, Read, FILED_NS - 30 * SECOND));
+        assert!(reactor.has_filed(1, Read, FILED_NS - 20 * SECOND));
+        assert!(reactor.has_filed(0, Write, FILED_NS - 10 * SECOND));
     });
 }
 
@@ -168,19 +120,21 @@ fn arm_queue() {
 fn arm_queue_of_two_setters() {
     explore_up_to(3, || {
         let reactor = Reactor::new();
-        let one = reactor.spawn(|reactor| arm(reactor, 0, Read, 10));
-        let other = reactor.spawn(|reactor| {
-            arm(reactor, 1, Read, 20);
-            arm(reactor, 0, Write, 30);
+        let one = reactor.spawn(|reactor| {
+            let _ = reactor.set(0, Read, FILED_NS - 30 * SECOND);
         });
-        let _ = reactor.file_armed();
+        let other = reactor.spawn(|reactor| {
+            let _ = reactor.set(1, Read, FILED_NS - 20 * SECOND);
+            let _ = reactor.set(0, Write, FILED_NS - 10 * SECOND);
+        });
+        reactor.turn_at_once();
         one.join().unwrap();
         other.join().unwrap();
-        let _ = reactor.file_armed();
-        assert!(reactor.armed.is_empty());
-        assert!(reactor.has_filed(0, Read, 10));
-        assert!(reactor.has_filed(1, Read, 20));
-        assert!(reactor.has_filed(0, Write, 30));
+        reactor.turn_at_once();
+        assert!(!reactor.shared.has_armed());
+        assert!(reactor.has_filed(0, Read, FILED_NS - 30 * SECOND));
+        assert!(reactor.has_filed(1, Read, FILED_NS - 20 * SECOND));
+        assert!(reactor.has_filed(0, Write, FILED_NS - 10 * SECOND));
     });
 }
 
@@ -190,26 +144,28 @@ fn arm_queue_of_two_setters() {
 /// that stands in time, or it has expired.
 #[test]
 fn filed_flag_against_three_setters() {
-    explore(|| {
+    explore_up_to(3, || {
         let reactor = Reactor::new();
-        let first = reactor.spawn(|reactor| reactor.set(0, Read, 50));
-        let mut filed_ns = reactor.file_armed();
-        if let Some(now_ns) = filed_ns {
-            filed_ns = check(&reactor.slots[0], now_ns).again_ns;
-        }
-        let second = reactor.slots[0].set_deadline(Read, 50);
-        let _ = reactor.set(0, Read, 60);
+        let first = reactor.spawn(|reactor| {
+            let _ = reactor.set(0, Read, FILED_NS - 50 * SECOND);
+        });
+        reactor.turn_at_once();
+        // Its time comes, for this slot alone.
+        let checked = check(&reactor.slots[0], FILED_NS - 50 * SECOND);
+        let second = reactor.slots[0].set_deadline(Read, FILED_NS - 50 * SECOND);
+        let third = reactor.set(0, Read, FILED_NS - 40 * SECOND);
         if second != SetAction::Nothing {
-            reactor.slots[0].expire(&[Read], 50);
+            reactor.slots[0].expire(&[Read], FILED_NS - 50 * SECOND);
         }
-        let _ = first.join().unwrap();
-        filed_ns = [filed_ns, reactor.file_armed()].into_iter().flatten().min();
+        first.join().unwrap();
+        reactor.turn_at_once();
         match reactor.slots[0].status(Read) {
             Status::Expired => {}
             status => {
-                let stands_ns = check(&reactor.slots[0], 0).again_ns.unwrap();
                 assert_eq!(status, Status::Pending);
-                assert!(filed_ns.is_some_and(|at_ns| at_ns <= stands_ns), "{filed_ns:?}");
+                let stands_ns = check(&reactor.slots[0], 0).again_ns.unwrap();
+                let next_ns = reactor.shared.next_ns().unwrap();
+                assert!(next_ns <= stands_ns + TICK, "{checked:?} {second:?} {third:?}");
             }
         }
     });
@@ -221,11 +177,15 @@ fn filed_flag_against_three_setters() {
 fn eventfd_elision() {
     explore_up_to(3, || {
         let reactor = Reactor::new();
-        let earlier = reactor.spawn(|reactor| reactor.set(0, Read, FILED_NS - 50));
-        let later = reactor.spawn(|reactor| reactor.set(1, Read, FILED_NS + 50));
-        reactor.turn_until_filed(FILED_NS - 50);
-        let _ = earlier.join().unwrap();
-        assert!(!later.join().unwrap(), "an eventfd write that was not needed");
+        let turns = reactor.spawn(Reactor::turn_until_gone);
+        let later = reactor.spawn(|reactor| {
+            let _ = reactor.set(1, Read, FILED_NS + SECOND);
+        });
+        let _ = reactor.set(0, Read, FILED_NS - SECOND);
+        later.join().unwrap();
+        assert!(reactor.signals() <= 1, "an eventfd write that was not needed");
+        reactor.sleeps_until(FILED_NS - SECOND);
+        turns.join().unwrap();
     });
 }
 
@@ -235,12 +195,14 @@ fn eventfd_elision() {
 fn eventfd_elision_of_two_earlier_ones() {
     explore_up_to(3, || {
         let reactor = Reactor::new();
-        let setters = [(0, 50), (1, 10)]
-            .map(|(index, at_ns)| reactor.spawn(move |reactor| reactor.set(index, Read, at_ns)));
-        reactor.turn_until_filed(10);
-        for setter in setters {
-            let _ = setter.join().unwrap();
-        }
+        let turns = reactor.spawn(Reactor::turn_until_gone);
+        let other = reactor.spawn(|reactor| {
+            let _ = reactor.set(1, Read, FILED_NS - 90 * SECOND);
+        });
+        let _ = reactor.set(0, Read, FILED_NS - 50 * SECOND);
+        other.join().unwrap();
+        reactor.sleeps_until(FILED_NS - 90 * SECOND);
+        turns.join().unwrap();
     });
 }
 
@@ -250,39 +212,39 @@ fn eventfd_elision_of_two_earlier_ones() {
 fn eventfd_elision_on_one_slot() {
     explore_up_to(3, || {
         let reactor = Reactor::new();
-        let earlier = reactor.spawn(|reactor| reactor.set(0, Read, FILED_NS - 50));
-        let later = reactor.spawn(|reactor| reactor.set(0, Write, FILED_NS + 50));
-        reactor.turn_until_filed(FILED_NS - 50);
-        let _ = earlier.join().unwrap();
-        let _ = later.join().unwrap();
+        let turns = reactor.spawn(Reactor::turn_until_gone);
+        let later = reactor.spawn(|reactor| {
+            let _ = reactor.set(0, Write, FILED_NS + SECOND);
+        });
+        let _ = reactor.set(0, Read, FILED_NS - SECOND);
+        later.join().unwrap();
+        reactor.sleeps_until(FILED_NS - SECOND);
+        turns.join().unwrap();
     });
 }
 
-/// A notification ends the sleep that it comes upon, or prevents the next: the reactor learns of
-/// its shutdown, though nothing was to end its sleep.
+/// A shutdown ends the sleep that it comes upon, or prevents the next.
 #[test]
-fn notify_against_announce() {
+fn shutdown_against_sleep() {
     explore(|| {
         let reactor = Reactor::new();
-        let notifier = reactor.spawn(|reactor| {
-            reactor.gone.store(true, Ordering::Release);
-            reactor.notify();
-        });
+        let ender = reactor.spawn(Reactor::shut_down);
         reactor.turn_until_gone();
-        notifier.join().unwrap();
+        ender.join().unwrap();
     });
 }
 
-/// The same with a deadline set meanwhile: asking for an earlier look does not overwrite the
-/// notification, nor the notification the request.
+/// A notification comes while a deadline is set: asking for an earlier check does not overwrite the notification,
+/// nor the notification the request.
 #[test]
-fn notify_and_deadline_against_announce() {
+fn notify_and_deadline_against_sleep() {
     explore_up_to(3, || {
         let reactor = Reactor::new();
-        let setter = reactor.spawn(|reactor| reactor.set(0, Read, FILED_NS - 50));
-        let notifier = reactor.spawn(Reactor::notify);
-        reactor.turn_until_filed(FILED_NS - 50);
-        let _ = setter.join().unwrap();
+        let turns = reactor.spawn(Reactor::turn_until_gone);
+        let notifier = reactor.spawn(|reactor| reactor.shared.notify());
+        let _ = reactor.set(0, Read, FILED_NS - SECOND);
         notifier.join().unwrap();
+        reactor.sleeps_until(FILED_NS - SECOND);
+        turns.join().unwrap();
     });
 }

@@ -68,6 +68,7 @@ impl Clock {
 }
 
 #[cfg(test)]
+#[cfg(not(netpoll_loom))]
 mod tests {
     use super::*;
 

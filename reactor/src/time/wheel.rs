@@ -254,5 +254,6 @@ impl Wheel {
 }
 
 #[cfg(test)]
+#[cfg(not(netpoll_loom))]
 #[path = "wheel_tests.rs"]
 mod tests;
