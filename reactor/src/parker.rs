@@ -25,7 +25,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock, per_thread};
+use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock, per_thread, wait_for};
 
 /// The thread runs, or will check the word before it waits.
 const AWAKE: u32 = 0;
@@ -40,11 +40,6 @@ per_thread! {
     /// The address of the parker whose driver makes turns on this thread, and whether this thread has woken it
     /// meanwhile.
     static DRIVER: Cell<(usize, bool)> = Cell::new((0, false));
-}
-
-/// A number that no other thread has while this one lives. It is not 0.
-pub(crate) fn this_thread() -> usize {
-    DRIVER.with(|driver| std::ptr::from_ref(driver).addr())
 }
 
 #[derive(Debug)]
@@ -128,7 +123,7 @@ impl Parker {
     pub(crate) fn sleep_for(&self, timeout: Duration) {
         let guard = lock(&self.lock);
         if self.word.load(Ordering::Acquire) == ASLEEP {
-            drop(self.changed.wait_timeout(guard, timeout));
+            wait_for(&self.changed, guard, timeout);
         }
     }
 

@@ -17,6 +17,21 @@ mod imp {
         };
     }
     pub(crate) use per_thread;
+
+    /// A number that no other thread has while this one lives. It is not 0.
+    pub(crate) fn this_thread() -> usize {
+        std::thread_local! { static HERE: u8 = const { 0 } }
+        HERE.with(|here| std::ptr::from_ref(here).addr())
+    }
+
+    /// Waits for a signal, but no longer than this.
+    pub(crate) fn wait_for(
+        condvar: &Condvar,
+        guard: MutexGuard<'_, ()>,
+        timeout: std::time::Duration,
+    ) {
+        drop(condvar.wait_timeout(guard, timeout));
+    }
 }
 
 #[cfg(netpoll_loom)]
@@ -33,6 +48,19 @@ mod imp {
         };
     }
     pub(crate) use per_thread;
+
+    /// As above. Loom's threads do not have an address each.
+    pub(crate) fn this_thread() -> usize {
+        static LAST: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        loom::thread_local! { static NUMBER: usize = LAST.fetch_add(1, Ordering::Relaxed) + 1; }
+        NUMBER.with(|number| *number)
+    }
+
+    /// Time does not pass: the wait is over when other threads have had their chance.
+    pub(crate) fn wait_for(_: &Condvar, guard: MutexGuard<'_, ()>, _: std::time::Duration) {
+        drop(guard);
+        loom::thread::yield_now();
+    }
 }
 
 pub(crate) use imp::*;

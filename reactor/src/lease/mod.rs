@@ -21,7 +21,8 @@
 //!   does not move the lease from the thread and back again each time.
 //! - A driver that makes turns for others gives the lease up: after two turns in a row that woke another driver and
 //!   not itself, it sleeps. The other driver has work, will have to wait again, and makes turns then. So of two drivers
-//!   of which one is idle, the busy one has the lease, and no event costs a switch.
+//!   of which one is idle, the busy one has the lease, and no event costs a switch. If the other driver does not come
+//!   back, the thread finds the lease free. (So in a reactor without a thread, no driver gives the lease up.)
 //! - The last driver to unregister wakes the thread, and one that unregisters before nudges a sleeping one: otherwise they
 //!   would come only after a tick or two.
 //! - In a reactor without a thread, a driver that releases the lease nudges a sleeping driver.
@@ -36,9 +37,6 @@
 //! - **A driver** that must sleep adds itself to the sleepers, *then* tries once more to take the
 //!   lease. **A driver that releases the lease** of a reactor without a thread changes the word, *then* looks for sleepers.
 //!   If its change of the word came first, the other driver takes the lease; if second, it sees the sleeper.
-//! - **A driver that gives the lease up** adds itself to the sleepers, and sees under the same lock whether
-//!   another driver is awake. If one is, it sleeps: that driver will take the lease when it waits, or find the
-//!   sleeper when it unregisters. If none is, it takes the lease back.
 //!
 //! A waker runs on the thread that makes the turn, while that thread has the lease. If the waker waits in
 //! `block_on`, the thread makes turns for it, and keeps the lease.
@@ -56,8 +54,8 @@ pub(crate) mod state;
 
 use std::time::Duration;
 
-use crate::parker::{Parker, this_thread};
-use crate::sync::{Arc, AtomicU64, AtomicUsize, LoadToSwap, Mutex, Ordering, lock};
+use crate::parker::Parker;
+use crate::sync::{Arc, AtomicU64, AtomicUsize, LoadToSwap, Mutex, Ordering, lock, this_thread};
 use state::{Acquire, Holder, State};
 
 /// After how many turns in a row that woke another driver, and not itself, a driver gives the lease up. (In the
@@ -160,14 +158,12 @@ impl Lease {
             return self.drive(parker, &mut turn, stops, |_| false).0;
         }
         let mut taken = self.take(Holder::Driver);
-        // A driver that had the lease and gave it up sleeps next. It takes the lease back only where no other
-        // driver is awake.
         let mut gave_up = false;
         loop {
             if taken {
                 let mut for_others = 0;
                 let serves_others = |turn| {
-                    for_others += u32::from(turn == Turn::Woke && self.has_woken_sleeper());
+                    for_others += u32::from(turn == Turn::Woke && self.turns_for_others());
                     for_others >= TURNS_FOR_OTHERS
                 };
                 let (woken, left_to_others) = self.drive(parker, &mut turn, &stops, serves_others);
@@ -181,8 +177,8 @@ impl Lease {
             if !parker.begin_sleep() {
                 return parker.end();
             }
-            let others_awake = self.enter_sleepers(parker);
-            taken = !(gave_up && others_awake) && self.acquire_or_request(wants);
+            lock(&self.drivers).asleep.push(parker.clone());
+            taken = !gave_up && self.acquire_or_request(wants);
             if !taken {
                 parker.sleep();
             }
@@ -197,18 +193,11 @@ impl Lease {
         }
     }
 
-    /// Puts a driver among the sleepers. True if another driver is awake: it will wait, and turn, or go.
-    fn enter_sleepers(&self, parker: &Arc<Parker>) -> bool {
-        let mut drivers = lock(&self.drivers);
-        let asleep = drivers.asleep.iter().filter(|driver| !driver.is_notified()).count();
-        let others_awake = asleep + 1 < drivers.count;
-        drivers.asleep.push(parker.clone());
-        others_awake
-    }
-
-    /// Whether a driver that sleeps was woken, and will be back to turn.
-    fn has_woken_sleeper(&self) -> bool {
-        lock(&self.drivers).asleep.iter().any(|driver| driver.is_notified())
+    /// Whether a driver that sleeps was woken, and will be back to turn; and whether the thread watches, in case it
+    /// is not.
+    fn turns_for_others(&self) -> bool {
+        self.thread.is_some()
+            && lock(&self.drivers).asleep.iter().any(|driver| driver.is_notified())
     }
 
     /// Turns once if no other thread does.

@@ -46,7 +46,7 @@ pub(crate) fn due_ns(time_ns: u64) -> u64 {
 pub(crate) struct Wheel {
     /// Every tick up to this one has been dealt with.
     tick: u64,
-    levels: [Level; LEVELS],
+    levels: Box<[Level]>,
     /// The bucket in whose first tick the wheel stands, while its keys are being taken out.
     emptying: Option<(usize, usize)>,
     /// By key; it grows to the highest key ever filed.
@@ -94,7 +94,7 @@ impl Wheel {
         let level = || Level { occupied: 0, buckets: [empty; BUCKETS] };
         Self {
             tick: 0,
-            levels: std::array::from_fn(|_| level()),
+            levels: (0..LEVELS).map(|_| level()).collect(),
             emptying: None,
             nodes: Vec::new(),
             filed: 0,
