@@ -182,7 +182,7 @@ fn one_that_panics_when_it_is_closed_panics_once() {
         let closed = catch_unwind(AssertUnwindSafe(|| drop(registered.begin_close())));
         assert!(closed.is_err(), "it panics");
         assert!(registered.is_closed());
-        let error = registered.begin_close().err().expect("it was closed");
+        let error = registered.begin_close().expect_err("it was closed");
         assert!(is_closed(&error));
     });
 }

@@ -14,7 +14,7 @@ use crate::sys::Origin;
 use crate::unix::address;
 
 /// A socket of the standard library.
-pub trait StdSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + sealed::Sealed {
+pub trait StdSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + private::Sealed {
     /// The address of the socket and of its peers.
     type Address: Address;
 
@@ -74,7 +74,7 @@ pub trait DatagramSocket: PeerSocket<Extra = ()> {
 }
 
 /// The address of a socket.
-pub trait Address: Debug + Clone + Send + Sync + sealed::Sealed + 'static {
+pub trait Address: Debug + Clone + Send + Sync + private::Sealed + 'static {
     /// As people write it.
     #[doc(hidden)]
     fn text(&self) -> String;
@@ -182,7 +182,7 @@ impl StreamSocket for unix::UnixStream {
     const SHORT_READ_DRAINS: bool = false;
 }
 
-mod sealed {
+mod private {
     use super::{net, unix};
 
     pub trait Sealed: std::fmt::Debug + Send + Sync + 'static {}
