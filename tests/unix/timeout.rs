@@ -4,8 +4,8 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::unix::net;
 use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures::executor::block_on;
@@ -313,6 +313,31 @@ fn timeouts_may_be_set_anew() {
         scene.stream.set_timeouts(short);
         scene.pass_until_woken(SECOND + TICK);
         assert_timed_out(scene.soon(Scene::poll_write));
+        Ok(())
+    });
+}
+
+/// A limit that has passed already wakes the task that reads, inside the call that sets it: the waker may ask the
+/// stream for its limits, as it may call anything.
+#[test]
+fn a_waker_may_use_the_stream() {
+    struct Asks(Arc<TimeoutStream<net::UnixStream>>, Mutex<Option<Timeouts>>);
+
+    impl Wake for Asks {
+        fn wake(self: Arc<Self>) {
+            *self.1.lock().expect("one waker") = Some(self.0.timeouts());
+        }
+    }
+
+    run(Timeouts::default(), |Scene { stream, .. }| {
+        let stream = Arc::new(stream);
+        let asks = Arc::new(Asks(stream.clone(), Mutex::new(None)));
+        let waker = Waker::from(asks.clone());
+        let cx = &mut Context::from_waker(&waker);
+        assert!(stream.poll_read(cx, &mut [0; 8]).is_pending());
+        let at_once = Timeouts { idle: Some(Duration::ZERO), ..Timeouts::default() };
+        stream.set_timeouts(at_once);
+        assert_eq!(*asks.1.lock().expect("one waker"), Some(at_once));
         Ok(())
     });
 }

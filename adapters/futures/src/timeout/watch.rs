@@ -1,11 +1,13 @@
-//! Who waits for the peer, and until when.
+//! The directions that wait for the peer, and until when.
 //!
 //! A direction begins to wait when it is first seen to be pending, and waits until something moves: a
 //! future that is dropped and begun again has no more time for it. The deadline is set *after* the
-//! operation is pending, which is soon enough: a deadline wakes who waits, also if it has passed by then.
+//! operation is pending. That is soon enough, since a deadline wakes a waiting task also if it has passed by
+//! then.
 //!
-//! Setting a deadline wakes nobody but tasks, and never waits, so it is done under the lock: of two
-//! events at once, the deadline of the later one stands.
+//! A setter may wake a task, so no deadline is set under the lock. The time is stored under it, and the thread
+//! that stored it sets the deadline afterwards and compares: if another thread has stored another time
+//! meanwhile, it sets that one too. So the deadline of the later change stands.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard};
@@ -26,8 +28,8 @@ pub(super) struct Watch {
     /// it does not have, and has no deadlines to set.
     generation: u32,
     state: Mutex<State>,
-    /// Whether anything in the state may wait, so that there is something to end. A hint: who moves a
-    /// byte at the very moment at which another begins to wait may come before or after it.
+    /// Whether a direction may wait, so that there is a wait to end. A hint: a task that moves a byte while
+    /// another begins to wait may come before or after it.
     waits: AtomicU32,
 }
 
@@ -35,14 +37,24 @@ pub(super) struct Watch {
 struct State {
     timeouts: Timeouts,
     reads: bool,
-    /// A write waits for room. What the peer had not taken when it began to.
+    /// A write waits for room: the number of bytes that the peer had not taken when it began to.
     blocked: Option<usize>,
+    read_until: Option<Instant>,
     write_until: Option<Instant>,
+}
+
+/// The deadlines that a change of the state has moved.
+#[derive(Clone, Copy)]
+enum Moved {
+    Read,
+    Write,
+    Both,
 }
 
 impl Watch {
     pub(super) fn new(timeouts: Timeouts) -> Self {
-        let state = State { timeouts, reads: false, blocked: None, write_until: None };
+        let state =
+            State { timeouts, reads: false, blocked: None, read_until: None, write_until: None };
         let generation = fork_generation();
         Self { generation, state: Mutex::new(state), waits: AtomicU32::new(0) }
     }
@@ -51,17 +63,21 @@ impl Watch {
         self.lock().map(|state| state.timeouts).unwrap_or_default()
     }
 
-    /// What waits begins to wait now.
+    /// A direction that waits begins to wait now.
     pub(super) fn set_timeouts<S: StreamSocket>(&self, stream: &Stream<S>, timeouts: Timeouts) {
         let Some(mut state) = self.lock() else { return };
         state.timeouts = timeouts;
         state.renew_read(stream);
-        if state.blocked.is_some() {
+        let moved = if state.blocked.is_some() {
             state.renew_write(stream);
-        }
+            Moved::Both
+        } else {
+            Moved::Read
+        };
+        self.set_deadlines(stream, state, moved);
     }
 
-    /// What became of a read.
+    /// A read was polled, with this result.
     pub(super) fn read<S: StreamSocket>(
         &self,
         stream: &Stream<S>,
@@ -75,8 +91,8 @@ impl Watch {
         read
     }
 
-    /// Whether a read failed for a deadline that is not to count, and is to be tried again: something
-    /// has come meanwhile (nobody may have asked for it in time), or it is the writer who waits.
+    /// Whether a read failed for a deadline that does not count, and is to be tried again: something has come
+    /// meanwhile (the task may not have asked for it in time), or it is the write that waits.
     pub(super) fn reads_on<S: StreamSocket>(
         &self,
         stream: &Stream<S>,
@@ -94,11 +110,12 @@ impl Watch {
         let goes_on = has_come || state.reads && state.blocked.is_some();
         if goes_on {
             state.renew_read(stream);
+            self.set_deadlines(stream, state, Moved::Read);
         }
         goes_on
     }
 
-    /// What becomes of a write, which is tried again if it failed for a deadline that is not to count.
+    /// Polls a write, which is tried again if it failed for a deadline that does not count.
     pub(super) fn write<S: StreamSocket>(
         &self,
         stream: &Stream<S>,
@@ -122,6 +139,7 @@ impl Watch {
             state.reads = true;
             state.renew_read(stream);
             self.tell(&state);
+            self.set_deadlines(stream, state, Moved::Read);
         }
     }
 
@@ -134,6 +152,7 @@ impl Watch {
             state.reads = false;
             state.renew_read(stream);
             self.tell(&state);
+            self.set_deadlines(stream, state, Moved::Read);
         }
     }
 
@@ -143,6 +162,7 @@ impl Watch {
             state.renew_write(stream);
             state.renew_read(stream);
             self.tell(&state);
+            self.set_deadlines(stream, state, Moved::Both);
         }
     }
 
@@ -151,17 +171,25 @@ impl Watch {
             return;
         }
         let Some(mut state) = self.lock() else { return };
-        if state.blocked.take().is_some() {
-            state.set_write(stream, None);
+        let has_waited = state.blocked.take().is_some();
+        if has_waited {
+            state.write_until = None;
         }
         if state.reads {
             state.renew_read(stream);
         }
         self.tell(&state);
+        let moved = match (state.reads, has_waited) {
+            (true, true) => Moved::Both,
+            (true, false) => Moved::Read,
+            (false, true) => Moved::Write,
+            (false, false) => return,
+        };
+        self.set_deadlines(stream, state, moved);
     }
 
-    /// Whether a write failed for a deadline that is not to count: it was moved meanwhile, or the peer
-    /// has taken something, which the socket does not tell until there is room for much more.
+    /// Whether a write failed for a deadline that does not count: it was moved meanwhile, or the peer
+    /// has taken something, which the socket does not report until there is room for much more.
     fn writes_on<S: StreamSocket>(&self, stream: &Stream<S>, error: &io::Error) -> bool {
         if !is_deadline_exceeded(error) {
             return false;
@@ -172,15 +200,41 @@ impl Watch {
                 let got_on = not_taken(stream) < before;
                 if got_on {
                     state.renew_write(stream);
+                    self.set_deadlines(stream, state, Moved::Write);
                 }
                 got_on
             }
-            (Some(until), Some(_)) => {
-                state.set_write(stream, Some(until));
+            (Some(_), Some(_)) => {
+                self.set_deadlines(stream, state, Moved::Write);
                 true
             }
             // It is none of ours.
             _ => false,
+        }
+    }
+
+    /// Sets the deadlines that the caller has moved in the state, without the lock.
+    fn set_deadlines<'a, S: StreamSocket>(
+        &'a self,
+        stream: &Stream<S>,
+        mut state: MutexGuard<'a, State>,
+        moved: Moved,
+    ) {
+        loop {
+            let until = (state.read_until, state.write_until);
+            drop(state);
+            // Their error is that of a closed socket, which needs no deadline.
+            if !matches!(moved, Moved::Write) {
+                let _ = stream.set_read_deadline(until.0);
+            }
+            if !matches!(moved, Moved::Read) {
+                let _ = stream.set_write_deadline(until.1);
+            }
+            let Some(now) = self.lock() else { return };
+            if until == (now.read_until, now.write_until) {
+                return;
+            }
+            state = now;
         }
     }
 
@@ -199,23 +253,17 @@ impl Watch {
     }
 }
 
-/// Errors are those of a closed socket, which needs no deadline.
 impl State {
     /// While a write waits for room, it is that which must get on.
     fn renew_read<S: StreamSocket>(&mut self, stream: &Stream<S>) {
         let idle = self.timeouts.idle.filter(|_| self.reads && self.blocked.is_none());
-        let _ = stream.set_read_deadline(after(stream, idle));
+        self.read_until = after(stream, idle);
     }
 
-    /// The peer has so long to take something of what it has not taken yet.
+    /// The peer has so long to take something of the bytes that it has not taken yet.
     fn renew_write<S: StreamSocket>(&mut self, stream: &Stream<S>) {
         self.blocked = Some(not_taken(stream));
-        self.set_write(stream, after(stream, self.timeouts.write_stall));
-    }
-
-    fn set_write<S: StreamSocket>(&mut self, stream: &Stream<S>, until: Option<Instant>) {
-        self.write_until = until;
-        let _ = stream.set_write_deadline(until);
+        self.write_until = after(stream, self.timeouts.write_stall);
     }
 }
 
