@@ -6,7 +6,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::fixtures::{Task, explore};
-use crate::limit::{Limit, Place, Refused};
+use crate::limit::{Limit, LimitWaiter, Place};
 use crate::ready::{Direction, Ready};
 use crate::slot::{Slot, Status};
 
@@ -18,8 +18,8 @@ struct Listener {
     slot: Slot,
 }
 
-impl Refused for Listener {
-    fn ask_again(&self) {
+impl LimitWaiter for Listener {
+    fn retry(&self) {
         let _ = self.slot.deliver(self.slot.generation(), Ready::READABLE, crate::wake::wake);
     }
 }
@@ -27,7 +27,7 @@ impl Refused for Listener {
 impl Listener {
     fn new() -> Arc<Self> {
         let listener = Arc::new(Self { slot: Slot::new(0) });
-        listener.ask_again();
+        listener.retry();
         listener
     }
 
@@ -35,8 +35,8 @@ impl Listener {
     /// is not ready any more, and waits again.
     fn poll_accept(self: &Arc<Self>, limit: &Limit, task: &mut Task) -> Option<Place> {
         while let Status::Ready(before) = task.wait(&self.slot, READ) {
-            let who = || -> Weak<dyn Refused> { Arc::<Self>::downgrade(self) };
-            match limit.take(who) {
+            let waiter = || -> Weak<dyn LimitWaiter> { Arc::<Self>::downgrade(self) };
+            match limit.take(waiter) {
                 Some(place) => return Some(place),
                 None => self.slot.drained(READ, before),
             }

@@ -11,9 +11,9 @@ use netpoll::OpError;
 
 use crate::blocking;
 
-/// What `bind` and `connect` take: an address, several, or a name with a port, such as
-/// `"localhost:80"` or `("localhost", 80)`. The scope of an IPv6 address may be an interface's name, as in
-/// `"[fe80::1%eth0]:80"`.
+/// The argument of `bind` and `connect`: one address, several addresses, or a name with a port, such as
+/// `"localhost:80"` or `("localhost", 80)`. The scope of an IPv6 address may be an interface's name, as
+/// in `"[fe80::1%eth0]:80"`.
 pub trait ToSocketAddrs {
     /// The addresses, or the name to look up.
     fn to_addresses(&self) -> Addresses;
@@ -28,10 +28,11 @@ pub enum Addresses {
     Name(String),
 }
 
-/// The addresses that these words say, looked up where they are names. An empty list gives an empty list.
+/// Resolves an argument of `bind` or `connect` to addresses. Names are looked up. An empty list gives
+/// an empty list.
 ///
-/// Names are looked up by `getaddrinfo(3)`, on a pool of at most 32 threads, which end when there is nothing
-/// to look up. Further lookups wait in a queue. The names of one domain have at most a quarter of the
+/// Names are looked up by `getaddrinfo(3)`, on a pool of at most 32 threads, which end when no lookup
+/// is queued. Further lookups wait in a queue. The names of one domain have at most a quarter of the
 /// threads, so that a name server that does not answer leaves the others to other names.
 ///
 /// # Errors
@@ -41,18 +42,19 @@ pub enum Addresses {
 ///
 /// # Cancel safety
 ///
-/// Dropped, it leaves the queue. A lookup that has begun goes on, and its result is dropped.
+/// Dropping the future removes the lookup from the queue. A lookup that has begun goes on, and its
+/// result is dropped.
 pub async fn resolve(addresses: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     addresses.to_addresses().look_up(None).await
 }
 
-/// Makes `attempt` with each address until one succeeds, as tokio and async-net do for several addresses.
-/// For adapters in the shape of those.
+/// Calls `attempt` with each address until one call succeeds, as tokio and async-net do for several
+/// addresses. For adapters with their interfaces.
 ///
 /// # Errors
 ///
-/// That of the last address. [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none, or as for
-/// [`resolve`].
+/// The error of the last address. [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none, or as
+/// for [`resolve`].
 #[doc(hidden)]
 pub async fn try_each<T, F: Future<Output = io::Result<T>>>(
     addresses: impl ToSocketAddrs,
@@ -72,18 +74,18 @@ fn none() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "no addresses")
 }
 
-/// Which families a socket takes that is bound to `[::]`.
+/// The address families of a socket that is bound to `[::]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Families {
     /// IPv6 and IPv4, as in Go (`net/sockopt_linux.go`).
     Both,
-    /// Those that the system says (`net.ipv6.bindv6only`).
+    /// The system's default (`net.ipv6.bindv6only`).
     AsConfigured,
 }
 
 impl Families {
-    /// Tells a socket that is about to be bound. As in Go, it is no error where the system does not let it
-    /// be told: its default stays.
+    /// Sets the families on a socket before it is bound. As in Go, a failure is ignored: the system's
+    /// default stays.
     pub(crate) fn tell(self, socket: BorrowedFd<'_>, address: &SocketAddr) {
         if self == Families::Both && address.is_ipv6() {
             let _ = sys::set_only_v6(socket, false);

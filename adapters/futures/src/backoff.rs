@@ -1,5 +1,5 @@
-//! What to do when accepting fails for want of descriptors or memory, or for what is wrong with one
-//! connection only: wait a little.
+//! Pauses an accept loop after an error: descriptors or memory have run out, or a single connection has
+//! failed.
 
 use std::io;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::Timer;
 const FIRST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// `ENFILE`, `EMFILE`, `ENOMEM`, `ENOBUFS`, and `ENOSPC`, which is epoll's (`max_user_watches`). On
-/// every Linux architecture they are the same.
+/// `ENFILE`, `EMFILE`, `ENOMEM`, `ENOBUFS`, and `ENOSPC`, which `epoll_ctl(2)` returns
+/// (`max_user_watches`). The numbers are the same on every Linux architecture.
 const OUT_OF_RESOURCES: [i32; 5] = [23, 24, 12, 105, 28];
 
-/// Errors of the connection that was to be accepted (`accept(2)`, "Error handling"): `EPERM`, `ENONET`, `EPROTO`,
-/// `ENOPROTOOPT`, `EOPNOTSUPP`, `ENETDOWN`, `ENETUNREACH`, `EHOSTDOWN` and `EHOSTUNREACH`, and those that
-/// "various Linux kernels can return": `ENOSR`, `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` and `ETIMEDOUT`.
-/// `ECONNRESET` and `ECONNABORTED` say the same: the peer is gone.
+/// Errors of the connection that was to be accepted (`accept(2)`, "Error handling"): `EPERM`, `ENONET`,
+/// `EPROTO`, `ENOPROTOOPT`, `EOPNOTSUPP`, `ENETDOWN`, `ENETUNREACH`, `EHOSTDOWN` and `EHOSTUNREACH`,
+/// and those that "various Linux kernels can return": `ENOSR`, `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` and
+/// `ETIMEDOUT`. `ECONNRESET` and `ECONNABORTED` mean that the peer is gone.
 const OF_ONE_CONNECTION: [i32; 15] =
     [1, 64, 71, 92, 95, 100, 101, 112, 113, 63, 93, 94, 110, 104, 103];
 
-/// The pauses of an accept loop that has run out of descriptors: 5 ms, doubling up to a second, as
-/// Go's `net/http` makes them. Without them the loop spins: the connection is still there. It pauses as
-/// well for each error that `accept(2)` lists as one of the connection that was to be accepted, which is
-/// no reason to stop.
+/// The pauses of an accept loop after an error: 5 ms, doubling up to a second, as in Go's `net/http`.
+/// An accept that fails because descriptors have run out leaves the connection in the queue, so without
+/// a pause the loop would spin. The loop also pauses after each error that `accept(2)` attributes to
+/// the single connection; the listener still works then.
 ///
 /// ```no_run
 /// # async fn serve(listener: netpoll_futures::TcpListener) -> std::io::Result<()> {
@@ -49,30 +49,32 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// One whose first pause is the shortest. It pauses by the [global reactor](Reactor::global); where that
-    /// cannot be made, for want of descriptors say, by a [`Timer`]'s thread.
+    /// Creates a backoff that waits with timers of the [global reactor](Reactor::global). If that
+    /// reactor cannot be created, for example because descriptors have run out, the thread behind
+    /// [`Timer`] serves the pauses.
     #[must_use]
     pub fn new() -> Self {
         Self { next: FIRST, reactor: None }
     }
 
-    /// One that pauses by the listener's own reactor, and does not ask for the global one.
+    /// Creates a backoff that waits with timers of this reactor, usually the listener's. It never uses
+    /// the global one.
     #[must_use]
     pub fn with(reactor: &Reactor) -> Self {
         Self { next: FIRST, reactor: Some(reactor.clone()) }
     }
 
-    /// Accepting works again.
+    /// Makes the next pause the shortest again. Call it after a successful accept.
     pub fn reset(&mut self) {
         self.next = FIRST;
     }
 
-    /// Waits, if `error` says that a resource is exhausted, or that a connection could not be accepted
-    /// for reasons of its own.
+    /// Waits, if `error` means that a resource is exhausted or that a single connection could not be
+    /// accepted.
     ///
     /// # Errors
     ///
-    /// `error`, if it says anything else. The pause itself cannot fail.
+    /// Returns any other `error` unchanged. The pause itself cannot fail.
     pub async fn pause(&mut self, error: io::Error) -> io::Result<()> {
         let code = raw_os_error(&error);
         let passes = [&OUT_OF_RESOURCES[..], &OF_ONE_CONNECTION].concat();

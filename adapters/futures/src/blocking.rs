@@ -1,14 +1,14 @@
-//! Blocking calls on other threads: the lookups of names.
+//! A thread pool for name lookups, which block.
 //!
-//! One pool for all of them, with a bound on its threads and a queue. A thread is started when a call
-//! is queued that may begin at once, and ends as soon as no queued call may begin.
+//! The process has one pool, with a maximum number of threads and a queue. The pool starts a thread
+//! when a queued call may begin at once. A thread ends when no queued call may begin.
 //!
 //! # Shares
 //!
-//! A name server that does not answer keeps a thread for many seconds. So that its names do not take all
-//! threads, the names of one domain (the last two labels) may have a quarter of them at a time, and those
-//! of one top-level domain half. Names without a dot count as names of one top-level domain, but for
-//! `localhost`. A call whose share is used up stays in the queue, and those behind it overtake it.
+//! A name server that does not answer occupies a thread for many seconds. To leave threads for other
+//! names, lookups in one domain (the last two labels) use at most a quarter of the threads at a time,
+//! and those in one top-level domain at most half. Names without a dot count as one top-level domain,
+//! except `localhost`. A call whose share is used up stays in the queue, and later calls overtake it.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -25,7 +25,7 @@ use netpoll::{DeadlineExceeded, Reactor, ReactorGone, Timer, fork_generation, sp
 use crate::per_process::{self, COPIES, PerProcess};
 use crate::sync::lock;
 
-/// How many threads the pool has at most.
+/// The maximum number of threads.
 const MOST_THREADS: usize = 32;
 const SHARE_OF_A_DOMAIN: usize = MOST_THREADS / 4;
 const SHARE_OF_A_TOP_LEVEL: usize = MOST_THREADS / 2;
@@ -40,7 +40,7 @@ struct State {
     threads: usize,
     /// The shares of the calls that are running.
     running: Vec<Zone>,
-    /// By the order in which they came.
+    /// Ordered by arrival.
     queue: BTreeMap<u64, Job>,
     next: u64,
 }
@@ -50,8 +50,9 @@ struct Job {
     call: Box<dyn Call>,
 }
 
-/// Whose share a name takes: hashes of its last two labels and of its last one. Two zones of the same
-/// hash share a share, which is no harm.
+/// The domain and the top-level domain of a name, whose shares a call uses: hashes of the last two
+/// labels and of the last one. If two domains have the same hash, they have one share together, which
+/// does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Zone {
     domain: u64,
@@ -60,18 +61,17 @@ struct Zone {
 
 trait Call: Send {
     fn run(self: Box<Self>);
-    /// It will not be run.
+    /// Completes the call with an error, without running it.
     fn fail(self: Box<Self>, error: &io::Error);
 }
 
-/// Runs `work`, which looks up a name of `host`, on a thread of the pool. Dropped, it leaves the queue;
-/// a call that has begun goes on, and its result is dropped.
+/// Runs `work`, which looks up `host`, on a thread of the pool. Dropping the future removes the call
+/// from the queue; a call that has begun goes on, and its result is dropped.
 ///
 /// # Errors
 ///
-/// What `work` returns, or an error of the kind [`Other`](io::ErrorKind::Other) if no thread could be
-/// started and the pool has none. [`ReactorGone`] in a forked child, if the call was queued before the
-/// fork.
+/// An error of `work`, or one of the kind [`Other`](io::ErrorKind::Other) if no thread could be started
+/// and the pool has none. [`ReactorGone`] in a forked child, if the call was queued before the fork.
 pub(crate) async fn run<T: Send + 'static>(
     host: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -114,7 +114,7 @@ async fn run_in<T: Send + 'static>(
     .await
 }
 
-/// Where a call leaves its result for the task that waits for it.
+/// Passes the result of a call to the waiting task.
 struct Handover<T> {
     result: Mutex<Option<io::Result<T>>>,
     waiter: AtomicWaker,
@@ -145,7 +145,7 @@ impl<T: Send, W: FnOnce() -> io::Result<T> + Send> Call for Pending<W, T> {
     }
 }
 
-/// A call that may be in the queue. Dropped, it is not.
+/// A call that may be in the queue. Dropping this removes it.
 struct Queued {
     id: u64,
     pool: &'static Pool,
@@ -154,7 +154,7 @@ struct Queued {
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        // In a forked child the lock is the parent's.
+        // In a forked child, a thread of the parent may have held the lock at the fork.
         if self.generation == fork_generation() {
             let cancelled = lock(&self.pool.state).queue.remove(&self.id);
             drop(cancelled);
@@ -168,8 +168,8 @@ impl Pool {
         Self { state: Mutex::new(state) }
     }
 
-    /// Queues a call, and starts a thread for it if it may begin and there is room for one. That thread's
-    /// share is taken from here on.
+    /// Queues a call. If it may begin and the pool is not full, starts a thread for it. The call's
+    /// share counts from here on.
     fn queue(&'static self, job: Job) -> u64 {
         let zone = job.zone;
         let mut state = lock(&self.state);
@@ -188,7 +188,8 @@ impl Pool {
         id
     }
 
-    /// The other threads come to the call later. If there is none, no queued call would ever begin.
+    /// A thread could not be started. The other threads run the call later; if there are none, all
+    /// queued calls fail, since none would ever begin.
     fn thread_failed(&self, zone: Zone, error: &io::Error) {
         let mut state = lock(&self.state);
         state.end(zone);
@@ -202,7 +203,8 @@ impl Pool {
         stranded.into_values().for_each(|job| job.call.fail(&error));
     }
 
-    /// The first call of a new thread, unless it was cancelled, and then the others.
+    /// The body of a thread: runs its first call, unless that was cancelled, and then further calls
+    /// from the queue.
     fn work(&self, first: u64, zone: Zone) {
         let job = lock(&self.state).queue.remove(&first);
         if let Some(job) = job {
@@ -215,7 +217,7 @@ impl Pool {
         }
     }
 
-    /// The next call, or the end of this thread.
+    /// Takes the next call that may begin. `None` ends the thread.
     fn next(&self) -> Option<Job> {
         let mut state = lock(&self.state);
         let mut waiting = state.queue.iter();
@@ -276,7 +278,7 @@ mod tests {
         Box::leak(Box::new(Pool::new()))
     }
 
-    /// A lookup that has its answer when the gate is open.
+    /// A lookup that completes once the gate is open.
     fn look_up(pool: &'static Pool, host: &str, gate: &Arc<RwLock<()>>) -> Lookup {
         let (gate, gate_is_shut) = (gate.clone(), gate.try_read().is_err());
         let work = move || {
@@ -308,8 +310,8 @@ mod tests {
         }
     }
 
-    /// All names of a server that does not answer, and then one of another. The names are of one domain, of
-    /// one top-level domain, or without a dot.
+    /// Looks up many names of a server that does not answer, then names of other servers. The many
+    /// names are in one domain, in one top-level domain, or without a dot.
     #[test]
     fn a_dead_name_server_holds_up_no_other_name() {
         let open = Arc::new(RwLock::new(()));
@@ -365,7 +367,7 @@ mod tests {
     fn without_a_thread_calls_fail_and_are_not_taken_for_not_ready() {
         let (pool, gate) = (pool(), Arc::new(RwLock::new(())));
         let (_shut, zone) = (gate.write(), Zone::of("example.org"));
-        // As if a thread had been begun for each share and the system had none for the last of them.
+        // As if the domain's share were used up, and the system could start no further thread.
         lock(&pool.state).running = vec![zone; SHARE_OF_A_DOMAIN];
         lock(&pool.state).threads = 2;
         let mut lookup = look_up(pool, "example.org", &gate);

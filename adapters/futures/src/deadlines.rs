@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 
 use netpoll::{Closed, Deadline, Direction, Registration};
 
-/// The deadlines of a socket that a library has taken: its owner can still limit it. See
-/// [`Socket::deadlines`](crate::Socket::deadlines).
+/// The deadlines of a socket that was moved into a library: with this handle, the user can still limit
+/// it. See [`Socket::deadlines`](crate::Socket::deadlines).
 ///
 /// It does not keep the socket open: once the last clone of the socket is dropped, a setter fails with
 /// [`Closed`], as it does after `close`.
@@ -32,7 +32,7 @@ use netpoll::{Closed, Deadline, Direction, Registration};
 #[derive(Clone)]
 pub struct Deadlines(Weak<dyn SetDeadlines>);
 
-/// An object that has deadlines: of one direction, or of both.
+/// An object with a deadline for each direction.
 pub(crate) trait SetDeadlines: Send + Sync {
     fn set(&self, direction: Option<Direction>, deadline: Deadline) -> io::Result<()>;
 }
@@ -49,7 +49,7 @@ pub(crate) fn set<T>(
     }
 }
 
-/// Each fails with [`Closed`] if the socket is closed or dropped.
+/// Each method fails with [`Closed`] if the socket is closed or dropped.
 impl Deadlines {
     pub(crate) fn of<T: SetDeadlines + 'static>(object: &Arc<T>) -> Self {
         let object: Weak<T> = Arc::downgrade(object);
@@ -76,7 +76,7 @@ impl Deadlines {
     }
 }
 
-/// Prints no more than its name: the socket may be gone.
+/// Prints only the type's name: the socket may be gone.
 impl fmt::Debug for Deadlines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deadlines").finish_non_exhaustive()

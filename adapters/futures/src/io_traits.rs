@@ -10,7 +10,7 @@ use crate::sealed::StreamSocket;
 use crate::socket::Socket;
 use crate::timeout::TimeoutStream;
 
-/// The traits by way of the methods of the same names, which take `&self`.
+/// Implements the traits by the methods of the same names, which take `&self`.
 macro_rules! io_traits {
     ($($stream:ty: $methods:ident),+) => {$(
         impl<S: StreamSocket> AsyncRead for $stream {
@@ -48,7 +48,7 @@ macro_rules! io_traits {
                 $methods::poll_write_vectored(&self, cx, buffers)
             }
 
-            /// There is nothing to flush: the kernel has what was written.
+            /// Does nothing: written bytes are already in the kernel.
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready($methods::check_open(&self))
             }

@@ -1,9 +1,9 @@
 //! Sockets with Go's deadlines, for any executor: TCP, UDP, Unix sockets, any other descriptor, and timers.
 //!
-//! The sockets have the names of async-net and tokio, over
-//! the `netpoll` reactor: they need no runtime, no context and no feature flag, and work on any
-//! thread under any executor. Every socket has `set_deadline`, `set_read_deadline` and
-//! `set_write_deadline` with the semantics of Go's `net`, and a `close` that fails pending operations.
+//! The sockets use the `netpoll` reactor, and their methods have the names of async-net and tokio. They
+//! need no runtime, no context and no feature flag, and work on any thread under any executor. Every
+//! socket has `set_deadline`, `set_read_deadline` and `set_write_deadline` with the semantics of Go's
+//! `net`, and a `close` that fails pending operations.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@
 //!
 //! # Types
 //!
-//! Streams, listeners and datagram sockets are one type, [`Socket`], which has their deadlines, `readable`,
-//! `writable`, `close`, addresses and conversions once.
+//! Streams, listeners and datagram sockets are one generic type, [`Socket`], which defines deadlines,
+//! `readable`, `writable`, `close`, addresses and conversions for all of them.
 //!
 //! | type | `&self` | futures-io, for `T` and `&T` | deadlines | conversions |
 //! | --- | --- | --- | --- | --- |
@@ -43,29 +43,30 @@
 //! | [`Timer`] | | `Future`, `Stream` of `Instant` | | |
 //! | [`TimeoutStream`]: a stream for servers of your own protocol | `read`, `write`, `write_all`, vectored, `poll_*` | `AsyncRead`, `AsyncWrite` | its own | [`into_inner`](TimeoutStream::into_inner) |
 //!
-//! Two more parts for servers: [`Limit`] bounds the number of connections, and [`Backoff`] makes the pauses of
-//! an accept loop that has run out of descriptors. The example of [`TimeoutStream`] uses the three together. For HTTP,
-//! the server of `netpoll-hyper` has separate limits for heads, idle connections and responses.
+//! Two more types for servers: [`Limit`] bounds the number of connections, and [`Backoff`] pauses an
+//! accept loop when descriptors have run out. The example of [`TimeoutStream`] uses all three. For
+//! HTTP, the server of `netpoll-hyper` has separate limits for heads, idle connections and responses.
 //!
 //! # Errors
 //!
-//! An operation after its deadline fails with [`io::ErrorKind::TimedOut`](std::io::ErrorKind::TimedOut) and
-//! [`DeadlineExceeded`] inside; an operation on a socket that was closed on this side fails with [`Closed`]. Test with
-//! [`is_deadline_exceeded`] and [`is_closed`]. An error of `bind`, `connect` and `accept` names
-//! the operation and the address ([`OpError`]); [`raw_os_error`] finds the errno in it. Reading and
-//! writing return the system's error unchanged; receiving and sending datagrams add the operation and
-//! an address to it.
+//! An operation after its deadline fails with [`io::ErrorKind::TimedOut`](std::io::ErrorKind::TimedOut)
+//! and [`DeadlineExceeded`] inside; an operation on a socket that was closed on this side fails with
+//! [`Closed`]. Test with [`is_deadline_exceeded`] and [`is_closed`]. An error of `bind`, `connect` and
+//! `accept` names the operation and the address ([`OpError`]); [`raw_os_error`] finds the errno in it.
+//! Reads and writes return system errors unchanged; receiving and sending datagrams adds the operation
+//! and an address to them.
 //!
 //! # Many tasks, one socket
 //!
 //! Any number of tasks may use a socket at once. An event wakes all tasks that wait in its direction:
-//! each tries again, and those that find nothing wait again. No order is promised among them.
+//! each tries again, and waits again if its call would block. There is no guaranteed order among them.
 //!
-//! The bytes of a `write_all` are contiguous, also when it has to wait midway. A stream has a write lock
+//! The bytes of a `write_all` are contiguous, even if it has to wait midway. A stream has a write lock
 //! for that: `write`, `write_all` and `poll_write` hold it during the write, and `try_write` fails with
 //! `WouldBlock` while another writer holds it. A task that waits for the lock sees the write deadline,
-//! `close` and a shutdown of the reactor. A write that waits for room holds the lock until it is polled to
-//! its end or dropped: a task that keeps it aside holds up the other writers of the stream.
+//! `close` and a shutdown of the reactor. A write that waits for room holds the lock until its future
+//! completes or is dropped: a future that is kept but not polled blocks the other writers of the
+//! stream.
 #![doc = include_str!("differences.md")]
 
 mod address;
@@ -115,7 +116,7 @@ pub use timer::Timer;
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
 
-/// The programs of the README, which must compile.
+/// Compiles the programs of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,18 +1,20 @@
-//! How many connections there may be at once: the places, and who goes without.
+//! Bounds the number of open connections. Each connection holds a place; a listener without a place
+//! waits.
 //!
 //! # The handshake
 //!
-//! Who finds no place does not wait here. Under the lock under which it found none it leaves word
-//! where it can be asked again, and then does as if its socket had nothing for it: it clears the
-//! readiness, and waits where everybody waits, so that a deadline or a close ends that as ever.
+//! A listener that finds no place does not wait here. Under the lock that guards the count, it stores a
+//! weak reference to itself. Then its `accept` reports `WouldBlock`, as if no connection were queued:
+//! the registration clears the readiness, and the task waits in the slot, where a deadline or a close
+//! ends the wait as usual.
 //!
-//! Who gives a place back takes all those words under the same lock, and *then* has each of those
-//! sockets be ready once more. Either the word was there, or who asks comes later and finds the place.
-//! And that readiness is an event like any other: it came after the asking began, so it survives the
-//! clearing, or wakes whoever waits by then (`slot`, I4 and I5; the model of both together is
-//! `tests/loom/limit.rs`).
+//! A connection that gives its place back takes all stored references under the same lock, and *then*
+//! marks each of those listeners ready. Either the reference was already stored, or the listener looks
+//! later and finds the place. The readiness counts as an event: it came after the failed `accept`
+//! began, so it survives the clearing, or wakes the tasks that wait by then (`slot`, I4 and I5;
+//! `tests/loom/limit.rs` models both together).
 //!
-//! All are asked and not the first alone: it may have nobody left who accepts.
+//! All stored listeners retry, not the first alone: the first may have no accepting task left.
 
 use std::fmt;
 use std::ptr;
@@ -21,11 +23,10 @@ use std::sync::{Arc, Weak};
 use crate::fork_generation;
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// How many connections there may be at once, over one listener or several: Go's
-/// `netutil.LimitListener`.
+/// The maximum number of open connections, over one listener or several: Go's `netutil.LimitListener`.
 ///
-/// Where there are so many, [`accept`](crate::Listener::accept) waits until one of them is closed or
-/// dropped, and those who come wait in the system's queue meanwhile. Clones are the same limit.
+/// At the maximum, [`accept`](crate::Listener::accept) waits until a connection is closed or dropped.
+/// New connections stay in the kernel's accept queue meanwhile. Clones share one limit.
 ///
 /// ```
 /// use netpoll_futures::{Limit, TcpListener, TcpStream};
@@ -43,9 +44,9 @@ use crate::sync::{Mutex, MutexGuard, lock};
 /// # drop(client); Ok(()) }) }
 /// ```
 ///
-/// A stream keeps its place until its descriptor is closed: by [`close`](crate::Stream::close), by the `close` of
-/// its [`registration`](crate::Stream::registration), or when the last of its clones is dropped or made into
-/// another type of socket. Clones that are kept do not hold the place of a closed connection.
+/// A stream holds its place until its descriptor is closed: by [`close`](crate::Stream::close), by the
+/// `close` of its [`registration`](crate::Stream::registration), or when the last clone is dropped or
+/// converted to another type of socket. Clones of a closed connection hold no place.
 #[derive(Clone)]
 pub struct Limit {
     places: Arc<Places>,
@@ -54,8 +55,8 @@ pub struct Limit {
 #[derive(Debug)]
 struct Places {
     most: usize,
-    /// Of the process that made it. A forked child does not take the lock, which a thread may hold that
-    /// it does not have.
+    /// The process that made the limit. A forked child does not take the lock: a thread of the parent
+    /// may have held it at the fork.
     generation: u32,
     state: Mutex<State>,
 }
@@ -63,27 +64,27 @@ struct Places {
 #[derive(Debug, Default)]
 struct State {
     taken: usize,
-    /// Who has found no place since the last was given back.
-    refused: Vec<Weak<dyn Refused>>,
+    /// The listeners that have found no place since a place was last given back.
+    waiters: Vec<Weak<dyn LimitWaiter>>,
 }
 
-/// Who has found no place, and can be asked whether it wants one now.
-pub(crate) trait Refused: Send + Sync {
-    fn ask_again(&self);
+/// A listener that has found no place and retries once a place is free.
+pub(crate) trait LimitWaiter: Send + Sync {
+    fn retry(&self);
 }
 
-/// A place that is taken. Dropped, it is given back.
+/// A place in use. Dropping it gives the place back.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
 }
 
 impl Limit {
-    /// A limit of so many connections.
+    /// A limit of `most` connections.
     ///
     /// # Panics
     ///
-    /// If it is zero: nobody would ever be accepted.
+    /// If `most` is zero: no connection would ever be accepted.
     #[must_use]
     pub fn new(most: usize) -> Self {
         assert!(most > 0, "Limit::new: a limit of no connections admits none");
@@ -91,23 +92,24 @@ impl Limit {
         Self { places: Arc::new(Places { most, generation, state }) }
     }
 
-    /// How many connections there may be.
+    /// The maximum number of connections.
     #[must_use]
     pub fn most(&self) -> usize {
         self.places.most
     }
 
-    /// How many there are. In a forked child there are none.
+    /// The number of connections that are open now. In a forked child it is zero.
     #[must_use]
     pub fn taken(&self) -> usize {
         self.places.lock().map_or(0, |state| state.taken)
     }
 
-    /// A place, if there is one. If not, whom `who` names is asked again when one is given back.
-    pub(crate) fn take(&self, who: impl FnOnce() -> Weak<dyn Refused>) -> Option<Place> {
+    /// Takes a place, if one is free. Otherwise stores the result of `waiter`, which retries when a
+    /// place is given back.
+    pub(crate) fn take(&self, waiter: impl FnOnce() -> Weak<dyn LimitWaiter>) -> Option<Place> {
         let mut state = self.places.lock()?;
         if state.taken == self.places.most {
-            state.refuse(who());
+            state.add_waiter(waiter());
             return None;
         }
         state.taken += 1;
@@ -123,13 +125,13 @@ impl Places {
 }
 
 impl State {
-    fn refuse(&mut self, who: Weak<dyn Refused>) {
-        self.refused.retain(|other| other.strong_count() > 0 && !is_same(other, &who));
-        self.refused.push(who);
+    fn add_waiter(&mut self, waiter: Weak<dyn LimitWaiter>) {
+        self.waiters.retain(|other| other.strong_count() > 0 && !is_same(other, &waiter));
+        self.waiters.push(waiter);
     }
 }
 
-fn is_same(one: &Weak<dyn Refused>, other: &Weak<dyn Refused>) -> bool {
+fn is_same(one: &Weak<dyn LimitWaiter>, other: &Weak<dyn LimitWaiter>) -> bool {
     ptr::addr_eq(one.as_ptr(), other.as_ptr())
 }
 
@@ -137,9 +139,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let Some(mut state) = self.places.lock() else { return };
         state.taken -= 1;
-        let refused = std::mem::take(&mut state.refused);
+        let waiters = std::mem::take(&mut state.waiters);
         drop(state);
-        refused.iter().filter_map(Weak::upgrade).for_each(|who| who.ask_again());
+        waiters.iter().filter_map(Weak::upgrade).for_each(|waiter| waiter.retry());
     }
 }
 

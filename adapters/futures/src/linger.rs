@@ -1,10 +1,11 @@
 //! Closing a connection that lingers (`SO_LINGER`), without a thread that waits in `close(2)`.
 //!
-//! A duplicate keeps the connection when the descriptor is closed. `shutdown(2)` sends the end behind what
-//! is in the queue, and the duplicate is watched until the peer has acknowledged all of it: the kernel reports
-//! that as an event, and `SIOCOUTQ`, which counts the end as a byte, is then zero. Then, or when the time of
-//! lingering is over, the duplicate is closed, with `SO_LINGER` off, so that it does not block. What is not
-//! acknowledged by then the kernel goes on sending.
+//! A duplicate descriptor keeps the connection open when the socket's descriptor is closed.
+//! `shutdown(2)` queues the FIN behind the unsent bytes, and a registration of the duplicate waits
+//! until the peer has acknowledged them all: the kernel reports that as an event, and `SIOCOUTQ`, which
+//! counts the FIN as a byte, is then zero. Then, or when the linger time is over, the duplicate is
+//! closed. `SO_LINGER` is off by then, so closing does not block. The kernel goes on sending bytes that
+//! are not acknowledged by then.
 
 use std::io;
 use std::net::Shutdown;
@@ -16,15 +17,16 @@ use netpoll::{Interest, Reactor, Registration};
 
 use crate::sealed::StdSocket;
 
-/// A connection that is to stay after its socket is closed. Dropped, it does not wait.
+/// A connection that stays open after its socket is closed. Dropping it closes the connection without
+/// waiting.
 pub(crate) struct Lingering {
     connection: OwnedFd,
     time: Duration,
 }
 
 impl Lingering {
-    /// `None` for a socket that does not linger. Where there is no descriptor for a duplicate, it lingers no
-    /// more: the thread must not wait.
+    /// `None` for a socket that does not linger. If the process has no descriptor left for the
+    /// duplicate, this turns `SO_LINGER` off: `close(2)` must not block the thread.
     pub(crate) fn of<S: StdSocket>(socket: &S) -> Option<Self> {
         let socket = socket.as_fd();
         let linger = if S::LINGERS { sys::linger(socket).ok()? } else { None };
@@ -35,8 +37,8 @@ impl Lingering {
         }
     }
 
-    /// Waits until the peer has everything, or until the time is over. Where waiting fails, as without a
-    /// reactor, there is no waiting.
+    /// Waits until the peer has acknowledged all bytes, or until the linger time is over. If waiting
+    /// fails, for example without a reactor, this returns at once.
     pub(crate) async fn wait(self, reactor: &Reactor) {
         let _ = self.until_acknowledged(reactor).await;
     }

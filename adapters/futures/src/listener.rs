@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use netpoll::{Direction, OpError};
 
 use crate::ReactorGone;
-use crate::limit::{Limit, Place, Refused};
+use crate::limit::{Limit, LimitWaiter, Place};
 use crate::sealed::{Address, Extra, ListenerSocket, StdSocket};
 use crate::socket::{Shared, Socket};
 use crate::socket_file::SocketFile;
@@ -45,7 +45,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// The state of a listener that is bound to a path, or to none.
+    /// The state of a listener that is bound to `path`, if any.
     pub(crate) fn at(path: Option<&Path>) -> Self {
         Self::with_file(SocketFile::of(path.map(Path::to_owned)))
     }
@@ -66,64 +66,64 @@ impl Extra for Listening {
     }
 }
 
-impl<L: ListenerSocket> Refused for Shared<L> {
-    /// As an event would: a task that accepts looks for a place once more.
-    fn ask_again(&self) {
+impl<L: ListenerSocket> LimitWaiter for Shared<L> {
+    /// Marks the listener ready, as an event would: the accepting tasks look for a place once more.
+    fn retry(&self) {
         self.registration.assume_ready(Direction::Read);
     }
 }
 
 type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as StdSocket>::Address);
 
-/// What the system gave us, and the place that it takes if there is a limit.
+/// The accepted descriptor, the peer's address, and the place that the connection holds under a limit.
 type Taken<L> = (OwnedFd, <L as StdSocket>::Address, Option<Place>);
 
 impl<L: ListenerSocket> Listener<L> {
     /// Waits for a connection. Any number of tasks may wait at once.
     ///
-    /// Connections that are gone before we come to them are passed over.
+    /// Connections that end before they are accepted are skipped.
     ///
-    /// `accept4(2)` has no flag that keeps it from blocking, so accepting relies on the listener's
-    /// `O_NONBLOCK`, which is shared by all that share its file description: a process that has
-    /// inherited or received the listener and clears that flag can make an accept block its thread.
+    /// `accept4(2)` has no flag against blocking, so accepting relies on the listener's `O_NONBLOCK`.
+    /// That flag belongs to the open file description: if a process that has inherited or received the
+    /// listener clears it, an accept may block its thread.
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded), [`Closed`](crate::Closed), or an [`OpError`]:
-    /// out of descriptors or memory, most likely. The connection then still waits, unless it was
-    /// accepted but could not be registered, in which case it is closed. See
-    /// [`Backoff`](crate::Backoff).
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded), [`Closed`](crate::Closed), or an [`OpError`],
+    /// most often because descriptors or memory ran out. The connection then stays in the queue; if it
+    /// was accepted and only its registration failed, it is closed. See [`Backoff`](crate::Backoff).
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has accepted nothing.
+    /// If the future is dropped, no connection has been accepted.
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
         let accepted =
             self.registration().io(Direction::Read, |socket| self.accept_one(socket)).await;
         self.to_stream(accepted)
     }
 
-    /// [`accept`](Self::accept) for those who poll.
+    /// [`accept`](Self::accept) as a poll function.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
         let accepted =
             self.registration().poll_io(cx, Direction::Read, |socket| self.accept_one(socket));
         accepted.map(|accepted| self.to_stream(accepted))
     }
 
-    /// Accepts a connection that is there and for which there is a place, or fails with `WouldBlock`.
+    /// Accepts a queued connection, or fails with `WouldBlock` if none is queued or the limit has no
+    /// free place.
     pub fn try_accept(&self) -> io::Result<Accepted<L>> {
         let accept = |socket: &L| self.accept_one(socket);
         self.to_stream(self.try_io(Direction::Read, accept))
     }
 
-    /// The connections, as a stream that ends only with an error after [`close`](Self::close).
+    /// A stream of the connections. It never ends; after [`close`](Self::close) it yields errors.
     pub fn incoming(&self) -> Incoming<'_, L> {
         Incoming { listener: self }
     }
 
-    /// Sets or clears how many connections it accepts, of all clones; those that it has accepted keep
-    /// the places that they have. Deadlines and [`close`](Self::close) end an accept that waits for a
-    /// place as one that waits for a connection.
+    /// Sets or clears the limit of accepted connections, for all clones. Connections that are already
+    /// open keep the places that they hold. Deadlines and [`close`](Self::close) also end an accept
+    /// that waits for a place.
     ///
     /// # Errors
     ///
@@ -133,16 +133,17 @@ impl<L: ListenerSocket> Listener<L> {
         self.check_reactor()?;
         let before = std::mem::replace(&mut *lock(&self.shared.extra.limit), limit.cloned());
         drop(before);
-        self.shared.ask_again();
+        self.shared.retry();
         Ok(())
     }
 
-    /// A forked child takes no connection of the parent's, and no lock.
+    /// In a forked child this fails: the child accepts none of the parent's connections and takes no
+    /// lock.
     fn check_reactor(&self) -> io::Result<()> {
         if self.registration().reactor().is_gone() { Err(ReactorGone::error()) } else { Ok(()) }
     }
 
-    /// Takes a place before it accepts, and gives it back if it does not.
+    /// Takes a place, then accepts. If no connection is accepted, the place is given back.
     fn accept_one(&self, socket: &L) -> io::Result<Taken<L>> {
         self.check_reactor()?;
         let limit = lock(&self.shared.extra.limit).clone();
@@ -151,11 +152,11 @@ impl<L: ListenerSocket> Listener<L> {
         Ok((socket, peer, place))
     }
 
-    /// Where there is no place there is no connection: that is true until one is given back, which
-    /// makes the socket ready once more.
+    /// Without a free place, fails with `WouldBlock`, as if no connection were queued. The return of a
+    /// place marks the listener ready again.
     fn take_place(&self, limit: &Limit) -> io::Result<Place> {
-        let who = || -> Weak<dyn Refused> { Arc::<Shared<L>>::downgrade(&self.shared) };
-        limit.take(who).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        let waiter = || -> Weak<dyn LimitWaiter> { Arc::<Shared<L>>::downgrade(&self.shared) };
+        limit.take(waiter).ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
     fn to_stream(&self, accepted: io::Result<Taken<L>>) -> io::Result<Accepted<L>> {
@@ -163,8 +164,9 @@ impl<L: ListenerSocket> Listener<L> {
         Ok((Stream::of_accepted(self.registration().reactor(), socket, place)?, peer))
     }
 
-    /// The system's errors get the address; ours say what they are. Only the former may look at the
-    /// descriptor: after `close` has begun, even asking for the address could hold it open.
+    /// Adds the listener's address to a system error, and leaves the crate's own errors alone. For
+    /// those, `local_addr` is not called: once `close` has begun, even that call could hold the
+    /// descriptor open.
     fn explain_accept(&self, error: io::Error) -> io::Error {
         if error.raw_os_error().is_none() {
             return error;

@@ -1,5 +1,5 @@
-//! How much of it was written before a write failed: the count that Go's `Write` returns besides its
-//! error.
+//! The number of bytes that a failed `write_all` had written: the count that Go's `Write` returns with
+//! its error.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +13,8 @@ pub struct PartialWrite {
     source: io::Error,
 }
 
-/// How many bytes a `write_all` that failed with this had written; zero for every other error.
+/// The number of bytes that a `write_all` had written before it failed with `error`. Zero for every
+/// other error.
 ///
 /// ```
 /// # async fn send(stream: &netpoll_futures::TcpStream, message: &[u8]) -> std::io::Result<()> {
@@ -31,7 +32,7 @@ pub fn bytes_written(error: &io::Error) -> usize {
     partial.map_or(0, |partial| partial.written)
 }
 
-/// Puts the count around an error, if there is anything to count.
+/// Wraps an error with the count, unless it is zero.
 pub(crate) fn after(written: usize, source: io::Error) -> io::Error {
     match written {
         0 => source,

@@ -33,7 +33,8 @@ impl<T> PerProcess<T> {
 pub(crate) fn own<T>(copies: &'static [PerProcess<T>; COPIES]) -> io::Result<(&'static T, u32)> {
     let generation = fork_generation();
     let me = u64::from(generation);
-    // Relaxed: only this process writes its generation, and what a copy holds has its own locks.
+    // Relaxed: only this process writes its generation, and the contents of a copy have their own
+    // locks.
     let is_mine = |copy: &&PerProcess<T>| {
         let claim =
             |from| copy.owner.compare_exchange(from, me, Ordering::Relaxed, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Waiting for readiness, within the budget of the thread: who waits, tries and waits again is as busy as
-//! who reads.
+//! Waiting for readiness, within the budget of the thread: a task in a loop of waiting and trying keeps
+//! its thread as busy as a task that reads.
 
 use std::io;
 use std::task::{Context, Poll, ready};

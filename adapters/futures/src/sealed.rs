@@ -18,16 +18,16 @@ pub trait StdSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + private::Sealed {
     /// The address of the socket and of its peers.
     type Address: Address;
 
-    /// The state of a socket of this kind besides its registration.
+    /// The state that a socket of this kind has besides its registration.
     #[doc(hidden)]
     type Extra: Extra;
 
-    /// What epoll is asked for. The peer of a Unix socket or of a datagram socket would have it report room at
-    /// every read.
+    /// The events that the socket is registered for. Unix sockets and datagram sockets are not
+    /// registered for room: each read by the peer would cause such an event.
     #[doc(hidden)]
     const INTEREST: Interest;
 
-    /// Whether `SO_LINGER` has closing wait.
+    /// Whether `SO_LINGER` makes closing wait.
     #[doc(hidden)]
     const LINGERS: bool = false;
 
@@ -50,15 +50,15 @@ pub trait PeerSocket: StdSocket {
     fn peer_address(&self) -> io::Result<Self::Address>;
 }
 
-/// A stream socket of the standard library: what a [`Stream`](crate::Stream) is made of.
+/// A stream socket of the standard library, the inner type of a [`Stream`](crate::Stream).
 pub trait StreamSocket: PeerSocket<Extra = ()> {
-    /// Whether a read that fills less than its buffer has taken all there was. A Unix socket's also
-    /// stops where descriptors came along (`unix(7)`), whatever follows.
+    /// Whether a read that fills less than its buffer has drained the socket. On a Unix socket, a read
+    /// also stops after bytes that carry descriptors (`unix(7)`), even if more bytes follow.
     #[doc(hidden)]
     const SHORT_READ_DRAINS: bool;
 }
 
-/// A listener of the standard library: what a [`Listener`](crate::Listener) is made of.
+/// A listener of the standard library, the inner type of a [`Listener`](crate::Listener).
 pub trait ListenerSocket: StdSocket<Extra = Listening> {
     /// The connections that it accepts.
     type Stream: StreamSocket;
@@ -67,7 +67,7 @@ pub trait ListenerSocket: StdSocket<Extra = Listening> {
     fn accept_one(&self) -> io::Result<(OwnedFd, Self::Address)>;
 }
 
-/// A datagram socket of the standard library: what a [`Datagram`](crate::Datagram) is made of.
+/// A datagram socket of the standard library, the inner type of a [`Datagram`](crate::Datagram).
 pub trait DatagramSocket: PeerSocket<Extra = ()> {
     #[doc(hidden)]
     fn send_one_to(&self, datagram: &[u8], to: &Self::Address) -> io::Result<usize>;
@@ -75,7 +75,7 @@ pub trait DatagramSocket: PeerSocket<Extra = ()> {
 
 /// The address of a socket.
 pub trait Address: Debug + Clone + Send + Sync + private::Sealed + 'static {
-    /// As people write it.
+    /// The address in its usual text form.
     #[doc(hidden)]
     fn text(&self) -> String;
 

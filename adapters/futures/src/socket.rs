@@ -19,21 +19,22 @@ use crate::{readiness, sys};
 /// A socket: a [`Stream`](crate::Stream), a [`Listener`](crate::Listener) or a
 /// [`Datagram`](crate::Datagram), over TCP, UDP or Unix sockets.
 ///
-/// Every method takes `&self`, so that one task may read while another writes, and a third sets their
-/// deadlines. Clones are the same socket; it is closed with the last of them, or by [`close`](Self::close).
+/// Every method takes `&self`: one task may read while another writes and a third sets their deadlines.
+/// Clones share one socket; it is closed by [`close`](Self::close), or when the last clone is dropped.
 pub struct Socket<S: StdSocket> {
     pub(crate) shared: Arc<Shared<S>>,
 }
 
 pub(crate) struct Shared<S: StdSocket> {
-    /// Dropped before the registration: the file of a Unix listener goes before its descriptor.
+    /// Dropped before the registration, so that the file of a Unix listener is removed before its
+    /// descriptor is closed.
     pub(crate) extra: S::Extra,
     pub(crate) registration: Registration<S>,
 }
 
 impl<S: StdSocket> Socket<S> {
-    /// Sets or clears the deadline of reading and writing; of a listener, that of accepting. See
-    /// [`Registration::set_read_deadline`] for what a deadline is.
+    /// Sets or clears the deadline of reading and writing; on a listener, that of accepting.
+    /// [`Registration::set_read_deadline`] explains deadlines.
     ///
     /// # Errors
     ///
@@ -63,19 +64,20 @@ impl<S: StdSocket> Socket<S> {
         self.registration().set_write_deadline(deadline)
     }
 
-    /// A handle that sets these deadlines and does not keep the socket open: for the owner of a socket that a
-    /// library has taken.
+    /// A handle that sets these deadlines after the socket was moved into a library. It does not keep
+    /// the socket open.
     #[must_use]
     pub fn deadlines(&self) -> Deadlines {
         Deadlines::of(&self.shared)
     }
 
-    /// Closes the socket, Go's way: pending operations of all clones fail with [`Closed`], and when it resolves
-    /// the descriptor is closed, and its address can be bound again. See [`Registration::close`].
+    /// Closes the socket as Go does: pending operations of all clones fail with [`Closed`]. Once this
+    /// future resolves, the descriptor is closed and its address can be bound again. See
+    /// [`Registration::close`].
     ///
-    /// With `SO_LINGER`, TCP sends the end of the stream at once, behind what was written, and this resolves
-    /// when the peer has acknowledged all of it, or after that time. The task waits, and no thread does. The
-    /// connection ends for duplicates of the descriptor too.
+    /// With `SO_LINGER`, TCP sends the end of the stream at once, behind the written bytes, and this
+    /// future resolves when the peer has acknowledged all of them, or after the linger time. Only the
+    /// task waits; no thread blocks. The connection ends for duplicates of the descriptor too.
     ///
     /// # Errors
     ///
@@ -83,7 +85,8 @@ impl<S: StdSocket> Socket<S> {
     ///
     /// # Cancel safety
     ///
-    /// It closes when it is first polled. Dropped after that, it closes all the same, and does not linger.
+    /// The first poll closes the socket. If the future is dropped after that, the socket is closed all
+    /// the same, and does not linger.
     pub async fn close(&self) -> io::Result<()> {
         let lingering = self.registration().while_open(|socket| Ok(Lingering::of(socket)))?;
         let closing = self.registration().begin_close()?;
@@ -95,7 +98,8 @@ impl<S: StdSocket> Socket<S> {
         closed
     }
 
-    /// Waits until there is something to read, to receive or to accept, the end and an error included.
+    /// Waits until there are bytes to read, a datagram to receive or a connection to accept; or until
+    /// reading would return the end of the stream or an error.
     ///
     /// # Errors
     ///
@@ -104,8 +108,8 @@ impl<S: StdSocket> Socket<S> {
         readiness::ready(self.registration(), Direction::Read).await
     }
 
-    /// Waits until there is room to write or to send, or writing must fail. A datagram socket and a Unix socket
-    /// count as having room until a write has blocked.
+    /// Waits until there is room to write or to send, or until writing would fail. A datagram socket or
+    /// a Unix socket counts as having room until a write has blocked.
     ///
     /// # Errors
     ///
@@ -114,7 +118,7 @@ impl<S: StdSocket> Socket<S> {
         readiness::ready(self.registration(), Direction::Write).await
     }
 
-    /// Any operation on the socket, if the direction is ready. See [`Registration::try_io`].
+    /// Calls an operation on the socket, if the direction is ready. See [`Registration::try_io`].
     pub fn try_io<R>(
         &self,
         direction: Direction,
@@ -123,7 +127,7 @@ impl<S: StdSocket> Socket<S> {
         self.registration().try_io(direction, operation)
     }
 
-    /// Any operation on the socket, as soon as the direction is ready. See [`Registration::io`].
+    /// Calls an operation on the socket when the direction is ready. See [`Registration::io`].
     pub async fn io<R>(
         &self,
         direction: Direction,
@@ -132,31 +136,31 @@ impl<S: StdSocket> Socket<S> {
         self.registration().io(direction, operation).await
     }
 
-    /// The address it is bound to.
+    /// The address that the socket is bound to.
     ///
     /// # Errors
     ///
-    /// [`Closed`], or what `getsockname(2)` says.
+    /// [`Closed`], or an error of `getsockname(2)`.
     pub fn local_addr(&self) -> io::Result<S::Address> {
         self.registration().while_open(S::own_address)
     }
 
-    /// `SO_ERROR`, which reading it clears.
+    /// `SO_ERROR`. Reading it clears it.
     ///
     /// # Errors
     ///
-    /// [`Closed`], or what `getsockopt(2)` says.
+    /// [`Closed`], or an error of `getsockopt(2)`.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.registration().while_open(S::error)
     }
 
-    /// The reactor that watches it, whose time is that of the deadlines.
+    /// The reactor that watches the socket. Deadlines follow its clock.
     #[must_use]
     pub fn reactor(&self) -> &Reactor {
         self.registration().reactor()
     }
 
-    /// The registration underneath, for what the socket has no method for.
+    /// The registration of the socket, for operations that have no method here.
     #[inline]
     #[must_use]
     pub fn registration(&self) -> &Registration<S> {
@@ -171,12 +175,12 @@ impl<S: StdSocket> Socket<S> {
         Self { shared: Arc::new(Shared { extra, registration }) }
     }
 
-    /// A socket that is non-blocking already.
+    /// Registers a socket that is non-blocking already.
     pub(crate) fn register(socket: impl Into<S>) -> io::Result<Self> {
         Registration::with(Reactor::global()?, socket.into(), S::INTEREST).map(Self::from)
     }
 
-    /// A socket that may be blocking still.
+    /// Registers a socket that may still be blocking.
     fn adopt(socket: S) -> io::Result<Self> {
         sys::set_nonblocking(socket.as_fd(), true)?;
         Self::register(socket)
@@ -202,13 +206,13 @@ impl<S: PeerSocket> Socket<S> {
     ///
     /// # Errors
     ///
-    /// [`Closed`], or what `getpeername(2)` says: `ENOTCONN` if there is none.
+    /// [`Closed`], or an error of `getpeername(2)`: `ENOTCONN` if there is none.
     pub fn peer_addr(&self) -> io::Result<S::Address> {
         self.registration().while_open(S::peer_address)
     }
 
-    /// Reads, and leaves the bytes or the datagram to be read again. An empty buffer reads nothing of a stream,
-    /// and waits for a datagram.
+    /// Reads, and leaves the bytes or the datagram in the queue. With an empty buffer, a stream returns
+    /// 0 at once, and a datagram socket waits for a datagram.
     ///
     /// # Errors
     ///
@@ -222,7 +226,7 @@ impl<S: PeerSocket> Socket<S> {
         self.explain("peek", peeked)
     }
 
-    /// [`peek`](Self::peek) now, or `WouldBlock`.
+    /// [`peek`](Self::peek) without waiting: fails with `WouldBlock` if the queue is empty.
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if S::IS_STREAM && buffer.is_empty() {
             return self.nothing_to_read();
@@ -231,7 +235,7 @@ impl<S: PeerSocket> Socket<S> {
         self.explain("peek", self.try_io(Direction::Read, peek))
     }
 
-    /// [`peek`](Self::peek) for those who poll.
+    /// [`peek`](Self::peek) as a poll function.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if S::IS_STREAM && buffer.is_empty() {
             return Poll::Ready(self.nothing_to_read());
@@ -245,7 +249,8 @@ impl<S: PeerSocket> Socket<S> {
         self.check_open().map(|()| 0)
     }
 
-    /// The system's errors of a datagram socket get the operation and an address: the peer's, or else ours.
+    /// Adds the operation and an address to a system error of a datagram socket: the peer's address, or
+    /// else the socket's own.
     pub(crate) fn explain<R>(&self, operation: &'static str, done: io::Result<R>) -> io::Result<R> {
         done.map_err(|error| {
             if S::IS_STREAM || !is_of_the_system(&error) {
@@ -263,7 +268,7 @@ pub(crate) fn check_open<S>(registration: &Registration<S>) -> io::Result<()> {
     if registration.is_closed() { Err(Closed::error()) } else { Ok(()) }
 }
 
-/// Whether it is an error of a system call, other than that there is nothing to do.
+/// Whether `error` comes from a system call and is not `WouldBlock`.
 pub(crate) fn is_of_the_system(error: &io::Error) -> bool {
     error.raw_os_error().is_some() && error.kind() != io::ErrorKind::WouldBlock
 }
@@ -300,9 +305,10 @@ impl<S: StdSocket> AsRawFd for Socket<S> {
     }
 }
 
-/// A socket in the care of another reactor than the global one; a listener's reactor has what it accepts
-/// as well. It must be non-blocking, and registered for the directions that it is used for: a stream for both,
-/// a datagram socket and a Unix stream best with [`Interest::WriteOnDemand`](netpoll::Interest::WriteOnDemand).
+/// A socket of another reactor than the global one; connections that a listener accepts belong to the
+/// listener's reactor. The socket must be non-blocking, and registered for the directions that it is
+/// used for: a stream for both, a datagram socket or a Unix stream best with
+/// [`Interest::WriteOnDemand`](netpoll::Interest::WriteOnDemand).
 impl<S: StdSocket> From<Registration<S>> for Socket<S> {
     fn from(registration: Registration<S>) -> Self {
         let extra = registration.get_ref().extra();
@@ -310,7 +316,7 @@ impl<S: StdSocket> From<Registration<S>> for Socket<S> {
     }
 }
 
-/// It is made non-blocking.
+/// The socket is made non-blocking.
 impl<S: StdSocket> TryFrom<OwnedFd> for Socket<S> {
     type Error = io::Error;
 
@@ -329,11 +335,12 @@ impl<S: StdSocket> TryFrom<Socket<S>> for OwnedFd {
     }
 }
 
-/// To and from the sockets of the standard library, of which no generic implementation is allowed.
+/// Conversions to and from the sockets of the standard library. The orphan rule forbids a generic
+/// implementation.
 macro_rules! convert {
     ($($socket:ty),+) => {$(
-        /// It is made non-blocking. The file of a Unix listener stays when the listener is closed, unless
-        /// `set_unlink_on_close` says otherwise.
+        /// The socket is made non-blocking. The file of a Unix listener stays when the listener is
+        /// closed, unless `set_unlink_on_close` says otherwise.
         impl TryFrom<$socket> for Socket<$socket> {
             type Error = io::Error;
 

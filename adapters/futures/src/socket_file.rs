@@ -1,17 +1,17 @@
-//! The file that binding a Unix socket to a path has made, and its removal, as in Go
-//! (`net/unixsock_posix.go`): once, when the listener is closed, and before its descriptor is.
+//! The file that binding a Unix socket to a path creates, and its removal, as in Go
+//! (`net/unixsock_posix.go`): once, when the listener is closed, and before its descriptor is closed.
 //!
-//! Another server may have removed the file by then and have bound the path anew, and its file is not
-//! ours to remove. So the file is remembered by device and inode as well, which are read directly after
-//! `bind(2)`, and is removed only if the path still leads to it. While the listener's descriptor is open
-//! the kernel keeps the inode, and its number means no other file; after that, the time at which the file
-//! was created tells two files of one number apart. Where that time is not to be had, as with musl, the
-//! time of its last modification serves: `bind(2)` sets it, no use of the socket changes it, and a file on
-//! which a program has set another time stays.
+//! By then, another server may have removed the file and bound the path anew; its file must stay. So
+//! the device and inode of the file are stored directly after `bind(2)`, and the path is unlinked only
+//! if it still leads to them. While the listener's descriptor is open, the kernel keeps the inode, so
+//! no other file gets its number. After that, the creation time distinguishes two files with one
+//! number. If the creation time is not available, as with musl, the modification time replaces it:
+//! `bind(2)` sets it, and no use of the socket changes it. If a program has set another time on the
+//! file, the file stays.
 //!
-//! Linux has no call that removes a name only if it stands for a given file. Two windows remain, each as
-//! long as a few system calls: a path that another process binds anew between our `bind(2)` and our
-//! look at the file, and one that it binds anew between our second look and `unlink(2)`.
+//! Linux has no call that unlinks a path only if it leads to a given file. So two race windows remain,
+//! each a few system calls long: another process may bind the path anew between `bind(2)` and the first
+//! `stat`, or between the second `stat` and `unlink(2)`.
 
 use std::fs;
 use std::io;
@@ -22,13 +22,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// Dropped, it removes the file, if it is to.
+/// Dropping it removes the file, if removal is set.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
-    /// `None` if there is none, or if that is over.
+    /// `None` if there is no file, or if it has been removed already.
     bound: Mutex<Option<Bound>>,
     removed_on_close: AtomicBool,
-    /// A forked child has a copy of all this, and no right to its parent's files.
+    /// The process that created the file. A forked child must not remove its parent's files.
     process: u32,
 }
 
@@ -39,18 +39,19 @@ struct Bound {
     identity: Identity,
 }
 
-/// Which file it is, whatever its name.
+/// The identity of a file, independent of its name.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
     inode: u64,
-    /// When it was created, or last modified. `None` where the file system records neither.
+    /// The time of creation, or of the last modification. `None` if the file system records neither.
     time: Option<SystemTime>,
 }
 
 impl SocketFile {
-    /// The file that is at `path` now. It stays, until [`set_removed_on_close`](Self::set_removed_on_close)
-    /// says otherwise; one that cannot be looked at always stays.
+    /// The file that is at `path` now. It is not removed unless
+    /// [`set_removed_on_close`](Self::set_removed_on_close) asks for it; a file whose metadata cannot
+    /// be read is never removed.
     pub(crate) fn of(path: Option<PathBuf>) -> Self {
         let process = path.as_ref().map_or(0, |_| process::id());
         let bound = Mutex::new(path.and_then(|path| Bound::at(path).ok()));
@@ -63,7 +64,7 @@ impl SocketFile {
 
     /// The socket is about to be closed.
     pub(crate) fn closing(&self) {
-        // Not even the lock is a child's: a thread that it does not have may hold it.
+        // A forked child must not take the lock: a thread of the parent may have held it at the fork.
         if self.process != process::id() {
             return;
         }
@@ -71,7 +72,7 @@ impl SocketFile {
         let is_to_go =
             |bound: &Bound| self.removed_on_close.load(Ordering::Relaxed) && bound.is_there();
         if let Some(bound) = bound.filter(is_to_go) {
-            // Another process may have removed it since, which is as good.
+            // An error is ignored: another process may have removed the file since.
             let _ = fs::remove_file(bound.path);
         }
     }
@@ -96,7 +97,7 @@ impl Bound {
 }
 
 impl Identity {
-    /// Of the path itself: `bind(2)` does not follow a link in its last place.
+    /// `symlink_metadata`, since `bind(2)` does not follow a link in the last component.
     fn of(path: &Path) -> io::Result<Self> {
         let found = fs::symlink_metadata(path)?;
         let time = found.created().or_else(|_| found.modified()).ok();

@@ -1,5 +1,5 @@
-//! UDP: binding, connecting, options and conversions. What a socket does with its datagrams is in
-//! [`Datagram`].
+//! UDP: binding, connecting, options and conversions. [`Datagram`] has the methods that receive and
+//! send.
 
 use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +13,7 @@ use crate::address::{Families, ToSocketAddrs};
 use crate::datagram::Datagram;
 use crate::sealed::DatagramSocket;
 
-/// A UDP socket. What it can do with its datagrams is in [`Datagram`].
+/// A UDP socket. [`Datagram`] has the methods that receive and send.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -34,9 +34,9 @@ impl DatagramSocket for net::UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds to the first address that can be bound. Port 0 takes a free one; see
-    /// [`local_addr`](Self::local_addr). A socket on `[::]` takes IPv4 as well, whatever
-    /// `net.ipv6.bindv6only` says.
+    /// Binds to the first address that can be bound. For port 0, the system picks a free port; see
+    /// [`local_addr`](Self::local_addr). A socket on `[::]` also receives IPv4, regardless of
+    /// `net.ipv6.bindv6only`.
     ///
     /// # Errors
     ///
@@ -45,8 +45,8 @@ impl UdpSocket {
         Self::bind_for(addresses, Families::Both).await
     }
 
-    /// [`bind`](Self::bind), but whether a socket on `[::]` takes IPv4 as well is the system's to say
-    /// (`net.ipv6.bindv6only`), as with the sockets of the standard library, of tokio and of async-net.
+    /// [`bind`](Self::bind), but the system decides whether a socket on `[::]` also receives IPv4
+    /// (`net.ipv6.bindv6only`), as for sockets of the standard library, tokio and async-net.
     ///
     /// # Errors
     ///
@@ -66,8 +66,8 @@ impl UdpSocket {
         Self::register(bound)
     }
 
-    /// Connects to the first address that can be connected to: [`send`](Self::send) sends there, and
-    /// only what comes from there is received. It may be connected anew at any time.
+    /// Connects to the first address that the system accepts: [`send`](Self::send) sends to it, and the
+    /// socket receives only datagrams from it. The socket may be connected again at any time.
     ///
     /// # Errors
     ///
@@ -79,12 +79,12 @@ impl UdpSocket {
             .while_open(|socket| first_of(&addresses, "connect", |address| socket.connect(address)))
     }
 
-    /// Sends a datagram to the first of the addresses, as soon as there is room; of several, to the
-    /// first of the socket's own family. See [`send_to_addr`](Self::send_to_addr).
+    /// Sends a datagram as soon as there is room. Of several addresses, it takes the first of the
+    /// socket's own family. See [`send_to_addr`](Self::send_to_addr).
     ///
     /// # Errors
     ///
-    /// As for every [datagram](Datagram#errors), or that the name could not be looked up.
+    /// As for every [datagram](Datagram#errors), or the error of looking up the name.
     pub async fn send_to(
         &self,
         datagram: &[u8],
@@ -98,12 +98,12 @@ impl UdpSocket {
         self.send_to_addr(datagram, &to).await
     }
 
-    /// [`send_to`](Self::send_to) now, or `WouldBlock`.
+    /// [`send_to`](Self::send_to) without waiting: fails with `WouldBlock` if there is no room.
     pub fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
         self.try_send_to_addr(datagram, &to)
     }
 
-    /// [`send_to`](Self::send_to) for those who poll.
+    /// [`send_to`](Self::send_to) as a poll function.
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -117,7 +117,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or what `setsockopt(2)` says.
+    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or an error of `setsockopt(2)`.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         let joined =
             self.registration().while_open(|socket| socket.join_multicast_v4(&group, &interface));
@@ -128,7 +128,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or what `setsockopt(2)` says.
+    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or an error of `setsockopt(2)`.
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         let joined =
             self.registration().while_open(|socket| socket.join_multicast_v6(group, interface));
@@ -139,7 +139,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or what `setsockopt(2)` says.
+    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or an error of `setsockopt(2)`.
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         let left =
             self.registration().while_open(|socket| socket.leave_multicast_v4(&group, &interface));
@@ -150,14 +150,14 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or what `setsockopt(2)` says.
+    /// An [`OpError`] with the group, around [`Closed`](crate::Closed) or an error of `setsockopt(2)`.
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         let left =
             self.registration().while_open(|socket| socket.leave_multicast_v6(group, interface));
         left.map_err(|error| OpError::wrap("leave", group, error))
     }
 
-    /// Which of several addresses is of the socket's own family; the first, if none is.
+    /// The first address of the socket's own family, or the first of all if there is none.
     fn reachable(&self, several: &[SocketAddr]) -> SocketAddr {
         let is_v4 = self.local_addr().ok().map(|own| own.is_ipv4());
         let of_family = several.iter().find(|address| Some(address.is_ipv4()) == is_v4);
@@ -165,7 +165,7 @@ impl UdpSocket {
     }
 }
 
-/// Each fails with what `getsockopt(2)` or `setsockopt(2)` says, and after
+/// Each method fails with an error of `getsockopt(2)` or `setsockopt(2)`, and after
 /// [`close`](UdpSocket::close) with [`Closed`](crate::Closed).
 impl UdpSocket {
     /// `SO_BROADCAST`: off, unless it was turned on.
@@ -173,7 +173,7 @@ impl UdpSocket {
         self.registration().while_open(net::UdpSocket::broadcast)
     }
 
-    /// `SO_BROADCAST`: whether it may send to broadcast addresses.
+    /// `SO_BROADCAST`: whether the socket may send to broadcast addresses.
     pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
         self.registration().while_open(|socket| socket.set_broadcast(on))
     }
@@ -193,7 +193,7 @@ impl UdpSocket {
         self.registration().while_open(net::UdpSocket::multicast_loop_v4)
     }
 
-    /// `IP_MULTICAST_LOOP`: whether this host receives what it sends to a group it is in.
+    /// `IP_MULTICAST_LOOP`: whether this host receives its own datagrams to a group that it has joined.
     pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
         self.registration().while_open(|socket| socket.set_multicast_loop_v4(on))
     }
@@ -213,13 +213,14 @@ impl UdpSocket {
         self.registration().while_open(net::UdpSocket::multicast_loop_v6)
     }
 
-    /// `IPV6_MULTICAST_LOOP`: whether this host receives what it sends to a group it is in.
+    /// `IPV6_MULTICAST_LOOP`: whether this host receives its own datagrams to a group that it has
+    /// joined.
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
         self.registration().while_open(|socket| socket.set_multicast_loop_v6(on))
     }
 }
 
-/// What comes of the first address with which it works, or else the error of the first one tried.
+/// The result for the first address that succeeds, or else the error of the first address.
 fn first_of<T>(
     addresses: &[SocketAddr],
     operation: &'static str,

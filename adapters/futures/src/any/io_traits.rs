@@ -1,6 +1,6 @@
-//! futures-io, by way of the traits of the standard library: for who has the descriptor to himself,
-//! and for a reference to it, of which several tasks may each have one. Of signals, those of the
-//! standard library tell, and those of futures must not.
+//! futures-io by way of the traits of the standard library: for an owned `Async`, and for a reference
+//! to one, of which several tasks may each have one. A call that a signal interrupts is repeated: the
+//! standard library's traits return `Interrupted`, and those of futures-io must not.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::pin::Pin;
@@ -55,7 +55,7 @@ where
             .poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write_vectored(buffers)))
     }
 
-    /// What `T` does, waiting only if that would block.
+    /// Flushes `T`, and waits only if that would block.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_open()?;
         match uninterrupted(|| self.get_ref().flush()) {
@@ -67,7 +67,7 @@ where
         }
     }
 
-    /// Flushes, and ends nothing; see [`Async`].
+    /// Only flushes; see [`Async`].
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }
@@ -110,7 +110,7 @@ impl<T: Write> AsyncWrite for Async<T> {
             .poll_io_mut(cx, Direction::Write, |io| uninterrupted(|| io.write_vectored(buffers)))
     }
 
-    /// What `T` does, waiting only if that would block.
+    /// Flushes `T`, and waits only if that would block.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_open()?;
         match uninterrupted(|| self.registration.get_mut().flush()) {
@@ -122,7 +122,7 @@ impl<T: Write> AsyncWrite for Async<T> {
         }
     }
 
-    /// Flushes, and ends nothing; see [`Async`].
+    /// Only flushes; see [`Async`].
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }

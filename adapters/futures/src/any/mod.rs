@@ -22,25 +22,25 @@ use crate::socket::check_open;
 
 pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 
-/// Any descriptor that epoll takes: a pipe, an eventfd, a timerfd, an inotify instance, a child's
-/// standard streams, a TUN device, a socket of any kind. In the shape of async-io's type of this name.
+/// Any descriptor that epoll supports: a pipe, an eventfd, a timerfd, an inotify instance, a child's
+/// standard streams, a TUN device, a socket of any kind. The interface is that of async-io's `Async`.
 ///
-/// Everything but what says so takes `&self`: any number of tasks may use it at once, in either
-/// direction. An event wakes all tasks that wait in its direction, and no task wakes another in vain. Each
-/// operation begins with the questions of all sockets here: closed? too late? ready? It is not made before
-/// the descriptor has been reported ready.
+/// Most methods take `&self`: any number of tasks may use the descriptor at once, in either direction.
+/// An event wakes all tasks that wait in its direction, and no task wakes another without need. As on
+/// every socket of this crate, each operation first checks for close, then for the deadline, then for
+/// readiness. It is called once the descriptor has been reported ready.
 ///
-/// An operation that says [`WouldBlock`](io::ErrorKind::WouldBlock) is made again when the descriptor is
-/// ready again: when there is something new, or at once if the kernel says that there is something left.
-/// So it may throw away what is of no use and say `WouldBlock`, and
-/// [`readable`](Self::readable) may be followed by any system call, made by any code. For that, each
-/// `WouldBlock` is followed by a `poll(2)`.
+/// An operation that returns [`WouldBlock`](io::ErrorKind::WouldBlock) is called again when the
+/// descriptor is ready again: after a new event, or at once if the kernel still reports it ready. So an
+/// operation may discard useless input and return `WouldBlock`, and after [`readable`](Self::readable)
+/// any code may make any system call. To make this work, each `WouldBlock` is followed by a `poll(2)`.
 ///
-/// Some things stay flagged though a read finds nothing: a message in a socket's error queue, a shutdown of
-/// a datagram socket for reading. Such a flag ends one wait for readiness, and leads to at most one more call
-/// of an operation, for each event; then they wait for what is new. To read the error queue, pass
-/// `recvmsg(2)` with `MSG_ERRQUEUE` to [`read_with`](Self::read_with), or read it after
-/// [`readable`](Self::readable), each time until it is empty.
+/// Some conditions keep a descriptor ready although a read would block: a message in a socket's error
+/// queue, or a shutdown of a datagram socket for reading. For each event, such a condition ends one
+/// wait for readiness and causes at most one more call of an operation; then the task waits for a new
+/// event. To read the error queue, pass `recvmsg(2)` with `MSG_ERRQUEUE` to
+/// [`read_with`](Self::read_with), or call it after [`readable`](Self::readable), each time until the
+/// queue is empty.
 ///
 /// ```
 /// use std::io::{PipeReader, Read, Write};
@@ -51,7 +51,7 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 /// let (receiver, mut sender) = std::io::pipe()?;
 /// let receiver: Async<PipeReader> = Async::new(receiver)?;
 ///
-/// // Nothing comes, and after 10 ms that is enough.
+/// // No byte arrives, so the read fails after 10 ms.
 /// receiver.set_read_deadline(Some(Instant::now() + Duration::from_millis(10)))?;
 /// let mut buffer = [0; 16];
 /// let late = receiver.read_with(|mut pipe| pipe.read(&mut buffer)).await.unwrap_err();
@@ -66,15 +66,16 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 ///
 /// # Directions
 ///
-/// A descriptor is registered for what it was opened for. Waiting to write to the read end of a pipe
-/// fails with [`InvalidInput`](io::ErrorKind::InvalidInput), and so does waiting to read from the write
-/// end: they would wait for ever. (To registering a descriptor for more than it can do epoll has
-/// nothing to say.) Whoever knows better makes the [`Registration`], and an `Async` of that.
+/// A descriptor is registered for the directions that it was opened for. Waiting to write to the read
+/// end of a pipe fails with [`InvalidInput`](io::ErrorKind::InvalidInput), and so does waiting to read
+/// from the write end: such a wait would never end. (epoll accepts a registration for a direction that
+/// the descriptor does not have.) To choose other directions, create a [`Registration`] and convert it
+/// to an `Async`.
 ///
 /// # In a struct
 ///
-/// `T` needs no bound where an `Async<T>` is held or used, as with async-io's: only making one asks for
-/// [`AsFd`], and [`close`](Self::close) for [`OwnsFd`].
+/// As with async-io's, a struct may hold and use an `Async<T>` without a bound on `T`: only the
+/// constructors require [`AsFd`], and [`close`](Self::close) requires [`OwnsFd`].
 ///
 /// ```
 /// use std::io::{self, Read};
@@ -95,36 +96,36 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 ///
 /// # futures-io
 ///
-/// `Async<T>` has `AsyncRead` where `T` has [`Read`](io::Read), and `&Async<T>` where `&T` has it; the
-/// same for writing. They rely on `T`'s `WouldBlock` being the descriptor's, and spare the `poll(2)`. A
-/// `T` that keeps back what it has read ([`std::io::Stdin`] does) has to be read with
-/// [`read_with`](Self::read_with) or not at all.
+/// `Async<T>` implements `AsyncRead` if `T` implements [`Read`](io::Read), and `&Async<T>` does if `&T`
+/// does; the same holds for writing. These implementations make no `poll(2)`: they assume that `T`
+/// returns `WouldBlock` only if the descriptor has. Read a `T` with a buffer of its own, such as
+/// [`std::io::Stdin`], with [`read_with`](Self::read_with) or not at all.
 ///
-/// Closing the writer (`AsyncWriteExt::close`, not [`close`](Self::close)) only flushes it, as in async-io: no
-/// socket is shut down, and the peer finds the end when the descriptor is dropped, or closed by
-/// [`close`](Self::close). To end one direction of a socket, call `shutdown` of [`get_ref`](Self::get_ref).
+/// Closing the writer (`AsyncWriteExt::close`, not [`close`](Self::close)) only flushes it, as in
+/// async-io. No socket is shut down, and the peer sees the end when the descriptor is dropped, or
+/// closed by [`close`](Self::close). To end one direction of a socket, call `shutdown` of
+/// [`get_ref`](Self::get_ref).
 ///
 /// # Errors
 ///
-/// The system's errors are returned as they are, as async-io returns them: code may match
+/// System errors are returned unchanged, as in async-io: code may match
 /// [`raw_os_error`](io::Error::raw_os_error).
 ///
 /// # Blocking
 ///
-/// An operation that blocks keeps its thread, and no deadline ends it. `O_NONBLOCK` belongs to the open
-/// file description: duplicates share it, and so do other processes that have inherited or received
-/// the descriptor, each of which may clear it at any time. The operations of sockets that are
-/// methods here (`recv`, `send_to`, `peek` and their kin) do not rely on it, as each call says itself that
-/// it must not block (`MSG_DONTWAIT`). Everything else does: `accept`, [`read_with`](Self::read_with)
-/// and [`write_with`](Self::write_with) with calls such as `read(2)`, and the traits of futures-io,
-/// which call `T`'s own `read` and `write`. For a descriptor that others share, pass an operation that does
-/// not block by itself: `recv(2)` with `MSG_DONTWAIT` for a socket, `preadv2(2)` with `RWF_NOWAIT` for
-/// a pipe.
+/// An operation that blocks occupies its thread, and no deadline ends it. `O_NONBLOCK` belongs to the
+/// open file description: duplicates share it, and so do other processes that have inherited or
+/// received the descriptor, each of which may clear it at any time. The socket methods of this type
+/// (`recv`, `send_to`, `peek` and the like) do not rely on it: they pass `MSG_DONTWAIT`. All other
+/// operations do: `accept`, [`read_with`](Self::read_with) and [`write_with`](Self::write_with) with
+/// calls such as `read(2)`, and the traits of futures-io, which call `T`'s own `read` and `write`. For
+/// a descriptor that other processes share, pass an operation that never blocks: `recv(2)` with
+/// `MSG_DONTWAIT` for a socket, `preadv2(2)` with `RWF_NOWAIT` for a pipe.
 ///
 /// # Not for
 ///
 /// Regular files and directories: epoll refuses them, as they are always ready. Standard streams that
-/// other processes share: non-blocking they are then for all.
+/// other processes share: they would become non-blocking for those processes too.
 pub struct Async<T> {
     registration: Registration<T>,
 }
@@ -136,25 +137,25 @@ impl<T: fmt::Debug> fmt::Debug for Async<T> {
     }
 }
 
-/// Nothing in it is ever pinned.
+/// No field is ever pinned.
 impl<T> Unpin for Async<T> {}
 
 impl<T: AsFd> Async<T> {
-    /// Takes a descriptor into the care of the global reactor, and makes it non-blocking.
+    /// Registers a descriptor with the global reactor, and makes it non-blocking.
     ///
     /// # Errors
     ///
-    /// What `epoll_ctl(2)` says, as in async-io: `EPERM` for a regular file or a directory, `EEXIST` if this
-    /// very descriptor is registered already, `EBADF` if it is not open. The object is then dropped, and has
-    /// not been made non-blocking.
+    /// An error of `epoll_ctl(2)`, as in async-io: `EPERM` for a regular file or a directory, `EEXIST`
+    /// if this descriptor is registered already, `EBADF` if it is not open. The object is then dropped,
+    /// and has not been made non-blocking.
     pub fn new(io: T) -> io::Result<Self> {
         let registered = Self::new_nonblocking(io)?;
         sys::set_nonblocking(registered.as_fd(), true)?;
         Ok(registered)
     }
 
-    /// [`new`](Self::new) for a descriptor that is non-blocking already. If it is not, operations block
-    /// the thread.
+    /// [`new`](Self::new) for a descriptor that is non-blocking already. If the descriptor is blocking,
+    /// operations block the thread.
     ///
     /// # Errors
     ///
@@ -168,44 +169,46 @@ impl<T: AsFd> Async<T> {
 }
 
 impl<T> Async<T> {
-    /// The object itself. What is done with it directly is done at once: it neither waits nor asks for
+    /// The object itself. Calls on it are made directly: they neither wait for readiness nor check
     /// deadlines.
     #[must_use]
     pub fn get_ref(&self) -> &T {
         self.registration.get_ref()
     }
 
-    /// The object itself, for who has it to himself. It must stay the descriptor that it was: another
-    /// put into its place is watched by nobody, and waiting for it waits for ever.
+    /// The object itself, with exclusive access. Do not replace its descriptor: the reactor does not
+    /// watch another one, and a wait for it never ends.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut T {
         self.registration.get_mut()
     }
 
-    /// Gives the object back, non-blocking still.
+    /// Returns the object, which stays non-blocking.
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed) if there is nothing left to give.
+    /// [`Closed`](crate::Closed) if the descriptor has been closed.
     pub fn into_inner(self) -> io::Result<T> {
         self.registration.into_inner()
     }
 
-    /// Waits until reading would not block, be it to find the end or to fail. Any number may wait.
+    /// Waits until a read would not block: it would return bytes, the end, or an error. Any number of
+    /// tasks may wait.
     ///
     /// # Errors
     ///
     /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it was opened for writing only.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the descriptor was opened for writing only.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has changed nothing.
+    /// Dropping the future has no effect.
     pub fn readable(&self) -> Readable<'_, T> {
         Readable::new(&self.registration)
     }
 
-    /// Waits until writing would not block, be it to fail. See [`readable`](Self::readable).
+    /// Waits until a write would not block: it would succeed or fail at once. See
+    /// [`readable`](Self::readable).
     pub fn writable(&self) -> Writable<'_, T> {
         Writable::new(&self.registration)
     }
@@ -220,38 +223,38 @@ impl<T> Async<T> {
         WritableOwned::new(self)
     }
 
-    /// [`readable`](Self::readable) for those who poll: any number of tasks, and each that gets
-    /// `Pending` is woken.
+    /// [`readable`](Self::readable) as a poll function. Any number of tasks may poll; each task that
+    /// gets `Pending` is woken.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         readiness::poll_level(&self.registration, cx, Direction::Read)
     }
 
-    /// [`writable`](Self::writable) for those who poll.
+    /// [`writable`](Self::writable) as a poll function.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         readiness::poll_level(&self.registration, cx, Direction::Write)
     }
 
-    /// Makes an operation that reads as soon as there is something to read, and again until it does
-    /// not say `WouldBlock`.
+    /// Calls `operation`, which reads, when the descriptor is readable, again and again until it
+    /// returns anything but `WouldBlock`.
     ///
     /// # Errors
     ///
-    /// As for [`readable`](Self::readable), or what `operation` says.
+    /// As for [`readable`](Self::readable), or an error of `operation`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, `operation` has not succeeded.
+    /// If the future is dropped before it completes, `operation` has not succeeded.
     pub async fn read_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.io(Direction::Read, operation).await
     }
 
-    /// Makes an operation that writes as soon as there is room. See [`read_with`](Self::read_with).
+    /// Calls `operation`, which writes, when there is room. See [`read_with`](Self::read_with).
     pub async fn write_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.io(Direction::Write, operation).await
     }
 
-    /// [`read_with`](Self::read_with), for who has the object to himself, and an operation that changes
-    /// it. See [`get_mut`](Self::get_mut).
+    /// [`read_with`](Self::read_with) for an operation that needs `&mut T`. See
+    /// [`get_mut`](Self::get_mut).
     pub async fn read_with_mut<R>(
         &mut self,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
@@ -260,8 +263,8 @@ impl<T> Async<T> {
         poll_fn(|cx| registration.poll_io_mut_checked(cx, read, &mut operation)).await
     }
 
-    /// [`write_with`](Self::write_with), for who has the object to himself, and an operation that
-    /// changes it. See [`get_mut`](Self::get_mut).
+    /// [`write_with`](Self::write_with) for an operation that needs `&mut T`. See
+    /// [`get_mut`](Self::get_mut).
     pub async fn write_with_mut<R>(
         &mut self,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
@@ -279,7 +282,7 @@ impl<T> Async<T> {
         self.registration.io_checked(direction, operation).await
     }
 
-    /// [`io`](Self::io) for those who poll.
+    /// [`io`](Self::io) as a poll function.
     pub fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,
@@ -289,7 +292,8 @@ impl<T> Async<T> {
         self.registration.poll_io_checked(cx, direction, operation)
     }
 
-    /// Makes an operation now, or fails with `WouldBlock`. One that writes is made even where the kernel has reported no room: it may have some.
+    /// Calls `operation` once, without waiting, or fails with `WouldBlock`. A write is tried even if
+    /// the kernel has reported no room: there may be some.
     ///
     /// # Errors
     ///
@@ -305,8 +309,8 @@ impl<T> Async<T> {
         }
     }
 
-    /// Sets or clears the deadline of both directions. See [`Registration::set_read_deadline`] for what
-    /// a deadline is.
+    /// Sets or clears the deadline of both directions. [`Registration::set_read_deadline`] explains
+    /// deadlines.
     ///
     /// # Errors
     ///
@@ -336,7 +340,7 @@ impl<T> Async<T> {
         self.registration.set_write_deadline(deadline)
     }
 
-    /// A handle that sets these deadlines, for the owner of a descriptor that a library has taken.
+    /// A handle that sets these deadlines after the descriptor was moved into a library.
     pub fn deadlines(self: &Arc<Self>) -> Deadlines
     where
         T: Send + Sync + 'static,
@@ -356,12 +360,12 @@ impl<T: Send + Sync> SetDeadlines for Async<T> {
 }
 
 impl<T: OwnsFd> Async<T> {
-    /// Closes the descriptor: pending operations fail with [`Closed`](crate::Closed), and when it
-    /// resolves the descriptor is closed. See [`Registration::close`]. A socket that lingers blocks the
-    /// thread meanwhile.
+    /// Closes the descriptor: pending operations fail with [`Closed`](crate::Closed), and the
+    /// descriptor is closed once this future resolves. See [`Registration::close`]. Closing a socket
+    /// with `SO_LINGER` blocks the thread.
     ///
-    /// Only of a type that owns its descriptor; see [`OwnsFd`]. Other objects are closed by
-    /// [`into_inner`](Self::into_inner) and dropping the result.
+    /// This requires a type that owns its descriptor; see [`OwnsFd`]. To close another object, drop the
+    /// result of [`into_inner`](Self::into_inner).
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! TCP and UDP over the types of the standard library, with their defaults where nothing else is said.
+//! TCP and UDP over the types of the standard library, with their defaults unless documented otherwise.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -18,21 +18,21 @@ type Accepted<L> = (Async<<L as ListenerSocket>::Stream>, <L as StdSocket>::Addr
 
 /// Listeners of TCP and of Unix sockets.
 impl<L: ListenerSocket> Async<L> {
-    /// Waits for a connection. Connections that are gone before we come to them are passed over.
+    /// Waits for a connection. Connections that end before they are accepted are skipped.
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded), [`Closed`](crate::Closed), or what `accept(2)` says.
+    /// [`DeadlineExceeded`](crate::DeadlineExceeded), [`Closed`](crate::Closed), or an error of `accept(2)`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has accepted nothing.
+    /// If the future is dropped, no connection has been accepted.
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
         let accepted = self.registration.io(Direction::Read, L::accept_one).await;
         self.accepted(accepted)
     }
 
-    /// [`accept`](Self::accept) for those who poll.
+    /// [`accept`](Self::accept) as a poll function.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<L>>> {
         let accepted = self.registration.poll_io(cx, Direction::Read, L::accept_one);
         accepted.map(|accepted| self.accepted(accepted))
@@ -61,7 +61,7 @@ impl Async<TcpListener> {
     ///
     /// # Errors
     ///
-    /// What `bind(2)` or `listen(2)` says.
+    /// An error of `bind(2)` or `listen(2)`.
     pub fn bind<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
         Self::new(TcpListener::bind(address.into())?)
     }
@@ -72,18 +72,18 @@ impl Async<TcpStream> {
     ///
     /// # Errors
     ///
-    /// What `connect(2)` says.
+    /// An error of `connect(2)`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves no socket behind.
+    /// Dropping the future closes the socket.
     pub async fn connect<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
         let stream = crate::TcpStream::connect(address.into()).await.map_err(OpError::strip)?;
         let only = Arc::into_inner(stream.shared).expect("there is no clone of it yet");
         Ok(only.registration.into())
     }
 
-    /// Reads, and leaves what it reads to be read again.
+    /// Reads, and leaves the bytes in the socket's queue.
     ///
     /// # Errors
     ///
@@ -93,19 +93,19 @@ impl Async<TcpStream> {
     }
 }
 
-/// Each waits, and fails as [`read_with`](Self::read_with) does. A datagram that is longer
-/// than the buffer is cut off.
+/// Each method waits, and fails as [`read_with`](Self::read_with) does. A datagram that is longer than
+/// the buffer is cut off.
 impl Async<UdpSocket> {
     /// Binds, as [`std::net::UdpSocket::bind`] does.
     ///
     /// # Errors
     ///
-    /// What `bind(2)` says.
+    /// An error of `bind(2)`.
     pub fn bind<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
         Self::new(UdpSocket::bind(address.into())?)
     }
 
-    /// Receives a datagram. Returns its length and whose it is.
+    /// Receives a datagram. Returns its length and the sender's address.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let recv = |socket: &UdpSocket| {
             let (len, origin) = sys::recv_from(socket.as_fd(), buffer)?;
@@ -114,7 +114,7 @@ impl Async<UdpSocket> {
         self.registration.io(Direction::Read, recv).await
     }
 
-    /// [`recv_from`](Self::recv_from), and leaves the datagram to be received again.
+    /// [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let peek = |socket: &UdpSocket| {
             let (len, origin) = sys::peek_from(socket.as_fd(), buffer)?;
@@ -139,7 +139,7 @@ impl Async<UdpSocket> {
         self.registration.io(Direction::Read, |socket| sys::recv(socket.as_fd(), buffer)).await
     }
 
-    /// [`recv`](Self::recv), and leaves the datagram to be received again.
+    /// [`recv`](Self::recv), but leaves the datagram in the queue.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.registration.io(Direction::Read, |socket| sys::peek(socket.as_fd(), buffer)).await
     }

@@ -17,13 +17,13 @@ impl Async<UnixListener> {
     ///
     /// # Errors
     ///
-    /// What `bind(2)` or `listen(2)` says.
+    /// An error of `bind(2)` or `listen(2)`.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         let path = path.as_ref();
         let bound = SocketAddr::from_pathname(path).and_then(|address| listen_at(&address));
         let (listener, file) = bound?;
         let listener = Self::new_nonblocking(listener)?;
-        // It stays, as the standard library's does, but not of a binding that has failed.
+        // The file stays, as with the standard library, unless binding has failed.
         file.set_removed_on_close(false);
         Ok(listener)
     }
@@ -35,60 +35,60 @@ impl Async<UnixStream> {
     ///
     /// # Errors
     ///
-    /// What `connect(2)` says.
+    /// An error of `connect(2)`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves no socket behind.
+    /// Dropping the future closes the socket.
     pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         let stream = crate::UnixStream::connect(path).await.map_err(OpError::strip)?;
         let only = Arc::into_inner(stream.shared).expect("there is no clone of it yet");
         Ok(only.registration.into())
     }
 
-    /// Two that are connected to each other.
+    /// Creates two sockets that are connected to each other.
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says, or as for [`new`](Self::new).
+    /// An error of `socketpair(2)`, or as for [`new`](Self::new).
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = UnixStream::pair()?;
         Ok((Self::new(one)?, Self::new(other)?))
     }
 }
 
-/// Each waits, and fails as [`read_with`](Self::read_with) does. A datagram that is longer
-/// than the buffer is cut off.
+/// Each method waits, and fails as [`read_with`](Self::read_with) does. A datagram that is longer than
+/// the buffer is cut off.
 impl Async<UnixDatagram> {
     /// Binds to a path, which must not exist.
     ///
     /// # Errors
     ///
-    /// What `bind(2)` says.
+    /// An error of `bind(2)`.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         Self::new(UnixDatagram::bind(path)?)
     }
 
-    /// One without an address.
+    /// Creates a socket without an address.
     ///
     /// # Errors
     ///
-    /// What `socket(2)` says, or as for [`new`](Self::new).
+    /// An error of `socket(2)`, or as for [`new`](Self::new).
     pub fn unbound() -> io::Result<Self> {
         Self::new(UnixDatagram::unbound()?)
     }
 
-    /// Two that are connected to each other.
+    /// Creates two sockets that are connected to each other.
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says, or as for [`new`](Self::new).
+    /// An error of `socketpair(2)`, or as for [`new`](Self::new).
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = UnixDatagram::pair()?;
         Ok((Self::new(one)?, Self::new(other)?))
     }
 
-    /// Receives a datagram. Returns its length and whose it is.
+    /// Receives a datagram. Returns its length and the sender's address.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let recv = |socket: &UnixDatagram| {
             let (len, origin) = sys::recv_from(socket.as_fd(), buffer)?;
@@ -99,8 +99,9 @@ impl Async<UnixDatagram> {
 
     /// Sends a datagram.
     ///
-    /// Room is waited for in our own queue. Where it is the receiver's that is full, of which epoll tells
-    /// an unconnected socket nothing, it is tried again whenever other tasks have run.
+    /// The send waits for room in this socket's own queue. If the receiver's queue is full, which epoll
+    /// does not report for an unconnected socket, the send is tried again each time other tasks have
+    /// run.
     pub async fn send_to<P: AsRef<Path>>(&self, buffer: &[u8], path: P) -> io::Result<usize> {
         let path = path.as_ref();
         let to = SocketAddr::from_pathname(path)?;

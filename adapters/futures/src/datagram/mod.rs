@@ -15,58 +15,58 @@ use crate::sys::{self, Origin};
 /// A socket for datagrams: a [`UdpSocket`](crate::UdpSocket) or a
 /// [`UnixDatagram`](crate::UnixDatagram).
 ///
-/// Everything takes `&self`: any number of tasks may receive and send at once. Datagrams do not mix, so
-/// no task waits for another: where several wait for a datagram or for room, an event wakes all of them,
-/// and any of them may be first. Clones are the same socket; it is closed with the last of them, or by
-/// [`close`](Socket::close).
+/// Every method takes `&self`: any number of tasks may receive and send at once. Each call transfers a
+/// whole datagram, so no task waits for another. An event wakes all tasks that wait for a datagram or
+/// for room, in no promised order. Clones share one socket; it is closed by [`close`](Socket::close),
+/// or when the last clone is dropped.
 ///
 /// # Lengths
 ///
-/// - A datagram of no bytes is received as 0. It is not an end: there is none.
-/// - A datagram longer than the buffer is cut off without an error, as by Go's `ReadFrom`, and its
-///   rest is lost. [`recv_msg`](Self::recv_msg) tells how long it was.
+/// - An empty datagram is received as 0 bytes. Datagram sockets have no end of stream.
+/// - A datagram longer than the buffer is cut off without an error, as by Go's `ReadFrom`, and its rest
+///   is lost. [`recv_msg`](Self::recv_msg) returns its full length.
 /// - Receiving into an empty buffer waits for a datagram and takes it, as Go's `ReadFrom` does.
 ///
 /// # Errors
 ///
-/// A deadline is [`DeadlineExceeded`](crate::DeadlineExceeded), a socket that was closed on this side
-/// is [`Closed`](crate::Closed). What the system says of a receive or a send is an [`OpError`] with
-/// the address that was sent to, the peer if the socket is connected, or else its own;
-/// [`raw_os_error`](crate::raw_os_error) finds the errno in it. It concerns this operation and not
-/// the socket, which goes on:
+/// After a deadline, an operation fails with [`DeadlineExceeded`](crate::DeadlineExceeded); on a socket
+/// that was closed on this side, with [`Closed`](crate::Closed). A system error of a receive or a send
+/// is an [`OpError`] with an address: the destination of a `send_to`, else the peer of a connected
+/// socket, else the socket's own address. [`raw_os_error`](crate::raw_os_error) finds the errno in it.
+/// Such an error concerns one operation; the socket stays usable:
 ///
-/// - `ECONNREFUSED`: nobody received an *earlier* datagram of a connected UDP socket. It is reported
-///   once, by whatever operation comes next; a send that reports it has sent nothing. A connected Unix
-///   socket whose peer is closed says so at once, and the kernel disconnects it.
-/// - `EMSGSIZE`: too long for one datagram. Nothing was sent.
+/// - `ECONNREFUSED`: no socket received an *earlier* datagram of a connected UDP socket. The next
+///   operation reports this once; a send that reports it has sent nothing. A connected Unix socket
+///   whose peer is closed reports it at once, and the kernel disconnects the socket.
+/// - `EMSGSIZE`: the bytes do not fit into one datagram. Nothing was sent.
 /// - `EDESTADDRREQ` (UDP) or `ENOTCONN` (Unix): [`send`](Self::send) without
 ///   [`connect`](crate::UdpSocket::connect).
 pub type Datagram<S> = Socket<S>;
 
-/// A datagram that was received: how much of it, and from whom.
+/// A received datagram: its length, the number of bytes received, and the sender's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<A> {
-    /// How many bytes of it are in the buffer.
+    /// The number of bytes in the buffer.
     pub filled: usize,
-    /// How many bytes it had. What did not fit into the buffer is lost.
+    /// The length of the datagram. Bytes that did not fit into the buffer are lost.
     pub len: usize,
-    /// Who sent it.
+    /// The sender's address.
     pub from: A,
 }
 
 impl<A> Message<A> {
-    /// Whether the buffer was too short for it.
+    /// Whether the buffer was too short for the datagram.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.filled < self.len
     }
 }
 
-/// What receives fail with is told at the [type](Datagram#errors). Dropped, a receive has taken
-/// nothing, and a send has sent nothing.
+/// The [type's documentation](Datagram#errors) lists the errors. All futures are cancel safe: a dropped
+/// receive has taken no datagram, and a dropped send has sent none.
 impl<S: DatagramSocket> Datagram<S> {
-    /// Receives a datagram, whoever sent it; only the peer's if the socket is connected. Returns how
-    /// many bytes of it are in `buffer`.
+    /// Receives a datagram from any sender, or only from the peer if the socket is connected. Returns
+    /// the number of bytes in `buffer`.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let recv = |socket: &S| sys::recv(socket.as_fd(), buffer);
         self.explain("recv", self.registration().io(Direction::Read, recv).await)
@@ -84,8 +84,8 @@ impl<S: DatagramSocket> Datagram<S> {
         self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
-    /// As [`recv`](Self::recv), to the end of `buffer`, into the capacity that it has to spare: that
-    /// is to be reserved before, and needs no initialising. Returns how much longer `buffer` is.
+    /// As [`recv`](Self::recv), but appends to `buffer`, into its spare capacity. Reserve that before
+    /// the call; it needs no initialising. Returns the number of bytes appended.
     ///
     /// ```no_run
     /// # async fn receive(socket: netpoll_futures::UdpSocket) -> std::io::Result<()> {
@@ -106,8 +106,8 @@ impl<S: DatagramSocket> Datagram<S> {
         self.explain("recv", self.registration().io(Direction::Read, recv).await)
     }
 
-    /// As [`recv_from`](Self::recv_from), but leaves the datagram to be received. With an empty buffer,
-    /// it tells who sent the next one.
+    /// As [`recv_from`](Self::recv_from), but leaves the datagram in the queue. With an empty buffer,
+    /// it returns the sender of the next datagram.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
         let peek = |socket: &S| with_sender::<S>(sys::peek_from(socket.as_fd(), buffer));
         self.explain("peek", self.registration().io(Direction::Read, peek).await)
@@ -115,23 +115,23 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// Sends a datagram to the peer that the socket is connected to, as soon as there is room.
     ///
-    /// Room is the socket's own. Where a Unix socket's peer has no room, it waits for that as well;
-    /// UDP drops what its peer has no room for.
+    /// Room means space in this socket's send buffer. On a Unix socket, the send also waits for room in
+    /// the peer's queue; UDP drops datagrams for which the peer has no room.
     pub async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         let send = |socket: &S| sys::send(socket.as_fd(), datagram);
         let sent = self.registration().io(Direction::Write, send).await;
         self.explain("send", sent)
     }
 
-    /// Sends a datagram to an address, as soon as there is room. What becomes of that on a connected
-    /// socket is the kernel's to say; Linux sends it there, and stays connected.
+    /// Sends a datagram to an address, as soon as there is room. On a connected socket, Linux sends it
+    /// to that address all the same, and the socket stays connected.
     pub async fn send_to_addr(&self, datagram: &[u8], to: &S::Address) -> io::Result<usize> {
         let send = |socket: &S| socket.send_one_to(datagram, to);
         let sent = self.registration().io(Direction::Write, send).await;
         self.explain_to(to, sent)
     }
 
-    /// The system's errors get the address that the datagram was sent to.
+    /// Adds the destination address to a system error.
     fn explain_to<R>(&self, to: &S::Address, done: io::Result<R>) -> io::Result<R> {
         done.map_err(|error| match is_of_the_system(&error) {
             true => OpError::wrap("send", to.text(), error),

@@ -1,4 +1,4 @@
-//! The datagram socket for those who poll.
+//! The poll functions of a datagram socket.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -11,14 +11,14 @@ use crate::readiness;
 use super::{Datagram, Message, measured, with_sender};
 use crate::sealed::DatagramSocket;
 
-/// Any number of tasks may poll; each that gets `Pending` is woken.
+/// Any number of tasks may poll; each task that gets `Pending` is woken.
 impl<S: DatagramSocket> Datagram<S> {
-    /// [`recv`](Self::recv) for those who poll.
+    /// [`recv`](Self::recv) as a poll function.
     pub fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll_receive(cx, "recv", |socket| sys::recv(socket.as_fd(), buffer))
     }
 
-    /// [`recv_from`](Self::recv_from) for those who poll.
+    /// [`recv_from`](Self::recv_from) as a poll function.
     pub fn poll_recv_from(
         &self,
         cx: &mut Context<'_>,
@@ -28,7 +28,7 @@ impl<S: DatagramSocket> Datagram<S> {
         self.poll_receive(cx, "recv", recv)
     }
 
-    /// [`recv_msg`](Self::recv_msg) for those who poll.
+    /// [`recv_msg`](Self::recv_msg) as a poll function.
     pub fn poll_recv_msg(
         &self,
         cx: &mut Context<'_>,
@@ -37,7 +37,7 @@ impl<S: DatagramSocket> Datagram<S> {
         self.poll_receive(cx, "recv", |socket| measured(socket, buffer))
     }
 
-    /// [`peek_from`](Self::peek_from) for those who poll.
+    /// [`peek_from`](Self::peek_from) as a poll function.
     pub fn poll_peek_from(
         &self,
         cx: &mut Context<'_>,
@@ -47,14 +47,14 @@ impl<S: DatagramSocket> Datagram<S> {
         self.poll_receive(cx, "peek", peek)
     }
 
-    /// [`send`](Self::send) for those who poll.
+    /// [`send`](Self::send) as a poll function.
     pub fn poll_send(&self, cx: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
         let send = |socket: &S| sys::send(socket.as_fd(), datagram);
         let sent = self.registration().poll_io(cx, Direction::Write, send);
         sent.map(|sent| self.explain("send", sent))
     }
 
-    /// [`send_to_addr`](Self::send_to_addr) for those who poll.
+    /// [`send_to_addr`](Self::send_to_addr) as a poll function.
     pub fn poll_send_to_addr(
         &self,
         cx: &mut Context<'_>,
@@ -66,12 +66,12 @@ impl<S: DatagramSocket> Datagram<S> {
         sent.map(|sent| self.explain_to(to, sent))
     }
 
-    /// [`readable`](Self::readable) for those who poll.
+    /// [`readable`](Self::readable) as a poll function.
     pub fn poll_recv_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         readiness::poll_ready(self.registration(), cx, Direction::Read)
     }
 
-    /// [`writable`](Self::writable) for those who poll.
+    /// [`writable`](Self::writable) as a poll function.
     pub fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         readiness::poll_ready(self.registration(), cx, Direction::Write)
     }

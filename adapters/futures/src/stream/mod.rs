@@ -25,19 +25,20 @@ pub(crate) use write::{poll_write, poll_write_all};
 pub type Stream<S> = Socket<S>;
 
 impl<S: StreamSocket> Stream<S> {
-    /// Reads what there is, as soon as there is something. Zero is the end of the stream.
+    /// Waits until bytes have arrived, and reads at most `buffer.len()` of them. Zero is the end of the
+    /// stream.
     ///
-    /// An empty buffer reads nothing, and needs nothing to be there.
+    /// With an empty buffer, it returns 0 at once.
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or the system's.
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or a system error.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has read nothing.
+    /// If the future is dropped, no byte has been read.
     pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
-        // Not an `async fn`, which keeps its arguments twice while it waits.
+        // Not an `async fn`: its future would store the arguments twice.
         let mut waiting = self.registration().waiting(Direction::Read);
         poll_fn(move |cx| {
             let len = buffer.len();
@@ -59,7 +60,7 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().transfer(Direction::Read, Self::short_of(len), read).await
     }
 
-    /// [`read`](Self::read) now, or `WouldBlock`.
+    /// [`read`](Self::read) without waiting: fails with `WouldBlock` if no byte has arrived.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return self.nothing_to_read();
@@ -69,7 +70,8 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
     }
 
-    /// [`read_vectored`](Self::read_vectored) now, or `WouldBlock`.
+    /// [`read_vectored`](Self::read_vectored) without waiting: fails with `WouldBlock` if no byte has
+    /// arrived.
     pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let (window, len) = sys::window(buffers);
         if len == 0 {
@@ -79,30 +81,30 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
     }
 
-    /// [`write`](Self::write) now, or `WouldBlock`: also where another writer is in the middle. It uses
-    /// what room there is, also where that is too little for the socket to be
+    /// [`write`](Self::write) without waiting: fails with `WouldBlock` if there is no room, or while
+    /// another writer holds the write lock. It uses any room, even too little for the socket to be
     /// [`writable`](Self::writable).
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         let write = |socket: &S| sys::send(socket.as_fd(), buffer);
         self.registration().try_write(buffer.len(), write)
     }
 
-    /// [`write_vectored`](Self::write_vectored) now, or `WouldBlock`.
+    /// [`write_vectored`](Self::write_vectored) without waiting. See [`try_write`](Self::try_write).
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let (window, len) = sys::window(buffers);
         let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
         self.registration().try_write(len, write)
     }
 
-    /// Ends reading, writing or both, for all clones: what is pending in that direction finds the end,
-    /// or fails. The descriptor stays open.
+    /// Ends reading, writing or both, for all clones: pending reads return the end of the stream, and
+    /// pending writes fail. The descriptor stays open.
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
+    /// [`Closed`](crate::Closed), or an error of `shutdown(2)`.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.registration().while_open(|socket| sys::shutdown(socket.as_fd(), how))?;
-        // A Unix socket does not tell its own side.
+        // `shutdown` of a Unix socket causes no event on its own side.
         if how != Shutdown::Write {
             self.registration().assume_ready(Direction::Read);
         }
@@ -112,8 +114,8 @@ impl<S: StreamSocket> Stream<S> {
         Ok(())
     }
 
-    /// Ends writing, for all clones. It is no error where the peer has reset the connection, or writing was ended
-    /// before.
+    /// Ends writing, for all clones. It also succeeds if the peer has reset the connection, or if
+    /// writing has ended already.
     ///
     /// # Errors
     ///
@@ -127,8 +129,8 @@ impl<S: StreamSocket> Stream<S> {
         }
     }
 
-    /// A connection that a listener accepted: there is room to write, and most likely something to
-    /// read.
+    /// Registers an accepted connection, marked ready in both directions: it has room to write, and
+    /// most likely bytes to read.
     pub(crate) fn of_accepted(
         reactor: &Reactor,
         socket: OwnedFd,
@@ -143,7 +145,8 @@ impl<S: StreamSocket> Stream<S> {
         Ok(registration.into())
     }
 
-    /// What a read of `len` bytes must fall short of, to say that there is no more.
+    /// A read of fewer bytes than this has drained the socket. 0 for sockets where a short read proves
+    /// nothing.
     pub(crate) fn short_of(len: usize) -> usize {
         if S::SHORT_READ_DRAINS { len } else { 0 }
     }

@@ -1,4 +1,4 @@
-//! The stream for those who poll.
+//! The poll functions of a stream.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll};
@@ -10,9 +10,9 @@ use super::Stream;
 use crate::readiness;
 use crate::sealed::StreamSocket;
 
-/// Any number of tasks may poll; each that gets `Pending` is woken.
+/// Any number of tasks may poll; each task that gets `Pending` is woken.
 impl<S: StreamSocket> Stream<S> {
-    /// [`read`](Self::read) for those who poll.
+    /// [`read`](Self::read) as a poll function.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_read());
@@ -22,7 +22,7 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
     }
 
-    /// [`read_vectored`](Self::read_vectored) for those who poll.
+    /// [`read_vectored`](Self::read_vectored) as a poll function.
     pub fn poll_read_vectored(
         &self,
         cx: &mut Context<'_>,
@@ -36,8 +36,8 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
     }
 
-    /// [`write`](Self::write) for those who poll. It tries before it waits only after a write deadline
-    /// has passed: a poll does not know whether it is a new write.
+    /// [`write`](Self::write) as a poll function. Unlike `write`, it does not try before it waits,
+    /// except after a write deadline has passed: a poll cannot tell whether it begins a new write.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(self.nothing_to_write());
@@ -46,7 +46,7 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().poll_write(cx, buffer.len(), write)
     }
 
-    /// [`write_vectored`](Self::write_vectored) for those who poll.
+    /// [`write_vectored`](Self::write_vectored) as a poll function.
     pub fn poll_write_vectored(
         &self,
         cx: &mut Context<'_>,
@@ -60,12 +60,12 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().poll_write(cx, len, write)
     }
 
-    /// [`readable`](Self::readable) for those who poll.
+    /// [`readable`](Self::readable) as a poll function.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         readiness::poll_ready(self.registration(), cx, Direction::Read)
     }
 
-    /// [`writable`](Self::writable) for those who poll.
+    /// [`writable`](Self::writable) as a poll function.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         readiness::poll_ready(self.registration(), cx, Direction::Write)
     }

@@ -11,16 +11,16 @@ use crate::sealed::StreamSocket;
 use crate::{partial, sys};
 
 impl<S: StreamSocket> Stream<S> {
-    /// Writes as much as there is room for, at least something. It tries before it waits, as Go's does,
-    /// and so uses room that is too little for the socket to be [`writable`](Self::writable).
+    /// Writes as many bytes as there is room for, at least one. Like Go's, it tries before it waits, so
+    /// it uses even room that is too little for the socket to be [`writable`](Self::writable).
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or the system's.
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or a system error.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has written nothing.
+    /// If the future is dropped, no byte has been written.
     pub fn write(&self, buffer: &[u8]) -> impl Future<Output = io::Result<usize>> {
         let mut writing = self.writing();
         poll_fn(move |cx| {
@@ -46,16 +46,16 @@ impl<S: StreamSocket> Stream<S> {
         })
     }
 
-    /// Writes all of it. Nothing that other tasks write comes in between.
+    /// Writes the whole buffer. The bytes of other tasks come before or after it, never in between.
     ///
     /// # Errors
     ///
-    /// As for [`write`](Self::write); [`bytes_written`](crate::bytes_written) says how many came
-    /// before it.
+    /// As for [`write`](Self::write); [`bytes_written`](crate::bytes_written) returns the number of
+    /// bytes written before the error.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, part of it may have been written.
+    /// If the future is dropped, part of the buffer may have been written.
     pub fn write_all(&self, buffer: &[u8]) -> impl Future<Output = io::Result<()>> {
         let (mut writing, mut written) = (self.writing(), 0);
         poll_fn(move |cx| {
@@ -103,8 +103,7 @@ pub(crate) fn poll_write_all<S: StreamSocket>(
     writing.poll_write_all(cx, written, buffer.len(), send)
 }
 
-/// A write that is over keeps neither the write lock nor a place among the waiters, though its future may be
-/// kept.
+/// Releases the write lock and the waiter once the write is over, even if the caller keeps the future.
 #[inline]
 pub(crate) fn leave_if_over<S, R>(writing: &mut Waiting<'_, S>, polled: Poll<R>) -> Poll<R> {
     if polled.is_ready() {
@@ -113,7 +112,7 @@ pub(crate) fn leave_if_over<S, R>(writing: &mut Waiting<'_, S>, polled: Poll<R>)
     polled
 }
 
-/// Writing nothing needs no room, but must be in time (as in Go).
+/// Writing an empty buffer needs no room, but fails after the deadline (as in Go).
 fn nothing_to_write<S: StreamSocket>(registration: &Registration<S>) -> io::Result<usize> {
     match registration.try_io(Direction::Write, |_| Ok(0)) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),

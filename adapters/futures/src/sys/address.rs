@@ -1,5 +1,5 @@
-//! Addresses in the kernel's form: internet addresses both ways, and the names of Unix sockets as the
-//! kernel tells them.
+//! Addresses in the kernel's form: conversions of internet addresses in both directions, and of the
+//! names of Unix sockets from the kernel.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,7 +12,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net as unix;
 
-/// The most bytes of a path. The kernel takes paths that fill it, without their zero.
+/// The longest path in bytes. The kernel accepts a path of this length without its terminating zero.
 const LONGEST_PATH: usize =
     size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path);
 
@@ -49,7 +49,7 @@ impl Address {
         }
     }
 
-    /// The name of a Unix socket. One without a name is of no length.
+    /// The name of a Unix socket. The name of an unnamed socket is empty.
     pub(super) fn to_unix(&self) -> io::Result<unix::SocketAddr> {
         let family = self.family();
         if self.len > 0 && family != libc::AF_UNIX {
@@ -57,7 +57,7 @@ impl Address {
         }
         match self.path() {
             [0, name @ ..] => unix::SocketAddr::from_abstract_name(name),
-            // It ends with a zero, unless it fills all the room there is.
+            // A path ends with a zero, unless it fills the whole field.
             path if path.len() == LONGEST_PATH && !path.contains(&0) => Ok(longest_path(path)),
             path => {
                 let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -73,7 +73,7 @@ impl Address {
         libc::c_int::from(family)
     }
 
-    /// What follows the family in the address of a Unix socket.
+    /// The bytes after the family in the address of a Unix socket.
     fn path(&self) -> &[u8] {
         let len = size_of::<libc::sockaddr_un>().min(self.len as usize);
         let begin = offset_of!(libc::sockaddr_un, sun_path).min(len);
@@ -98,11 +98,12 @@ impl Address {
     }
 }
 
-/// The address of a path of 108 bytes. The standard library's type holds one where its own calls receive it,
-/// with a length that counts a zero beyond the end, but it is not made of a path. So the address of the first
-/// 107 bytes is made, and gets the last byte and that length.
+/// The address of a path of 108 bytes. The standard library's type can hold such an address when its
+/// own calls receive one, with a length that counts a zero beyond the end, but its constructor rejects
+/// the path. So this builds the address of the first 107 bytes, then writes the last byte and that
+/// length.
 ///
-/// If the standard library's type is not as it was found to be, the result is the unnamed address.
+/// If the layout of the standard library's type has changed, the result is the unnamed address.
 fn longest_path(path: &[u8]) -> unix::SocketAddr {
     /// Both fields of the type, in either order.
     const SIZE: usize = 116;
@@ -141,7 +142,7 @@ fn of_family(family: libc::c_int, wanted: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-/// The two shapes that lie in an [`Address`]: plain integers, no larger than its storage.
+/// The two C types that an [`Address`] may hold: plain integers, no larger than its storage.
 trait Internet: Copy {
     fn to_std(self) -> SocketAddr;
 }

@@ -6,26 +6,26 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use super::socket::{RECEIVE, SEND, message};
 use super::{check_len, owned, retry};
 
-/// The most descriptors that one message takes (`SCM_MAX_FD`).
+/// The maximum number of descriptors in one message (`SCM_MAX_FD`).
 const MOST_DESCRIPTORS: usize = 253;
 
 /// A control message with a descriptor of the sending process (`unix(7)`, `SO_PASSPIDFD`). Only these and
 /// `SCM_RIGHTS` carry descriptors.
 const SCM_PIDFD: libc::c_int = 4;
 
-/// Control data. Aligned for its headers, and with room for as many descriptors as there can be, and
-/// for what else a socket may have been told to send along.
+/// Control data, aligned for its headers. It has room for the maximum number of descriptors, and for
+/// the other control messages that socket options may add.
 type Room = [u64; 256];
 
-/// `sendmsg(2)` with descriptors, which the receiver gets with the first of the bytes: they have been
-/// sent if and only if this succeeds. Both ends have them then.
+/// `sendmsg(2)` with descriptors. The receiver gets duplicates of them with the first of the bytes;
+/// they have been sent if and only if this succeeds.
 ///
-/// A stream sends nothing with nothing: there must be a byte. A datagram may be empty.
+/// A stream needs at least one byte to carry descriptors. A datagram may be empty.
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 253 descriptors, or what `sendmsg(2)`
-/// says: `ETOOMANYREFS` if too many are on their way.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 253 descriptors, or an error of
+/// `sendmsg(2)`: `ETOOMANYREFS` if too many descriptors are in flight.
 pub fn send_with_fds(
     fd: BorrowedFd<'_>,
     bytes: &[u8],
@@ -51,14 +51,15 @@ pub fn send_with_fds(
 /// Zero is the end of a stream, unless `bytes` is empty.
 ///
 /// On a stream, bytes that were sent with descriptors may be received together with those that went
-/// before, but never with those that come after. Other control messages are passed over; the descriptor
-/// of the sending process, which the kernel adds to every message under `SO_PASSPIDFD`, is closed.
+/// before, but never with those that come after. Other control messages are ignored. Under
+/// `SO_PASSPIDFD`, the kernel adds a descriptor of the sending process to every message; this closes
+/// it.
 ///
 /// # Errors
 ///
-/// Besides what `recvmsg(2)` says: if not all the descriptors could be taken, most likely for want of
-/// room among those of this process (`RLIMIT_NOFILE`). Those that were are closed again, and the
-/// bytes have been received.
+/// An error of `recvmsg(2)`. Also fails if the kernel could not deliver all descriptors, most likely
+/// because this process has reached `RLIMIT_NOFILE`. The delivered descriptors are closed, and the
+/// bytes are lost.
 pub fn recv_with_fds(
     fd: BorrowedFd<'_>,
     bytes: &mut [u8],
@@ -83,7 +84,7 @@ fn recv_within(
     let len =
         retry(|| check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) }))?;
     let came = take(&message, libc::SCM_RIGHTS);
-    // The kernel's own, which the peer did not send. Dropped, it is closed.
+    // The kernel added this one; the peer did not send it. Dropping it closes it.
     drop(take(&message, SCM_PIDFD));
     if message.msg_flags & libc::MSG_CTRUNC != 0 {
         return Err(truncated(came.len()));
@@ -93,9 +94,8 @@ fn recv_within(
 }
 
 fn truncated(came: usize) -> io::Error {
-    let message = format!(
-        "descriptors that came are lost, all but {came} for want of room among those of this process"
-    );
+    let message =
+        format!("received descriptors are lost: this process had room for only {came} of them");
     io::Error::other(message)
 }
 
@@ -124,7 +124,7 @@ fn put(message: &mut libc::msghdr, room: &mut Room, fds: &[BorrowedFd<'_>]) {
 }
 
 /// Takes ownership of the descriptors in the control messages of type `kind` of a message that was just
-/// received. At most once for each type: a second time, they would have two owners.
+/// received. Call it at most once for each type: a second call would create a second owner.
 fn take(message: &libc::msghdr, kind: libc::c_int) -> Vec<OwnedFd> {
     let mut fds = Vec::new();
     // SAFETY: the kernel has said in `message` how much control data there is.
@@ -151,7 +151,7 @@ fn take_each(at: *const libc::cmsghdr, header: &libc::cmsghdr, fds: &mut Vec<Own
     for _ in 0..count {
         // SAFETY: there are `count` numbers there.
         let number = unsafe { next.read_unaligned() };
-        // Where the kernel could not make a descriptor of a process, it says why: a negative errno.
+        // If the kernel could not create a descriptor of a process, it stores a negative errno instead.
         if number >= 0 {
             fds.push(owned(number));
         }
@@ -169,9 +169,10 @@ mod tests {
     use super::*;
     use crate::sys::socket::set_option;
 
-    /// Words of room for one descriptor and its header, and so for more of them: it is rounded up.
+    /// The number of words for one descriptor and its header. As it is rounded up, more descriptors may
+    /// fit.
     const ROOM: usize = 3;
-    /// How many descriptors have room there. The header is shorter on 32 bits.
+    /// The number of descriptors that fit. The header is shorter on 32 bits.
     const FIT: usize = if cfg!(target_pointer_width = "64") { 2 } else { 3 };
 
     fn pipe_and_stream() -> (PipeReader, PipeWriter, UnixStream, UnixStream) {
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_no_room_for_is_an_error_and_leaks_nothing() {
+    fn more_descriptors_than_fit_are_an_error_and_do_not_leak() {
         let (reader, mut writer, near, far) = pipe_and_stream();
         send_with_fds(near.as_fd(), b"more", &[reader.as_fd(); FIT + 1]).unwrap();
         drop(reader);
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_just_room_for_is_taken() {
+    fn descriptors_that_just_fit_are_received() {
         let (reader, _writer, near, far) = pipe_and_stream();
         send_with_fds(near.as_fd(), b"all", &[reader.as_fd(); FIT]).unwrap();
         let mut fds = Vec::new();
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(fds.len(), MOST_DESCRIPTORS);
     }
 
-    /// A datagram may be nothing but them, and may come with none.
+    /// A datagram may carry descriptors without bytes, or no descriptors.
     #[test]
     fn a_datagram_carries_them_too() {
         let (near, far) = UnixDatagram::pair().unwrap();
@@ -235,7 +236,7 @@ mod tests {
         writer.write_all(b"it is a pipe").unwrap_err();
     }
 
-    /// In a room for one descriptor, the kernel's own is the one that fits.
+    /// If only one descriptor fits, it is the one that the kernel adds.
     #[test]
     fn a_descriptor_that_the_kernel_adds_is_closed_where_the_others_are_lost() {
         let (reader, _writer, near, far) = pipe_and_stream();
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(links.filter(|link| link.to_string_lossy().contains("pidfd")).count(), 0);
     }
 
-    /// What the kernel says instead of a descriptor of a process is no number to be closed.
+    /// The errno that the kernel stores instead of a descriptor of a process must not be closed.
     #[test]
     fn an_errno_in_the_place_of_a_descriptor_is_passed_over() {
         let (reader, _writer) = std::io::pipe().unwrap();

@@ -1,4 +1,4 @@
-//! Datagrams: each is received whole or cut off, together with where it came from.
+//! Datagrams: each is received whole or cut off, together with the sender's address.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,7 +10,7 @@ use super::address::Address;
 use super::socket::{RECEIVE, SEND};
 use super::{check, check_len, owned, retry};
 
-/// Where a datagram came from, as the kernel says it.
+/// The sender's address of a datagram, in the kernel's form.
 #[derive(Debug)]
 pub struct Origin(Address);
 
@@ -19,7 +19,7 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is of another family.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the address is of another family.
     pub fn internet(&self) -> io::Result<SocketAddr> {
         self.0.to_std()
     }
@@ -28,7 +28,7 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is of another family.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the address is of another family.
     pub fn unix(&self) -> io::Result<unix::SocketAddr> {
         self.0.to_unix()
     }
@@ -46,13 +46,13 @@ pub fn recv_from(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Or
     receive(fd, buffer, 0)
 }
 
-/// `recvfrom(2)` with `MSG_PEEK`: what it returns stays to be received.
+/// `recvfrom(2)` with `MSG_PEEK`: the datagram stays in the queue.
 pub fn peek_from(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
     receive(fd, buffer, libc::MSG_PEEK)
 }
 
-/// `recvfrom(2)` with `MSG_TRUNC`: the length is that of the datagram, also where `buffer` is shorter
-/// and has its beginning. For datagram sockets; a stream's bytes it would discard.
+/// `recvfrom(2)` with `MSG_TRUNC`: returns the length of the datagram, even if `buffer` is shorter and
+/// gets only its beginning. For datagram sockets only; it would discard the bytes of a stream.
 pub fn recv_measured(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
     receive(fd, buffer, libc::MSG_TRUNC)
 }
@@ -74,8 +74,7 @@ fn receive(
     })
 }
 
-/// `recv(2)` to the end of `buffer`, into the capacity that it has to spare. Returns how much longer
-/// that made it.
+/// `recv(2)`, appending to `buffer`, into its spare capacity. Returns the number of bytes appended.
 pub fn recv_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let spare = buffer.spare_capacity_mut();
     let (room, len) = (spare.as_mut_ptr().cast(), spare.len());
@@ -87,7 +86,7 @@ pub fn recv_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize>
     Ok(len)
 }
 
-/// As [`recv_spare`], with where it came from. `recvfrom(2)`
+/// As [`recv_spare`], with the sender's address. `recvfrom(2)`
 pub fn recv_from_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<(usize, Origin)> {
     let spare = buffer.spare_capacity_mut();
     let (room, len) = (spare.as_mut_ptr().cast(), spare.len());
@@ -106,8 +105,8 @@ pub fn recv_from_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<(
     Ok((len, origin))
 }
 
-/// `recvfrom(2)` into memory that need not be initialised. Returns what it filled, and where that came
-/// from.
+/// `recvfrom(2)` into memory that need not be initialised. Returns the filled part and the sender's
+/// address.
 pub fn recv_from_uninit<'a>(
     fd: BorrowedFd<'_>,
     buffer: &'a mut [MaybeUninit<u8>],
@@ -146,7 +145,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     #[test]
-    fn a_new_one_blocks_nobody() {
+    fn a_new_socket_does_not_block() {
         let address = "[::1]:0".parse().unwrap();
         let socket = datagram(&address).unwrap();
         let nothing = recv_from(socket.as_fd(), &mut [0; 8]).unwrap_err();
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sender_and_the_length_are_told() {
+    fn receives_return_the_sender_and_the_length() {
         let [near, far] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
         let mut buffer = [0; 4];
         let mut vec = Vec::with_capacity(8);
@@ -177,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn unix_sockets_are_told_apart() {
+    fn an_origin_distinguishes_unix_sockets() {
         let near = UnixDatagram::unbound().unwrap();
         let name = format!("netpoll-datagram-{}", std::process::id());
         let name = unix::SocketAddr::from_abstract_name(name).unwrap();
         let far = UnixDatagram::bind_addr(&name).unwrap();
         near.connect_addr(&name).unwrap();
-        near.send(b"from nobody").unwrap();
+        near.send(b"from near").unwrap();
         let mut vec = Vec::with_capacity(4);
         let (len, origin) = recv_from_spare(far.as_fd(), &mut vec).unwrap();
         assert_eq!((len, &vec[..]), (4, &b"from"[..]));

@@ -7,14 +7,13 @@ use netpoll::Interest;
 
 use super::{check, retry, socket};
 
-/// Repeats a call for as long as signals interrupt it: for those of the standard library, which tells
-/// of them.
+/// Repeats a call of the standard library as long as it returns `Interrupted`.
 pub fn uninterrupted<T>(call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     retry(call)
 }
 
-/// `O_NONBLOCK`, on or off. It belongs to the open file description: duplicates, and whoever else has
-/// inherited it, share it. `ioctl(2)`, `FIONBIO`
+/// Sets or clears `O_NONBLOCK`. The flag belongs to the open file description: duplicates share it, and
+/// so do other processes that have inherited the descriptor. `ioctl(2)`, `FIONBIO`
 ///
 /// ```
 /// use std::io::Read;
@@ -33,14 +32,15 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw mut on) }).map(drop)
 }
 
-/// What to ask epoll for: the directions for which the descriptor was opened, and writability all the
-/// time of a TCP socket only, whose peer is far. Of all others it is asked while somebody waits for
-/// it: a socket pair, an eventfd or a terminal would report it at every read.
+/// The interest to register a descriptor with: the directions that it was opened for. Only a TCP
+/// socket, whose peer is remote, keeps `EPOLLOUT` enabled. For all others it is enabled only while a
+/// task waits to write: otherwise each read from a socket pair, an eventfd or a terminal would cause an
+/// event.
 ///
-/// One that was opened for one direction can be registered for both, and the other is then waited for
-/// in vain; registered for what it can do, waiting for the other fails.
+/// epoll would also accept both directions for a descriptor that was opened for one, but a wait for the
+/// other would never end. With this interest, such a wait fails.
 ///
-/// A number that stands for nothing is told by the registration.
+/// For a number that is no open descriptor, the registration fails later.
 #[must_use]
 pub fn interest(fd: BorrowedFd<'_>) -> Interest {
     // SAFETY: no pointers.

@@ -1,5 +1,6 @@
-//! The system calls under the sockets, for adapters that make sockets of their own: each function is one
-//! system call, safe, and retried after a signal. None repeats a call that the standard library has.
+//! The system calls under the sockets, for adapters with their own socket types. Each function is safe,
+//! makes one system call, and repeats it after a signal. This module has only calls that the standard
+//! library lacks.
 //!
 //! - A descriptor that is made here is an [`OwnedFd`], close-on-exec and non-blocking from its creation.
 //! - Receiving and sending do not block even where the descriptor lacks `O_NONBLOCK` (`MSG_DONTWAIT`);
@@ -18,7 +19,7 @@
 //! assert_eq!(no_client.kind(), std::io::ErrorKind::WouldBlock);
 //! # std::io::Result::Ok(())
 //! ```
-#![allow(unsafe_code)] // Foreign calls. Each says why its arguments are what the kernel expects.
+#![allow(unsafe_code)] // Calls of C functions. Each `SAFETY` comment argues that the arguments are valid.
 
 mod address;
 mod control;
@@ -52,7 +53,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// The same for a call that counts bytes.
+/// The result of a call that returns a number of bytes, or -1 for an error.
 #[inline]
 fn check_len(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
@@ -69,7 +70,7 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Takes ownership of a descriptor that a call has just made.
+/// Takes ownership of a descriptor that a call has just created.
 fn owned(fd: RawFd) -> OwnedFd {
     // SAFETY: callers pass a number that `socket` or `accept4` has just returned, or that `recvmsg` has
     // stored, which no other object owns.

@@ -1,12 +1,11 @@
-//! Options of a socket that is about to be bound, to listen or to connect: those that the standard
-//! library has no names for.
+//! Options of a socket before it is bound, listens or connects: those that the standard library lacks.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::socket::{option, set_option};
 
-/// What a device's name must be shorter than (`net/if.h`).
+/// The size of a device's name with its zero (`net/if.h`).
 const DEVICE_NAME: usize = libc::IFNAMSIZ;
 
 /// `SO_REUSEADDR`
@@ -24,7 +23,7 @@ pub fn set_reuse_port(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, &libc::c_int::from(on))
 }
 
-/// `SO_SNDBUF`, in bytes: twice what was set.
+/// `SO_SNDBUF`, in bytes: twice the value that was set.
 pub fn send_buffer_size(fd: BorrowedFd<'_>) -> io::Result<u32> {
     number(fd, libc::SOL_SOCKET, libc::SO_SNDBUF)
 }
@@ -34,7 +33,7 @@ pub fn set_send_buffer_size(fd: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
     set_number(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
 }
 
-/// `SO_RCVBUF`, in bytes: twice what was set.
+/// `SO_RCVBUF`, in bytes: twice the value that was set.
 pub fn recv_buffer_size(fd: BorrowedFd<'_>) -> io::Result<u32> {
     number(fd, libc::SOL_SOCKET, libc::SO_RCVBUF)
 }
@@ -64,7 +63,7 @@ pub fn set_traffic_class(fd: BorrowedFd<'_>, class: u32) -> io::Result<()> {
     set_number(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class)
 }
 
-/// `IPV6_V6ONLY`: whether a socket of IPv6 takes no IPv4. Where it is not set, the system decides
+/// `IPV6_V6ONLY`: whether an IPv6 socket excludes IPv4. If it is not set, the system decides
 /// (`net.ipv6.bindv6only`).
 pub fn set_only_v6(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_number(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, on.into())
@@ -75,24 +74,24 @@ pub fn quick_ack(fd: BorrowedFd<'_>) -> io::Result<bool> {
     number(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK).map(|on| on != 0)
 }
 
-/// `TCP_QUICKACK`, which the system takes back when it thinks fit (`tcp(7)`).
+/// `TCP_QUICKACK`. The kernel may reset it later (`tcp(7)`).
 pub fn set_quick_ack(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_number(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, on.into())
 }
 
-/// `SO_BINDTODEVICE`: the name of the device, if it is bound to one.
+/// `SO_BINDTODEVICE`: the name of the device that the socket is bound to, if any.
 pub fn device(fd: BorrowedFd<'_>) -> io::Result<Option<Vec<u8>>> {
     let name = option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, [0_u8; DEVICE_NAME])?;
     let len = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     Ok((len > 0).then(|| name[..len].to_vec()))
 }
 
-/// `SO_BINDTODEVICE`: what comes and goes does so by the device of this name only. `None` and an
-/// empty name lift it.
+/// `SO_BINDTODEVICE`: the socket sends and receives only through the device of this name. `None` and an
+/// empty name remove the binding.
 ///
 /// # Errors
 ///
-/// `InvalidInput` for what is no device's name, or what `setsockopt(2)` says.
+/// `InvalidInput` for an invalid device name, or an error of `setsockopt(2)`.
 pub fn bind_to_device(fd: BorrowedFd<'_>, name: Option<&[u8]>) -> io::Result<()> {
     let name = name.unwrap_or_default();
     if name.len() >= DEVICE_NAME || name.contains(&0) {
@@ -108,7 +107,7 @@ fn is_on(fd: BorrowedFd<'_>, name: libc::c_int) -> io::Result<bool> {
     number(fd, libc::SOL_SOCKET, name).map(|on| on != 0)
 }
 
-/// An option that is a number and never negative.
+/// Reads an option that is a number and never negative.
 fn number(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> io::Result<u32> {
     option::<libc::c_int>(fd, level, name, 0).map(|value| value as u32)
 }

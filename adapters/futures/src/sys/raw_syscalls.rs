@@ -1,8 +1,8 @@
-//! `recv` and `send` by number. In a process of several threads, glibc's functions of these names prepare
-//! for the cancellation of their thread and undo that afterwards: two atomic exchanges and 60 instructions
-//! for each call. Threads of Rust are not cancelled.
+//! `recv` and `send` by number. In a process with several threads, glibc's `recv` and `send` prepare
+//! for thread cancellation and undo that afterwards: two atomic exchanges and 60 instructions for each
+//! call. Rust code does not cancel threads.
 //!
-//! Each has the errors of the C library's function, in the same place.
+//! Each returns -1 and sets `errno`, as the C library's function does.
 
 use libc::{c_int, c_long, c_void, size_t, ssize_t};
 

@@ -12,18 +12,19 @@ use std::time::Duration;
 use super::address::Address;
 use super::{check, check_len, owned, raw_syscalls, retry};
 
-/// The most buffers that one vectored call takes (`IOV_MAX`).
+/// The maximum number of buffers in one vectored call (`IOV_MAX`).
 const MOST_BUFFERS: usize = 1024;
 
-/// The flags of every call that receives: it does not block, whatever the file description says.
-/// `O_NONBLOCK` belongs to that, and another process that shares it may clear it at any time.
+/// The flags of every call that receives: the call does not block, even without `O_NONBLOCK`. That flag
+/// belongs to the open file description, and another process that shares it may clear it at any time.
 pub(super) const RECEIVE: libc::c_int = libc::MSG_DONTWAIT;
 
-/// The flags of every call that sends: it does not block (see [`RECEIVE`]), and raises no `SIGPIPE`.
+/// The flags of every call that sends: the call does not block (see [`RECEIVE`]) and raises no
+/// `SIGPIPE`.
 pub(super) const SEND: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
-/// What keeps a silent connection from looking alive: after `idle` without a byte, `count` probes,
-/// `interval` apart. `None` leaves a value as it is.
+/// Keep-alive probes, which detect a dead peer: after `idle` without a byte, the kernel sends `count`
+/// probes, `interval` apart. `None` leaves a value unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
     /// `TCP_KEEPIDLE`, rounded up to seconds.
@@ -62,16 +63,17 @@ pub fn listen(fd: BorrowedFd<'_>) -> io::Result<()> {
     listen_with_backlog(fd, u32::MAX)
 }
 
-/// `listen(2)`, with a queue for so many connections, or as many as the system allows.
+/// `listen(2)`, with a queue for `backlog` connections, or as many as the system allows.
 pub fn listen_with_backlog(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
     let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
     // SAFETY: no pointers.
     check(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
 }
 
-/// `connect(2)`. It relies on the socket's `O_NONBLOCK`, as the call has no flag of that kind.
+/// `connect(2)`. It relies on the socket's `O_NONBLOCK`, as the call has no flag against blocking.
 ///
-/// `WouldBlock` means that it has begun: wait until the socket is writable, then ask for its error. With an errno inside, it has not: that is `EAGAIN`, a lack of routes.
+/// `WouldBlock` without an errno means that the connect is in progress: wait until the socket is
+/// writable, then read `SO_ERROR`. `WouldBlock` with an errno is `EAGAIN`: the connect has not begun.
 pub fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     let address = Address::from(*address);
     let (pointer, len) = address.as_ptr();
@@ -79,7 +81,7 @@ pub fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     match check(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) }) {
         Ok(_) => Ok(()),
         Err(error) => match error.raw_os_error() {
-            // Interrupted, it goes on all the same (connect(2)): it is not called again.
+            // An interrupted connect goes on (connect(2)), so it is not called again.
             Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR) => {
                 Err(io::ErrorKind::WouldBlock.into())
             }
@@ -89,11 +91,11 @@ pub fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     }
 }
 
-/// `accept4(2)`. A connection that was gone before we came to it (`ECONNABORTED`) is passed over.
+/// `accept4(2)`. A connection that ended before it was accepted (`ECONNABORTED`) is skipped.
 ///
-/// The call has no flag that keeps it from blocking: it relies on the listener's `O_NONBLOCK`. If another
-/// process that shares the listener's file description clears that, `accept` blocks its thread until a
-/// connection comes.
+/// The call has no flag against blocking: it relies on the listener's `O_NONBLOCK`. If another process
+/// that shares the listener's file description clears that flag, `accept` blocks its thread until a
+/// connection arrives.
 pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     let (socket, peer) = next_connection(|| {
         let mut peer = Address::empty();
@@ -105,7 +107,7 @@ pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     Ok((socket, peer.to_std()?))
 }
 
-/// What an accepted socket is from its creation.
+/// The flags of an accepted socket, set at its creation.
 const ACCEPTED: libc::c_int = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
 
 fn next_connection<T>(mut accept: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -139,7 +141,7 @@ pub fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
     check(unsafe { libc::shutdown(fd.as_raw_fd(), how) }).map(drop)
 }
 
-/// `recv(2)` into memory that need not be initialised. Returns what it filled.
+/// `recv(2)` into memory that need not be initialised. Returns the filled part.
 pub fn recv_uninit<'a>(
     fd: BorrowedFd<'_>,
     buffer: &'a mut [MaybeUninit<u8>],
@@ -160,7 +162,7 @@ pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     recv_flags(fd, buffer, RECEIVE)
 }
 
-/// `recv(2)` with `MSG_PEEK`: what it returns stays to be received.
+/// `recv(2)` with `MSG_PEEK`: the bytes stay in the queue.
 pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     recv_flags(fd, buffer, RECEIVE | libc::MSG_PEEK)
 }
@@ -182,7 +184,8 @@ pub fn send(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
     at_once(move || check_len(unsafe { raw_syscalls::send(fd, pointer, len, SEND) }))
 }
 
-/// [`retry`] of a call that is compiled into its caller; only where it fails, there is another one.
+/// [`retry`], with the first call inlined into the caller and a second copy of the call for repeats
+/// after a failure.
 #[inline(always)]
 fn at_once(call: impl Fn() -> io::Result<usize> + Copy) -> io::Result<usize> {
     #[cold]
@@ -195,9 +198,9 @@ fn at_once(call: impl Fn() -> io::Result<usize> + Copy) -> io::Result<usize> {
     }
 }
 
-/// Which of several buffers one vectored call takes, and how much that is: at most 1,024, from the
-/// first one that is not empty. The rest is for the next call; a call that took only empty ones would
-/// look like the end of the stream.
+/// The range of buffers for one vectored call, and their total length: at most 1,024 buffers, from the
+/// first one that is not empty. The next call takes the rest. A call with only empty buffers would
+/// return 0, like the end of the stream.
 pub fn window<B: Deref<Target = [u8]>>(buffers: &[B]) -> (Range<usize>, usize) {
     let first = buffers.iter().position(|buffer| !buffer.is_empty()).unwrap_or(buffers.len());
     let last = buffers.len().min(first + MOST_BUFFERS);
@@ -229,9 +232,9 @@ pub(super) fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
     message
 }
 
-/// How much was written that the peer's system has not taken yet: for TCP, what it has not
-/// acknowledged; for a Unix socket, what the peer has not read, and the kernel's own cost of keeping
-/// it. While nothing is written, a number that falls is progress. `SIOCOUTQ`
+/// The number of written bytes that the peer has not taken yet: for TCP, the bytes that the peer's
+/// kernel has not acknowledged; for a Unix socket, the memory of the queued messages that the peer has
+/// not read, with the kernel's overhead. Between writes, a falling number means progress. `SIOCOUTQ`
 pub fn not_taken(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
     // SAFETY: the kernel writes one integer, to `count`.
@@ -262,7 +265,7 @@ pub fn linger(fd: BorrowedFd<'_>) -> io::Result<Option<Duration>> {
     Ok((linger.l_onoff != 0).then(|| Duration::from_secs(linger.l_linger as u64)))
 }
 
-/// `SO_LINGER`, rounded up to seconds. Zero makes closing reset the connection.
+/// `SO_LINGER`, rounded up to seconds. With zero, closing resets the connection.
 pub fn set_linger(fd: BorrowedFd<'_>, linger: Option<Duration>) -> io::Result<()> {
     let value = libc::linger {
         l_onoff: linger.is_some().into(),
@@ -271,7 +274,7 @@ pub fn set_linger(fd: BorrowedFd<'_>, linger: Option<Duration>) -> io::Result<()
     set_option(fd, libc::SOL_SOCKET, libc::SO_LINGER, &value)
 }
 
-/// Whether keep-alive probes are sent, and when.
+/// The settings of keep-alive probes, or `None` if they are off.
 pub fn keepalive(fd: BorrowedFd<'_>) -> io::Result<Option<KeepAlive>> {
     if option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 0)? == 0 {
         return Ok(None);
@@ -285,7 +288,7 @@ pub fn keepalive(fd: BorrowedFd<'_>) -> io::Result<Option<KeepAlive>> {
     }))
 }
 
-/// Sends keep-alive probes, or none.
+/// Turns keep-alive probes on or off.
 pub fn set_keepalive(fd: BorrowedFd<'_>, keepalive: Option<KeepAlive>) -> io::Result<()> {
     let on = libc::c_int::from(keepalive.is_some());
     set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, &on)?;
@@ -309,19 +312,19 @@ pub(super) fn kind(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
     option(fd, libc::SOL_SOCKET, libc::SO_TYPE, 0)
 }
 
-/// Whether it is a socket of streams. `SO_TYPE`
+/// Whether the descriptor is a stream socket. `SO_TYPE`
 #[must_use]
 pub fn is_stream(fd: BorrowedFd<'_>) -> bool {
     kind(fd).is_ok_and(|kind| kind == libc::SOCK_STREAM)
 }
 
-/// Whether it is a socket of datagrams, or a raw one. `SO_TYPE`
+/// Whether the descriptor is a datagram socket or a raw socket. `SO_TYPE`
 #[must_use]
 pub fn is_datagram(fd: BorrowedFd<'_>) -> bool {
     kind(fd).is_ok_and(|kind| kind == libc::SOCK_DGRAM || kind == libc::SOCK_RAW)
 }
 
-/// Whether it is a socket, and one of TCP.
+/// Whether the descriptor is a TCP socket.
 pub(super) fn is_tcp(fd: BorrowedFd<'_>) -> bool {
     option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL, 0).is_ok_and(|is| is == libc::IPPROTO_TCP)
 }

@@ -1,4 +1,4 @@
-//! What Unix sockets have of their own: names, and peers that the kernel vouches for.
+//! Calls for Unix sockets only: names, and the peer's credentials.
 
 use std::io;
 use std::mem::offset_of;
@@ -13,11 +13,11 @@ use std::os::unix::net::SocketAddr;
 use super::socket::{SEND, option};
 use super::{check, check_len, owned, retry};
 
-/// Who is at the other end of a Unix socket. It is what the kernel noted when the connection was
-/// made, or the pair; nobody can claim to be another, and nothing changes it later.
+/// The identity of the peer of a Unix socket. The kernel recorded it when the connection or the pair
+/// was created. A peer cannot forge it, and it does not change later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials {
-    /// The process. 0 where it is none of our namespace.
+    /// The process. 0 if it is not visible in this process's PID namespace.
     pub pid: i32,
     /// Its effective user.
     pub uid: u32,
@@ -32,7 +32,7 @@ pub fn unix_stream() -> io::Result<OwnedFd> {
     check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }).map(owned)
 }
 
-/// `bind(2)` on a Unix socket. A path makes a file.
+/// `bind(2)` on a Unix socket. For a path, the kernel creates a file.
 pub fn bind_unix(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     let (address, len) = in_the_kernels_form(address);
     let pointer = (&raw const address).cast();
@@ -40,8 +40,8 @@ pub fn bind_unix(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     check(unsafe { libc::bind(fd.as_raw_fd(), pointer, len) }).map(drop)
 }
 
-/// `connect(2)` on a Unix socket: done at once, or not at all. `WouldBlock` means that the listener's
-/// queue is full. Nothing tells when there is room: it has to be called again.
+/// `connect(2)` on a Unix socket, which succeeds or fails at once. `WouldBlock` means that the
+/// listener's queue is full. The kernel has no event for room in it: call this again later.
 pub fn connect_unix(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     let (address, len) = in_the_kernels_form(address);
     let pointer = (&raw const address).cast();
@@ -66,8 +66,8 @@ pub fn send_to_unix(
 
 /// `SO_PEERCRED`
 pub fn peer_cred(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
-    let nobody = libc::ucred { pid: 0, uid: 0, gid: 0 };
-    let libc::ucred { pid, uid, gid } = option(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, nobody)?;
+    let zero = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let libc::ucred { pid, uid, gid } = option(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, zero)?;
     Ok(Credentials { pid, uid, gid })
 }
 
@@ -81,7 +81,7 @@ fn in_the_kernels_form(address: &SocketAddr) -> (libc::sockaddr_un, libc::sockle
         *to = *from as libc::c_char;
     }
     let len = offset_of!(libc::sockaddr_un, sun_path) + name.map_or(0, |name| name.len() + 1);
-    // The kernel hands out paths that fill it, and takes them back without their zero.
+    // The kernel returns paths that fill the field, and accepts them without their zero.
     (raw, len.min(size_of_val(&raw)) as libc::socklen_t)
 }
 

@@ -1,5 +1,6 @@
-//! Connecting, as Go does it (`net/fd_unix.go`, `net/tcpsock_posix.go`, `net/dial.go`): connect first and
-//! register then, believe nothing but the socket's error and a peer, and refuse to talk to ourselves.
+//! Connecting, as Go does it (`net/fd_unix.go`, `net/tcpsock_posix.go`, `net/dial.go`): connect first,
+//! then register; trust only `SO_ERROR` and the peer's address; and reject a socket that has connected
+//! to itself.
 
 use std::io;
 use std::net::{self, SocketAddr};
@@ -12,10 +13,10 @@ use netpoll::{DeadlineExceeded, OpError, Reactor, Registration};
 use super::TcpStream;
 use crate::address::{Addresses, ToSocketAddrs};
 
-/// How often a connection to ourselves, or a lack of local ports, is tried again (Go's number).
+/// How often a self-connection, or a lack of local ports, is tried again (Go's number).
 const RETRIES: usize = 2;
 
-/// The least that one of several addresses gets of the time there is (Go's number).
+/// The minimum time for each of several addresses (Go's number).
 const FAIR_SHARE: Duration = Duration::from_secs(2);
 
 impl TcpStream {
@@ -29,7 +30,7 @@ impl TcpStream {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves no socket behind.
+    /// Dropping the future closes the socket.
     pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
         connect(addresses.to_addresses(), None).await
     }
@@ -38,22 +39,22 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well.
+    /// Also [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub async fn connect_timeout(
         addresses: impl ToSocketAddrs,
         timeout: Duration,
     ) -> io::Result<Self> {
         let now = Instant::now();
-        // A time that no clock can tell is no limit.
+        // A time beyond the range of the clock is no limit.
         connect(addresses.to_addresses(), now.checked_add(timeout)).await
     }
 
-    /// [`connect`](Self::connect), until `deadline`: several addresses share the time there is, and
-    /// looking up a name is part of it. After the deadline, no address is tried.
+    /// [`connect`](Self::connect), until `deadline`. Looking up a name counts, and several addresses
+    /// share the remaining time. After the deadline, no address is tried.
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well.
+    /// Also [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub async fn connect_deadline(
         addresses: impl ToSocketAddrs,
         deadline: Instant,
@@ -61,8 +62,8 @@ impl TcpStream {
         connect(addresses.to_addresses(), Some(deadline)).await
     }
 
-    /// Connects with a socket that the caller has made, and perhaps bound; its options stay as they
-    /// are. It is made non-blocking. Once, to one address, without a deadline.
+    /// Connects a socket that the caller has created, and perhaps bound, to one address, without a
+    /// retry and without a deadline. The socket is made non-blocking; its options stay as they are.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ async fn connect(addresses: Addresses, deadline: Option<Instant>) -> io::Result<
     Err(first_error.expect("resolving yields at least one address"))
 }
 
-/// The time by which deadlines of connects are judged.
+/// The clock of connect deadlines.
 fn now() -> io::Result<Instant> {
     Reactor::global().map(Reactor::now)
 }
@@ -120,7 +121,7 @@ async fn connect_one(address: &SocketAddr, deadline: Option<Instant>) -> io::Res
 }
 
 async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
-    // The system would connect to a peer that is near before it looks at the time.
+    // Without this check, a connect to a local peer would succeed after the deadline.
     if let Some(deadline) = deadline
         && deadline <= now()?
     {
@@ -131,13 +132,13 @@ async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<
 
 /// A socket that is connected, or about to be.
 enum Begun {
-    /// `connect(2)` has said so. There may be no peer yet: with `TCP_FASTOPEN_CONNECT` the first write
-    /// goes with the connection's first segment.
+    /// `connect(2)` has succeeded. There may be no peer yet: with `TCP_FASTOPEN_CONNECT`, the
+    /// connection's first segment carries the first write.
     Connected(net::TcpStream),
     UnderWay(net::TcpStream),
 }
 
-/// Waits until a socket is connected that is about to be.
+/// Waits until a pending connection is established.
 async fn finish(begun: Begun, deadline: Option<Instant>) -> io::Result<TcpStream> {
     let socket = match begun {
         Begun::Connected(socket) => {
@@ -177,12 +178,14 @@ fn connect_or_begin(socket: net::TcpStream, address: &SocketAddr) -> io::Result<
     }
 }
 
-/// `EAGAIN` is no beginning: who waited for its end would wait for ever.
+/// Whether `connect(2)` is in progress. After `EAGAIN` it is not: a wait for its end would never
+/// finish.
 fn has_begun(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock && error.raw_os_error().is_none()
 }
 
-/// Whether it is done: readiness alone is a hint, and has been wrong (golang/go#14548).
+/// Whether the connection is established. Readiness alone is a hint, and has been wrong
+/// (golang/go#14548).
 fn is_connected(socket: &net::TcpStream) -> io::Result<bool> {
     if let Some(error) = socket.take_error()? {
         return Err(error);
@@ -193,7 +196,7 @@ fn is_connected(socket: &net::TcpStream) -> io::Result<bool> {
     }
 }
 
-/// A client port may be the very one it connects to, and TCP then connects the socket to itself.
+/// If the client's own port is the one that it connects to, TCP connects the socket to itself.
 fn is_self_connected(registration: &Registration<net::TcpStream>) -> bool {
     let socket = registration.get_ref();
     match (socket.local_addr(), socket.peer_addr()) {

@@ -21,11 +21,11 @@ impl ListenerSocket for net::TcpListener {
 
 impl TcpListener {
     /// Binds to the first address that can be bound, with Go's defaults: the address may be reused
-    /// directly after another listener, the queue is as long as the system allows, and accepted
-    /// connections have `TCP_NODELAY` and keep-alive probes every 15 seconds.
+    /// directly after another listener has closed, the accept queue is as long as the system allows,
+    /// and accepted connections have `TCP_NODELAY` and keep-alive probes every 15 seconds.
     ///
-    /// Port 0 takes a free one; see [`local_addr`](Self::local_addr). A listener on `[::]` takes IPv4 as
-    /// well, whatever `net.ipv6.bindv6only` says.
+    /// For port 0, the system picks a free port; see [`local_addr`](Self::local_addr). A listener on
+    /// `[::]` also accepts IPv4, regardless of `net.ipv6.bindv6only`.
     ///
     /// # Errors
     ///
@@ -34,8 +34,8 @@ impl TcpListener {
         Self::bind_for(addresses, Families::Both).await
     }
 
-    /// [`bind`](Self::bind), but whether a listener on `[::]` takes IPv4 as well is the system's to say
-    /// (`net.ipv6.bindv6only`), as with the listeners of the standard library, of tokio and of async-net.
+    /// [`bind`](Self::bind), but the system decides whether a listener on `[::]` also accepts IPv4
+    /// (`net.ipv6.bindv6only`), as for listeners of the standard library, tokio and async-net.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), or what `getsockopt(2)` says.
+    /// [`Closed`](crate::Closed), or an error of `getsockopt(2)`.
     pub fn ttl(&self) -> io::Result<u32> {
         self.registration().while_open(net::TcpListener::ttl)
     }
@@ -71,7 +71,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), or what `setsockopt(2)` says.
+    /// [`Closed`](crate::Closed), or an error of `setsockopt(2)`.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.registration().while_open(|socket| socket.set_ttl(ttl))
     }
@@ -81,7 +81,7 @@ fn bind_one(address: &SocketAddr, families: Families) -> io::Result<OwnedFd> {
     let socket = sys::stream(address)?;
     families.tell(socket.as_fd(), address);
     sys::set_reuse_address(socket.as_fd(), true)?;
-    // Set once, here: what is accepted inherits it.
+    // Set once, here: accepted connections inherit the options.
     sys::set_nodelay(socket.as_fd(), true)?;
     sys::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
     sys::bind(socket.as_fd(), address)?;

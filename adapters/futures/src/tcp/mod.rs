@@ -1,4 +1,4 @@
-//! TCP: how a connection is made, and what is told of it.
+//! TCP: connecting, listening and socket options.
 
 mod connect;
 mod listen;
@@ -9,8 +9,9 @@ use std::net;
 use crate::listener::Listener;
 use crate::stream::Stream;
 
-/// A TCP connection. What it can do with its bytes is in [`Stream`].
+/// A TCP connection. [`Stream`] has the methods that read and write.
 pub type TcpStream = Stream<net::TcpStream>;
 
-/// A TCP socket that accepts connections: [`bind`](TcpListener::bind), and see [`Listener`].
+/// A TCP socket that accepts connections. [`bind`](TcpListener::bind) creates one; [`Listener`] has the
+/// other methods.
 pub type TcpListener = Listener<net::TcpListener>;

@@ -9,7 +9,8 @@ use crate::sys::{self, KeepAlive};
 
 use super::TcpStream;
 
-/// Each fails with the error of `getsockopt(2)` or `setsockopt(2)`, and after [`close`](TcpStream::close) with [`Closed`](crate::Closed).
+/// Each method fails with an error of `getsockopt(2)` or `setsockopt(2)`, and after
+/// [`close`](TcpStream::close) with [`Closed`](crate::Closed).
 impl TcpStream {
     /// `TCP_NODELAY`: on, unless it was turned off.
     pub fn nodelay(&self) -> io::Result<bool> {
@@ -36,11 +37,11 @@ impl TcpStream {
         self.registration().while_open(|socket| sys::linger(socket.as_fd()))
     }
 
-    /// `SO_LINGER`, rounded up to seconds: how long closing waits for what is not sent yet. Zero
-    /// makes closing reset the connection.
+    /// `SO_LINGER`, rounded up to seconds: how long closing waits until the unsent bytes are
+    /// acknowledged. With zero, closing resets the connection.
     ///
-    /// A stream that lingers and is dropped instead of closed blocks the thread that drops it, also
-    /// though it is non-blocking (`socket(7)`).
+    /// Dropping a lingering stream without [`close`](TcpStream::close) blocks the thread, even though
+    /// the socket is non-blocking (`socket(7)`).
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.registration().while_open(|socket| sys::set_linger(socket.as_fd(), linger))
     }
@@ -50,8 +51,8 @@ impl TcpStream {
         self.registration().while_open(|socket| sys::keepalive(socket.as_fd()))
     }
 
-    /// Sends keep-alive probes, or none. A connection that they find dead fails with `ETIMEDOUT`,
-    /// which is not [`DeadlineExceeded`](crate::DeadlineExceeded).
+    /// Turns keep-alive probes on or off. A connection whose probes are not answered fails with
+    /// `ETIMEDOUT`, which is not [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub fn set_keepalive(&self, keepalive: Option<KeepAlive>) -> io::Result<()> {
         self.registration().while_open(|socket| sys::set_keepalive(socket.as_fd(), keepalive))
     }

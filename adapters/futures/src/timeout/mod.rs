@@ -1,4 +1,4 @@
-//! A stream that waits for its peer no longer than it was told.
+//! A stream with limits on the time that it waits for its peer.
 
 mod watch;
 
@@ -17,27 +17,28 @@ use crate::sealed::StreamSocket;
 use crate::stream::{Stream, poll_write, poll_write_all};
 use watch::Watch;
 
-/// How long a [`TimeoutStream`] waits: `None` for ever. A limit that no clock can tell is none.
+/// How long a [`TimeoutStream`] waits. `None` means no limit, as does a time beyond the range of the
+/// clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// The limit of reading, for something to move: 75 seconds unless told otherwise. It begins when
-    /// reading has to wait, and anew whenever a byte was read or written; while writing waits for
-    /// room, it rests. Under a server library it has to be `None`: see [`TimeoutStream`].
+    /// The limit for reading while the connection is idle; 75 seconds by default. It starts when a read
+    /// begins to wait, and starts anew whenever a byte is read or written. While a write waits for
+    /// room, it does not run. Under a server library it must be `None`: see [`TimeoutStream`].
     pub idle: Option<Duration>,
-    /// The limit of writing, for the peer to take something, if only a byte: 60 seconds unless told
-    /// otherwise. It begins when writing finds no room, and once it has passed, anew if the peer has
-    /// taken anything meanwhile: a slow peer has not stalled, and writing to one that takes nothing any more
-    /// fails before twice the time.
+    /// The limit for writing while the peer takes no byte; 60 seconds by default. It starts when a
+    /// write finds no room. If the peer has taken at least one byte by its end, it starts anew: a slow
+    /// peer has not stalled. A write to a peer that has stopped fails before twice the time.
     ///
-    /// The peer has taken what its kernel has acknowledged (`SIOCOUTQ`, `tcp(7)`), whether or not that
-    /// makes room to write. **TCP shows this in steps.** Once the peer's receive buffer is full, Linux
-    /// acknowledges nothing more until a sixteenth of the buffer is free, and a segment at least; until
-    /// then nothing tells the sender that the peer reads. Measured: 6 to 7 KB a step with the default
-    /// buffer (`net.ipv4.tcp_rmem`, 128 KiB), 10 KB with `SO_RCVBUF` of 128 KiB, and more in
-    /// proportion where the kernel has let the buffer grow. A limit must be longer than a step takes at the
-    /// lowest rate that is served: with 60 seconds and the default buffer, 120 bytes a second.
+    /// The bytes that the peer's kernel has acknowledged count as taken (`SIOCOUTQ`, `tcp(7)`), whether
+    /// or not that makes room to write. **TCP shows this in steps.** Once the peer's receive buffer is
+    /// full, Linux acknowledges nothing more until a sixteenth of the buffer is free, and a segment at
+    /// least; until then, the sender cannot see that the peer reads. Measured: 6 to 7 KB a step with
+    /// the default buffer (`net.ipv4.tcp_rmem`, 128 KiB), 10 KB with `SO_RCVBUF` of 128 KiB, and more
+    /// in proportion where the kernel has let the buffer grow. The limit must be longer than one step
+    /// takes at the lowest rate that the server accepts: with 60 seconds and the default buffer, 120
+    /// bytes a second.
     ///
-    /// A Unix socket shows it in the pieces that the kernel has queued: a write, or a part of a long one.
+    /// On a Unix socket, a step is one piece in the kernel's queue: a write, or a part of a long one.
     pub write_stall: Option<Duration>,
 }
 
@@ -56,23 +57,24 @@ impl Timeouts {
     }
 }
 
-/// A stream for protocols of your own, whose peer must not keep it waiting: reading fails when the
-/// connection is idle, and writing when the peer takes nothing, both with
+/// A stream with timeouts, for servers of your own protocol: reading fails when the connection has been
+/// idle for too long, and writing when the peer has taken no byte for too long, both with
 /// [`DeadlineExceeded`](crate::DeadlineExceeded).
 ///
 /// # Not under a server library
 ///
-/// `idle` counts from the moment at which a read has to wait. Your own server reads when it expects something; a
-/// library such as hyper or axum reads all the time, also while a handler works on a request, so `idle` would cut
-/// off requests in flight. And each byte renews it, so the head of a request that comes byte by byte would live
-/// for ever. For HTTP use the server of `netpoll-hyper`, with a listener or, by its `serve_connection`,
-/// with an accept loop of your own: its limits know heads, requests and bodies. Under any other library, leave
-/// `idle` to the library and set [`Timeouts::idle`] to `None`; `write_stall` holds there as well.
+/// `idle` starts when a read begins to wait. Your own server reads when it expects bytes; a library
+/// such as hyper or axum reads all the time, even while a handler works on a request, so `idle` would
+/// cut off requests in flight. And each byte restarts it, so a client that sends a request head byte by
+/// byte would never time out. For HTTP, use the server of `netpoll-hyper`, with a listener or, by its
+/// `serve_connection`, with your own accept loop: it has separate limits for heads, requests and
+/// bodies. Under any other library, set [`Timeouts::idle`] to `None` and use the library's own idle
+/// timeout; `write_stall` works there as well.
 ///
 /// # A server
 ///
-/// With all the limits that it needs: a number of connections, a pause where the process has no descriptors,
-/// and an end for peers that say nothing or take nothing.
+/// This server has all the limits that it needs: a maximum number of connections, a pause when the
+/// process has run out of descriptors, and timeouts for peers that send nothing or take nothing.
 ///
 /// ```no_run
 /// use netpoll_futures::{Backoff, Limit, TcpListener, TimeoutStream, Timeouts};
@@ -96,14 +98,14 @@ impl Timeouts {
 /// # }
 /// ```
 ///
-/// The timeouts are the deadlines of the socket. They are set when something has to wait and cleared
-/// when it has got on, for a few nanoseconds each; what need not wait sets none. So the stream's own
-/// deadlines are not the caller's to set while it is one of these: a limit for a whole request, say, is
-/// a timer beside it, or [`set_timeouts`](Self::set_timeouts) for each of its phases.
+/// The timeouts use the deadlines of the socket. An operation that begins to wait sets a deadline, and
+/// progress clears it, for a few nanoseconds each; an operation that need not wait sets none. So do not
+/// set deadlines on the inner stream. To limit a whole request, use a separate timer, or call
+/// [`set_timeouts`](Self::set_timeouts) for each phase.
 ///
-/// Once the connection was idle for too long, reading fails until something comes or is written; once
-/// its peer has stalled, writing fails until it takes something; and either until the timeouts are set
-/// anew. Clones are the same stream.
+/// After an idle timeout, reading fails until a byte arrives or is written. After a write timeout,
+/// writing fails until the peer takes a byte. [`set_timeouts`](Self::set_timeouts) ends both states.
+/// Clones share one stream.
 pub struct TimeoutStream<S: StreamSocket> {
     stream: Stream<S>,
     watch: Arc<Watch>,
@@ -126,38 +128,39 @@ impl<S: StreamSocket> Clone for TimeoutStream<S> {
 }
 
 impl<S: StreamSocket> TimeoutStream<S> {
-    /// The stream, with these timeouts from the next wait on.
+    /// Wraps a stream. The timeouts apply from the next wait on.
     #[must_use]
     pub fn new(stream: Stream<S>, timeouts: Timeouts) -> Self {
         Self { stream, watch: Arc::new(Watch::new(timeouts)) }
     }
 
-    /// The stream, for all that is neither reading nor writing: what is read or written there is not
-    /// noticed here.
+    /// The inner stream, for calls other than reading and writing: bytes that are read or written there
+    /// do not restart the timeouts.
     #[must_use]
     pub fn get_ref(&self) -> &Stream<S> {
         &self.stream
     }
 
-    /// The stream, with no deadlines.
+    /// Returns the inner stream, with its deadlines cleared.
     #[must_use]
     pub fn into_inner(self) -> Stream<S> {
         self.set_timeouts(Timeouts::none());
         self.stream
     }
 
-    /// What is waited for at most.
+    /// The current timeouts.
     #[must_use]
     pub fn timeouts(&self) -> Timeouts {
         self.watch.timeouts()
     }
 
-    /// Sets the timeouts anew: what waits has its whole time again, and what has timed out may go on.
+    /// Sets the timeouts and restarts them: a waiting operation gets the whole time again, and a
+    /// direction that has timed out becomes usable.
     pub fn set_timeouts(&self, timeouts: Timeouts) {
         self.watch.set_timeouts(&self.stream, timeouts);
     }
 
-    /// [`Stream::read`], which fails when the connection is idle.
+    /// [`Stream::read`], which fails when the connection has been idle for too long.
     ///
     /// # Errors
     ///
@@ -165,7 +168,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has read nothing. Begun again, it has what was left of its time.
+    /// If the future is dropped, no byte has been read. A new read continues with the remaining time.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.reading(self.stream.read(buffer)).await;
@@ -185,7 +188,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
         }
     }
 
-    /// [`Stream::write`], which fails when the peer takes nothing.
+    /// [`Stream::write`], which fails when the peer has stalled.
     ///
     /// # Errors
     ///
@@ -193,14 +196,15 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has written nothing. Begun again, it has what was left of its time.
+    /// If the future is dropped, no byte has been written. A new write continues with the remaining
+    /// time.
     pub async fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut writing = self.stream.writing();
         let write = |cx: &mut Context<'_>| poll_write(&mut writing, cx, buffer);
         self.writing(write).await
     }
 
-    /// [`Stream::write_all`], which fails when the peer takes nothing, and not for its length.
+    /// [`Stream::write_all`], which fails when the peer has stalled. The total time has no limit.
     ///
     /// # Errors
     ///
@@ -208,7 +212,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, part of it may have been written.
+    /// If the future is dropped, part of the buffer may have been written.
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
         let (mut writing, mut written) = (self.stream.writing(), 0);
         let write = |cx: &mut Context<'_>| {
@@ -217,7 +221,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
                 let polled = poll_write_all(&mut writing, cx, buffer, &mut written);
                 if written > before {
                     self.watch.has_written(&self.stream);
-                    // The deadline was that of the bytes that are written.
+                    // The deadline belonged to bytes that have been written since.
                     if matches!(&polled, Poll::Ready(Err(late)) if is_deadline_exceeded(late)) {
                         continue;
                     }
@@ -238,12 +242,12 @@ impl<S: StreamSocket> TimeoutStream<S> {
         self.stream.close().await
     }
 
-    /// [`read`](Self::read) for those who poll.
+    /// [`read`](Self::read) as a poll function.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll_reading(|| self.stream.poll_read(cx, buffer))
     }
 
-    /// [`read_vectored`](Self::read_vectored) for those who poll.
+    /// [`read_vectored`](Self::read_vectored) as a poll function.
     pub fn poll_read_vectored(
         &self,
         cx: &mut Context<'_>,
@@ -252,7 +256,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
         self.poll_reading(|| self.stream.poll_read_vectored(cx, buffers))
     }
 
-    /// [`write`](Self::write) for those who poll.
+    /// [`write`](Self::write) as a poll function.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         self.watch.write(&self.stream, || self.stream.poll_write(cx, buffer))
     }
@@ -291,8 +295,8 @@ impl<S: StreamSocket> TimeoutStream<S> {
         poll_fn(|cx| self.watch.read(&self.stream, read.as_mut().poll(cx))).await
     }
 
-    /// Polls a write until it is over. One that has failed keeps the write lock, and is polled again if the
-    /// deadline was not to count.
+    /// Polls a write until it is over. A write whose deadline does not count keeps the write lock and
+    /// is polled again.
     async fn writing(
         &self,
         mut write: impl FnMut(&mut Context<'_>) -> Poll<io::Result<usize>>,

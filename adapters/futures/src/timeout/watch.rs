@@ -1,9 +1,8 @@
-//! The directions that wait for the peer, and until when.
+//! The directions that wait for the peer, and their deadlines.
 //!
-//! A direction begins to wait when it is first seen to be pending, and waits until something moves: a
-//! future that is dropped and begun again has no more time for it. The deadline is set *after* the
-//! operation is pending. That is soon enough, since a deadline wakes a waiting task also if it has passed by
-//! then.
+//! A direction begins to wait when a poll first returns `Pending`, and waits until a byte moves: a
+//! future that is dropped and started again gains no time. The deadline is set *after* that poll. This
+//! is soon enough, since setting a deadline that has already passed also wakes a waiting task.
 //!
 //! A setter may wake a task, so no deadline is set under the lock. The time is stored under it, and the thread
 //! that stored it sets the deadline afterwards and compares: if another thread has stored another time
@@ -24,12 +23,12 @@ use crate::sync::{AtomicU32, Ordering, lock};
 
 #[derive(Debug)]
 pub(super) struct Watch {
-    /// Of the process that made it. A forked child does not take the lock, which a thread may hold that
-    /// it does not have, and has no deadlines to set.
+    /// The process that made the stream. A forked child takes no lock, since a thread of the parent may
+    /// have held it at the fork, and sets no deadlines.
     generation: u32,
     state: Mutex<State>,
-    /// Whether a direction may wait, so that there is a wait to end. A hint: a task that moves a byte while
-    /// another begins to wait may come before or after it.
+    /// Whether a direction may wait. A hint: if one task moves a byte while another begins to wait,
+    /// either may come first.
     waits: AtomicU32,
 }
 
@@ -63,7 +62,7 @@ impl Watch {
         self.lock().map(|state| state.timeouts).unwrap_or_default()
     }
 
-    /// A direction that waits begins to wait now.
+    /// Restarts the limits of the directions that wait.
     pub(super) fn set_timeouts<S: StreamSocket>(&self, stream: &Stream<S>, timeouts: Timeouts) {
         let Some(mut state) = self.lock() else { return };
         state.timeouts = timeouts;
@@ -77,7 +76,7 @@ impl Watch {
         self.set_deadlines(stream, state, moved);
     }
 
-    /// A read was polled, with this result.
+    /// Records the result of a polled read.
     pub(super) fn read<S: StreamSocket>(
         &self,
         stream: &Stream<S>,
@@ -91,8 +90,9 @@ impl Watch {
         read
     }
 
-    /// Whether a read failed for a deadline that does not count, and is to be tried again: something has come
-    /// meanwhile (the task may not have asked for it in time), or it is the write that waits.
+    /// Whether a read failed for a deadline that does not count, and has to be tried again: bytes have
+    /// arrived meanwhile (the task may have been polled too late to read them), or a write waits for
+    /// room.
     pub(super) fn reads_on<S: StreamSocket>(
         &self,
         stream: &Stream<S>,
@@ -115,7 +115,7 @@ impl Watch {
         goes_on
     }
 
-    /// Polls a write, which is tried again if it failed for a deadline that does not count.
+    /// Polls a write, and polls it again if it failed for a deadline that does not count.
     pub(super) fn write<S: StreamSocket>(
         &self,
         stream: &Stream<S>,
@@ -188,8 +188,8 @@ impl Watch {
         self.set_deadlines(stream, state, moved);
     }
 
-    /// Whether a write failed for a deadline that does not count: it was moved meanwhile, or the peer
-    /// has taken something, which the socket does not report until there is room for much more.
+    /// Whether a write failed for a deadline that does not count: the deadline was moved meanwhile, or
+    /// the peer has taken bytes, which the socket does not report until there is room for many more.
     fn writes_on<S: StreamSocket>(&self, stream: &Stream<S>, error: &io::Error) -> bool {
         if !is_deadline_exceeded(error) {
             return false;
@@ -208,7 +208,7 @@ impl Watch {
                 self.set_deadlines(stream, state, Moved::Write);
                 true
             }
-            // It is none of ours.
+            // The caller set this deadline on the inner stream.
             _ => false,
         }
     }
@@ -223,7 +223,7 @@ impl Watch {
         loop {
             let until = (state.read_until, state.write_until);
             drop(state);
-            // Their error is that of a closed socket, which needs no deadline.
+            // The setters fail only on a closed socket, which needs no deadline.
             if !matches!(moved, Moved::Write) {
                 let _ = stream.set_read_deadline(until.0);
             }
@@ -254,13 +254,15 @@ impl Watch {
 }
 
 impl State {
-    /// While a write waits for room, it is that which must get on.
+    /// Sets the deadline of a waiting read. None while a write waits for room: then the write has the
+    /// deadline.
     fn renew_read<S: StreamSocket>(&mut self, stream: &Stream<S>) {
         let idle = self.timeouts.idle.filter(|_| self.reads && self.blocked.is_none());
         self.read_until = after(stream, idle);
     }
 
-    /// The peer has so long to take something of the bytes that it has not taken yet.
+    /// Sets the deadline by which the peer must take at least one of the bytes that it has not taken
+    /// yet.
     fn renew_write<S: StreamSocket>(&mut self, stream: &Stream<S>) {
         self.blocked = Some(not_taken(stream));
         self.write_until = after(stream, self.timeouts.write_stall);
@@ -271,7 +273,7 @@ fn after<S: StreamSocket>(stream: &Stream<S>, limit: Option<Duration>) -> Option
     limit.and_then(|limit| stream.reactor().now().checked_add(limit))
 }
 
-/// Something to read, the end included, whatever the deadline.
+/// Whether a read would return bytes, the end of the stream or an error. Ignores the deadline.
 fn has_come<S: StreamSocket>(stream: &Stream<S>) -> bool {
     let peek = stream.registration().while_open(|socket| sys::peek(socket.as_fd(), &mut [0]));
     !peek.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)

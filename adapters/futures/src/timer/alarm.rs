@@ -1,5 +1,5 @@
-//! What a timer waits for: the reactor, or where there is none (no descriptors left for it, it was shut
-//! down, the process is a forked child) the [sleeper](super::sleeper).
+//! The clock behind a timer: the reactor, or the [sleeper](super::sleeper) if there is no reactor (it
+//! was shut down, the process has no descriptors left for one, or the process is a forked child).
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -9,17 +9,17 @@ use netpoll::Reactor;
 
 use super::sleeper::Sleeper;
 
-/// Rings at the time that it is set to, and goes on ringing until it is set anew.
+/// Is ready at the time that it is set to, and stays ready until it is set anew.
 pub(super) struct Alarm {
-    /// The global one, if it is not told.
+    /// `None` means the global reactor.
     reactor: Option<Reactor>,
     time: Option<Instant>,
     by: By,
 }
 
 enum By {
-    /// It was never polled.
-    Nobody,
+    /// The alarm was never polled.
+    Unset,
     Reactor(netpoll::Timer),
     /// One thread for all timers without a reactor.
     Thread(Sleeper),
@@ -27,14 +27,14 @@ enum By {
 
 impl Alarm {
     pub(super) fn new(reactor: Option<Reactor>) -> Self {
-        Self { reactor, time: None, by: By::Nobody }
+        Self { reactor, time: None, by: By::Unset }
     }
 
     pub(super) fn now(&self) -> Instant {
         self.reactor.as_ref().map_or_else(Instant::now, Reactor::now)
     }
 
-    /// What it is set to.
+    /// The time that it is set to.
     pub(super) fn time(&self) -> Option<Instant> {
         self.time
     }
@@ -42,15 +42,15 @@ impl Alarm {
     pub(super) fn set(&mut self, time: Option<Instant>) {
         self.time = time;
         match &mut self.by {
-            By::Nobody => {}
+            By::Unset => {}
             By::Reactor(timer) => timer.set(time),
             By::Thread(sleeper) => sleeper.forget(),
         }
     }
 
-    /// Ready with the time that it was set to.
+    /// Resolves to the time that it was set to.
     pub(super) fn poll_rung(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
-        if let By::Nobody = self.by {
+        if let By::Unset = self.by {
             self.by = self.begin().map_or_else(|_| By::Thread(Sleeper::default()), By::Reactor);
         }
         if let By::Reactor(timer) = &self.by
@@ -60,7 +60,7 @@ impl Alarm {
         }
         match (&mut self.by, self.time) {
             (By::Thread(sleeper), time) => sleeper.poll_reached(cx, time),
-            (_, time) => Poll::Ready(time.expect("what is not set does not fire")),
+            (_, time) => Poll::Ready(time.expect("an alarm without a time does not fire")),
         }
     }
 

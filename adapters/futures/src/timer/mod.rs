@@ -19,13 +19,13 @@ use alarm::Alarm;
 /// The shortest period: one tick of the reactor's wheel.
 const SHORTEST: Duration = Duration::from_nanos(1 << 16);
 
-/// A time to wait for: as a future once, as a stream again and again. Both give the time that was
-/// waited for, which is never later than now.
+/// Waits for a time: once as a future, repeatedly as a stream. Both yield the time that the timer was
+/// set to, which is never later than now.
 ///
-/// It is in the shape of async-io's type of this name, and like that one cannot fail, neither when it
-/// is made nor later. Where there is no reactor, one thread serves all timers, and ends with the last of
-/// them. Where there is no thread either, the task polls again and again until the time has come. A timer that
-/// is not polled costs nothing but its size.
+/// It has the interface of async-io's `Timer` and, like that, cannot fail, neither when it is created
+/// nor later. Without a reactor, one thread serves all timers, and ends with the last of them. If no
+/// thread can be started either, the task is polled again and again until the time has come. A timer
+/// that is not polled costs nothing but its size.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -43,96 +43,96 @@ const SHORTEST: Duration = Duration::from_nanos(1 << 16);
 /// # });
 /// ```
 ///
-/// # Ticks that were missed
+/// # Missed ticks
 ///
-/// An interval keeps to its times, however late it is polled: each that has passed is given, at once and
-/// one after another, until it has caught up. None is skipped.
+/// An interval skips no tick, however late it is polled: it yields each tick that has passed, without
+/// waiting in between, until it has caught up.
 ///
-/// The shortest period is a tick of the reactor's wheel, 65.536 microseconds. Shorter ones, zero
-/// included, are taken for that: a stream that were ready all the time would keep its executor from
-/// everything else.
+/// The shortest period is a tick of the reactor's wheel, 65.536 microseconds. Shorter periods, zero
+/// included, are rounded up to that: a stream that is always ready would starve the other tasks of its
+/// executor.
 ///
-/// # Times that are far away
+/// # Distant times
 ///
-/// A time that no [`Instant`] can tell never comes: `after(Duration::MAX)` is [`never`](Self::never).
+/// A time beyond the range of [`Instant`] never comes: `after(Duration::MAX)` is
+/// [`never`](Self::never).
 #[must_use = "a timer does nothing unless it is polled"]
 pub struct Timer {
     alarm: Alarm,
-    /// `None` gives one time and no more.
+    /// `None` if the timer fires once only.
     period: Option<Duration>,
 }
 
 impl Timer {
-    /// A timer that never fires, unless it is set.
+    /// Creates a timer that never fires unless it is set.
     pub fn never() -> Self {
         Self::of(Alarm::new(None))
     }
 
-    /// A timer that never fires, unless it is set, by the clock of another reactor than the global one
-    /// and in its care.
+    /// Creates a timer that never fires unless it is set. It belongs to this reactor instead of the
+    /// global one, and follows its clock.
     pub fn with(reactor: &Reactor) -> Self {
         Self::of(Alarm::new(Some(reactor.clone())))
     }
 
-    /// A timer that fires once, when so much time has passed.
+    /// Creates a timer that fires once, after `duration`.
     pub fn after(duration: Duration) -> Self {
         let mut timer = Self::never();
         timer.set_after(duration);
         timer
     }
 
-    /// A timer that fires once, at this time.
+    /// Creates a timer that fires once, at `instant`.
     pub fn at(instant: Instant) -> Self {
         let mut timer = Self::never();
         timer.set_at(instant);
         timer
     }
 
-    /// A timer that fires again and again, for the first time after one period. See [`Timer`] for what
-    /// becomes of ticks that were missed, and which period is the shortest.
+    /// Creates a timer that fires once per period, first after one period. [`Timer`] describes missed
+    /// ticks and the shortest period.
     pub fn interval(period: Duration) -> Self {
         let mut timer = Self::never();
         timer.set_interval(period);
         timer
     }
 
-    /// A timer that fires again and again, for the first time at `start`.
+    /// Creates a timer that fires once per period, first at `start`.
     pub fn interval_at(start: Instant, period: Duration) -> Self {
         let mut timer = Self::never();
         timer.set_interval_at(start, period);
         timer
     }
 
-    /// Whether it will ever fire, or fire again.
+    /// Whether the timer will fire, or fire again.
     #[must_use]
     pub fn will_fire(&self) -> bool {
         self.alarm.time().is_some()
     }
 
-    /// Fires once, when so much time has passed, instead of what it was set to. Who polled it before is
-    /// woken for the new time, here and in the other setters.
+    /// Sets the timer to fire once, after `duration`. Like the other setters, it replaces the earlier
+    /// setting, and a task that has polled the timer is woken for the new time.
     pub fn set_after(&mut self, duration: Duration) {
         self.set(self.alarm.now().checked_add(duration), None);
     }
 
-    /// Fires once, at this time, instead of what it was set to. An interval ends with that; async-io's
-    /// goes on.
+    /// Sets the timer to fire once, at `instant`. This ends an interval, unlike async-io's `set_at`.
     pub fn set_at(&mut self, instant: Instant) {
         self.set(Some(instant), None);
     }
 
-    /// Fires again and again, for the first time after one period, instead of what it was set to.
+    /// Sets the timer to fire once per period, first after one period.
     pub fn set_interval(&mut self, period: Duration) {
         let period = period.max(SHORTEST);
         self.set(self.alarm.now().checked_add(period), Some(period));
     }
 
-    /// Fires again and again, for the first time at `start`, instead of what it was set to.
+    /// Sets the timer to fire once per period, first at `start`.
     pub fn set_interval_at(&mut self, start: Instant, period: Duration) {
         self.set(Some(start), Some(period.max(SHORTEST)));
     }
 
-    /// Never fires, instead of what it was set to.
+    /// Sets the timer never to fire.
     pub fn clear(&mut self) {
         self.set(None, None);
     }
@@ -147,11 +147,11 @@ impl Timer {
     }
 }
 
-/// A panic elsewhere leaves a timer whole: it runs no code of its user's but wakers, and those last.
+/// A panic leaves a timer consistent: the only user code that it runs is wakers, as the last step.
 impl UnwindSafe for Timer {}
 impl RefUnwindSafe for Timer {}
 
-/// Prints the time it is set to, and the period of an interval.
+/// Prints the time that it is set to, and the period of an interval.
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timer")
@@ -161,12 +161,12 @@ impl fmt::Debug for Timer {
     }
 }
 
-/// Resolves with the time that it was set to, when that has come. Polled after that, it waits for the
-/// next time of an interval, or for a time to be set.
+/// Resolves to the time that the timer was set to, once that has come. A later poll waits for the next
+/// tick of an interval, or until a time is set.
 ///
 /// # Cancel safety
 ///
-/// `(&mut timer).await` can be dropped and begun again.
+/// `(&mut timer).await` may be dropped and started again.
 impl Future for Timer {
     type Output = Instant;
 
@@ -179,7 +179,8 @@ impl Future for Timer {
     }
 }
 
-/// The times, one after another. It does not end: a timer that will not fire again is pending.
+/// Yields the times, one after another. The stream does not end: a timer that will not fire again stays
+/// pending.
 impl Stream for Timer {
     type Item = Instant;
 

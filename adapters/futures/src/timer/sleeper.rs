@@ -1,4 +1,4 @@
-//! The timers that have no reactor: one thread sleeps for all of them, and ends with the last.
+//! The timers without a reactor: one thread sleeps for all of them, and ends with the last.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -12,31 +12,31 @@ use crate::sync::lock;
 
 static SLEEPERS: [PerProcess<Thread>; COPIES] = [const { PerProcess::new(Thread::new()) }; COPIES];
 
-/// The thread and the tasks that it is to wake.
+/// The thread and the tasks that it wakes.
 struct Thread {
     state: Mutex<State>,
-    /// The earliest time is another, or there is none.
+    /// Notified when the earliest time changes, or when no task is left.
     changed: Condvar,
 }
 
 struct State {
     runs: bool,
-    /// By time; the number tells those of one time apart.
+    /// Ordered by time; the number distinguishes tasks of the same time.
     tasks: BTreeMap<(Instant, u64), Waker>,
     next: u64,
 }
 
-/// One timer's place among those that the thread serves.
+/// The state of one timer that the thread serves.
 #[derive(Debug, Default)]
 pub(super) struct Sleeper {
-    /// The task that polls, also where no time is set.
+    /// The task that polled last, kept even if no time is set.
     waiter: Option<Waker>,
     entry: Option<Entry>,
 }
 
 impl Sleeper {
-    /// Ready with the time when it has come. Where no thread is to be had, the task is woken again and
-    /// again: busy, but not late.
+    /// Resolves to the time once that has come. If no thread can be started, each poll wakes its own
+    /// task: that keeps the thread busy, but is not late.
     pub(super) fn poll_reached(
         &mut self,
         cx: &mut Context<'_>,
@@ -58,7 +58,7 @@ impl Sleeper {
         Poll::Pending
     }
 
-    /// The timer has another time, for which the task polls anew.
+    /// Drops the entry and wakes the task, which polls again for the timer's new time.
     pub(super) fn forget(&mut self) {
         self.entry = None;
         if let Some(waiter) = self.waiter.take() {
@@ -67,7 +67,7 @@ impl Sleeper {
     }
 }
 
-/// A task that the thread wakes at a time, unless this is dropped before.
+/// A task that the thread wakes at a given time. Dropping the entry cancels that.
 #[derive(Debug)]
 struct Entry {
     key: (Instant, u64),
@@ -75,7 +75,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// `None` if no thread is to be had.
+    /// `None` if no thread could be started.
     fn new(time: Instant, waker: &Waker) -> Option<Self> {
         let (thread, generation) = per_process::own(&SLEEPERS).ok()?;
         let waker = waker.clone();
@@ -97,7 +97,7 @@ impl Entry {
         Some(entry)
     }
 
-    /// Has it wake another task, if it is for this time and has not woken one yet.
+    /// Replaces the waker, if the entry is for this time and has not woken its task yet.
     fn renew(&self, time: Instant, waker: &Waker) -> bool {
         let Ok((thread, generation)) = per_process::own(&SLEEPERS) else { return false };
         if self.key.0 != time || self.generation != generation {
@@ -112,7 +112,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // In a forked child the lock is the parent's.
+        // In a forked child, a thread of the parent may have held the lock at the fork.
         if self.generation != fork_generation() {
             return;
         }
@@ -134,7 +134,7 @@ impl Thread {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Wakes each task at its time, until there is none.
+    /// Wakes each task at its time, until no task is left.
     fn serve(&self) {
         let mut state = lock(&self.state);
         while let Some(first) = state.tasks.first_entry() {
@@ -152,7 +152,7 @@ impl Thread {
         state.runs = false;
     }
 
-    /// No thread could be started: those who rely on it poll again, and find out for themselves.
+    /// No thread could be started: wakes all tasks, which poll again and try to start one themselves.
     fn fail(&self) {
         let mut state = lock(&self.state);
         state.runs = false;

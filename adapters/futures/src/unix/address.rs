@@ -15,8 +15,8 @@ use netpoll::OpError;
 /// The longest path, and the longest abstract name (`unix(7)`: 108 bytes with its zero).
 const LONGEST: usize = 107;
 
-/// The address that `path` says: after a zero byte, a name in the abstract namespace (as in tokio and
-/// async-net). What is wrong with it is wrong with `operation`.
+/// The address of `path`; if it begins with a zero byte, an abstract name (as in tokio and async-net).
+/// An error names `operation`.
 pub(super) fn of(operation: &'static str, path: &Path) -> io::Result<SocketAddr> {
     let bytes = path.as_os_str().as_bytes();
     let (name, is_abstract) = match bytes.strip_prefix(b"\0") {
@@ -33,7 +33,7 @@ pub(super) fn of(operation: &'static str, path: &Path) -> io::Result<SocketAddr>
     address.map_err(|error| OpError::wrap(operation, written(name, is_abstract), error))
 }
 
-/// An address as people write it, and as Go does: abstract names after an `@`.
+/// The text form of an address, as in Go: an abstract name follows an `@`.
 pub(crate) fn name(address: &SocketAddr) -> String {
     match (address.as_pathname(), address.as_abstract_name()) {
         (Some(path), _) => written(path.as_os_str().as_bytes(), false),

@@ -1,9 +1,9 @@
-//! Connecting over a Unix socket, which is done at once or not at all (`unix(7)`): there is no
-//! connection under way to be waited for, and no three-way handshake that could fail.
+//! Connecting a Unix socket, which succeeds or fails at once (`unix(7)`): a connect is never in
+//! progress, as there is no handshake.
 //!
-//! But for one case: the listener's queue is full. A blocking `connect(2)` then waits until there is
-//! room; a non-blocking one says `EAGAIN`, and nothing ever tells that it is worth another try. So it
-//! is tried again, after pauses that double. Go and tokio leave that to their users, as an error.
+//! There is one exception: the listener's queue is full. A blocking `connect(2)` then waits until there
+//! is room. A non-blocking one fails with `EAGAIN`, and no event reports room later. So the connect is
+//! tried again, after pauses that double. Go and tokio return the error to their users.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,32 +17,32 @@ use netpoll::{OpError, Reactor, Timer};
 use super::{UnixStream, address};
 use crate::blocking::before;
 
-/// Between tries, as long as the queue is full: from the first to the longest, doubling.
+/// The pauses between tries while the queue is full: the first and the longest. They double.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 impl UnixStream {
-    /// Connects to the listener at `path`, or, where that begins with a zero byte, at the abstract
-    /// name that follows. A relative path begins where the process is.
+    /// Connects to the listener at `path`; if `path` begins with a zero byte, at the abstract name that
+    /// follows. A relative path starts at the working directory.
     ///
-    /// While the listener's queue is full it waits for room: nothing tells when there is some, so it
-    /// tries again and again, 50 ms apart at most. Besides, looking the path up may keep the thread
-    /// waiting for the file system that it is on.
+    /// While the listener's queue is full, this waits for room. The kernel has no event for that, so
+    /// the connect is tried again, at most 50 ms apart. Looking up the path may block the thread on its
+    /// file system.
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the path: it is not there, or nobody listens, or may not be talked to, or
-    /// it is longer than 107 bytes.
+    /// An [`OpError`] with the path: the path does not exist, no listener is bound to it, access is
+    /// denied, or the path is longer than 107 bytes.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves no socket behind.
+    /// Dropping the future closes the socket.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         let address = address::of("connect", path.as_ref())?;
         connect(&address, None).await
     }
 
-    /// [`connect`](Self::connect), to an address of either kind.
+    /// [`connect`](Self::connect) to an address, a path or an abstract name.
     ///
     /// # Errors
     ///
@@ -55,10 +55,10 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well, if the listener's queue stays full.
+    /// Also [`DeadlineExceeded`](crate::DeadlineExceeded), if the listener's queue stays full.
     pub async fn connect_timeout(path: impl AsRef<Path>, timeout: Duration) -> io::Result<Self> {
         let address = address::of("connect", path.as_ref())?;
-        // A time that no clock can tell is no limit.
+        // A time beyond the range of the clock is no limit.
         connect(&address, Instant::now().checked_add(timeout)).await
     }
 
@@ -66,15 +66,15 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded) as well, if the listener's queue stays full.
+    /// Also [`DeadlineExceeded`](crate::DeadlineExceeded), if the listener's queue stays full.
     pub async fn connect_deadline(path: impl AsRef<Path>, deadline: Instant) -> io::Result<Self> {
         let address = address::of("connect", path.as_ref())?;
         connect(&address, Some(deadline)).await
     }
 
-    /// Connects with a socket that the caller has made, and perhaps bound; its options stay as they are. It is
-    /// made non-blocking. While the listener's queue is full, it waits for room, as [`connect`](Self::connect)
-    /// does.
+    /// Connects a socket that the caller has created, and perhaps bound. The socket is made
+    /// non-blocking; its options stay as they are. While the listener's queue is full, this waits for
+    /// room, as [`connect`](Self::connect) does.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it closes the socket.
+    /// Dropping the future closes the socket.
     pub async fn connect_with(
         socket: impl Into<net::UnixStream>,
         address: &SocketAddr,
@@ -95,7 +95,7 @@ impl UnixStream {
         connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
     }
 
-    /// Two streams that are connected to each other, and have no names.
+    /// Creates two unnamed streams that are connected to each other.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), or what `getsockopt(2)` says.
+    /// [`Closed`](crate::Closed), or an error of `getsockopt(2)`.
     pub fn peer_cred(&self) -> io::Result<Credentials> {
         self.registration().while_open(|socket| sys::peer_cred(socket.as_fd()))
     }
@@ -121,7 +121,7 @@ async fn connect(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<
     connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
 }
 
-/// Until there is room in the queue.
+/// Waits until there is room in the queue.
 async fn attempts(socket: OwnedFd, address: &SocketAddr) -> io::Result<UnixStream> {
     let mut pause = FIRST_PAUSE;
     loop {

@@ -1,5 +1,5 @@
-//! Datagrams over Unix sockets: names and conversions. What a socket does with its datagrams is in
-//! [`Datagram`].
+//! Datagrams over Unix sockets: names and conversions. [`Datagram`] has the methods that receive and
+//! send.
 
 use std::io;
 use std::net::Shutdown;
@@ -23,13 +23,13 @@ impl DatagramSocket for net::UnixDatagram {
 }
 
 impl UnixDatagram {
-    /// Binds to a path, at which a socket is made. Nobody removes it: neither
-    /// [`close`](Self::close) nor a drop, as in Go and in the standard library. Where one is left of
-    /// an earlier run, binding fails with `EADDRINUSE` until it is removed.
+    /// Binds to a path and creates a socket file there. As in Go and in the standard library, neither
+    /// [`close`](Self::close) nor a drop removes the file. If an earlier run has left one, binding
+    /// fails with `EADDRINUSE` until the file is removed.
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the path: also if it is too long (107 bytes) or has a zero in it.
+    /// An [`OpError`] with the path, also if it is longer than 107 bytes or contains a zero byte.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::bind_addr(&at_path("bind", path.as_ref())?)
     }
@@ -51,12 +51,12 @@ impl UnixDatagram {
         Ok(socket)
     }
 
-    /// One without a name: it can send, and receive from whom it is connected to if that is so
-    /// mutually.
+    /// Creates a socket without a name. It can send, but can receive only from a socket that is
+    /// connected to it.
     ///
     /// # Errors
     ///
-    /// What `socket(2)` says.
+    /// An error of `socket(2)`.
     pub fn unbound() -> io::Result<Self> {
         net::UnixDatagram::unbound()?.try_into()
     }
@@ -65,14 +65,14 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says.
+    /// An error of `socketpair(2)`.
     pub fn pair() -> io::Result<(Self, Self)> {
         let (near, far) = net::UnixDatagram::pair()?;
         Ok((near.try_into()?, far.try_into()?))
     }
 
-    /// Connects to the socket at a path: [`send`](Self::send) sends there, and only what comes from
-    /// there is received. It may be connected anew at any time.
+    /// Connects to the socket at a path: [`send`](Self::send) sends to it, and this socket receives
+    /// only its datagrams. The socket may be connected again at any time.
     ///
     /// # Errors
     ///
@@ -96,25 +96,25 @@ impl UnixDatagram {
     /// Sends a datagram to the socket at a path, as soon as there is room. See
     /// [`send_to_addr`](Self::send_to_addr).
     ///
-    /// Where that socket is slow to receive, [`connect`](Self::connect) to it and
-    /// [`send`](Self::send): the kernel knows only of a connected socket what it waits for. Of others
-    /// it says after every failed send that there is room, and so a send that waits for another's
-    /// room is tried again and again. (It is polled each time, and does not block its executor.)
+    /// If the receiver is slow, [`connect`](Self::connect) to it and use [`send`](Self::send): the
+    /// kernel reports room in the receiver's queue only to a connected socket. For an unconnected
+    /// socket it reports room after every failed send, so a send that waits for the receiver is tried
+    /// again and again. (Each try is one poll, so other tasks of the executor run in between.)
     ///
     /// # Errors
     ///
-    /// As for every [datagram](crate::Datagram#errors), or that there is no such path.
+    /// As for every [datagram](crate::Datagram#errors), or that the path does not exist.
     pub async fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let to = at_path("send", path.as_ref())?;
         self.send_to_addr(datagram, &to).await
     }
 
-    /// [`send_to`](Self::send_to) now, or `WouldBlock`.
+    /// [`send_to`](Self::send_to) without waiting: fails with `WouldBlock` if there is no room.
     pub fn try_send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.try_send_to_addr(datagram, &at_path("send", path.as_ref())?)
     }
 
-    /// [`send_to`](Self::send_to) for those who poll.
+    /// [`send_to`](Self::send_to) as a poll function.
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -124,13 +124,13 @@ impl UnixDatagram {
         self.poll_send_to_addr(cx, datagram, &at_path("send", path.as_ref())?)
     }
 
-    /// Ends receiving, sending or both, for all clones: what is sent then fails with `EPIPE`, on this
-    /// side or the peer's. A receive that finds nothing waits all the same; that is how Linux has it
-    /// for datagrams, and what [`close`](Self::close) and deadlines are for.
+    /// Ends receiving, sending or both, for all clones. Later sends in that direction fail with
+    /// `EPIPE`, on this side or the peer's. On Linux, a receive still waits if no datagram is queued;
+    /// use [`close`](Self::close) or a deadline to end it.
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed), or what `shutdown(2)` says.
+    /// [`Closed`](crate::Closed), or an error of `shutdown(2)`.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.registration().while_open(|socket| sys::shutdown(socket.as_fd(), how))
     }

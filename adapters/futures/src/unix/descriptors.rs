@@ -1,4 +1,4 @@
-//! Descriptors that are passed along with bytes.
+//! Passing descriptors along with bytes.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,9 +11,9 @@ use netpoll::Direction;
 use super::UnixStream;
 
 impl UnixStream {
-    /// [`write`](Self::write) with descriptors: the peer gets duplicates of them, with the first of
-    /// the bytes, if it reads those with [`recv_with_fds`](Self::recv_with_fds). Bytes that did not
-    /// fit are to be written without them.
+    /// [`write`](Self::write) with descriptors: the peer gets duplicates of them, with the first of the
+    /// bytes, if it reads those with [`recv_with_fds`](Self::recv_with_fds). Write the remaining bytes
+    /// without descriptors.
     ///
     /// ```
     /// # use std::os::fd::AsFd;
@@ -31,7 +31,7 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has sent nothing.
+    /// If the future is dropped, no byte and no descriptor has been sent.
     pub async fn send_with_fds(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
         if bytes.is_empty() {
             return self.nothing_to_write().and_then(|nothing| alone(nothing, fds));
@@ -42,22 +42,22 @@ impl UnixStream {
     }
 
     /// [`read`](Self::read) with descriptors: those that came with the bytes are appended to `fds`,
-    /// close-on-exec. They are whatever the peer chose to send, up to 253 in one call.
+    /// close-on-exec. They may be of any kind, as the peer chooses, up to 253 in one call.
     ///
-    /// It stops after the bytes that descriptors were sent with, whatever follows. Bytes that were
-    /// sent before those may be read along with them.
+    /// A read stops after bytes that were sent with descriptors, even if more bytes follow. Bytes that
+    /// were sent before them may be read in the same call.
     ///
-    /// Other ways to read take the bytes, and the descriptors that came with them are closed.
+    /// The other read methods take the bytes and close their descriptors.
     ///
     /// # Errors
     ///
-    /// As for [`read`](Self::read). Besides, if there was no room for all of them among the
-    /// descriptors of this process: none is left open then, and what the connection had to say is
-    /// lost with them, so it is best closed.
+    /// As for [`read`](Self::read). It also fails if this process has no room for all received
+    /// descriptors. Then all of them are closed, and the bytes that came with them are lost: close the
+    /// connection.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has received nothing.
+    /// If the future is dropped, no byte and no descriptor has been received.
     pub async fn recv_with_fds(
         &self,
         bytes: &mut [u8],
@@ -71,7 +71,7 @@ impl UnixStream {
     }
 }
 
-/// Nothing may be written, but not with descriptors.
+/// An empty write is allowed, but not with descriptors.
 fn alone(nothing: usize, fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
     if fds.is_empty() {
         return Ok(nothing);

@@ -22,26 +22,26 @@ impl ListenerSocket for net::UnixListener {
 }
 
 impl UnixListener {
-    /// Binds to a path, which must not be there yet, or, where `path` begins with a zero byte, to the
-    /// abstract name that follows. An empty path is given an abstract name by the system. The queue is
-    /// as long as the system allows.
+    /// Binds to a path, which must not exist yet; if `path` begins with a zero byte, to the abstract
+    /// name that follows. For an empty path, the system picks an abstract name. The accept queue is as
+    /// long as the system allows.
     ///
-    /// The socket's file is removed again when the listener is [closed](Self::close), or with its last
-    /// clone, as in Go, unless another file is at the path by then; see
-    /// [`set_unlink_on_close`](Self::set_unlink_on_close). A file that a killed process has left behind
-    /// makes binding fail until it is removed.
+    /// As in Go, the socket's file is removed when the listener is [closed](Self::close) or its last
+    /// clone is dropped, unless another file is at the path by then; see
+    /// [`set_unlink_on_close`](Self::set_unlink_on_close). If a killed process has left a file behind,
+    /// binding fails until the file is removed.
     ///
-    /// Making the file and removing it may keep the thread waiting for the file system.
+    /// Creating and removing the file may block the thread on the file system.
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the path: [`AddrInUse`](io::ErrorKind::AddrInUse) if there is something,
+    /// An [`OpError`] with the path: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path exists,
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is longer than 107 bytes.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::bind_addr(&address::of("bind", path.as_ref())?)
     }
 
-    /// [`bind`](Self::bind), to an address of either kind.
+    /// [`bind`](Self::bind) to an address, a path or an abstract name.
     ///
     /// # Errors
     ///
@@ -50,19 +50,19 @@ impl UnixListener {
         bind(address).map_err(|error| OpError::wrap("bind", address::name(address), error))
     }
 
-    /// Whether the socket's file is removed when the listener is closed, directly before it is. It is
-    /// by default if [`bind`](Self::bind) made it; an abstract name has no file. Go's
-    /// `SetUnlinkOnClose`.
+    /// Sets whether closing the listener first removes the socket's file. The default is to remove it
+    /// if [`bind`](Self::bind) created it; an abstract name has no file. Go's `SetUnlinkOnClose`.
     ///
-    /// It is removed only if the path still leads to the very file (device and inode) that was bound, or
-    /// that was there when the listener was made of one of the standard library. So a server that has
-    /// removed the file of its predecessor and has bound the path anew keeps its own. Linux cannot compare and
-    /// remove in one step: a path that is bound anew in the few microseconds between the two loses its file.
+    /// The file is removed only if the path still leads to the same file (device and inode) that was
+    /// bound, or that was there when a listener of the standard library was converted. So a server that
+    /// has removed the file of its predecessor and has bound the path anew keeps its own file. Linux
+    /// cannot compare and remove in one step: a path that is bound anew in the few microseconds between
+    /// the two loses its file.
     ///
-    /// A forked child never removes it. A relative path is the one that it was when the listener was
-    /// made, whatever the working directory is later. A file that was renamed stays.
+    /// A forked child never removes the file. A relative path stays relative to the working directory
+    /// at the time of binding. A renamed file stays.
     ///
-    /// It is for all clones. After [`close`](Self::close) it is of no effect.
+    /// The setting applies to all clones. After [`close`](Self::close) it has no effect.
     pub fn set_unlink_on_close(&self, on: bool) {
         self.shared.extra.file.set_removed_on_close(on);
     }
@@ -75,11 +75,11 @@ fn bind(address: &SocketAddr) -> io::Result<UnixListener> {
     Ok(UnixListener::with_extra(registration, Listening::with_file(file)))
 }
 
-/// A listener, non-blocking, and the file that it has made, which goes when that is dropped.
+/// A non-blocking listener, and its file, which is removed when the `SocketFile` is dropped.
 pub(crate) fn listen_at(address: &SocketAddr) -> io::Result<(net::UnixListener, SocketFile)> {
     let socket = sys::unix_stream()?;
     sys::bind_unix(socket.as_fd(), address)?;
-    // From here on the file is ours to remove, also if the rest fails.
+    // From here on, dropping `file` removes the file, also if a later step fails.
     let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
     file.set_removed_on_close(true);
     sys::listen(socket.as_fd())?;

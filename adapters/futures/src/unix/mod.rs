@@ -1,4 +1,4 @@
-//! Unix sockets: how a connection is made, and what is told of it.
+//! Unix sockets: connecting, listening, datagrams and descriptors.
 
 pub(crate) mod address;
 mod connect;
@@ -14,11 +14,11 @@ use crate::stream::Stream;
 
 pub(crate) use listen::listen_at;
 
-/// A connection over a Unix socket: [`connect`](UnixStream::connect), [`pair`](UnixStream::pair). What
-/// it can do with its bytes is in [`Stream`].
+/// A connection over a Unix socket, created by [`connect`](UnixStream::connect) or
+/// [`pair`](UnixStream::pair). [`Stream`] has the methods that read and write.
 ///
-/// A peer that ends its reading, and does not close, breaks our writes; but where there is no room,
-/// the system has no event for that, and a write waits for its deadline, or for the peer to close.
+/// After the peer has shut down its reading without closing, writes fail. But a write that already
+/// waits for room gets no event for that: it waits until its deadline, or until the peer closes.
 ///
 /// ```
 /// use netpoll_futures::{UnixListener, UnixStream};
@@ -39,10 +39,11 @@ pub(crate) use listen::listen_at;
 /// ```
 pub type UnixStream = Stream<net::UnixStream>;
 
-/// A Unix socket that accepts connections: [`bind`](UnixListener::bind), and see [`Listener`].
+/// A Unix socket that accepts connections. [`bind`](UnixListener::bind) creates one; [`Listener`] has
+/// the other methods.
 pub type UnixListener = Listener<net::UnixListener>;
 
-/// A Unix socket for datagrams. What it can do with them is in [`Datagram`].
+/// A Unix socket for datagrams. [`Datagram`] has the methods that receive and send.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
