@@ -113,7 +113,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("ready", &[]),
     ("token", &[]),
     ("sys", &["ready", "sync"]),
-    ("wake", &[]),
+    ("wake", &["sync"]),
     ("budget", &["ready"]),
     ("demand", &["sync"]),
     ("sleep", &["sync"]),
