@@ -28,7 +28,7 @@ fn no_room_for_all() {
 
     let mut fds = Vec::new();
     let error = recv_with_fds(far.as_fd(), &mut [0; 16], &mut fds).expect_err("no room");
-    assert!(error.to_string().contains("lost, all but 1"), "{error}");
+    assert!(error.to_string().contains("room for only 1 of"), "{error}");
     assert!(fds.is_empty());
 
     limit_descriptors(limit);

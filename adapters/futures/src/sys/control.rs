@@ -190,7 +190,7 @@ mod tests {
         let mut fds = Vec::new();
         let mut buffer = [0; 16];
         let error = recv_within(far.as_fd(), &mut buffer, &mut fds, &mut [0; ROOM]);
-        assert!(error.unwrap_err().to_string().contains(&format!("lost, all but {FIT}")));
+        assert!(error.unwrap_err().to_string().contains(&format!("room for only {FIT} of")));
         assert!(fds.is_empty());
         let error = writer.write_all(b"now all are closed").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
