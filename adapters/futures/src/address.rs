@@ -19,10 +19,10 @@ pub trait ToSocketAddrs {
     fn to_addresses(&self) -> Addresses;
 }
 
-/// Addresses that are known, or must be looked up.
+/// Addresses, or a name to look up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addresses {
-    /// To be tried in this order.
+    /// The addresses, tried in this order.
     Known(Vec<SocketAddr>),
     /// A name and a port, as in `localhost:80`.
     Name(String),
@@ -32,13 +32,13 @@ pub enum Addresses {
 /// an empty list.
 ///
 /// Names are looked up by `getaddrinfo(3)`, on a pool of at most 32 threads, which end when no lookup
-/// is queued. Further lookups wait in a queue. The names of one domain have at most a quarter of the
-/// threads, so that a name server that does not answer leaves the others to other names.
+/// is queued. Further lookups wait in a queue. The names of one domain use at most a quarter of the
+/// threads: a name server that does not answer leaves threads for other names.
 ///
 /// # Errors
 ///
 /// An [`OpError`](crate::OpError) with the name that could not be looked up. Its kind is
-/// [`Other`](io::ErrorKind::Other) if there is no thread to look it up.
+/// [`Other`](io::ErrorKind::Other) if no thread could be started to look it up.
 ///
 /// # Cancel safety
 ///
@@ -86,7 +86,7 @@ pub(crate) enum Families {
 impl Families {
     /// Sets the families on a socket before it is bound. As in Go, a failure is ignored: the system's
     /// default stays.
-    pub(crate) fn tell(self, socket: BorrowedFd<'_>, address: &SocketAddr) {
+    pub(crate) fn apply(self, socket: BorrowedFd<'_>, address: &SocketAddr) {
         if self == Families::Both && address.is_ipv6() {
             let _ = sys::set_only_v6(socket, false);
         }

@@ -1,4 +1,5 @@
-//! futures-io for the streams, and for references to them: several tasks may each have one.
+//! The traits of futures-io for the streams, and for references to them, of which several tasks may
+//! each have one.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;

@@ -1,15 +1,16 @@
 //! Statics that a forked child does not share with its parent.
 //!
-//! A thread of the parent may hold a lock at the moment of the fork, and the child does not have that
-//! thread: a child that took the lock would wait for ever. So each process of a line of forks has a copy
-//! of its own, which it claims by its [generation](netpoll::fork_generation) without taking a lock.
+//! A thread of the parent may hold a lock at the moment of the fork. The child does not have that
+//! thread, so a child that took the lock would wait without end. Therefore each process of a chain of
+//! forks claims its own copy by its [generation](netpoll::fork_generation), without taking a lock.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use netpoll::{ReactorGone, fork_generation};
 
-/// How many processes of a line of forks, each the child of the one before, may use a static.
+/// The number of processes in a chain of forks, each the child of the one before, that can use a
+/// static.
 pub(crate) const COPIES: usize = 8;
 
 const UNCLAIMED: u64 = u64::MAX;
@@ -25,11 +26,11 @@ impl<T> PerProcess<T> {
     }
 }
 
-/// The copy of this process, with the generation that goes with it.
+/// The copy of this process, and its generation.
 ///
 /// # Errors
 ///
-/// [`ReactorGone`](netpoll::ReactorGone) in a process that finds all copies claimed by its ancestors.
+/// [`ReactorGone`](netpoll::ReactorGone) if the process's ancestors have claimed all copies.
 pub(crate) fn own<T>(copies: &'static [PerProcess<T>; COPIES]) -> io::Result<(&'static T, u32)> {
     let generation = fork_generation();
     let me = u64::from(generation);

@@ -1,5 +1,5 @@
-//! The sockets of the standard library that a [`Socket`](crate::Socket) is made of. The traits are implemented
-//! here and in no other crate.
+//! The sockets of the standard library that a [`Socket`](crate::Socket) can hold. The traits are
+//! sealed: only this crate implements them.
 
 use std::fmt::Debug;
 use std::io;
@@ -22,8 +22,8 @@ pub trait StdSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + private::Sealed {
     #[doc(hidden)]
     type Extra: Extra;
 
-    /// The events that the socket is registered for. Unix sockets and datagram sockets are not
-    /// registered for room: each read by the peer would cause such an event.
+    /// The interest of the registration. Unix sockets and datagram sockets enable `EPOLLOUT` only while
+    /// a task waits to write: otherwise each read by the peer would cause an event.
     #[doc(hidden)]
     const INTEREST: Interest;
 
@@ -41,7 +41,7 @@ pub trait StdSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + private::Sealed {
     fn error(&self) -> io::Result<Option<io::Error>>;
 }
 
-/// A socket that has a peer: a stream, or a datagram socket that is connected.
+/// A socket that has a peer: a stream, or a connected datagram socket.
 pub trait PeerSocket: StdSocket {
     #[doc(hidden)]
     const IS_STREAM: bool;
@@ -83,13 +83,13 @@ pub trait Address: Debug + Clone + Send + Sync + private::Sealed + 'static {
     fn of(origin: &Origin) -> io::Result<Self>;
 }
 
-/// State that ends with its socket.
+/// State that is dropped with its socket.
 #[doc(hidden)]
 pub trait Extra: Send + Sync + 'static {
-    /// The socket is about to be closed.
+    /// Called directly before the socket is closed.
     fn closing(&self) {}
 
-    /// The socket becomes one of the standard library's.
+    /// Called when the socket is converted to one of the standard library.
     fn given_back(&self) {}
 }
 

@@ -62,7 +62,7 @@ impl SocketFile {
         self.removed_on_close.store(on, Ordering::Relaxed);
     }
 
-    /// The socket is about to be closed.
+    /// Called directly before the socket is closed: removes the file, if removal is set.
     pub(crate) fn closing(&self) {
         // A forked child must not take the lock: a thread of the parent may have held it at the fork.
         if self.process != process::id() {

@@ -1,4 +1,4 @@
-//! To and from other owners of a descriptor.
+//! Conversions to and from other owners of a descriptor.
 
 use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -9,8 +9,8 @@ use netpoll::Registration;
 
 use super::Async;
 
-/// A descriptor in the care of another reactor than the global one, or registered for directions of its
-/// owner's choice. It must be non-blocking.
+/// A descriptor of another reactor than the global one, or with directions that the caller has chosen.
+/// The descriptor must be non-blocking.
 impl<T> From<Registration<T>> for Async<T> {
     fn from(registration: Registration<T>) -> Self {
         Self { registration }
@@ -53,7 +53,7 @@ impl<T: Into<OwnedFd>> TryFrom<Async<T>> for OwnedFd {
     }
 }
 
-/// [`Async::new`], where `TryFrom` is expected of a socket.
+/// [`Async::new`] as a `TryFrom`, which generic code expects of a socket.
 macro_rules! from_std {
     ($($socket:ty),+) => {$(
         /// [`Async::new`]

@@ -1,4 +1,4 @@
-//! Waits for readiness, as futures that have names and need no pinning.
+//! Waits for readiness as named futures that are `Unpin`.
 
 use std::fmt;
 use std::io;

@@ -121,7 +121,7 @@ async fn connect_one(address: &SocketAddr, deadline: Option<Instant>) -> io::Res
 }
 
 async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
-    // Without this check, a connect to a local peer would succeed after the deadline.
+    // Without this check, a connect to a local peer would succeed at once, even after the deadline.
     if let Some(deadline) = deadline
         && deadline <= now()?
     {
@@ -135,7 +135,7 @@ enum Begun {
     /// `connect(2)` has succeeded. There may be no peer yet: with `TCP_FASTOPEN_CONNECT`, the
     /// connection's first segment carries the first write.
     Connected(net::TcpStream),
-    UnderWay(net::TcpStream),
+    InProgress(net::TcpStream),
 }
 
 /// Waits until a pending connection is established.
@@ -144,7 +144,7 @@ async fn finish(begun: Begun, deadline: Option<Instant>) -> io::Result<TcpStream
         Begun::Connected(socket) => {
             return Registration::new(socket).map(TcpStream::from);
         }
-        Begun::UnderWay(socket) => socket,
+        Begun::InProgress(socket) => socket,
     };
     let registration = Registration::new(socket)?;
     registration.set_write_deadline(deadline)?;
@@ -173,14 +173,14 @@ fn begin_with(socket: net::TcpStream, address: &SocketAddr) -> io::Result<Begun>
 fn connect_or_begin(socket: net::TcpStream, address: &SocketAddr) -> io::Result<Begun> {
     match sys::connect(socket.as_fd(), address) {
         Ok(()) => Ok(Begun::Connected(socket)),
-        Err(error) if has_begun(&error) => Ok(Begun::UnderWay(socket)),
+        Err(error) if is_in_progress(&error) => Ok(Begun::InProgress(socket)),
         Err(error) => Err(error),
     }
 }
 
 /// Whether `connect(2)` is in progress. After `EAGAIN` it is not: a wait for its end would never
 /// finish.
-fn has_begun(error: &io::Error) -> bool {
+fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock && error.raw_os_error().is_none()
 }
 

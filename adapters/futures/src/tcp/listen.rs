@@ -79,7 +79,7 @@ impl TcpListener {
 
 fn bind_one(address: &SocketAddr, families: Families) -> io::Result<OwnedFd> {
     let socket = sys::stream(address)?;
-    families.tell(socket.as_fd(), address);
+    families.apply(socket.as_fd(), address);
     sys::set_reuse_address(socket.as_fd(), true)?;
     // Set once, here: accepted connections inherit the options.
     sys::set_nodelay(socket.as_fd(), true)?;

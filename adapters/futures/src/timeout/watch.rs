@@ -102,12 +102,12 @@ impl Watch {
             return false;
         }
         let Some(mut state) = self.lock() else { return false };
-        let has_come = state.reads && has_come(stream);
-        if has_come {
+        let has_input = state.reads && has_input(stream);
+        if has_input {
             state.reads = false;
-            self.tell(&state);
+            self.publish_waits(&state);
         }
-        let goes_on = has_come || state.reads && state.blocked.is_some();
+        let goes_on = has_input || state.reads && state.blocked.is_some();
         if goes_on {
             state.renew_read(stream);
             self.set_deadlines(stream, state, Moved::Read);
@@ -138,7 +138,7 @@ impl Watch {
         if !state.reads {
             state.reads = true;
             state.renew_read(stream);
-            self.tell(&state);
+            self.publish_waits(&state);
             self.set_deadlines(stream, state, Moved::Read);
         }
     }
@@ -151,7 +151,7 @@ impl Watch {
         if state.reads {
             state.reads = false;
             state.renew_read(stream);
-            self.tell(&state);
+            self.publish_waits(&state);
             self.set_deadlines(stream, state, Moved::Read);
         }
     }
@@ -161,7 +161,7 @@ impl Watch {
         if state.blocked.is_none() {
             state.renew_write(stream);
             state.renew_read(stream);
-            self.tell(&state);
+            self.publish_waits(&state);
             self.set_deadlines(stream, state, Moved::Both);
         }
     }
@@ -178,7 +178,7 @@ impl Watch {
         if state.reads {
             state.renew_read(stream);
         }
-        self.tell(&state);
+        self.publish_waits(&state);
         let moved = match (state.reads, has_waited) {
             (true, true) => Moved::Both,
             (true, false) => Moved::Read,
@@ -197,12 +197,12 @@ impl Watch {
         let Some(mut state) = self.lock() else { return false };
         match (state.write_until, state.blocked) {
             (Some(until), Some(before)) if until <= stream.reactor().now() => {
-                let got_on = not_taken(stream) < before;
-                if got_on {
+                let has_progress = not_taken(stream) < before;
+                if has_progress {
                     state.renew_write(stream);
                     self.set_deadlines(stream, state, Moved::Write);
                 }
-                got_on
+                has_progress
             }
             (Some(_), Some(_)) => {
                 self.set_deadlines(stream, state, Moved::Write);
@@ -242,7 +242,7 @@ impl Watch {
         self.waits.load(Ordering::Relaxed) != 0
     }
 
-    fn tell(&self, state: &State) {
+    fn publish_waits(&self, state: &State) {
         let waits = u32::from(state.reads || state.blocked.is_some());
         self.waits.store(waits, Ordering::Relaxed);
     }
@@ -274,7 +274,7 @@ fn after<S: StreamSocket>(stream: &Stream<S>, limit: Option<Duration>) -> Option
 }
 
 /// Whether a read would return bytes, the end of the stream or an error. Ignores the deadline.
-fn has_come<S: StreamSocket>(stream: &Stream<S>) -> bool {
+fn has_input<S: StreamSocket>(stream: &Stream<S>) -> bool {
     let peek = stream.registration().while_open(|socket| sys::peek(socket.as_fd(), &mut [0]));
     !peek.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -46,7 +46,7 @@ impl UnixDatagram {
         let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
         file.set_removed_on_close(true);
         let socket = Self::try_from(bound).map_err(failed)?;
-        // Of a binding that has failed, it goes.
+        // Binding has succeeded, so the file stays from here on.
         file.set_removed_on_close(false);
         Ok(socket)
     }
@@ -61,7 +61,7 @@ impl UnixDatagram {
         net::UnixDatagram::unbound()?.try_into()
     }
 
-    /// Two without names that are connected to each other.
+    /// Creates two unnamed sockets that are connected to each other.
     ///
     /// # Errors
     ///
