@@ -286,7 +286,7 @@ impl<S: StdSocket> fmt::Debug for Socket<S> {
     }
 }
 
-/// A clone is the same socket.
+/// A clone shares the socket.
 impl<S: StdSocket> Clone for Socket<S> {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone() }
@@ -325,8 +325,8 @@ impl<S: StdSocket> TryFrom<OwnedFd> for Socket<S> {
     }
 }
 
-/// The socket itself if this is the last clone, otherwise a duplicate. It stays non-blocking, as the flag belongs
-/// to the open file description, which duplicates share.
+/// Returns the socket itself if this is the last clone, otherwise a duplicate. The result stays
+/// non-blocking, as the flag belongs to the open file description, which duplicates share.
 impl<S: StdSocket> TryFrom<Socket<S>> for OwnedFd {
     type Error = io::Error;
 
@@ -349,7 +349,8 @@ macro_rules! convert {
             }
         }
 
-        /// The socket itself if this is the last clone, otherwise a duplicate. It stays non-blocking.
+        /// Returns the socket itself if this is the last clone, otherwise a duplicate. The result stays
+        /// non-blocking.
         impl TryFrom<Socket<$socket>> for $socket {
             type Error = io::Error;
 

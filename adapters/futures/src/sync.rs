@@ -4,7 +4,7 @@
 pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks, and goes on after a panic elsewhere: no code of a stranger runs under these locks.
+/// Locks a mutex and ignores poisoning: no user code runs under these locks.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

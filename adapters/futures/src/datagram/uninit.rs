@@ -1,4 +1,4 @@
-//! Receiving into memory that need not be initialised, for adapters whose buffers are not.
+//! Receiving into uninitialised memory, for adapters with such buffers.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -12,8 +12,8 @@ use crate::sealed::DatagramSocket;
 
 type Room = [MaybeUninit<u8>];
 
-/// A promise that unsafe code may rely on: as many bytes of the buffer as these return, from its
-/// start, are initialised then; and of the others, none has become uninitialised.
+/// Unsafe code may rely on this: each method initialises the first `n` bytes of the buffer, where `n`
+/// is the returned count, and makes no other byte uninitialised.
 impl<S: DatagramSocket> Datagram<S> {
     /// [`recv`](Self::recv) into memory that need not be initialised.
     pub async fn recv_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<usize> {

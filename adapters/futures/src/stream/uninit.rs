@@ -1,4 +1,4 @@
-//! Reading into memory that need not be initialised, for adapters whose buffers are not.
+//! Reading into uninitialised memory, for adapters with such buffers.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,8 +10,8 @@ use netpoll::Direction;
 use super::Stream;
 use crate::sealed::StreamSocket;
 
-/// A promise that unsafe code may rely on: as many bytes of the buffer as these return, from its
-/// start, are initialised then; and of the others, none has become uninitialised.
+/// Unsafe code may rely on this: each method initialises the first `n` bytes of the buffer, where `n`
+/// is the returned count, and makes no other byte uninitialised.
 impl<S: StreamSocket> Stream<S> {
     /// [`poll_read`](Self::poll_read) into memory that need not be initialised.
     pub fn poll_read_uninit(

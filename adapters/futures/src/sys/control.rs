@@ -59,7 +59,7 @@ pub fn send_with_fds(
 ///
 /// An error of `recvmsg(2)`. Also fails if the kernel could not deliver all descriptors, most likely
 /// because this process has reached `RLIMIT_NOFILE`. The delivered descriptors are closed, and the
-/// bytes are lost.
+/// bytes have left the queue.
 pub fn recv_with_fds(
     fd: BorrowedFd<'_>,
     bytes: &mut [u8],
@@ -103,15 +103,15 @@ fn truncated(came: usize) -> io::Error {
 fn put(message: &mut libc::msghdr, room: &mut Room, fds: &[BorrowedFd<'_>]) {
     let bytes = size_of_val(fds) as libc::c_uint;
     message.msg_control = room.as_mut_ptr().cast();
-    // SAFETY: it only computes.
+    // SAFETY: the macro only computes a length.
     message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as _;
-    // SAFETY: it computes where the first header is, from the two fields above.
+    // SAFETY: the macro computes the address of the first header from the two fields above.
     let header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: the room is aligned for a header and has more than one's length; any bits are one.
     let header = unsafe { &mut *header };
     header.cmsg_level = libc::SOL_SOCKET;
     header.cmsg_type = libc::SCM_RIGHTS;
-    // SAFETY: it only computes.
+    // SAFETY: the macro only computes a length.
     header.cmsg_len = unsafe { libc::CMSG_LEN(bytes) } as _;
     // SAFETY: the room goes on for `CMSG_SPACE` bytes, so the data that follows the header is in it.
     let mut next = unsafe { libc::CMSG_DATA(header) }.cast::<RawFd>();
@@ -142,7 +142,7 @@ fn take(message: &libc::msghdr, kind: libc::c_int) -> Vec<OwnedFd> {
 }
 
 fn take_each(at: *const libc::cmsghdr, header: &libc::cmsghdr, fds: &mut Vec<OwnedFd>) {
-    // SAFETY: it only computes.
+    // SAFETY: the macro only computes a length.
     let before = unsafe { libc::CMSG_LEN(0) } as usize;
     let len: usize = header.cmsg_len as _;
     let count = (len - before) / size_of::<RawFd>();
@@ -265,9 +265,9 @@ mod tests {
         let mut room: Room = [0; 256];
         let mut message = message(std::ptr::null_mut(), 0);
         put(&mut message, &mut room, &[reader.as_fd()]);
-        // SAFETY: it computes where the header is that was just put there.
+        // SAFETY: the macro computes the address of the header that was just written.
         let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
-        // SAFETY: it computes where the data of that header is.
+        // SAFETY: the macro computes the address of that header's data.
         let data = unsafe { libc::CMSG_DATA(header) };
         // SAFETY: there is room for the number that was put there.
         unsafe { data.cast::<RawFd>().write_unaligned(-libc::ESRCH) };

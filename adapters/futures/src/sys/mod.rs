@@ -3,7 +3,7 @@
 //! library lacks.
 //!
 //! - A descriptor that is made here is an [`OwnedFd`], close-on-exec and non-blocking from its creation.
-//! - Receiving and sending do not block even where the descriptor lacks `O_NONBLOCK` (`MSG_DONTWAIT`);
+//! - Receiving and sending do not block even if the descriptor lacks `O_NONBLOCK` (`MSG_DONTWAIT`);
 //!   [`accept`] and [`connect`] rely on it.
 //! - No call raises `SIGPIPE`.
 //!

@@ -71,7 +71,8 @@ pub fn peer_cred(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
     Ok(Credentials { pid, uid, gid })
 }
 
-/// A path ends with a zero, an abstract name begins with one, and no name has neither.
+/// A path ends with a zero, an abstract name begins with one, and an unnamed socket's address has no
+/// bytes after the family.
 fn in_the_kernels_form(address: &SocketAddr) -> (libc::sockaddr_un, libc::socklen_t) {
     let path = address.as_pathname().map(|path| path.as_os_str().as_bytes());
     let name = path.or_else(|| address.as_abstract_name());
