@@ -2,8 +2,8 @@
 //!
 //! So the lookup of an event's slot is two loads, without a lock, and an event that comes late
 //! finds a slot and not freed memory. Chunks grow by an eighth of the arena, so a reactor of a
-//! few descriptors is small and one of many wastes little. Giving out and taking back takes a lock,
-//! beside a system call that takes several.
+//! few descriptors is small and one of many wastes little. Allocating and returning a slot takes a lock, beside
+//! an `epoll_ctl` that takes several.
 #![allow(unsafe_code)] // `OwnedSlot` points into a chunk; its argument is that chunks stay.
 
 use std::io;
@@ -35,15 +35,15 @@ pub(crate) struct Arena {
 
 #[derive(Debug)]
 struct Free {
-    /// Slots that had a tenant: the last one goes out first, while it is warm.
+    /// Slots that had a tenant. The last one is allocated first, while it is in the processor's cache.
     returned: Vec<u32>,
-    /// How many slots have ever had one.
+    /// How many slots have ever had a tenant.
     used: u32,
-    /// No more tenants: the reactor is shut down.
+    /// The reactor is shut down: the arena allocates no more slots.
     sealed: bool,
 }
 
-/// Where slot `index` is: its chunk, its place there, and the size of that chunk.
+/// The place of slot `index`: its chunk, its offset in the chunk, and the size of the chunk.
 ///
 /// Chunk sizes are a number with three bits of mantissa: eight times 32, eight times 64, ...
 fn place(index: u32) -> (usize, usize, usize) {
@@ -63,7 +63,7 @@ impl Arena {
         })
     }
 
-    /// The slot that an event names. `None` only for a token that we never gave out.
+    /// The slot that an event names. `None` only for a token of a slot that was never allocated.
     pub(crate) fn slot(&self, index: u32) -> Option<&Slot> {
         if index >= LIMIT {
             return None;
@@ -82,7 +82,7 @@ impl Arena {
         let index = free.take()?;
         let (chunk, offset, size) = place(index);
         let first = index - offset as u32;
-        // Under the lock: every slot that `seal` counts is there to be told.
+        // Under the lock: every slot that `seal` counts exists, so the reactor can close it.
         let slots = self.chunks[chunk]
             .get_or_init(|| (first..first + size as u32).map(Slot::new).collect::<Chunk>());
         drop(free);
@@ -96,12 +96,12 @@ impl Arena {
         free.used as usize - free.returned.len()
     }
 
-    /// From now on slots are not given back.
+    /// From now on no slot is returned.
     pub(crate) fn disown(&self) {
         self.disowned.store(true, Ordering::Relaxed);
     }
 
-    /// No more tenants. Returns how many slots there are to be told.
+    /// Ends the allocation. Returns how many slots have ever had a tenant: the reactor closes them.
     pub(crate) fn seal(&self) -> u32 {
         let mut free = lock(&self.free);
         free.sealed = true;
@@ -132,7 +132,7 @@ pub(crate) struct OwnedSlot {
     arena: Arc<Arena>,
 }
 
-// SAFETY: it stands for a `&Slot` and an `Arc<Arena>`, both of which may be used from any thread.
+// SAFETY: it is a `&Slot` and an `Arc<Arena>`, both of which any thread may use.
 unsafe impl Send for OwnedSlot {}
 // SAFETY: as above; `&OwnedSlot` gives out `&Slot` only.
 unsafe impl Sync for OwnedSlot {}

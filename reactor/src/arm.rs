@@ -28,7 +28,7 @@ impl ArmQueue {
         Self { indices: Mutex::new(Vec::new()), has_slots: AtomicBool::new(false) }
     }
 
-    /// Puts a slot into the queue, unless it is there.
+    /// Puts a slot into the queue, unless it is in it.
     pub(crate) fn push(&self, slot: &Slot) {
         let mut indices = lock(&self.indices);
         // Relaxed: the lock orders the changes of the mark.
@@ -44,8 +44,8 @@ impl ArmQueue {
         !self.has_slots.load(Ordering::Acquire)
     }
 
-    /// Moves slots to `taken`, but `most` of them at most: the others stay for the next call. Their deadlines
-    /// are to be checked after this.
+    /// Moves up to `most` slots to `taken`; the others stay for the next call. The caller checks their deadlines
+    /// afterwards.
     pub(crate) fn take<'a>(
         &self,
         most: usize,

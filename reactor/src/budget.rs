@@ -52,7 +52,7 @@ thread_local! {
     static PUT_OFF: RefCell<PutOff> = RefCell::default();
 }
 
-/// Tells the operations that one task may poll apart from each other.
+/// Names an operation among those that one task may poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(usize, Direction);
 
@@ -108,7 +108,7 @@ pub fn is_spent() -> bool {
     LEFT.get() == 0
 }
 
-/// Pays for an operation that was made without asking.
+/// Pays for an operation that was made without a call of [`poll_spend`].
 #[inline]
 pub fn spend() {
     LEFT.set(LEFT.get().saturating_sub(1));
@@ -124,7 +124,7 @@ pub fn refill() {
 
 #[cold]
 fn forget_put_off() {
-    // A thread that is ending has forgotten them.
+    // A thread that is ending has destroyed them.
     let _ = PUT_OFF.try_with(|put_off| put_off.borrow_mut().operations.clear());
 }
 

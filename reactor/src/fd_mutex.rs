@@ -4,7 +4,7 @@
 //! Every operation enters before its system call and leaves after it. Closing lets no operation enter any more,
 //! and the last one to leave, the closing task or an operation, ends the descriptor. So `close` never takes a
 //! number away under a running call. A writer also takes the write lock, in the same step in which it enters,
-//! and keeps it while it waits for room: what it writes is contiguous.
+//! and keeps it while it waits for room: its bytes are contiguous.
 //!
 //! One word, moved by read-modify-write only.
 //!
@@ -49,8 +49,8 @@ const COUNT: u32 = WAITED - 1;
 #[derive(Debug)]
 pub(crate) struct FdMutex(AtomicU32);
 
-/// What the end of a descriptor sets off. Boxed, as most closes wait for nothing and a waker would take
-/// room in every registration; and beside the word, as the two together would be padded.
+/// The waker and the values that the end of a descriptor wakes and drops. They are boxed: most closes have none, and
+/// they would take room in every registration. They are a type beside the word, since one type of both would be padded.
 #[derive(Debug)]
 pub(crate) struct CloseWaiter(Mutex<Option<Box<AtEnd>>>);
 
@@ -105,7 +105,7 @@ impl FdMutex {
         }
     }
 
-    /// An operation is out again.
+    /// An operation leaves after its system call.
     #[inline]
     pub(crate) fn leave(&self) -> Last {
         let before = self.0.fetch_sub(1, Ordering::AcqRel);
@@ -113,7 +113,7 @@ impl FdMutex {
         if before & (CLOSING | COUNT) == CLOSING | 1 { Last::Yes } else { Last::No }
     }
 
-    /// A writer is out again, and gives the lock back.
+    /// A writer leaves and unlocks, in one step.
     #[inline]
     pub(crate) fn leave_and_unlock(&self, slot: &Slot) -> Last {
         let left = self.update(|word| Some((word & !(LOCKED | WAITED)) - 1));
@@ -125,7 +125,7 @@ impl FdMutex {
         if before & (CLOSING | COUNT) == CLOSING | 1 { Last::Yes } else { Last::No }
     }
 
-    /// A writer that is not inside gives the lock back.
+    /// A writer that is not inside unlocks.
     pub(crate) fn unlock(&self, slot: &Slot) {
         let before = self.0.fetch_and(!(LOCKED | WAITED), Ordering::AcqRel);
         debug_assert!(before & LOCKED != 0, "unlocked without the lock");
@@ -148,7 +148,7 @@ impl FdMutex {
         status
     }
 
-    /// A waiter for the lock waits no longer, and does not have the lock.
+    /// A waiter that does not have the lock stops waiting for it.
     pub(crate) fn leave_queue(&self, slot: &Slot, id: WaiterId) {
         let was_woken = !slot.leave(Queue::WriteLock, id);
         if was_woken && !self.mark_waited() {
@@ -168,10 +168,10 @@ impl FdMutex {
         self.update(|word| (word & CLOSING == 0).then_some((word | CLOSING) + 1)).is_ok()
     }
 
-    /// Moves the word, unless `next` is `None`. Returns the word before it, or the one that was refused.
+    /// Changes the word to `next`. Returns the old word, or as an error the word for which `next` is `None`.
     ///
-    /// Acquire and release: a task that has the lock, and the thread that ends the descriptor, see what the
-    /// operations before them did.
+    /// Acquire and release: a task that has the lock, and the thread that ends the descriptor, see all writes of the
+    /// operations that left before.
     #[inline]
     fn update(&self, next: impl Fn(u32) -> Option<u32>) -> Result<u32, u32> {
         let mut seen = self.0.load_to_swap(Ordering::Relaxed);
@@ -202,8 +202,8 @@ impl FdMutex {
 
     /// Holds a value until the descriptor is gone, or drops it at once if it is.
     ///
-    /// The holder stores the value, then looks for the end; the end is marked, then takes the values that are
-    /// stored. One of the two finds it.
+    /// The caller stores the value, *then* reads `ENDED`. The closing thread sets `ENDED`, *then* takes the stored
+    /// values. One of the two finds the value.
     pub(crate) fn hold(&self, waiter: &CloseWaiter, value: Box<dyn Send>) {
         waiter.with(|at_end| at_end.held.push(value));
         if self.is_ended() {
@@ -260,7 +260,7 @@ impl CloseWaiter {
     }
 }
 
-/// Their destructors are user code: one that panics keeps no other from being run.
+/// The destructors are user code. One that panics does not keep the others from being run.
 fn drop_all(values: Vec<Box<dyn Send>>) {
     values.into_iter().for_each(|value| catch_panic(|| drop(value)));
 }

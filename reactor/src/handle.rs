@@ -14,10 +14,10 @@ use crate::budget;
 use crate::driver::Driver;
 use crate::helper::{Affinity, fork_generation};
 use crate::metrics::Metrics;
-use crate::reactor::Shared;
+use crate::reactor::ReactorInner;
 use crate::shards::Shards;
 use crate::sync::{Arc, Mutex, lock};
-use crate::thread::Manner;
+use crate::thread::SchedPolicy;
 use crate::time::clock::Clock;
 
 /// A handle on a reactor, which waits for descriptors and deadlines, and wakes the tasks that wait for them.
@@ -39,14 +39,14 @@ use crate::time::clock::Clock;
 pub struct Reactor {
     shards: Arc<Shards>,
     /// One of `shards`: that of a registration, or the first.
-    shard: Arc<Shared>,
+    shard: Arc<ReactorInner>,
 }
 
 /// The settings of a new reactor. See [`Reactor::builder`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     thread: bool,
-    manner: Manner,
+    sched_policy: SchedPolicy,
     affinity: Affinity,
     manual_clock: bool,
     reactors: NonZero<usize>,
@@ -102,7 +102,7 @@ impl Reactor {
     pub fn builder() -> Builder {
         Builder {
             thread: true,
-            manner: Manner::Patient,
+            sched_policy: SchedPolicy::Batch,
             affinity: Affinity::Process,
             manual_clock: false,
             reactors: NonZero::<usize>::MIN,
@@ -125,11 +125,11 @@ impl Reactor {
     /// [`ReactorGone`](crate::ReactorGone) after a shutdown or in a forked child.
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<()> {
         // Before the lease: in a forked child, no thread is there to give it back.
-        self.shared().check_usable()?;
+        self.inner().check_usable()?;
         budget::refill();
         let message = "reactor: another thread is turning it";
         let mut turned = Err(io::Error::new(io::ErrorKind::WouldBlock, message));
-        self.shared().lease.turn_once(|| turned = self.shared().turn(timeout, None).map(drop));
+        self.inner().lease.turn_once(|| turned = self.inner().turn(timeout, None).map(drop));
         turned
     }
 
@@ -168,7 +168,7 @@ impl Reactor {
     /// its descriptors then fail with [`ReactorGone`](crate::ReactorGone).
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.shared().check_usable().is_err()
+        self.inner().check_usable().is_err()
     }
 
     /// The counts of the reactor so far. In a forked child there are no registrations.
@@ -181,7 +181,7 @@ impl Reactor {
     /// hand.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.shared().now()
+        self.inner().now()
     }
 
     /// Moves the clock of a reactor that was built with [`Builder::manual_clock`], and makes the
@@ -197,7 +197,7 @@ impl Reactor {
     }
 
     #[inline]
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn inner(&self) -> &ReactorInner {
         &self.shard
     }
 
@@ -247,7 +247,7 @@ impl Builder {
     /// ([`block_on`](crate::block_on), [`Driver`]).
     #[must_use]
     pub fn preempting(mut self, preempting: bool) -> Self {
-        self.manner = if preempting { Manner::Preempting } else { Manner::Patient };
+        self.sched_policy = if preempting { SchedPolicy::Inherit } else { SchedPolicy::Batch };
         self
     }
 
@@ -297,7 +297,7 @@ impl Builder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let shards =
-            Shards::new(count, &clock, self.thread.then_some((self.manner, self.affinity)))?;
+            Shards::new(count, &clock, self.thread.then_some((self.sched_policy, self.affinity)))?;
         let first = shards.iter().next().expect("one at least").clone();
         Ok(Reactor { shards, shard: first })
     }

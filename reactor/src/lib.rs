@@ -96,7 +96,7 @@
 mod arena;
 mod arm;
 pub mod budget;
-mod demand;
+
 mod driver;
 mod error;
 mod fd_mutex;
@@ -118,6 +118,7 @@ mod time;
 mod timer;
 mod token;
 mod wake;
+mod write_interest;
 
 #[cfg(doc)]
 #[doc = include_str!("../ARCHITECTURE.md")]

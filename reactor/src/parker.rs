@@ -86,15 +86,15 @@ impl Parker {
         Woken::Done
     }
 
-    /// Ends the thread's sleep without a reason of its own: it is to look whether it can drive. False
-    /// if it does not sleep.
+    /// Ends the thread's sleep without a notification: the thread checks whether it can drive. False if it does not
+    /// sleep.
     #[must_use]
     pub(crate) fn nudge(&self) -> bool {
-        let called = self.step(ASLEEP, AWAKE);
-        if called {
+        let was_asleep = self.step(ASLEEP, AWAKE);
+        if was_asleep {
             self.signal();
         }
-        called
+        was_asleep
     }
 
     /// The thread is about to drive, until it is [woken](Drive::is_woken).
@@ -111,7 +111,7 @@ impl Parker {
         self.step(AWAKE, ASLEEP) || self.step(DRIVING, ASLEEP)
     }
 
-    /// Sleeps until it is woken or called, if [`begin_sleep`](Self::begin_sleep) has said so.
+    /// Sleeps until it is woken or nudged, if [`begin_sleep`](Self::begin_sleep) has said so.
     pub(crate) fn sleep(&self) {
         let mut guard = lock(&self.lock);
         while self.word.load(Ordering::Acquire) == ASLEEP {
@@ -127,7 +127,7 @@ impl Parker {
         }
     }
 
-    /// Sleeps until it is woken or called. True if it was woken, now or before.
+    /// Sleeps until it is woken or nudged. True if it was woken, now or before.
     pub(crate) fn wait(&self) -> bool {
         if self.begin_sleep() {
             self.sleep();
@@ -234,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn a_call_ends_a_sleep_and_nothing_else() {
+    fn a_nudge_ends_a_sleep_and_nothing_else() {
         let parker = Parker::new();
         assert!(!parker.nudge());
         assert!(parker.begin_sleep());
         assert!(parker.nudge());
         parker.sleep();
-        assert!(!parker.end(), "it was called, not woken");
+        assert!(!parker.end(), "it was nudged, not woken");
         assert!(!parker.drive().end());
         assert!(!parker.nudge());
         assert!(parker.begin_sleep(), "a driver may sleep on the condition later");

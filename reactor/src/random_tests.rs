@@ -1,4 +1,4 @@
-//! Random walks that can be taken again: what the tests of single modules share.
+//! Random walks that can be repeated, for the tests of several modules.
 
 /// How much longer than usual, as a number of times: `NETPOLL_WALKS=1000`.
 const LONGER: &str = "NETPOLL_WALKS";

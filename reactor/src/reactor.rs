@@ -30,17 +30,17 @@ use crate::wake::{Wakers, collect_and_wake};
 /// events again.
 const STEPS_PER_TURN: usize = 1024;
 
-/// How many waits in a row may fail before the reactor ends. Linux has no reason to let any fail but
-/// an epoll instance that was closed behind our back.
+/// How many waits in a row may fail before the reactor ends. Under Linux a wait fails only if the program has closed
+/// the epoll instance by its number.
 const FAILED_WAITS: u32 = 8;
 
-/// What all handles, all registrations and the thread share.
+/// One reactor. All its handles, its registrations and its thread share it.
 ///
 /// It has no `Debug`, nor has the arena: a type that holds it would print every slot there is.
-pub(crate) struct Shared {
+pub(crate) struct ReactorInner {
     epoll: Epoll,
     wake_up: EventFd,
-    /// What the numbers of closed descriptors stand for.
+    /// The descriptor that a closed number stands for while registrations still use the number.
     placeholder: OwnedFd,
     arena: Arc<Arena>,
     armed: ArmQueue,
@@ -50,7 +50,8 @@ pub(crate) struct Shared {
     turn: Mutex<TurnState>,
     pub(crate) counters: Counters,
     gone: AtomicBool,
-    /// Where it was made: a forked child shares the epoll instance, and must not touch it.
+    /// The process that made it, by its count of forks: a forked child shares the epoll instance, and must not
+    /// touch it.
     forks: u32,
 }
 
@@ -64,7 +65,7 @@ struct TurnState {
     failed_waits: u32,
 }
 
-impl Shared {
+impl ReactorInner {
     pub(crate) fn new(clock: Clock, has_thread: bool) -> io::Result<Self> {
         sys::count_forks()?;
         let epoll = Epoll::new()?;
@@ -127,8 +128,8 @@ impl Shared {
         waited
     }
 
-    /// As [`turn`](Self::turn), but a reactor that cannot wait any more, however often it tries, is ended.
-    /// `None` if it is, now or before.
+    /// As [`turn`](Self::turn), but ends the reactor if [`FAILED_WAITS`] waits in a row have failed. `None` if the
+    /// reactor has ended, now or before.
     pub(crate) fn turn_or_end(
         &self,
         timeout: Option<Duration>,
@@ -142,7 +143,7 @@ impl Shared {
         if lock(&self.turn).failed_waits < FAILED_WAITS {
             return Some(0);
         }
-        self.give_up("waiting", &error);
+        self.give_up("the wait", &error);
         None
     }
 
@@ -152,7 +153,7 @@ impl Shared {
             return;
         }
         let now_ns = self.clock.now_ns();
-        // The wheel first: it has not been at this time yet, and files by where it stands.
+        // The wheel first: it files keys relative to its own time, which is still an earlier one.
         self.step(&mut state.wheel, now_ns, turned, wakers);
         self.armed.take(STEPS_PER_TURN, |index| self.known_slot(index), &mut state.armed);
         for index in state.armed.drain(..) {
@@ -172,9 +173,9 @@ impl Shared {
         let mut gone = false;
         for _ in 0..STEPS_PER_TURN {
             let index = match wheel.step(now_ns) {
-                Step::Look(index) => index,
-                // A deadline that is gone has cost a wake-up. Those that follow it and are gone as well
-                // leave now, and cost none.
+                Step::Check(index) => index,
+                // A deadline that was cleared has cost a wake-up. The wheel also gives up the cleared deadlines
+                // that follow it, so that they cost none.
                 Step::Done if gone => match wheel.take_next() {
                     Some(index) => index,
                     None => return,
@@ -229,8 +230,8 @@ impl Shared {
         waited
     }
 
-    /// How long to sleep, and by when that is over at the latest: a long sleep is made [short](short_of),
-    /// and the next turn sleeps for the rest.
+    /// How long to sleep in this turn, and when the whole sleep is over: a turn sleeps [short of](short_of) a long
+    /// time, and the next turn sleeps for the rest.
     fn sleep_for(
         &self,
         next_ns: Option<u64>,
@@ -241,7 +242,7 @@ impl Shared {
         }
         let now_ns = self.clock.now_ns();
         let due_in = next_ns.map(|next| Duration::from_nanos(next.saturating_sub(now_ns)));
-        // A clock that is moved by hand ends the sleep by a notification.
+        // When a test moves its clock by hand, a notification ends the sleep.
         let due_in = due_in.filter(|due_in| due_in.is_zero() || !self.clock.is_by_hand());
         let sleep = timeout.into_iter().chain(due_in).min();
         let until = sleep.map(|sleep| {
@@ -277,7 +278,7 @@ impl Shared {
         self.epoll.add(fd, token.encode(), interest)
     }
 
-    /// Changes what epoll is asked for, unless we are in a child of its process.
+    /// Changes the interest of a descriptor in epoll. In a forked child it does nothing.
     pub(crate) fn modify(
         &self,
         fd: BorrowedFd<'_>,
@@ -287,29 +288,30 @@ impl Shared {
         if self.is_ours() { self.epoll.modify(fd, token.encode(), interest) } else { Ok(()) }
     }
 
-    /// Takes a descriptor out of epoll, unless we are in a child of its process.
+    /// Takes a descriptor out of epoll. In a forked child it does nothing.
     ///
-    /// It fails only where there is nothing to take out: the descriptor was closed behind our back.
+    /// `epoll_ctl` fails only if the program has closed the descriptor by its number: then epoll has dropped it.
     pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
         if self.is_ours() {
             let _ = self.epoll.delete(fd);
         }
     }
 
-    /// A registration or a timer is about to go. In a child of its process its slot goes nowhere: the
-    /// wakers are copies, and a lock may be held by a thread that is not here.
-    pub(crate) fn leave(&self) {
+    /// A registration or a timer is about to be dropped. In a forked child the arena keeps its slot: the wakers are
+    /// copies, and a thread that the child does not have may hold a lock.
+    pub(crate) fn disown_if_forked(&self) {
         if !self.is_ours() {
             self.arena.disown();
         }
     }
 
-    /// Ends what a descriptor stands for. See [`sys::end`].
+    /// Ends the descriptor behind a number that stays in use. See [`sys::end`].
     pub(crate) fn end(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         sys::end(fd, self.placeholder.as_fd())
     }
 
-    /// A deadline of `slot` was set that the reactor does not know of: it is to check the slot by `at_ns`.
+    /// A setter has stored a deadline for which the wheel does not hold `slot`: the reactor must check the slot by
+    /// `at_ns`.
     ///
     /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
     /// one, needs no signal.
@@ -327,8 +329,8 @@ impl Shared {
         }
     }
 
-    /// A thread was woken that turns: its sleep is to end.
-    pub(crate) fn rouse(&self) {
+    /// A waker has woken the driver that makes the turn: ends its sleep in epoll, if it sleeps.
+    pub(crate) fn wake_if_asleep(&self) {
         if self.sleep.is_overslept() {
             self.signal();
         }
@@ -339,20 +341,20 @@ impl Shared {
             return;
         }
         self.counters.notifies.fetch_add(1, Ordering::Relaxed);
-        // Asking for its writability is an edge as well: there is always room in it.
-        let ask = |_| self.epoll.modify(self.wake_up.as_fd(), Token::WAKE_UP, Interest::Both);
-        if let Err(error) = self.wake_up.signal().or_else(ask) {
-            self.give_up("waking it", &error);
+        // Enabling `EPOLLOUT` for the eventfd is an edge as well: it always has room.
+        let enable = |_| self.epoll.modify(self.wake_up.as_fd(), Token::WAKE_UP, Interest::Both);
+        if let Err(error) = self.wake_up.signal().or_else(enable) {
+            self.give_up("the wake-up", &error);
         }
     }
 
-    /// A reactor that has failed for good: nobody may wait for it.
+    /// Ends a reactor that has failed for good, so that no task waits for it for ever.
     #[cold]
-    fn give_up(&self, what: &str, error: &io::Error) {
+    fn give_up(&self, step: &str, error: &io::Error) {
         if !self.is_gone() {
             self.evict_all();
-            // Where nobody reads it, `eprintln` panics.
-            let _ = writeln!(io::stderr(), "netpoll: the reactor stops, {what} failed: {error}");
+            // `eprintln` would panic if standard error is a pipe that no process reads.
+            let _ = writeln!(io::stderr(), "netpoll: the reactor stops, {step} failed: {error}");
         }
     }
 
@@ -378,13 +380,13 @@ impl Shared {
         if self.is_gone() || !self.is_ours() { Err(ReactorGone.into()) } else { Ok(()) }
     }
 
-    /// When the wheel comes to its next slot. (The models ask.)
+    /// When the wheel comes to its next slot. For the loom models.
     #[cfg(netpoll_loom)]
     pub(crate) fn next_ns(&self) -> Option<u64> {
         lock(&self.turn).wheel.next_ns()
     }
 
-    /// Whether a slot waits to be filed. (The models ask.)
+    /// Whether the arm queue has slots. For the loom models.
     #[cfg(netpoll_loom)]
     pub(crate) fn has_armed(&self) -> bool {
         !self.armed.is_empty()
@@ -410,7 +412,7 @@ impl Shared {
         self.clock.now()
     }
 
-    /// Moves a clock that is moved by hand.
+    /// Moves a manual clock. False if the clock is not manual.
     pub(crate) fn advance(&self, by: Duration) -> bool {
         let moved = self.clock.advance(by);
         if moved {
@@ -420,15 +422,15 @@ impl Shared {
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        // The arena's lock may be held by a thread that a forked child does not have.
+        // A thread that a forked child does not have may hold the arena's lock.
         let registrations = if self.is_ours() { self.arena.tenants() } else { 0 };
         self.counters.read(registrations)
     }
 }
 
-/// A forked child keeps the slots for good: the wakers in them are copies, and what their owners do when
-/// one is dropped is the parent's to do.
-impl Drop for Shared {
+/// A forked child keeps the slots for good: the wakers in them are copies, and only the parent may run their
+/// destructors.
+impl Drop for ReactorInner {
     fn drop(&mut self) {
         if !self.is_ours() {
             std::mem::forget(self.arena.clone());
@@ -438,7 +440,7 @@ impl Drop for Shared {
 
 /// Ends the reactor if a turn panics. No turn does, since panics of wakers are caught. If one did, the next turn
 /// would find half of a wheel, and tasks would wait for ever.
-struct EndUnlessForgotten<'a>(&'a Shared);
+struct EndUnlessForgotten<'a>(&'a ReactorInner);
 
 impl Drop for EndUnlessForgotten<'_> {
     fn drop(&mut self) {
@@ -460,25 +462,25 @@ mod tests {
     /// sleep as late as the deadline itself, so that is the time to announce.
     #[test]
     fn a_long_sleep_is_announced_until_its_deadline() {
-        let shared = Shared::new(Clock::monotonic(), false).unwrap();
-        let next_ns = shared.now_ns() + 5_000_000_000;
-        let (sleep, until_ns) = shared.sleep_for(Some(next_ns), None);
+        let inner = ReactorInner::new(Clock::monotonic(), false).unwrap();
+        let next_ns = inner.now_ns() + 5_000_000_000;
+        let (sleep, until_ns) = inner.sleep_for(Some(next_ns), None);
         assert_eq!(until_ns, Some(next_ns));
         assert!(sleep.unwrap() < Duration::from_millis(4980), "{sleep:?} is widened past it");
-        let (sleep, _) = shared.sleep_for(None, Some(Duration::from_millis(100)));
+        let (sleep, _) = inner.sleep_for(None, Some(Duration::from_millis(100)));
         assert_eq!(sleep, Some(Duration::from_micros(99_900)));
     }
 
     /// The slot that is armed does not exist: there is no other way to make a turn panic.
     #[test]
     fn a_turn_that_panics_is_the_last() {
-        let shared = Shared::new(Clock::by_hand(), false).unwrap();
-        let slot = shared.allocate().unwrap();
+        let inner = ReactorInner::new(Clock::by_hand(), false).unwrap();
+        let slot = inner.allocate().unwrap();
         assert_eq!(slot.wait(Direction::Read, None, Waker::noop()), Status::Pending);
-        shared.arm(&Slot::new(u32::MAX - 1), 0);
-        let turn = || shared.turn(Some(Duration::ZERO), None);
+        inner.arm(&Slot::new(u32::MAX - 1), 0);
+        let turn = || inner.turn(Some(Duration::ZERO), None);
         assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
         assert_eq!(slot.status(Direction::Read), Status::Closed);
-        assert!(shared.turn(Some(Duration::ZERO), None).is_err());
+        assert!(inner.turn(Some(Duration::ZERO), None).is_err());
     }
 }

@@ -13,9 +13,9 @@ use std::thread::JoinHandle;
 
 use crate::error::OpError;
 use crate::helper::Affinity;
-use crate::reactor::Shared;
+use crate::reactor::ReactorInner;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
-use crate::thread::{Manner, spawn};
+use crate::thread::{SchedPolicy, spawn};
 use crate::time::clock::Clock;
 
 pub(crate) struct Shards {
@@ -24,7 +24,7 @@ pub(crate) struct Shards {
 }
 
 struct Shard {
-    shared: Arc<Shared>,
+    inner: Arc<ReactorInner>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// To which shard a descriptor went, for each number that modulo the shards is this one.
     homes: Mutex<HashMap<RawFd, usize>>,
@@ -45,43 +45,43 @@ impl Shards {
     pub(crate) fn new(
         count: usize,
         clock: &Clock,
-        thread: Option<(Manner, Affinity)>,
+        thread: Option<(SchedPolicy, Affinity)>,
     ) -> io::Result<Arc<Self>> {
         // Those that there are end with it, if the next is not to be had.
         let mut shards = Self { shards: Box::default(), next: AtomicUsize::new(0) };
         for _ in 0..count {
             let failed = |part| move |error| OpError::wrap("start", part, error);
-            let shared =
-                Shared::new(clock.twin(), thread.is_some()).map_err(failed("a reactor"))?;
-            let shared = Arc::new(shared);
+            let inner =
+                ReactorInner::new(clock.twin(), thread.is_some()).map_err(failed("a reactor"))?;
+            let inner = Arc::new(inner);
             let thread = thread
-                .map(|(manner, affinity)| spawn(shared.clone(), manner, affinity))
+                .map(|(sched_policy, affinity)| spawn(inner.clone(), sched_policy, affinity))
                 .transpose();
             let thread = thread.map_err(failed("a reactor's thread"))?;
-            let shard = Shard { shared, thread: Mutex::new(thread), homes: Mutex::default() };
+            let shard = Shard { inner, thread: Mutex::new(thread), homes: Mutex::default() };
             let before = std::mem::take(&mut shards.shards).into_vec();
             shards.shards = before.into_iter().chain([shard]).collect();
         }
         Ok(Arc::new(shards))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Shared>> {
-        self.shards.iter().map(|shard| &shard.shared)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ReactorInner>> {
+        self.shards.iter().map(|shard| &shard.inner)
     }
 
     /// The shard for a new timer: the one that this thread drives, else the next in turn.
-    pub(crate) fn assign(&self) -> &Arc<Shared> {
-        &self.shards[self.choose()].shared
+    pub(crate) fn assign(&self) -> &Arc<ReactorInner> {
+        &self.shards[self.choose()].inner
     }
 
     /// The shard for a descriptor: the one that has it, else as for a timer. A descriptor that was closed
     /// without being deregistered leaves a note behind, which only means that the next one of that number
     /// goes to the same shard.
-    pub(crate) fn assign_descriptor(&self, number: RawFd) -> &Arc<Shared> {
+    pub(crate) fn assign_descriptor(&self, number: RawFd) -> &Arc<ReactorInner> {
         let chosen = self.choose();
-        let Some(homes) = self.homes(number) else { return &self.shards[chosen].shared };
+        let Some(homes) = self.homes(number) else { return &self.shards[chosen].inner };
         let home = *lock(homes).entry(number).or_insert(chosen);
-        &self.shards[home].shared
+        &self.shards[home].inner
     }
 
     /// A descriptor is about to be deregistered, or was not registered after all.
@@ -94,15 +94,15 @@ impl Shards {
     /// None where there is nothing to note: with one shard, and in a forked child, which must not take
     /// its parent's lock.
     fn homes(&self, number: RawFd) -> Option<&Mutex<HashMap<RawFd, usize>>> {
-        let several = self.shards.len() > 1 && self.shards[0].shared.is_ours();
+        let several = self.shards.len() > 1 && self.shards[0].inner.is_ours();
         several.then(|| &self.shards[number.unsigned_abs() as usize % self.shards.len()].homes)
     }
 
     /// A shard for this thread to drive. Meanwhile its registrations go there.
-    pub(crate) fn sit(&self) -> (Seat, &Arc<Shared>) {
+    pub(crate) fn sit(&self) -> (Seat, &Arc<ReactorInner>) {
         let shard = self.choose();
         let seat = Seat { before: SEAT.replace(Some((self.address(), shard))) };
-        (seat, &self.shards[shard].shared)
+        (seat, &self.shards[shard].inner)
     }
 
     fn choose(&self) -> usize {
@@ -135,10 +135,10 @@ impl Shards {
 
 impl Shard {
     fn end(&self) {
-        if self.shared.is_ours() {
-            self.shared.evict_all();
-            self.shared.notify();
-            self.shared.lease.wake_thread();
+        if self.inner.is_ours() {
+            self.inner.evict_all();
+            self.inner.notify();
+            self.inner.lease.wake_thread();
         }
     }
 
@@ -146,7 +146,7 @@ impl Shard {
     /// reactor's own thread comes here, so no two threads wait for each other.
     fn join(&self) {
         // A forked child has the handle, but not the thread, and the lock may be held by no thread.
-        if !self.shared.is_ours() {
+        if !self.inner.is_ours() {
             return;
         }
         let mut thread = lock(&self.thread);
@@ -163,7 +163,7 @@ impl Drop for Shards {
     fn drop(&mut self) {
         self.end();
         for shard in &mut self.shards {
-            if !shard.shared.is_ours() {
+            if !shard.inner.is_ours() {
                 // A forked child has no thread to detach.
                 let thread = shard.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
                 std::mem::forget(thread.take());

@@ -2,7 +2,7 @@
 //!
 //! Every atomic and lock that takes part in a handshake comes from here, so that the model
 //! checker explores exactly the code that ships. Under `--cfg netpoll_loom` the modules without
-//! system calls (`slot`, `arena`, `time`, `sleep`, `fd_mutex`, `demand`, `arm`, `parker`, `lease`) are compiled into the
+//! system calls (`slot`, `arena`, `time`, `sleep`, `fd_mutex`, `write_interest`, `arm`, `parker`, `lease`) are compiled into the
 //! models of `tests/loom`, on loom's types; everything else about them stays the same.
 
 #[cfg(not(netpoll_loom))]

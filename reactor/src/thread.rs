@@ -9,17 +9,18 @@ use std::thread::JoinHandle;
 use crate::helper::{self, Affinity};
 use crate::lease::{TICK, Watch, WatchAction};
 use crate::parker::Parker;
-use crate::reactor::Shared;
+use crate::reactor::ReactorInner;
 use crate::sync::Arc;
 use crate::sys;
 
-/// The scheduling of the reactor's thread.
+/// The scheduling policy of the reactor's thread (`sched(7)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// The thread waits for a free processor (`SCHED_BATCH`): otherwise it preempts the executor that it has just woken,
-    /// after a few events.
-    Patient,
-    Preempting,
+pub(crate) enum SchedPolicy {
+    /// `SCHED_BATCH`: the thread waits for a free processor. Otherwise it preempts the executor that it has just
+    /// woken, after a few events.
+    Batch,
+    /// The policy of the thread that builds the reactor.
+    Inherit,
 }
 
 thread_local! {
@@ -34,27 +35,27 @@ pub(crate) fn is_a_reactors() -> bool {
 }
 
 pub(crate) fn spawn(
-    shared: Arc<Shared>,
-    manner: Manner,
+    inner: Arc<ReactorInner>,
+    sched_policy: SchedPolicy,
     affinity: Affinity,
 ) -> io::Result<JoinHandle<()>> {
     helper::spawn("netpoll", affinity, move || {
         IS_A_REACTORS.set(true);
-        if manner == Manner::Patient {
+        if sched_policy == SchedPolicy::Batch {
             sys::batch_scheduling();
         }
-        attend(&shared);
+        attend(&inner);
     })
 }
 
 /// Watches and makes turns until the reactor is gone. If a waker forks, the child has a copy of this thread and no
 /// reactor: there it ends as well.
-pub(crate) fn attend(shared: &Shared) {
+pub(crate) fn attend(inner: &ReactorInner) {
     let mut watch = Watch::default();
-    let thread = shared.lease.thread().expect("a reactor that has a thread");
-    while shared.check_usable().is_ok() {
-        match shared.lease.watch(&mut watch) {
-            WatchAction::Turn => turn(shared),
+    let thread = inner.lease.thread().expect("a reactor that has a thread");
+    while inner.check_usable().is_ok() {
+        match inner.lease.watch(&mut watch) {
+            WatchAction::Turn => turn(inner),
             WatchAction::Tick => sleep(thread, |thread| thread.sleep_for(TICK)),
             WatchAction::Sleep => sleep(thread, Parker::sleep),
         }
@@ -62,10 +63,10 @@ pub(crate) fn attend(shared: &Shared) {
 }
 
 /// Makes turns until a driver takes the lease, or the reactor is gone.
-fn turn(shared: &Shared) {
+fn turn(inner: &ReactorInner) {
     loop {
-        shared.counters.add_thread_turn();
-        if shared.turn_or_end(None, None).is_none() || shared.lease.hand_over() {
+        inner.counters.add_thread_turn();
+        if inner.turn_or_end(None, None).is_none() || inner.lease.release_if_requested() {
             return;
         }
     }

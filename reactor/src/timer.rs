@@ -40,7 +40,7 @@ impl Timer {
     /// [`ReactorGone`](crate::ReactorGone), or memory.
     pub fn never(reactor: &Reactor) -> io::Result<Self> {
         let reactor = reactor.assign();
-        Ok(Self { slot: reactor.shared().allocate()?, id: WaiterId::NONE, reactor })
+        Ok(Self { slot: reactor.inner().allocate()?, id: WaiterId::NONE, reactor })
     }
 
     /// A timer that fires at `instant`.
@@ -59,7 +59,7 @@ impl Timer {
     #[inline]
     pub fn set(&self, instant: Option<Instant>) {
         // In a forked child it would wake the parent's tasks.
-        if !self.reactor.shared().is_ours() {
+        if !self.reactor.inner().is_ours() {
             return;
         }
         set_slot_deadline(&self.reactor, &self.slot, &[Direction::Read], instant.into());
@@ -78,7 +78,7 @@ impl Timer {
         loop {
             let status = match self.slot.status(Direction::Read) {
                 // No turn of the reactor will come in a forked child.
-                Status::Pending if !self.reactor.shared().is_ours() => Status::Closed,
+                Status::Pending if !self.reactor.inner().is_ours() => Status::Closed,
                 Status::Pending => wait(),
                 status => status,
             };
@@ -104,7 +104,7 @@ impl fmt::Debug for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.reactor.shared().leave();
+        self.reactor.inner().disown_if_forked();
     }
 }
 

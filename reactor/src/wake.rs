@@ -16,7 +16,7 @@ pub fn wake(waker: Waker) {
     catch_panic(|| waker.wake());
 }
 
-/// Calls user code, and goes on if it panics.
+/// Calls user code, and catches its panic.
 pub(crate) fn catch_panic(user_code: impl FnOnce()) {
     let Err(panic) = catch_unwind(AssertUnwindSafe(user_code)) else { return };
     // The payload's destructor is user code as well. If that panics too, its payload is leaked.
@@ -39,7 +39,7 @@ pub(crate) fn collect_and_wake<R>(turn: impl FnOnce(&mut Wakers) -> R) -> R {
     let mut turn = Some(turn);
     let mut collect = |wakers: &mut Wakers| turn.take().expect("called once")(wakers);
     let Ok(result) = TO_WAKE.try_with(|wakers| collect(&mut wakers.borrow_mut())) else {
-        // The thread is ending, and has no such list any more.
+        // The thread is ending: its list has been destroyed.
         let mut wakers = Wakers::new();
         let result = collect(&mut wakers);
         wakers.into_iter().for_each(wake);

@@ -14,7 +14,7 @@ use loom::thread::{self, JoinHandle};
 use super::fixtures::{explore, explore_up_to};
 use crate::arena::OwnedSlot;
 use crate::driver::Driver;
-use crate::reactor::Shared;
+use crate::reactor::ReactorInner;
 use crate::ready::Direction::Read;
 use crate::ready::Ready;
 use crate::slot::{Status, WaiterId};
@@ -24,16 +24,16 @@ use crate::time::clock::Clock;
 
 /// A reactor of two descriptors. On each of them comes one event.
 struct Reactor {
-    shared: Arc<Shared>,
+    inner: Arc<ReactorInner>,
     slots: [OwnedSlot; 2],
 }
 
 impl Reactor {
     #[inline(never)] // Its frame takes half of a model's stack.
     fn new(has_thread: bool) -> Arc<Self> {
-        let shared = Arc::new(Shared::new(Clock::by_hand(), has_thread).unwrap());
-        let slots = [(); 2].map(|()| shared.allocate().unwrap());
-        Arc::new(Self { shared, slots })
+        let inner = Arc::new(ReactorInner::new(Clock::by_hand(), has_thread).unwrap());
+        let slots = [(); 2].map(|()| inner.allocate().unwrap());
+        Arc::new(Self { inner, slots })
     }
 
     /// A thread that does something with the reactor.
@@ -46,7 +46,7 @@ impl Reactor {
     }
 
     fn driver(&self) -> Driver {
-        Driver::new(Some(self.shared.clone()))
+        Driver::new(Some(self.inner.clone()))
     }
 
     /// An event comes, in the kernel.
@@ -79,13 +79,13 @@ impl Reactor {
 
     /// The reactor's own thread.
     fn attend(&self) {
-        crate::thread::attend(&self.shared);
+        crate::thread::attend(&self.inner);
     }
 
     fn shut_down(&self) {
-        self.shared.evict_all();
-        self.shared.notify();
-        self.shared.lease.wake_thread();
+        self.inner.evict_all();
+        self.inner.notify();
+        self.inner.lease.wake_thread();
     }
 }
 

@@ -20,8 +20,6 @@ mod arena;
 mod arm;
 #[path = "../../reactor/src/budget.rs"]
 mod budget;
-#[path = "../../reactor/src/demand.rs"]
-mod demand;
 #[path = "../../reactor/src/driver/mod.rs"]
 mod driver;
 #[path = "../../reactor/src/error.rs"]
@@ -53,6 +51,8 @@ mod thread;
 mod token;
 #[path = "../../reactor/src/wake.rs"]
 mod wake;
+#[path = "../../reactor/src/write_interest.rs"]
+mod write_interest;
 
 #[path = "../../reactor/src/time"]
 mod time {
@@ -86,7 +86,6 @@ pub(crate) fn fork_generation() -> u32 {
 #[path = "."]
 mod models {
     mod deadline;
-    mod demand;
     mod fd_mutex;
     mod fixtures;
     mod lease;
@@ -94,5 +93,6 @@ mod models {
     mod reuse;
     mod sleep;
     mod slot;
+    mod write_interest;
     mod write_lock;
 }

@@ -9,7 +9,7 @@ use loom::thread;
 
 use super::fixtures::{check, explore, explore_up_to};
 use crate::arena::OwnedSlot;
-use crate::reactor::Shared;
+use crate::reactor::ReactorInner;
 use crate::ready::Direction::{self, Read, Write};
 use crate::slot::Status;
 use crate::sync::Ordering;
@@ -26,15 +26,15 @@ const SECOND: u64 = 1_000_000_000;
 
 /// A reactor and three slots of it, the last of which is filed.
 struct Reactor {
-    shared: Arc<Shared>,
+    inner: Arc<ReactorInner>,
     slots: [OwnedSlot; 3],
 }
 
 impl Reactor {
     fn new() -> Arc<Self> {
-        let shared = Arc::new(Shared::new(Clock::monotonic(), false).unwrap());
-        let slots = [(); 3].map(|()| shared.allocate().unwrap());
-        let this = Self { shared, slots };
+        let inner = Arc::new(ReactorInner::new(Clock::monotonic(), false).unwrap());
+        let slots = [(); 3].map(|()| inner.allocate().unwrap());
+        let this = Self { inner, slots };
         let _ = this.set(2, Read, FILED_NS);
         this.turn_at_once();
         Arc::new(this)
@@ -54,19 +54,19 @@ impl Reactor {
         let slot = &self.slots[index];
         let action = slot.set_deadline(direction, at_ns);
         if action != SetAction::Nothing {
-            self.shared.arm(slot, at_ns);
+            self.inner.arm(slot, at_ns);
         }
         action
     }
 
     /// A turn that does not wait.
     fn turn_at_once(&self) {
-        self.shared.turn(Some(Duration::ZERO), None).unwrap();
+        self.inner.turn(Some(Duration::ZERO), None).unwrap();
     }
 
     /// Turns until it is shut down.
     fn turn_until_gone(&self) {
-        while self.shared.turn(None, None).is_ok() {}
+        while self.inner.turn(None, None).is_ok() {}
     }
 
     /// The reactor sleeps past none of its deadlines, of which this is the earliest. Then it is shut down.
@@ -76,8 +76,8 @@ impl Reactor {
     }
 
     fn shut_down(&self) {
-        self.shared.evict_all();
-        self.shared.notify();
+        self.inner.evict_all();
+        self.inner.notify();
     }
 
     /// Whether the reactor knows of this deadline, by having checked it.
@@ -87,7 +87,7 @@ impl Reactor {
 
     /// How often the eventfd was written.
     fn signals(&self) -> u64 {
-        self.shared.counters.notifies.load(Ordering::Relaxed)
+        self.inner.counters.notifies.load(Ordering::Relaxed)
     }
 }
 
@@ -108,7 +108,7 @@ fn arm_queue() {
         reactor.turn_at_once();
         setter.join().unwrap();
         reactor.turn_at_once();
-        assert!(!reactor.shared.has_armed());
+        assert!(!reactor.inner.has_armed());
         assert!(reactor.has_filed(0, Read, FILED_NS - 30 * SECOND));
         assert!(reactor.has_filed(1, Read, FILED_NS - 20 * SECOND));
         assert!(reactor.has_filed(0, Write, FILED_NS - 10 * SECOND));
@@ -131,7 +131,7 @@ fn arm_queue_of_two_setters() {
         one.join().unwrap();
         other.join().unwrap();
         reactor.turn_at_once();
-        assert!(!reactor.shared.has_armed());
+        assert!(!reactor.inner.has_armed());
         assert!(reactor.has_filed(0, Read, FILED_NS - 30 * SECOND));
         assert!(reactor.has_filed(1, Read, FILED_NS - 20 * SECOND));
         assert!(reactor.has_filed(0, Write, FILED_NS - 10 * SECOND));
@@ -164,7 +164,7 @@ fn filed_flag_against_three_setters() {
             status => {
                 assert_eq!(status, Status::Pending);
                 let stands_ns = check(&reactor.slots[0], 0).again_ns.unwrap();
-                let next_ns = reactor.shared.next_ns().unwrap();
+                let next_ns = reactor.inner.next_ns().unwrap();
                 assert!(next_ns <= stands_ns + TICK, "{checked:?} {second:?} {third:?}");
             }
         }
@@ -241,7 +241,7 @@ fn notify_and_deadline_against_sleep() {
     explore_up_to(3, || {
         let reactor = Reactor::new();
         let turns = reactor.spawn(Reactor::turn_until_gone);
-        let notifier = reactor.spawn(|reactor| reactor.shared.notify());
+        let notifier = reactor.spawn(|reactor| reactor.inner.notify());
         let _ = reactor.set(0, Read, FILED_NS - SECOND);
         notifier.join().unwrap();
         reactor.sleeps_until(FILED_NS - SECOND);

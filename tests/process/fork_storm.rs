@@ -145,7 +145,7 @@ fn a_child_of_threads_that_wait() {
             for direction in Direction::BOTH {
                 let on_demand = direction == Direction::Write;
                 let near = if on_demand { &demanding } else { &socket };
-                if !near.must_wait(direction) {
+                if !near.is_pending(direction) {
                     continue;
                 }
                 step.report(2, ends(near.ready(direction)));

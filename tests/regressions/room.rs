@@ -56,7 +56,7 @@ fn little_room(near: &Near, far: &UnixStream) {
     assert!(would_block(&full), "a full socket: {full:?}");
     take_a_little(near.get_ref(), far);
     near.reactor().turn(LOOK).expect("a turn");
-    assert!(near.must_wait(Direction::Write));
+    assert!(near.is_pending(Direction::Write));
 }
 
 fn take_a_little(near: &UnixStream, mut far: &UnixStream) {
@@ -253,7 +253,7 @@ fn an_attempt_clears_no_readiness_that_came_meanwhile() {
             Err(ErrorKind::WouldBlock.into())
         });
         assert!(would_block(&attempted));
-        assert!(!near.must_wait(Direction::Read));
+        assert!(!near.is_pending(Direction::Read));
     });
 }
 

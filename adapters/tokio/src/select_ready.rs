@@ -272,7 +272,7 @@ impl Attempt {
         let read = interest.is_readable().then_some(Direction::Read);
         let write = interest.is_writable().then_some(Direction::Write);
         let mut directions = read.into_iter().chain(write);
-        let ready = directions.clone().find(|direction| !registration.must_wait(*direction));
+        let ready = directions.clone().find(|direction| !registration.is_pending(*direction));
         match (ready, flags_of(interest)) {
             (Some(direction), _) => Ok(Self::In(direction)),
             (None, Some(flags)) => {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::budget;
 use crate::lease::Turn;
 use crate::parker::{Parker, Woken};
-use crate::reactor::Shared;
+use crate::reactor::ReactorInner;
 use crate::sync::Arc;
 
 pub use driver_wake::DriverWake;
@@ -65,12 +65,12 @@ pub struct Driver {
 struct Thread {
     parker: Arc<Parker>,
     /// `None` if no reactor could be made: the thread then only sleeps.
-    reactor: Option<Arc<Shared>>,
+    reactor: Option<Arc<ReactorInner>>,
 }
 
 impl Driver {
     /// In a forked child, and after a shutdown, it drives nothing.
-    pub(crate) fn new(reactor: Option<Arc<Shared>>) -> Self {
+    pub(crate) fn new(reactor: Option<Arc<ReactorInner>>) -> Self {
         let reactor = reactor.filter(|reactor| reactor.check_usable().is_ok());
         if let Some(reactor) = &reactor {
             reactor.lease.register();
@@ -176,7 +176,7 @@ impl fmt::Debug for Driver {
 }
 
 impl Thread {
-    fn usable_reactor(&self) -> Option<&Shared> {
+    fn usable_reactor(&self) -> Option<&ReactorInner> {
         self.reactor.as_deref().filter(|reactor| reactor.check_usable().is_ok())
     }
 }
@@ -188,7 +188,7 @@ impl Wake for Thread {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let (Woken::Driving, Some(reactor)) = (self.parker.wake(), &self.reactor) {
-            reactor.rouse();
+            reactor.wake_if_asleep();
         }
     }
 }

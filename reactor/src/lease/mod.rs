@@ -260,8 +260,8 @@ impl Lease {
         if self.take(Holder::Thread) { WatchAction::Turn } else { WatchAction::Tick }
     }
 
-    /// The thread has made a turn. True if it has released the lease, because a driver that requested it was woken.
-    pub(crate) fn hand_over(&self) -> bool {
+    /// After a turn of the thread: releases the lease if a driver that requested it was woken. True if it did.
+    pub(crate) fn release_if_requested(&self) -> bool {
         let wanted = self.state().is_wanted();
         let handed = wanted && lock(&self.drivers).asleep.iter().any(|driver| driver.is_notified());
         if handed {
@@ -339,7 +339,7 @@ impl Lease {
         State(self.word.load(Ordering::Acquire))
     }
 
-    /// Moves the word, and returns what it was; `None` if there was nothing to move.
+    /// Changes the word, and returns the old one; `None` if `next` refuses it.
     ///
     /// Acquire and release, always: a thread that sees a change of the word sees the changes that the other thread made
     /// before it.

@@ -68,7 +68,7 @@ impl<T: OwnsFd> Registration<T> {
             return Err(Closed.into());
         }
         let closing = Closing { inside: OpGuard(self) };
-        if self.reactor.shared().is_ours() {
+        if self.reactor.inner().is_ours() {
             self.slot.close();
         } else {
             // The waiters are the parent's tasks, and a thread of the parent may hold the lock of their queue.
@@ -88,7 +88,7 @@ impl<T> Registration<T> {
     /// descriptor.
     pub fn hold_until_closed(&self, value: impl Send + 'static) {
         // In a forked child the lock may be held by a thread that it does not have.
-        if !self.reactor.shared().is_ours() {
+        if !self.reactor.inner().is_ours() {
             return drop(value);
         }
         self.fd_mutex.hold(&self.close_waiter, Box::new(value));
@@ -116,7 +116,7 @@ impl<T> Registration<T> {
     fn end(&self) {
         let ended = self.end_descriptor();
         // The closer's lock is the parent's in a forked child, which does not wait for the end.
-        if self.reactor.shared().is_ours() {
+        if self.reactor.inner().is_ours() {
             self.fd_mutex.ended(&self.close_waiter, ended);
         }
     }
@@ -125,7 +125,7 @@ impl<T> Registration<T> {
         let mut fd = None;
         // A panic of `T::as_fd` is no reason for the closer to wait for ever.
         catch_panic(|| fd = self.registered(self.get_ref()));
-        fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor.shared().end(fd))
+        fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor.inner().end(fd))
     }
 }
 
@@ -163,7 +163,7 @@ impl<T> Closing<'_, T> {
     pub async fn finish(self) -> io::Result<()> {
         let Self { inside } = self;
         let registration = inside.0;
-        if !registration.reactor.shared().is_ours() {
+        if !registration.reactor.inner().is_ours() {
             // An operation of the parent's may be inside of this copy of the gate for ever. The number
             // stays taken, as ever, so a call of the child's own that is inside reaches no other descriptor.
             std::mem::forget(inside);

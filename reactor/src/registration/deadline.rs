@@ -118,8 +118,8 @@ pub(crate) fn set_slot_deadline(
         Kind::None => {
             return directions.iter().for_each(|direction| slot.clear_deadline(*direction));
         }
-        Kind::At(instant) => reactor.shared().ns_at(instant),
-        Kind::After(duration) => reactor.shared().ns_after(duration),
+        Kind::At(instant) => reactor.inner().ns_at(instant),
+        Kind::After(duration) => reactor.inner().ns_after(duration),
     };
     let mut known = true;
     for direction in directions {
@@ -133,10 +133,10 @@ pub(crate) fn set_slot_deadline(
 /// The reactor does not know of this deadline, in one direction at least.
 #[cold]
 fn arm(reactor: &Reactor, slot: &OwnedSlot, directions: &[Direction], at_ns: u64) {
-    let shared = reactor.shared();
-    if at_ns <= shared.now_ns() {
+    let inner = reactor.inner();
+    if at_ns <= inner.now_ns() {
         slot.expire(directions, at_ns);
     } else {
-        shared.arm(slot, at_ns);
+        inner.arm(slot, at_ns);
     }
 }

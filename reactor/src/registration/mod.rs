@@ -16,7 +16,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::Waker;
 
 use crate::arena::OwnedSlot;
-use crate::demand::Demand;
 use crate::error::{Closed, OpError, raw_os_error};
 use crate::fd_mutex::{CloseWaiter, FdMutex};
 use crate::handle::Reactor;
@@ -25,6 +24,7 @@ use crate::slot::Status;
 use crate::slot::WaiterId;
 use crate::slot::state::State;
 use crate::wake::catch_panic;
+use crate::write_interest::WriteInterest;
 
 pub use close::Closing;
 pub use deadline::Deadline;
@@ -73,7 +73,7 @@ pub struct Registration<T> {
     slot: OwnedSlot,
     fd_mutex: FdMutex,
     close_waiter: CloseWaiter,
-    demand: Demand,
+    write_interest: WriteInterest,
     reactor: Reactor,
 }
 
@@ -117,10 +117,20 @@ impl<T: AsFd> Registration<T> {
                 return Err((io, error));
             }
         };
-        let (fd_mutex, close_waiter, demand) = (FdMutex::new(), CloseWaiter::new(), Demand::new());
+        let (fd_mutex, close_waiter, write_interest) =
+            (FdMutex::new(), CloseWaiter::new(), WriteInterest::new());
         let (io, as_fd) = (Some(io), T::as_fd as fn(&T) -> BorrowedFd<'_>);
-        let registration =
-            Self { io, as_fd, number, interest, slot, fd_mutex, close_waiter, demand, reactor };
+        let registration = Self {
+            io,
+            as_fd,
+            number,
+            interest,
+            slot,
+            fd_mutex,
+            close_waiter,
+            write_interest,
+            reactor,
+        };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);
         }
@@ -180,7 +190,7 @@ impl<T> Registration<T> {
     fn deregister(&self, io: &T) {
         if let Some(fd) = self.registered(io) {
             self.reactor.forget_descriptor(self.number);
-            self.reactor.shared().deregister(fd);
+            self.reactor.inner().deregister(fd);
         }
     }
 
@@ -192,14 +202,14 @@ impl<T> Registration<T> {
 
     #[inline]
     fn check_open(&self) -> io::Result<()> {
-        let usable = !self.is_closed() && self.reactor.shared().is_ours();
+        let usable = !self.is_closed() && self.reactor.inner().is_ours();
         if usable { Ok(()) } else { Err(closed(&self.reactor)) }
     }
 
     /// As [`Slot::wait`](crate::slot::Slot::wait). In a forked child no event will come, and the slot's mutex
     /// may be held by a thread that the child does not have: waiting is over before it begins.
     fn wait(&self, direction: Direction, id: Option<&mut WaiterId>, waker: &Waker) -> Status {
-        if self.reactor.shared().is_ours() {
+        if self.reactor.inner().is_ours() {
             self.slot.wait(direction, id, waker)
         } else {
             Status::Closed
@@ -214,7 +224,7 @@ impl<T> Registration<T> {
         id: &mut WaiterId,
         waker: &Waker,
     ) -> Status {
-        if self.reactor.shared().is_ours() {
+        if self.reactor.inner().is_ours() {
             self.slot.wait_after(direction, before, Some(id), waker)
         } else {
             Status::Closed
@@ -240,7 +250,7 @@ impl<T: fmt::Debug> fmt::Debug for Registration<T> {
 
 impl<T> Drop for Registration<T> {
     fn drop(&mut self) {
-        self.reactor.shared().leave();
+        self.reactor.inner().disown_if_forked();
         // Closed or given back: it has left epoll.
         if let Some(io) = self.io.as_ref().filter(|_| self.fd_mutex.enter()) {
             // A second panic would be the end of the process.
@@ -251,14 +261,14 @@ impl<T> Drop for Registration<T> {
 
 /// Has the reactor watch a descriptor, through a slot of its own.
 fn enter(reactor: &Reactor, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<OwnedSlot> {
-    let slot = reactor.shared().allocate()?;
-    let added = reactor.shared().add(fd, slot.token(), interest);
+    let slot = reactor.inner().allocate()?;
+    let added = reactor.inner().add(fd, slot.token(), interest);
     added.map_err(|error| explain(fd, error)).map(|()| slot)
 }
 
 #[cold]
 pub(crate) fn closed(reactor: &Reactor) -> io::Error {
-    reactor.shared().check_usable().err().unwrap_or_else(|| Closed.into())
+    reactor.inner().check_usable().err().unwrap_or_else(|| Closed.into())
 }
 
 fn explain(fd: BorrowedFd<'_>, error: io::Error) -> io::Error {

@@ -61,7 +61,7 @@ impl<T> Registration<T> {
             Direction::Write => Ready::WRITABLE,
         };
         // In a forked child it would wake the parent's tasks.
-        if self.reactor.shared().is_ours() {
+        if self.reactor.inner().is_ours() {
             let _ = self.slot.deliver(self.slot.generation(), ready, wake);
         }
     }
@@ -132,8 +132,8 @@ impl<T> Registration<T> {
 
     /// As [`now_ready`](Self::now_ready), or by which to make the first attempt of one that reads.
     pub(super) fn now_ready_or_first(&self, direction: Direction) -> io::Result<Readiness> {
-        let has_to_wait = direction == Direction::Read && self.must_wait(direction);
-        let first = has_to_wait.then(|| self.first_attempt(direction)).flatten();
+        let must_wait = direction == Direction::Read && self.is_pending(direction);
+        let first = must_wait.then(|| self.first_attempt(direction)).flatten();
         first.map_or_else(|| self.now_ready(direction), Ok)
     }
 
@@ -160,11 +160,11 @@ impl<T> Registration<T> {
         Readiness { direction, state: self.slot.state() }
     }
 
-    /// Whether an operation of this direction would have to wait: it is neither ready nor bound to
-    /// fail. A hint; another thread may change it meanwhile.
+    /// Whether an operation of this direction would have to wait: the direction is not ready, and neither a deadline nor
+    /// `close` makes the operation fail. A hint: another thread may change it at once.
     #[inline]
     #[must_use]
-    pub fn must_wait(&self, direction: Direction) -> bool {
+    pub fn is_pending(&self, direction: Direction) -> bool {
         self.slot.status(direction) == Status::Pending
     }
 
@@ -296,14 +296,17 @@ impl<T> Registration<T> {
     #[cold]
     pub(super) fn report_anew(&self, direction: Direction) -> io::Result<()> {
         let fd = self.registered(self.get_ref());
-        self.ask_for(fd, if self.is_on_demand(direction) { Interest::Both } else { self.interest })
+        self.set_interest(
+            fd,
+            if self.is_on_demand(direction) { Interest::Both } else { self.interest },
+        )
     }
 
-    /// `fd` is [`registered`](Self::registered), which is user code and therefore not called here: the
-    /// caller has the lock of `demand`.
-    fn ask_for(&self, fd: Option<BorrowedFd<'_>>, interest: Interest) -> io::Result<()> {
+    /// Changes epoll's interest. The caller passes `fd` from [`registered`](Self::registered), which is user code and
+    /// must not run here, under the lock of `write_interest`.
+    fn set_interest(&self, fd: Option<BorrowedFd<'_>>, interest: Interest) -> io::Result<()> {
         let fd = fd.ok_or_else(|| changed("wait"))?;
-        self.reactor.shared().modify(fd, self.slot.token(), interest)
+        self.reactor.inner().modify(fd, self.slot.token(), interest)
     }
 
     #[inline]
@@ -345,14 +348,14 @@ impl<T> Registration<T> {
     ) -> Poll<io::Result<Readiness>> {
         match status {
             Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
-            Status::Pending if self.is_asked_for(direction) => Poll::Pending,
+            Status::Pending if self.is_always_enabled(direction) => Poll::Pending,
             status => self.waited_otherwise(direction, status),
         }
     }
 
-    /// Whether epoll is asked for this direction, always.
+    /// Whether this direction is in epoll's interest from the registration to the close.
     #[inline]
-    fn is_asked_for(&self, direction: Direction) -> bool {
+    fn is_always_enabled(&self, direction: Direction) -> bool {
         match direction {
             Direction::Read => self.interest != Interest::Writable,
             Direction::Write => matches!(self.interest, Interest::Both | Interest::Writable),
@@ -366,9 +369,9 @@ impl<T> Registration<T> {
     ) -> Poll<io::Result<Readiness>> {
         if status == Status::Pending && self.is_on_demand(direction) {
             let fd = self.registered(self.get_ref());
-            let asked = self.demand.rises(|| self.ask_for(fd, Interest::Both));
-            return asked.map_or_else(
-                |error| self.not_asked(direction, error),
+            let enabled = self.write_interest.enable(|| self.set_interest(fd, Interest::Both));
+            return enabled.map_or_else(
+                |error| self.not_enabled(direction, error),
                 |()| self.outcome(direction, status),
             );
         }
@@ -378,7 +381,7 @@ impl<T> Registration<T> {
     /// Epoll would report no room: the wait fails, unless it is over. A registration that is being
     /// closed has left epoll.
     #[cold]
-    fn not_asked(&self, direction: Direction, error: io::Error) -> Poll<io::Result<Readiness>> {
+    fn not_enabled(&self, direction: Direction, error: io::Error) -> Poll<io::Result<Readiness>> {
         match self.outcome(direction, self.slot.status(direction)) {
             Poll::Pending => Poll::Ready(Err(error)),
             over => over,
@@ -393,16 +396,16 @@ impl<T> Registration<T> {
         }
     }
 
-    /// Epoll is asked for room no longer, unless a task waits for it.
+    /// Disables `EPOLLOUT`, unless a task waits for room.
     #[inline(never)]
     fn has_written_on_demand(&self, direction: Direction) {
         // A forked child leaves epoll, and the lock, as they are.
-        if self.reactor.shared().is_ours() {
+        if self.reactor.inner().is_ours() {
             let fd = self.registered(self.get_ref());
-            let somebody_waits = || self.slot.state().has_waiter(direction.into());
-            // If it goes on reporting room, that is no harm.
-            let ask_no_more = || drop(self.ask_for(fd, self.interest));
-            self.demand.may_fall(somebody_waits, ask_no_more);
+            let has_waiter = || self.slot.state().has_waiter(direction.into());
+            // If this fails, epoll goes on reporting room, without harm.
+            let disable = || drop(self.set_interest(fd, self.interest));
+            self.write_interest.disable_if_idle(has_waiter, disable);
         }
     }
 

@@ -115,7 +115,7 @@ impl<'a, T> Waiting<'a, T> {
     fn leave_slot(&self) {
         let Registration { slot, fd_mutex, reactor, .. } = self.registration;
         // A forked child leaves the waker where it is: see `Registration::wait`.
-        if !reactor.shared().is_ours() {
+        if !reactor.inner().is_ours() {
             return;
         }
         match self.write_lock {

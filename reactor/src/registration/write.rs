@@ -240,7 +240,7 @@ impl<T> Registration<T> {
     }
 
     fn wait_for_write_lock(&self, id: Option<&mut WaiterId>, waker: &Waker) -> Status {
-        if self.reactor.shared().is_ours() {
+        if self.reactor.inner().is_ours() {
             self.fd_mutex.wait_for_lock(&self.slot, id, waker)
         } else {
             Status::Closed

@@ -71,9 +71,9 @@ pub(crate) struct Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Status {
-    /// Go on. A later clearing is compared with this state.
+    /// The operation may begin. Clearing the readiness later compares the tick with that of this state.
     Ready(State),
-    /// Nothing to do yet.
+    /// The direction is not ready.
     Pending,
     /// The deadline has passed.
     Expired,
@@ -81,11 +81,11 @@ pub(crate) enum Status {
     Closed,
 }
 
-/// The reactor's finding when it checks a slot's deadlines.
+/// The result of the reactor's check of a slot's deadlines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Checked {
-    /// When to check again.
+    /// When the reactor must check again.
     pub(crate) again_ns: Option<u64>,
     pub(crate) expired: u64,
 }
@@ -127,7 +127,7 @@ impl Slot {
         }
     }
 
-    /// The same where the socket is closed, or a deadline has expired before.
+    /// [`status_in`](Self::status_in) where the socket is closed, or a deadline has expired before.
     #[cold]
     fn status_otherwise(&self, state: State, direction: Direction) -> Status {
         if state.is_closed() {
@@ -238,7 +238,7 @@ impl Slot {
         removed.map(|waker| catch_panic(|| drop(waker))).is_some()
     }
 
-    /// Under the mutex, under which the flag is set.
+    /// The caller has the mutex, under which waiters also set the flag.
     fn clear_flag_if_empty(&self, queue: Queue, waiters: &Waiters) {
         if waiters.is_empty(queue) {
             self.update_with(|state| (state.without_waiters(queue), ()));
@@ -256,8 +256,8 @@ impl Slot {
         next.wake();
     }
 
-    /// An event. Passes each waker that it wakes on to `each`, outside the mutex. False if it was for another
-    /// tenant.
+    /// Delivers an event, and passes each waker that it claims on to `each`, outside the mutex. False if the event
+    /// was for another tenant.
     #[inline]
     pub(crate) fn deliver(
         &self,
@@ -322,7 +322,7 @@ impl Slot {
         Checked { again_ns, expired: u64::from(read) + u64::from(write) }
     }
 
-    /// Ends every operation, now and later. False if that had been done.
+    /// Ends every operation, now and later. False if the slot was closed before.
     pub(crate) fn close(&self) -> bool {
         let claimed = self.update_with(|state| match state.close() {
             None => (state, None),
@@ -331,12 +331,12 @@ impl Slot {
         claimed.map(|claimed| self.take_claimed(claimed, wake)).is_some()
     }
 
-    /// The same in a forked child, whose waiters are copies.
+    /// [`close`](Self::close) in a forked child, whose wakers are copies: wakes none of them.
     pub(crate) fn close_and_wake_none(&self) {
         self.update_with(|state| (state.with_closed(), ()));
     }
 
-    /// The tenant goes. Wakers that `poll_*` calls have left behind are dropped.
+    /// Ends the tenancy, and drops the wakers that `poll_*` calls have left behind.
     pub(crate) fn vacate(&self) {
         let claimed = self.update_with(State::vacate);
         self.deadlines.iter().for_each(DeadlineWord::reset);
@@ -348,8 +348,8 @@ impl Slot {
         &self.deadlines[direction as usize]
     }
 
-    /// Deadlines have expired, in these directions. Both are in the state before any task is woken, so a
-    /// reader that is woken finds that it cannot write either. (Between the change of a deadline word and this
+    /// Marks expired deadlines of these directions in the state, both before it wakes any task: a reader that is
+    /// woken finds that it cannot write either. (Between the change of a deadline word and this
     /// one, a thread that was not woken may find one direction expired and the other not. Writing comes first.)
     fn mark_expired(&self, read: bool, write: bool, each: impl FnMut(Waker)) {
         if read || write {
@@ -357,7 +357,7 @@ impl Slot {
         }
     }
 
-    /// Takes the waiters out that a transition gave to the caller.
+    /// Takes out the waiters that the caller has claimed.
     #[inline]
     fn take_claimed(&self, claimed: Claimed, mut each: impl FnMut(Waker)) {
         self.take_queue(Queue::Read, claimed, &mut each);
@@ -383,8 +383,8 @@ impl Slot {
         }
     }
 
-    /// Moves the word. It is written even where nothing changes: a waiter relies on its change coming before
-    /// or after the waker side's, which a mere load would not settle.
+    /// Changes the word, and writes it even if the value stays: a waiter relies on its change coming before or after
+    /// that of the waker side, and a mere load has no place in that order.
     fn update_with<R>(&self, transition: impl Fn(State) -> (State, R)) -> R {
         let mut seen = self.state.load_to_swap(Ordering::Relaxed);
         loop {
@@ -396,8 +396,8 @@ impl Slot {
         }
     }
 
-    /// Acquire and release, always: a thread that sees a change of the word sees what the other thread did
-    /// before it.
+    /// Acquire and release, always: a thread that sees a change of the word sees all earlier writes of the thread
+    /// that changed it.
     fn compare_exchange(&self, seen: u64, next: State) -> Result<u64, u64> {
         self.state.compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
     }

@@ -146,9 +146,9 @@ impl Claimed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Delivery {
-    /// It was meant for an earlier tenant of the slot.
+    /// The event was meant for an earlier tenant of the slot.
     Stale,
-    /// It is in the state, and the caller wakes these waiters.
+    /// The event is in the state, and the caller wakes these waiters.
     Delivered { next: State, claimed: Claimed },
 }
 
@@ -181,7 +181,8 @@ impl State {
         self.ready().contains(bits(direction).ready)
     }
 
-    /// Whether it is ready and nothing else, or not ready and nothing else, as it mostly is.
+    /// Whether the direction is ready. `None` if it is closed or has expired before, so that readiness alone does
+    /// not decide.
     #[inline]
     pub(crate) fn is_plainly_ready(self, direction: Direction) -> Option<bool> {
         let bits = bits(direction);
@@ -269,7 +270,7 @@ impl State {
         (same_tenant && no_event_since && next != self).then_some(next)
     }
 
-    /// The same after a short transfer, which proves that a stream is drained unless an end, an
+    /// [`drained`](Self::drained) after a short transfer, which proves that a stream is drained unless an end, an
     /// error or an urgent mark can have cut it short.
     ///
     /// Data and FIN can arrive as one event, and the end is then found only by another read; a read
@@ -290,7 +291,7 @@ impl State {
         State(self.0 | CLOSED)
     }
 
-    /// The tenant is gone. The next one starts with nothing but another generation.
+    /// The tenant is gone. The next one starts with the next generation and no flag.
     pub(crate) fn vacate(self) -> (State, Claimed) {
         let (_, claimed) = self.claim(READ.all_waiters | WRITE.all_waiters);
         (State(self.generation().next().bits() << GENERATION_SHIFT), claimed)

@@ -30,16 +30,16 @@ const MAX_POLL_LIMIT: usize = 1 << 14;
 pub(crate) struct WaiterId(u64);
 
 impl WaiterId {
-    /// That of a future which has not had to wait, and of every `poll_*` call.
+    /// The id of a future that has not had to wait, and of every `poll_*` call.
     pub(crate) const NONE: WaiterId = WaiterId(0);
 }
 
-/// The mutex's content.
+/// The content of the slot's mutex.
 #[derive(Debug)]
 pub(crate) struct Waiters {
     /// By direction. A task that waits for the write lock is among the others.
     first: [Option<Waiter>; 2],
-    /// By queue; `None` where it would be empty.
+    /// By queue; `None` if the map would be empty.
     others: [Option<Box<Others>>; 3],
     last_id: u64,
 }
@@ -86,19 +86,19 @@ impl Taken {
         }
     }
 
-    /// Wakes each of them. One that panics keeps no other from being woken.
+    /// Wakes each waker. A waker that panics does not keep the others from being woken.
     pub(crate) fn wake(self) {
         self.for_each(wake);
     }
 }
 
-/// The wakers that an added waiter has put out.
+/// The wakers that an added waiter has replaced.
 #[must_use]
 pub(crate) enum Displaced {
     None,
     /// The older waker of the same waiter, for the caller to drop.
     Older(Waker),
-    /// Those that the limit allows no longer, for the caller to wake.
+    /// The wakers above the limit, for the caller to wake.
     OverLimit(Taken),
 }
 
@@ -140,7 +140,7 @@ impl Waiters {
         }
     }
 
-    /// A future waits no longer.
+    /// Removes the waiter of a future, and returns its waker.
     pub(crate) fn remove(&mut self, queue: Queue, id: WaiterId) -> Option<Waker> {
         let first = self.first.get_mut(queue as usize);
         if let Some(first) = first.and_then(|place| place.take_if(|first| first.id == id)) {

@@ -86,7 +86,7 @@ impl Scene {
         &mut self.sides[direction as usize]
     }
 
-    /// The slot says what the model says, and whoever waits for something that is there was woken.
+    /// The slot agrees with the model, and each task whose wait is over was woken.
     fn check(&self) {
         for direction in Direction::BOTH {
             let status = self.slot.status(direction);
@@ -150,7 +150,7 @@ impl Scene {
         side.began = Some((state, tenant, side.events));
     }
 
-    /// An operation ends, that has found nothing or not all of what it wanted.
+    /// An operation ends that has found no data, or less than it asked for.
     fn end(&mut self, random: &mut Random, direction: Direction) {
         let Some((state, tenant, events)) = self.side(direction).began.take() else { return };
         let short = random.below(2) == 0;

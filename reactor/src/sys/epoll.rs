@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::{check, owned, uncancelled};
+use super::{check, owned, raw_syscalls};
 use crate::ready::{Direction, Interest, Ready};
 use crate::sync::{AtomicBool, Ordering};
 
@@ -119,7 +119,7 @@ impl Epoll {
         let timeout = timeout.map_or(-1, whole_milliseconds);
         let (fd, buffer) = (self.fd.as_raw_fd(), events.as_mut_ptr());
         // SAFETY: `buffer` has room for so many events.
-        check(unsafe { uncancelled::epoll_wait(fd, buffer, CAPACITY as libc::c_int, timeout) })
+        check(unsafe { raw_syscalls::epoll_wait(fd, buffer, CAPACITY as libc::c_int, timeout) })
     }
 
     /// `epoll_pwait2(2)`, by number: glibc has had a wrapper only since 2.35.

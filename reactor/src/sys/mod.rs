@@ -13,7 +13,7 @@ mod epoll;
 mod eventfd;
 mod owns_fd;
 mod process;
-mod uncancelled;
+mod raw_syscalls;
 
 pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;

@@ -23,7 +23,7 @@ impl Clock {
         Self::new(Instant::now(), Some(AtomicU64::new(0)))
     }
 
-    /// Another that began at the same time, and stands where this one does.
+    /// Another clock with the same beginning and the same present time.
     pub(crate) fn twin(&self) -> Self {
         let by_hand_ns =
             self.by_hand_ns.as_ref().map(|ns| AtomicU64::new(ns.load(Ordering::Acquire)));

@@ -5,7 +5,7 @@
 //! - **A setter** stores a time, or clears the word. If the time has passed already, the setter expires
 //!   the word itself, by a compare-and-swap from the time that it stored: another setter may have
 //!   stored another time since.
-//! - **The reactor** looks at the word when the time comes for which the wheel holds the slot, and when
+//! - **The reactor** checks the word when the time comes for which the wheel holds the slot, and when
 //!   the slot is in the arm queue. It expires a time that is due, by a compare-and-swap from that very
 //!   time. So a deadline that a setter moves away in the same instant is never reported as a timeout.
 //! - **An operation** only reads the word.
@@ -13,15 +13,15 @@
 //! # The filed flag
 //!
 //! `FILED` says: the wheel holds this slot for the time in the word, or for an earlier one. The reactor
-//! alone sets the flag, in the look after which it files the slot. The flag goes when the reactor takes
-//! the slot out of the wheel: that look leaves the word expired, or none, or filed anew.
+//! alone sets the flag, in the check after which it files the slot. The reactor's check clears the flag when it has
+//! taken the slot out of the wheel: after that check the word is expired, or none, or filed anew.
 //!
-//! A setter that finds the flag and moves the time *later* has nothing else to do: no queue, no lock, no
-//! wheel. Its move is one compare-and-swap. (A plain store would overwrite an expiry that took the slot
-//! out of the wheel, and the reactor would never look at the new time.) Every other setter drops the
-//! flag and puts the slot into the arm queue, and the reactor's look sets the flag again. Clearing keeps
-//! the flag for the next setter: `CLEARED` marks a time that is no deadline, and only says for when the
-//! slot is filed.
+//! A setter that finds the flag and moves the time *later* needs no queue, no lock and no wheel. Its move is one compare-and-swap. (A plain store would overwrite an expiry that took the slot
+//! out of the wheel, and the reactor would never check the new time.) Every other setter clears the
+//! flag and puts the slot into the arm queue, and the reactor's check sets the flag again. A setter that stores "no
+//! deadline" keeps
+//! the flag for the next setter: `CLEARED` marks a time that is no deadline, but the time for which the wheel holds
+//! the slot.
 //!
 //! All of this happens in one word by read-modify-write, so it needs no ordering between words.
 
@@ -44,9 +44,9 @@ pub(crate) struct Word(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum SetAction {
-    /// Nothing: the reactor will look in time.
+    /// None: the reactor will check the slot in time.
     Nothing,
-    /// Ask the reactor to look at the slot by this time.
+    /// Ask the reactor to check the slot by this time.
     Arm(u64),
 }
 
@@ -54,11 +54,11 @@ pub(crate) enum SetAction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Expiry {
-    /// Nothing to wait for.
+    /// The word holds no time to come.
     Idle,
-    /// Look again at this time.
+    /// The reactor must check again at this time.
     Again(u64),
-    /// It was due, and has expired by this look.
+    /// The time was due, and this check has expired it.
     Expired,
 }
 
@@ -110,7 +110,7 @@ impl Word {
         if self.pending_ns() == Some(time_ns.max(1)) { Word::EXPIRED } else { self }
     }
 
-    /// The time to come that it holds.
+    /// The time to come that the word holds.
     pub(crate) fn pending_ns(self) -> Option<u64> {
         let none = self == Word::EXPIRED || self == Word::NONE || self.has(CLEARED);
         (!none).then(|| self.time_ns())
@@ -121,7 +121,7 @@ impl Word {
         if self != Word::EXPIRED && self.has(FILED) { Word(self.0 | CLEARED) } else { Word::NONE }
     }
 
-    /// The reactor looks at `now_ns`.
+    /// The reactor checks the word at `now_ns`.
     pub(crate) fn check(self, now_ns: u64) -> (Word, Expiry) {
         if self == Word::EXPIRED || self == Word::NONE || self.has(CLEARED) {
             let settled = if self == Word::EXPIRED { self } else { Word::NONE };
@@ -145,8 +145,8 @@ impl DeadlineWord {
         Self(AtomicU64::new(Word::NONE.0))
     }
 
-    /// Whether operations fail. The caller has seen `lapsed` in the state word, by an acquire load,
-    /// so it sees the expiry that came before it.
+    /// Whether operations fail. The caller has seen the flag "expired" in the state word, by an acquire load, so it
+    /// sees the expiry that the other thread stored before the flag.
     pub(crate) fn is_expired(&self) -> bool {
         Word(self.0.load(Ordering::Acquire)) == Word::EXPIRED
     }
@@ -157,7 +157,7 @@ impl DeadlineWord {
         if self.moved_away(time_ns) { SetAction::Nothing } else { self.set_anew(time_ns) }
     }
 
-    /// The common case, in line: the slot is filed, and no other thread moves the word.
+    /// The common case, inline: the slot is filed, and no other thread changes the word.
     #[inline]
     fn moved_away(&self, time_ns: u64) -> bool {
         let seen = self.0.load_to_swap(Ordering::Relaxed);
@@ -175,9 +175,10 @@ impl DeadlineWord {
         self.update(|word| (word.clear(), ()));
     }
 
-    /// The time that was set has passed already. If it still stands it expires. Whether the word is
-    /// expired now, and the state's `lapse` must follow: also if the reactor has come first, whose own
-    /// `lapse` is yet to come, for the setter is not to return before it has taken effect.
+    /// The setter finds that the time it stored has passed: expires the word, unless another setter has changed
+    /// it. True if the word is expired now: the caller must then mark the expiry in the state. This holds also
+    /// where the reactor has expired the word and has not marked the state yet: the setter must not return
+    /// before the expiry takes effect.
     pub(crate) fn expire(&self, time_ns: u64) -> bool {
         self.update(|word| {
             let next = word.expire(time_ns);
@@ -185,7 +186,7 @@ impl DeadlineWord {
         })
     }
 
-    /// The reactor's look. [`Expiry::Expired`] must be followed by the state's `lapse`.
+    /// The reactor's check. After [`Expiry::Expired`] the caller must mark the expiry in the state.
     pub(crate) fn check(&self, now_ns: u64) -> Expiry {
         self.update(|word| word.check(now_ns))
     }
@@ -224,7 +225,7 @@ mod tests {
 
     /// The flag stays only where the wheel holds the slot for early enough.
     #[test]
-    fn a_setter_keeps_the_filed_flag_or_asks_for_a_look() {
+    fn a_setter_keeps_the_filed_flag_or_asks_for_a_check() {
         for word in WORDS {
             for time in [1, 49, 50, 51, LAST_NS, u64::MAX] {
                 let (next, action) = word.set(time);

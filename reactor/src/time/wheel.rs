@@ -27,8 +27,8 @@ const BUCKETS: usize = 1 << LEVEL_BITS;
 const END: u32 = u32::MAX;
 /// The tick of a key that is not filed.
 const NOT_FILED: u64 = u64::MAX;
-/// Keys further away are filed here, nine years on, and looked at again then. One bucket short of a
-/// whole round of the top level, so that a later key never falls into the current bucket.
+/// Keys of later ticks are filed here, nine years on, and the reactor checks them again then. It is one bucket short
+/// of a whole round of the top level, so that a later key never falls into the current bucket.
 const HORIZON: u64 = ((BUCKETS as u64 - 1) << (LEVEL_BITS * (LEVELS as u32 - 1))) - 1;
 
 /// The first tick at whose beginning `time_ns` has passed: rounded up, so that nothing is early.
@@ -44,7 +44,7 @@ pub(crate) fn due_ns(time_ns: u64) -> u64 {
 
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    /// Every tick up to this one has been dealt with.
+    /// The wheel has taken out the keys of every earlier tick.
     tick: u64,
     levels: Box<[Level]>,
     /// The bucket in whose first tick the wheel stands, while its keys are being taken out.
@@ -60,7 +60,7 @@ pub(crate) struct Wheel {
 pub(crate) enum Step {
     /// This key is no longer filed. It is due, or the wheel has reached its bucket: file it again for the
     /// time that its slot has now, if there is one.
-    Look(u32),
+    Check(u32),
     /// Nothing is due.
     Done,
 }
@@ -106,7 +106,7 @@ impl Wheel {
         self.filed == 0
     }
 
-    /// Files `key` to be looked at at `time_ns`, unless it is filed for an earlier time.
+    /// Files `key` for a check at `time_ns`, unless it is filed for an earlier time.
     pub(crate) fn file(&mut self, key: u32, time_ns: u64) {
         let tick = tick_at(time_ns).min(self.tick.saturating_add(HORIZON));
         let filed_at = self.filed_at(key);
@@ -119,7 +119,7 @@ impl Wheel {
         self.link(key, tick);
     }
 
-    /// When there is something to do next, in nanoseconds: a key that is due, at the latest.
+    /// When the next step has a key to take out, in nanoseconds: when the first key is due, at the latest.
     #[inline]
     pub(crate) fn next_ns(&self) -> Option<u64> {
         if self.filed == 0 { None } else { self.next_filed_ns() }
@@ -136,8 +136,8 @@ impl Wheel {
         earliest.min().map(|tick| tick << TICK_SHIFT)
     }
 
-    /// Takes out one key. Step until it is [`Step::Done`]; a caller that stops before that learns from
-    /// [`next_ns`](Self::next_ns) that there is more to do.
+    /// Takes out one key. A caller that stops before [`Step::Done`] learns from [`next_ns`](Self::next_ns) that
+    /// more keys are to be taken out.
     pub(crate) fn step(&mut self, now_ns: u64) -> Step {
         let now = now_ns >> TICK_SHIFT;
         loop {
@@ -145,7 +145,7 @@ impl Wheel {
             // left behind only after later ones.
             if let Some((level, bucket)) = self.emptying {
                 match self.take(level, bucket) {
-                    Some(key) => return Step::Look(key),
+                    Some(key) => return Step::Check(key),
                     None => self.emptying = None,
                 }
             }
@@ -158,7 +158,7 @@ impl Wheel {
             if level > 0 {
                 self.emptying = Some((level, bucket));
             } else if let Some(key) = self.take(level, bucket) {
-                return Step::Look(key);
+                return Step::Check(key);
             }
         }
     }

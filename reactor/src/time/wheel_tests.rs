@@ -26,7 +26,7 @@ impl Filed {
     /// still to come is filed again, and one without a deadline is forgotten.
     fn pop_due(&mut self, now_ns: u64) -> Option<u32> {
         loop {
-            let Step::Look(key) = self.wheel.step(now_ns) else { return None };
+            let Step::Check(key) = self.wheel.step(now_ns) else { return None };
             match self.deadlines.get(&key) {
                 Some(at) if tick_at(*at) <= now_ns >> TICK_SHIFT => {
                     self.deadlines.remove(&key);
@@ -166,8 +166,8 @@ fn a_caller_that_stops_midway_learns_that_there_is_more_to_do() {
     // One step at a time, while time passes and another key comes.
     for now in bucket - 10..bucket + 3 * u64::from(keys) {
         match filed.wheel.step(at(now)) {
-            Step::Look(key) if filed.deadlines[&key] <= at(now) => due.push(key),
-            Step::Look(key) => filed.wheel.file(key, filed.deadlines[&key]),
+            Step::Check(key) if filed.deadlines[&key] <= at(now) => due.push(key),
+            Step::Check(key) => filed.wheel.file(key, filed.deadlines[&key]),
             Step::Done => assert!(now < bucket || filed.wheel.is_empty()),
         }
         let next = filed.wheel.next_ns();

@@ -40,7 +40,7 @@ fn it_preempts_no_thread_unless_asked_to() {
             reactor.shutdown();
         }
     };
-    alone("manner::it_preempts_no_thread_unless_asked_to", body);
+    alone("sched_policy::it_preempts_no_thread_unless_asked_to", body);
 }
 
 #[test]
@@ -53,5 +53,5 @@ fn the_global_reactor_is_made_once() {
         let error = Reactor::builder().build_global().expect_err("there is one");
         assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
     };
-    alone("manner::the_global_reactor_is_made_once", body);
+    alone("sched_policy::the_global_reactor_is_made_once", body);
 }

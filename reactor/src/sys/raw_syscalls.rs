@@ -19,7 +19,7 @@ pub(super) unsafe fn epoll_wait(
     timeout: c_int,
 ) -> c_int {
     let (no_mask, no_size) = (std::ptr::null::<c_void>(), 0 as size_t);
-    // SAFETY: the caller's promise; there is no mask, of any size.
+    // SAFETY: the caller's promise; no signal mask is passed.
     let count = unsafe {
         libc::syscall(libc::SYS_epoll_pwait, fd, events, capacity, timeout, no_mask, no_size)
     };

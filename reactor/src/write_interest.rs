@@ -14,36 +14,36 @@
 
 use crate::sync::{Mutex, lock};
 
-/// Whether epoll is asked for writability.
+/// Whether `EPOLLOUT` is enabled for the descriptor.
 #[derive(Debug)]
-pub(crate) struct Demand(Mutex<bool>);
+pub(crate) struct WriteInterest(Mutex<bool>);
 
-impl Demand {
+impl WriteInterest {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(false))
     }
 
-    /// A writer waits in the slot. If `ask` fails, the wait must fail with its error: no event would
-    /// end it.
-    pub(crate) fn rises<E>(&self, ask: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        let mut asked = lock(&self.0);
-        if !*asked {
-            ask()?;
-            *asked = true;
+    /// A writer waits in the slot: calls `enable`, unless `EPOLLOUT` is enabled. If `enable` fails, the wait must
+    /// fail with its error: no event would end the wait.
+    pub(crate) fn enable<E>(&self, enable: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        let mut is_enabled = lock(&self.0);
+        if !*is_enabled {
+            enable()?;
+            *is_enabled = true;
         }
         Ok(())
     }
 
-    /// A writer has written: if no other waits, epoll is no longer asked.
-    pub(crate) fn may_fall(
+    /// A writer has written: calls `disable`, unless another writer waits.
+    pub(crate) fn disable_if_idle(
         &self,
-        somebody_waits: impl FnOnce() -> bool,
-        ask_no_more: impl FnOnce(),
+        has_waiter: impl FnOnce() -> bool,
+        disable: impl FnOnce(),
     ) {
-        let mut asked = lock(&self.0);
-        if *asked && !somebody_waits() {
-            *asked = false;
-            ask_no_more();
+        let mut is_enabled = lock(&self.0);
+        if *is_enabled && !has_waiter() {
+            *is_enabled = false;
+            disable();
         }
     }
 }
