@@ -37,7 +37,7 @@ fn a_token_finds_its_own_tenant_and_no_other() {
 }
 
 #[test]
-fn a_token_is_what_was_put_into_it() {
+fn a_token_decodes_to_its_fields() {
     walks(20_000, |random| {
         let index = random.below(1 << 32) as u32;
         let generation = Generation::from_bits(random.below(1 << GENERATION_BITS));

@@ -233,8 +233,8 @@ impl Builder {
         self
     }
 
-    /// Whether the reactor's thread may preempt other threads. By default it does not: it is in
-    /// `SCHED_BATCH` (`sched(7)`), and waits for a free processor.
+    /// Whether the reactor's thread keeps the scheduling policy of the thread that builds it, by which it may preempt
+    /// other threads. By default it does not: it is in `SCHED_BATCH` (`sched(7)`), and waits for a free processor.
     ///
     /// The default makes a busy server cheaper, since the thread does not preempt the executor that it has just woken,
     /// and costs nothing where a processor is free now and then. **Where other programs keep every

@@ -39,10 +39,10 @@
 //! use       = operation | deadline | assume_ready
 //! operation = try_io | attempt_io | poll_io | io
 //!           | try_transfer | attempt_transfer | poll_transfer | transfer
-//!           | try_write | poll_write | Waiting::{poll_write, poll_write_all}
+//!           | try_write | poll_write | ReadinessWait::{poll_write, poll_write_all}
 //!           | try_io_checked | poll_io_checked | io_checked
 //!           | ( poll_ready | ready )  system call  [ clear_ready ]
-//!           | ( poll_level | level )  system call
+//!           | ( poll_ready_level_triggered | ready_level_triggered )  system call
 //! deadline  = set_deadline | set_read_deadline | set_write_deadline
 //! ```
 //!
@@ -58,7 +58,7 @@
 //! - A deadline is never early. Once it has passed, every operation of its direction fails until the deadline is set
 //!   again; then the registration works as before. A deadline that was moved before it fired does not fire.
 //! - Every operation checks in this order: closed, deadline passed, ready.
-//! - A new write (`io`, `transfer`, `write`, a [`Waiting`], `attempt_io`) makes one attempt even where the descriptor is not
+//! - A new write (`io`, `transfer`, `write`, a [`ReadinessWait`], `attempt_io`) makes one attempt even where the descriptor is not
 //!   ready: the kernel reports room from a third of the buffer on, and takes bytes before. A
 //!   writer that waits makes no further attempt until an event reports room. A new read makes one attempt where
 //!   an error or the peer's end was reported: it may find a message of the error queue that another read did not.
@@ -136,7 +136,9 @@ pub use handle::{Builder, Reactor, block_on};
 pub use helper::{fork_generation, spawn_helper};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
-pub use registration::{Closing, Deadline, OwnedWait, Readiness, Registration, Waiting};
+pub use registration::{
+    Closing, Deadline, OwnedReadinessWait, Readiness, ReadinessWait, Registration,
+};
 pub use sys::OwnsFd;
 pub use timer::Timer;
 pub use wake::wake;

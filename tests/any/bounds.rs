@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use netpoll::{OwnedWait, Registration, Waiting};
+use netpoll::{OwnedReadinessWait, ReadinessWait, Registration};
 use netpoll_futures::{Async, Readable, ReadableOwned, Writable, WritableOwned};
 use netpoll_tests::watched;
 
@@ -27,9 +27,9 @@ struct Futures<'a, T> {
 #[allow(dead_code)] // It is enough that it compiles.
 struct Core<'a, T> {
     registration: Registration<T>,
-    waiting: Waiting<'a, T>,
+    waiting: ReadinessWait<'a, T>,
     closing: netpoll::Closing<'a, T>,
-    owned: OwnedWait,
+    owned: OwnedReadinessWait,
 }
 
 #[allow(dead_code)] // It is enough that it compiles.
@@ -37,7 +37,7 @@ struct Core<'a, T> {
 struct Derived<'a, T> {
     io: Async<T>,
     registration: &'a Registration<T>,
-    waiting: Waiting<'a, T>,
+    waiting: ReadinessWait<'a, T>,
 }
 
 impl<T> Holder<T> {

@@ -124,7 +124,7 @@ fn everything_is_leaked() {
             Limit::new(1),
         ));
         let (waited, tells) = pair().await?;
-        let mut waiting = waited.registration().waiting(Direction::Read);
+        let mut waiting = waited.registration().readiness_wait(Direction::Read);
         assert!(waiting.poll_io(cx, |_| io::Result::Ok(())).is_pending(), "nothing has come");
         forget(waiting);
 

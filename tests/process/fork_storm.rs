@@ -149,7 +149,7 @@ fn a_child_of_threads_that_wait() {
                     continue;
                 }
                 step.report(2, ends(near.ready(direction)));
-                step.report(3, ends(near.level(direction)));
+                step.report(3, ends(near.ready_level_triggered(direction)));
                 let poll = near.poll_ready(cx, direction);
                 step.report(4, matches!(poll, Poll::Ready(result) if is_gone(&result)));
             }

@@ -39,7 +39,7 @@ fn waiters(reactor: &Reactor) -> io::Result<Vec<Waiter>> {
     Ok(vec![
         wait(async move { one.readable().await.map(drop) }),
         wait(async move { two.io(Direction::Read, |_| never()).await }),
-        wait(async move { three.level(Direction::Read).await }),
+        wait(async move { three.ready_level_triggered(Direction::Read).await }),
         wait(poll_fn(move |cx| four.poll_ready(cx, Direction::Read).map_ok(drop))),
         wait(timer),
     ])

@@ -27,7 +27,10 @@ fn poll_level(
     direction: Direction,
     waker: &std::sync::Arc<CountingWaker>,
 ) -> Poll<io::Result<()>> {
-    near.poll_level(&mut Context::from_waker(&Waker::from(waker.clone())), direction)
+    near.poll_ready_level_triggered(
+        &mut Context::from_waker(&Waker::from(waker.clone())),
+        direction,
+    )
 }
 
 /// Reads behind the reactor's back.
@@ -74,7 +77,7 @@ fn a_write_behind_our_back_waits_for_room() {
             let near = Registration::with(&reactor, near, interest).expect("a registration");
             turn_until(&reactor, "room", || near.try_io(Direction::Write, |_| Ok(())).is_ok());
             while near.get_ref().write(&[0; 4096]).is_ok() {}
-            let mut writable = pin!(near.level(Direction::Write));
+            let mut writable = pin!(near.ready_level_triggered(Direction::Write));
             let waker = CountingWaker::new();
             assert!(waker.poll(writable.as_mut()).is_pending(), "{interest:?}: full");
             far.set_nonblocking(true).expect("non-blocking");
@@ -275,10 +278,10 @@ fn a_wait_for_readiness_is_level_triggered(fail_poll: fn()) {
     send(&reactor, &far, b"ab");
     fail_poll();
     for _ in 0..3 {
-        finish(&reactor, near.level(Direction::Read)).expect("there are two bytes");
+        finish(&reactor, near.ready_level_triggered(Direction::Read)).expect("there are two bytes");
     }
     read_directly(&near, 1);
-    finish(&reactor, near.level(Direction::Read)).expect("there is one byte");
+    finish(&reactor, near.ready_level_triggered(Direction::Read)).expect("there is one byte");
     read_directly(&near, 1);
     let (mut ended, waker) = (0, CountingWaker::new());
     for _ in 0..1000 {
@@ -287,7 +290,7 @@ fn a_wait_for_readiness_is_level_triggered(fail_poll: fn()) {
     }
     assert!(ended <= 3, "there is nothing, and {ended} waits have ended");
     send(&reactor, &far, b"c");
-    finish(&reactor, near.level(Direction::Read)).expect("there is one byte");
+    finish(&reactor, near.ready_level_triggered(Direction::Read)).expect("there is one byte");
 }
 
 #[test]

@@ -205,7 +205,7 @@ impl AsFd for Recursive {
             for direction in [Direction::Read, Direction::Write] {
                 let _ = registration.poll_ready(&mut context, direction);
                 let _ = registration.try_io(direction, |_| Ok(()));
-                let _ = registration.poll_level(&mut context, direction);
+                let _ = registration.poll_ready_level_triggered(&mut context, direction);
             }
             let _ = registration.set_deadline(None);
             let _ = registration.while_open(|_| Ok(()));

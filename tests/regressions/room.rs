@@ -142,7 +142,7 @@ fn the_rest_of_a_write_waits() {
         let (near, far) = registered(&reactor, Interest::Both);
         little_room(&near, &far);
         let attempts = Cell::new(0);
-        let mut waiting = near.waiting(Direction::Write);
+        let mut waiting = near.readiness_wait(Direction::Write);
         let mut write = |len| {
             waiting.poll_transfer(&mut noop(), len, |mut near| {
                 attempts.set(attempts.get() + 1);

@@ -138,8 +138,8 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
     let registration = Registration::with(reactor, one, Interest::Both)?;
     let readiness = block_on(registration.ready(Direction::Write))?;
     printed.add("netpoll::Readiness", readiness);
-    printed.add("netpoll::Waiting", registration.waiting(Direction::Read));
-    printed.add("netpoll::OwnedWait", netpoll::OwnedWait::new(Direction::Read));
+    printed.add("netpoll::ReadinessWait", registration.readiness_wait(Direction::Read));
+    printed.add("netpoll::OwnedReadinessWait", netpoll::OwnedReadinessWait::new(Direction::Read));
     printed.add("netpoll::Closing", registration.begin_close()?);
     printed.add("netpoll::Registration", &registration);
     printed.add("netpoll::Reactor", reactor);

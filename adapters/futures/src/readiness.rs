@@ -26,12 +26,12 @@ pub(crate) fn poll_ready<T>(
     poll_spend(cx, Key::of(registration, direction)).map(Ok)
 }
 
-/// [`Registration::poll_level`].
+/// [`Registration::poll_ready_level_triggered`].
 pub(crate) fn poll_level<T>(
     registration: &Registration<T>,
     cx: &mut Context<'_>,
     direction: Direction,
 ) -> Poll<io::Result<()>> {
-    ready!(registration.poll_level(cx, direction))?;
+    ready!(registration.poll_ready_level_triggered(cx, direction))?;
     poll_spend(cx, Key::of(registration, direction)).map(Ok)
 }

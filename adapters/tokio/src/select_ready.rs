@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use netpoll::budget::{Key, poll_spend};
-use netpoll::{Direction, OwnedWait, ReactorGone, Readiness, Registration};
+use netpoll::{Direction, OwnedReadinessWait, ReactorGone, Readiness, Registration};
 
 use crate::budget;
 use crate::ready::{Interest, Ready};
@@ -155,14 +155,15 @@ struct Wait<'a, R: Deref<Target = Registration<T>>, T: AsFd> {
     cleared: &'a ClearedFlags,
     read: Option<WaitOnce>,
     write: Option<WaitOnce>,
-    flags: Option<(Interest, OwnedWait)>,
+    flags: Option<(Interest, OwnedReadinessWait)>,
 }
 
 impl<'a, R: Deref<Target = Registration<T>>, T: AsFd> Wait<'a, R, T> {
     fn new(registration: R, cleared: &'a ClearedFlags, interest: Interest) -> Self {
         let read = interest.is_readable().then(|| WaitOnce::new(Direction::Read));
         let write = interest.is_writable().then(|| WaitOnce::new(Direction::Write));
-        let flags = flags_of(interest).map(|flags| (flags, OwnedWait::new(Direction::Read)));
+        let flags =
+            flags_of(interest).map(|flags| (flags, OwnedReadinessWait::new(Direction::Read)));
         Self { registration, cleared, read, write, flags }
     }
 }
@@ -215,14 +216,14 @@ impl<R: Deref<Target = Registration<T>>, T: AsFd> Drop for Wait<'_, R, T> {
 /// would wait for ever. The set of ready parts is empty then.
 struct WaitOnce {
     direction: Direction,
-    wait: OwnedWait,
+    wait: OwnedReadinessWait,
     /// The events that the reactor had seen when the wait began.
     since: Option<Readiness>,
 }
 
 impl WaitOnce {
     fn new(direction: Direction) -> Self {
-        Self { direction, wait: OwnedWait::new(direction), since: None }
+        Self { direction, wait: OwnedReadinessWait::new(direction), since: None }
     }
 
     fn poll<T: AsFd>(
@@ -242,7 +243,7 @@ fn poll_flags<T: AsFd>(
     registration: &Registration<T>,
     cleared: &ClearedFlags,
     interest: Interest,
-    wait: &mut OwnedWait,
+    wait: &mut OwnedReadinessWait,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<(Ready, Readiness)>> {
     loop {

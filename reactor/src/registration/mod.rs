@@ -5,9 +5,9 @@
 
 mod close;
 mod deadline;
-mod level;
+mod level_triggered;
 mod operation;
-mod waiting;
+mod readiness_wait;
 mod write;
 
 use std::fmt;
@@ -30,7 +30,7 @@ pub use close::Closing;
 pub use deadline::Deadline;
 pub(crate) use deadline::set_slot_deadline;
 pub use operation::Readiness;
-pub use waiting::{OwnedWait, Waiting};
+pub use readiness_wait::{OwnedReadinessWait, ReadinessWait};
 
 /// A descriptor that a reactor watches, with readiness, deadlines and waiters for each direction.
 ///

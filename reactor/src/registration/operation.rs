@@ -7,7 +7,7 @@
 //! the slot says that it is not ready, and waits only if that blocks. A write that waits, and is polled
 //! again or woken, makes no attempt of this kind.
 //!
-//! - A future is new until it has made an attempt: [`Waiting`](super::Waiting) knows.
+//! - A future is new until it has made an attempt, which [`ReadinessWait`](super::ReadinessWait) stores.
 //! - A `poll_*` call cannot tell whether it is new. It counts as new where no task waits for the
 //!   direction, on a socket whose write deadline has passed before: the expiry has woken all waiters. On
 //!   other sockets it waits, as tokio's does, because there a `poll_*` call mostly follows one that was
@@ -70,7 +70,7 @@ impl<T> Registration<T> {
     /// registration is closed ([`Closed`](crate::Closed)), when the deadline has passed ([`DeadlineExceeded`](crate::DeadlineExceeded)), when
     /// the descriptor is ready. Go's order (`netpollcheckerr`), at every poll.
     ///
-    /// Pending, it wakes the task for the next of these. Several tasks may poll; each is woken.
+    /// If it is pending, the next of these events wakes the task. Several tasks may poll; each is woken.
     ///
     /// # Errors
     ///
@@ -119,10 +119,9 @@ impl<T> Registration<T> {
         (is_new && !state.has_waiter(direction.into())).then_some(readiness)
     }
 
-    /// For a new operation that would have to wait: by which to make its first attempt, ready or not. One
-    /// that writes makes it always. One that reads makes it where an error or an end was seen: another
-    /// operation may have blocked then, and have cleared the readiness, where this one finds something
-    /// (a message of the error queue).
+    /// The readiness for the first attempt of a new operation that is not ready; `None` if the operation must wait. A
+    /// write always makes the attempt. A read makes it if an event reported an error or an end: another operation may
+    /// have blocked and cleared the readiness, while this one finds a message of the error queue.
     #[cold]
     pub(super) fn first_attempt(&self, direction: Direction) -> Option<Readiness> {
         let state = self.slot.state();
@@ -130,10 +129,10 @@ impl<T> Registration<T> {
         (may_find && self.interest.includes(direction)).then_some(Readiness { direction, state })
     }
 
-    /// As [`now_ready`](Self::now_ready), or by which to make the first attempt of one that reads.
+    /// As [`now_ready`](Self::now_ready), or the readiness for the [first attempt](Self::first_attempt) of a read.
     pub(super) fn now_ready_or_first(&self, direction: Direction) -> io::Result<Readiness> {
-        let must_wait = direction == Direction::Read && self.is_pending(direction);
-        let first = must_wait.then(|| self.first_attempt(direction)).flatten();
+        let is_pending = direction == Direction::Read && self.is_pending(direction);
+        let first = is_pending.then(|| self.first_attempt(direction)).flatten();
         first.map_or_else(|| self.now_ready(direction), Ok)
     }
 
@@ -149,7 +148,7 @@ impl<T> Registration<T> {
 
     /// Waits until `direction` is ready. Dropped, it has changed nothing.
     pub async fn ready(&self, direction: Direction) -> io::Result<Readiness> {
-        let mut waiting = self.waiting(direction);
+        let mut waiting = self.readiness_wait(direction);
         poll_fn(|cx| waiting.poll_ready(cx)).await
     }
 
@@ -218,7 +217,7 @@ impl<T> Registration<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> impl Future<Output = io::Result<R>> {
         // Not an `async fn`: that keeps its arguments twice, for as long as it waits.
-        let mut waiting = self.waiting(direction);
+        let mut waiting = self.readiness_wait(direction);
         poll_fn(move |cx| waiting.poll_io(cx, &mut operation))
     }
 
@@ -265,7 +264,7 @@ impl<T> Registration<T> {
         len: usize,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> impl Future<Output = io::Result<usize>> {
-        let mut waiting = self.waiting(direction);
+        let mut waiting = self.readiness_wait(direction);
         poll_fn(move |cx| waiting.poll_transfer(cx, len, &mut operation))
     }
 
@@ -317,7 +316,7 @@ impl<T> Registration<T> {
         }
     }
 
-    /// By which to make an attempt, ready or not.
+    /// The readiness for an attempt, whether the direction is ready or not.
     #[inline]
     pub(super) fn now_or_not(&self, direction: Direction) -> io::Result<Readiness> {
         match self.slot.status(direction) {

@@ -7,7 +7,7 @@ use std::io;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::operation::is_short;
-use super::{Registration, Waiting, closed};
+use super::{ReadinessWait, Registration, closed};
 use crate::budget::{self, Key};
 use crate::fd_mutex::Entry;
 use crate::ready::Direction::Write;
@@ -31,7 +31,7 @@ enum Amount {
     All,
 }
 
-impl<'a, T> Waiting<'a, T> {
+impl<'a, T> ReadinessWait<'a, T> {
     /// Writes something of `len` bytes, under the write lock: while other tasks write by this call or by
     /// [`poll_write_all`](Self::poll_write_all), it waits until they have ended. Like every new write, it makes
     /// one attempt at first, whether the registration is ready or not.
@@ -203,7 +203,7 @@ impl<T> Registration<T> {
         }
     }
 
-    /// [`Waiting::poll_write`] for a call that has no place of its own among the waiters: it does not keep the
+    /// [`ReadinessWait::poll_write`] for a call that has no place of its own among the waiters: it does not keep the
     /// write lock between two polls.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ enum Time {
     Expired,
 }
 
-/// What one direction is, plainly.
+/// The model of one direction: plain values.
 #[derive(Clone, Copy, Debug)]
 struct Plain {
     time: Time,

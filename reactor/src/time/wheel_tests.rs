@@ -108,7 +108,7 @@ fn deadlines_of_one_tick_are_due_at_one_time() {
 }
 
 #[test]
-fn a_deadline_an_hour_away_wakes_nobody_before() {
+fn a_deadline_an_hour_away_causes_no_wake_up_before() {
     let mut filed = Filed::new();
     let hour = 3_600_000_000_000;
     for key in 0..1000 {

@@ -33,7 +33,7 @@ async fn with_threads(script: &Script<'_>, reactor: &Reactor) -> Played {
     near.set_read_deadline(Some(soon)).during("set_read_deadline")?;
     ends_late(near.io(Direction::Read, read), "read", soon).await?;
     near.set_deadline(script.deadline()).during("set_deadline")?;
-    near.level(Direction::Write).await.during("level")?;
+    near.ready_level_triggered(Direction::Write).await.during("ready_level_triggered")?;
     drop(far);
     assert_eq!(near.io(Direction::Read, read).await.during("read")?, 0, "the end");
     let (again, _far) = registered(reactor)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use netpoll::budget::{Key, poll_spend};
-use netpoll::{Direction, OwnedWait, Registration, Waiting};
+use netpoll::{Direction, OwnedReadinessWait, ReadinessWait, Registration};
 
 use super::Async;
 
@@ -15,24 +15,24 @@ macro_rules! waits {
     ($borrowed:ident, $owned:ident, $direction:expr, $method:literal, $owned_method:literal) => {
         #[doc = concat!("The future of [`Async::", $method, "`].")]
         #[must_use = "a future does nothing unless it is polled"]
-        pub struct $borrowed<'a, T>(Waiting<'a, T>);
+        pub struct $borrowed<'a, T>(ReadinessWait<'a, T>);
 
         #[doc = concat!("The future of [`Async::", $owned_method, "`], which borrows nothing.")]
         #[must_use = "a future does nothing unless it is polled"]
         pub struct $owned<T> {
             descriptor: Arc<Async<T>>,
-            wait: OwnedWait,
+            wait: OwnedReadinessWait,
         }
 
         impl<'a, T> $borrowed<'a, T> {
             pub(super) fn new(registration: &'a Registration<T>) -> Self {
-                Self(registration.waiting($direction))
+                Self(registration.readiness_wait($direction))
             }
         }
 
         impl<T> $owned<T> {
             pub(super) fn new(descriptor: Arc<Async<T>>) -> Self {
-                Self { descriptor, wait: OwnedWait::new($direction) }
+                Self { descriptor, wait: OwnedReadinessWait::new($direction) }
             }
         }
 
@@ -40,7 +40,7 @@ macro_rules! waits {
             type Output = io::Result<()>;
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                ready!(self.0.poll_level(cx))?;
+                ready!(self.0.poll_ready_level_triggered(cx))?;
                 poll_spend(cx, Key::of(self.0.registration(), $direction)).map(Ok)
             }
         }
@@ -50,7 +50,7 @@ macro_rules! waits {
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 let Self { descriptor, wait } = &mut *self;
-                ready!(wait.poll_level(&descriptor.registration, cx))?;
+                ready!(wait.poll_ready_level_triggered(&descriptor.registration, cx))?;
                 poll_spend(cx, Key::of(&descriptor.registration, $direction)).map(Ok)
             }
         }

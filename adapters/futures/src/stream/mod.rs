@@ -39,7 +39,7 @@ impl<S: StreamSocket> Stream<S> {
     /// If the future is dropped, no byte has been read.
     pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
         // Not an `async fn`: its future would store the arguments twice.
-        let mut waiting = self.registration().waiting(Direction::Read);
+        let mut waiting = self.registration().readiness_wait(Direction::Read);
         poll_fn(move |cx| {
             let len = buffer.len();
             if len == 0 {

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
-use netpoll::{Direction, Registration, Waiting};
+use netpoll::{Direction, ReadinessWait, Registration};
 
 use super::Stream;
 use crate::sealed::StreamSocket;
@@ -66,8 +66,8 @@ impl<S: StreamSocket> Stream<S> {
     }
 
     /// A write that is about to begin.
-    pub(crate) fn writing(&self) -> Waiting<'_, S> {
-        self.registration().waiting(Direction::Write)
+    pub(crate) fn writing(&self) -> ReadinessWait<'_, S> {
+        self.registration().readiness_wait(Direction::Write)
     }
 
     pub(crate) fn nothing_to_write(&self) -> io::Result<usize> {
@@ -78,7 +78,7 @@ impl<S: StreamSocket> Stream<S> {
 /// Writes something.
 #[inline]
 pub(crate) fn poll_write<S: StreamSocket>(
-    writing: &mut Waiting<'_, S>,
+    writing: &mut ReadinessWait<'_, S>,
     cx: &mut Context<'_>,
     buffer: &[u8],
 ) -> Poll<io::Result<usize>> {
@@ -91,7 +91,7 @@ pub(crate) fn poll_write<S: StreamSocket>(
 /// Writes all from `written` on.
 #[inline]
 pub(crate) fn poll_write_all<S: StreamSocket>(
-    writing: &mut Waiting<'_, S>,
+    writing: &mut ReadinessWait<'_, S>,
     cx: &mut Context<'_>,
     buffer: &[u8],
     written: &mut usize,
@@ -105,7 +105,7 @@ pub(crate) fn poll_write_all<S: StreamSocket>(
 
 /// Releases the write lock and the waiter once the write is over, even if the caller keeps the future.
 #[inline]
-pub(crate) fn leave_if_over<S, R>(writing: &mut Waiting<'_, S>, polled: Poll<R>) -> Poll<R> {
+pub(crate) fn leave_if_over<S, R>(writing: &mut ReadinessWait<'_, S>, polled: Poll<R>) -> Poll<R> {
     if polled.is_ready() {
         writing.leave();
     }

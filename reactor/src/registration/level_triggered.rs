@@ -9,8 +9,8 @@
 //! socket's error queue, for instance, which a remote peer can put there. A flag alone therefore causes
 //! one more attempt of an operation, and ends one wait for readiness, for each event.
 //!
-//! Where `poll(2)` fails (a sandbox refuses it, or the limit of descriptors was lowered to zero), epoll is
-//! asked to report the present readiness of the descriptor as a new event.
+//! If `poll(2)` fails (a sandbox refuses it, or the limit of descriptors was lowered to zero), the registration renews
+//! its interest, so that epoll reports the present readiness of the descriptor as a new event.
 
 use std::borrow::Borrow;
 use std::future::poll_fn;
@@ -37,14 +37,18 @@ impl<T> Registration<T> {
     /// # Cancel safety
     ///
     /// Dropped, it has changed nothing.
-    pub async fn level(&self, direction: Direction) -> io::Result<()> {
-        let mut waiting = self.waiting(direction);
-        poll_fn(|cx| waiting.poll_level(cx)).await
+    pub async fn ready_level_triggered(&self, direction: Direction) -> io::Result<()> {
+        let mut waiting = self.readiness_wait(direction);
+        poll_fn(|cx| waiting.poll_ready_level_triggered(cx)).await
     }
 
-    /// [`level`](Self::level) as a poll.
-    pub fn poll_level(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
-        self.level_of(direction, || self.poll_ready(cx, direction))
+    /// [`ready_level_triggered`](Self::ready_level_triggered) as a poll.
+    pub fn poll_ready_level_triggered(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+    ) -> Poll<io::Result<()>> {
+        self.confirm_ready(direction, || self.poll_ready(cx, direction))
     }
 
     /// Urgent data ([`PRIORITY`](Ready::PRIORITY)) and errors ([`ERROR`](Ready::ERROR)) that the kernel flags
@@ -171,7 +175,7 @@ impl<T> Registration<T> {
         self.attempt(readiness, |_| done, |_| false)
     }
 
-    /// [`poll_io_mut`](Self::poll_io_mut) for an operation that may say `WouldBlock` where the
+    /// [`poll_io_mut`](Self::poll_io_mut) for an operation that may return `WouldBlock` where the
     /// descriptor did not; see [`io_checked`](Self::io_checked).
     pub fn poll_io_mut_checked<R>(
         &mut self,
@@ -185,22 +189,22 @@ impl<T> Registration<T> {
         or_again(cx, done)
     }
 
-    pub(super) fn level_of(
+    /// Repeats `ready` until `poll(2)` confirms the readiness, or an event ends the wait once.
+    pub(super) fn confirm_ready(
         &self,
         direction: Direction,
         mut ready: impl FnMut() -> Poll<io::Result<Readiness>>,
     ) -> Poll<io::Result<()>> {
         loop {
             let readiness = ready!(ready())?;
-            // Asking has taken it, for descriptors that report it once; reading does not get it, of the
-            // others.
+            // Some descriptors report priority once, and `poll(2)` takes that report. On the others a read does not
+            // take the urgent data.
             let is_urgent = readiness.ready().intersects(Ready::PRIORITY);
             let mut ends_once = is_urgent && direction == Direction::Read;
             let ask = |io: &T| {
-                match self.ask(io, direction)? {
+                match self.poll_kernel(io, direction)? {
                     Polled::Ready => return Ok(()),
-                    // Of a pipe or a terminal it is the end, or that there is no other end any more: no
-                    // operation blocks.
+                    // A pipe or a terminal flags its end, or that its other end is closed: no operation blocks.
                     Polled::Flagged if !descriptor::is_socket((self.as_fd)(io)) => return Ok(()),
                     Polled::Flagged | Polled::Unknown => ends_once = true,
                     Polled::NotReady => {}
@@ -218,22 +222,26 @@ impl<T> Registration<T> {
         }
     }
 
-    /// Asks the kernel about this direction.
+    /// Polls this direction with `poll(2)`.
     ///
     /// If `poll(2)` fails, epoll reports the readiness later, as an event.
-    fn ask(&self, io: &T, direction: Direction) -> io::Result<Polled> {
+    fn poll_kernel(&self, io: &T, direction: Direction) -> io::Result<Polled> {
         match descriptor::poll((self.as_fd)(io), direction) {
             Err(_) => self.report_anew(direction).map(|()| Polled::Unknown),
-            said => said,
+            polled => polled,
         }
     }
 
     /// The result of an operation that is made once; `None` if it returned `WouldBlock` and the kernel reports readiness, so that
     /// the direction stays ready.
-    fn once_checked<R>(&self, direction: Direction, said: io::Result<R>) -> io::Result<Option<R>> {
-        match said {
+    fn once_checked<R>(
+        &self,
+        direction: Direction,
+        result: io::Result<R>,
+    ) -> io::Result<Option<R>> {
+        match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                match self.ask(self.get_ref(), direction)? {
+                match self.poll_kernel(self.get_ref(), direction)? {
                     Polled::Ready | Polled::Flagged => Ok(None),
                     Polled::NotReady | Polled::Unknown => Err(error),
                 }
@@ -243,8 +251,8 @@ impl<T> Registration<T> {
     }
 }
 
-/// Makes an operation; `None` if it said `WouldBlock` and the kernel does not. Where an error or a hang-up is
-/// flagged and nothing else, it is made once more, and believed then.
+/// Makes an operation; `None` if it returned `WouldBlock` and the kernel reports readiness. If the kernel flags only
+/// an error or a hang-up, it makes the operation once more, and returns the second result.
 fn checked<T, S: Borrow<Registration<T>>, R>(
     mut this: S,
     direction: Direction,
@@ -255,7 +263,7 @@ fn checked<T, S: Borrow<Registration<T>>, R>(
         done => return done.map(Some),
     };
     let registration = this.borrow();
-    match registration.ask(registration.get_ref(), direction)? {
+    match registration.poll_kernel(registration.get_ref(), direction)? {
         Polled::Ready => Ok(None),
         Polled::Flagged => operation(&mut this).map(Some),
         Polled::NotReady | Polled::Unknown => Err(blocked),

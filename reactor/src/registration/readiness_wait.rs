@@ -13,11 +13,11 @@ use crate::slot::{Status, WaiterId};
 use crate::token::Token;
 
 impl<T> Registration<T> {
-    /// A wait of this direction, which has not begun. See [`Waiting`].
+    /// A wait of this direction, which has not begun. See [`ReadinessWait`].
     #[inline]
     #[must_use]
-    pub fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
-        Waiting {
+    pub fn readiness_wait(&self, direction: Direction) -> ReadinessWait<'_, T> {
+        ReadinessWait {
             registration: self,
             id: WaiterId::NONE,
             direction,
@@ -28,14 +28,14 @@ impl<T> Registration<T> {
 }
 
 /// A wait of one direction, with a place of its own among the waiters, which it leaves when it is
-/// dropped. [`Registration::io`] and [`Registration::transfer`] use it. It is public for futures that are
-/// written by hand, and small, where an `async fn` around those would keep its arguments twice.
+/// dropped. [`Registration::io`] and [`Registration::transfer`] use it. Use it in a future that is written by hand: an
+/// `async fn` around those calls keeps its arguments twice.
 ///
-/// Its first operation, if it writes, makes one attempt even where the direction is not ready; the ones
-/// after it wait. After [`leave`](Self::leave), or after one that failed, the next one is the first again.
+/// Its first operation, if it writes, makes one attempt even where the direction is not ready; the later operations
+/// wait. After [`leave`](Self::leave), or after an operation that failed, the next operation is the first again.
 ///
 /// It belongs to one task at a time: an event wakes the task that polled it last.
-pub struct Waiting<'a, T> {
+pub struct ReadinessWait<'a, T> {
     pub(super) registration: &'a Registration<T>,
     /// [`WaiterId::NONE`] while it has not had to wait.
     pub(super) id: WaiterId,
@@ -46,16 +46,16 @@ pub struct Waiting<'a, T> {
 }
 
 /// Prints the registration and the direction.
-impl<T: fmt::Debug> fmt::Debug for Waiting<'_, T> {
+impl<T: fmt::Debug> fmt::Debug for ReadinessWait<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting")
+        f.debug_struct("ReadinessWait")
             .field("io", self.registration.get_ref())
             .field("direction", &self.direction)
             .finish_non_exhaustive()
     }
 }
 
-impl<'a, T> Waiting<'a, T> {
+impl<'a, T> ReadinessWait<'a, T> {
     /// The registration that it waits for.
     #[inline]
     #[must_use]
@@ -91,16 +91,16 @@ impl<'a, T> Waiting<'a, T> {
         self.poll_attempts(cx, operation, |moved| is_short(*moved, len))
     }
 
-    /// As [`Registration::level`].
-    pub fn poll_level(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// As [`Registration::ready_level_triggered`].
+    pub fn poll_ready_level_triggered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (registration, direction) = (self.registration, self.direction);
-        registration.level_of(direction, || self.poll_ready(cx))
+        registration.confirm_ready(direction, || self.poll_ready(cx))
     }
 
     /// Leaves the waiters, until it is polled again.
     #[inline]
     pub fn leave(&mut self) {
-        // Mostly an event has taken its waker out.
+        // Usually an event has taken its waker out.
         let is_queued = self.id != WaiterId::NONE
             && self.registration.slot.state().has_waiter(self.direction.into());
         if is_queued || self.write_lock != WriteLock::No {
@@ -188,18 +188,18 @@ impl<'a, T> Waiting<'a, T> {
 }
 
 /// A wait of one direction that borrows nothing between two polls: for futures that own the registration, or
-/// have it by `&mut`. It is a [`Waiting`] otherwise.
+/// have it by `&mut`. It is a [`ReadinessWait`] otherwise.
 ///
 /// It must be polled with the same registration each time, and [left](Self::leave) before it is dropped;
 /// otherwise the next event wakes its task once in vain.
 #[derive(Debug)]
-pub struct OwnedWait {
+pub struct OwnedReadinessWait {
     /// The slot that gave it its id: in another slot, another waiter may have that id.
     place: Option<(Token, WaiterId)>,
     direction: Direction,
 }
 
-impl OwnedWait {
+impl OwnedReadinessWait {
     /// A wait that has not begun.
     #[must_use]
     pub fn new(direction: Direction) -> Self {
@@ -215,8 +215,8 @@ impl OwnedWait {
         self.with(registration, |waiting| waiting.poll_ready(cx))
     }
 
-    /// Waits for an event of the direction that comes after `before` was [seen](Registration::seen), ready or
-    /// not, and whatever it tells of: reading is told of urgent data and of errors as well.
+    /// Waits for an event of the direction that comes after `before` was [seen](Registration::seen), whether the
+    /// direction is ready or not. Urgent data and errors are events of reading as well.
     ///
     /// # Errors
     ///
@@ -230,40 +230,40 @@ impl OwnedWait {
         self.with(registration, |waiting| waiting.poll_after(cx, before))
     }
 
-    /// As [`Registration::level`].
-    pub fn poll_level<T>(
+    /// As [`Registration::ready_level_triggered`].
+    pub fn poll_ready_level_triggered<T>(
         &mut self,
         registration: &Registration<T>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.with(registration, |waiting| waiting.poll_level(cx))
+        self.with(registration, |waiting| waiting.poll_ready_level_triggered(cx))
     }
 
     /// Leaves the waiters, until it is polled again.
     pub fn leave<T>(&mut self, registration: &Registration<T>) {
-        self.with(registration, Waiting::leave);
+        self.with(registration, ReadinessWait::leave);
     }
 
     fn with<'a, T, R>(
         &mut self,
         registration: &'a Registration<T>,
-        act: impl FnOnce(&mut Waiting<'a, T>) -> R,
+        act: impl FnOnce(&mut ReadinessWait<'a, T>) -> R,
     ) -> R {
         let (slot, direction) = (OwnedSlot::token(&registration.slot), self.direction);
         let id =
             self.place.filter(|(token, _)| *token == slot).map_or(WaiterId::NONE, |(_, id)| id);
         // It makes no attempts, so it is new all the time.
         let mut waiting =
-            Waiting { registration, id, direction, is_new: true, write_lock: WriteLock::No };
+            ReadinessWait { registration, id, direction, is_new: true, write_lock: WriteLock::No };
         let done = act(&mut waiting);
         self.place = (waiting.id != WaiterId::NONE).then_some((slot, waiting.id));
-        // It goes on waiting.
+        // Its destructor would leave the waiters.
         std::mem::forget(waiting);
         done
     }
 }
 
-impl<T> Drop for Waiting<'_, T> {
+impl<T> Drop for ReadinessWait<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.leave();
