@@ -38,7 +38,7 @@ use crate::time::clock::Clock;
 #[derive(Clone)]
 pub struct Reactor {
     shards: Arc<Shards>,
-    /// One of `shards`: that of a registration, or the first.
+    /// One of `shards`: the shard of a registration, or the first.
     shard: Arc<ReactorInner>,
 }
 
@@ -65,8 +65,8 @@ static MAKING: Mutex<()> = Mutex::new(());
 fn get_or_make_global(
     make: impl FnOnce() -> io::Result<Reactor>,
 ) -> io::Result<(&'static Reactor, bool)> {
-    // A forked child may have inherited the lock, held by a thread that it does not have. There, two
-    // threads may make a reactor each, and the later one ends again.
+    // In a forked child, a thread that the child does not have may hold the lock. So two threads of the child may make a
+    // reactor each, and the second reactor ends.
     let _alone = (fork_generation() == 0).then(|| lock(&MAKING));
     if let Some(global) = GLOBAL.get() {
         return Ok((global, false));
@@ -124,7 +124,7 @@ impl Reactor {
     /// [`block_on`](Self::block_on), or the reactor's own.
     /// [`ReactorGone`](crate::ReactorGone) after a shutdown or in a forked child.
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<()> {
-        // Before the lease: in a forked child, no thread is there to give it back.
+        // Before the lease: in a forked child, no thread would release it.
         self.inner().check_usable()?;
         budget::refill();
         let message = "reactor: another thread is turning it";
@@ -177,15 +177,15 @@ impl Reactor {
         self.shards.iter().map(|shard| shard.metrics()).sum()
     }
 
-    /// The time by which its deadlines are judged: [`Instant::now`], unless its clock is moved by
-    /// hand.
+    /// The present time of its clock, by which deadlines expire: [`Instant::now`], unless the clock is
+    /// [manual](Builder::manual_clock).
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner().now()
     }
 
     /// Moves the clock of a reactor that was built with [`Builder::manual_clock`], and makes the
-    /// reactor look at its deadlines. As on any clock, a deadline may fire up to a tick of the wheel
+    /// reactor check its deadlines. As on any clock, a deadline may fire up to a tick of the wheel
     /// (65.5 microseconds) after its time: move the clock that much further to be sure.
     ///
     /// # Panics

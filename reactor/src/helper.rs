@@ -1,4 +1,4 @@
-//! Threads that the library begins for itself. The process is not to notice them.
+//! Threads that the library begins for itself, without effect on the program's signals and affinity.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -6,12 +6,12 @@ use std::thread::{Builder, JoinHandle};
 use crate::error::OpError;
 use crate::sys;
 
-/// On which processors a helper thread runs.
+/// The processors on which a helper thread runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Affinity {
-    /// On those of the process: of its first thread.
+    /// The processors of the process's first thread.
     Process,
-    /// On those of the thread that begins it.
+    /// The processors of the thread that begins it.
     Inherited,
 }
 
@@ -23,11 +23,11 @@ pub(crate) enum Affinity {
 /// first thread, whatever the calling thread is pinned to. The calling thread's own mask is as before
 /// when this returns. Where the system refuses either, the thread begins all the same.
 ///
-/// For adapters: every thread that they begin by themselves is to be begun by this.
+/// Adapters begin all their threads by this call.
 ///
 /// # Errors
 ///
-/// No thread is to be had. The kind is [`Other`](io::ErrorKind::Other), and not the `WouldBlock` of the
+/// The system has no thread. The kind is [`Other`](io::ErrorKind::Other), and not the `WouldBlock` of the
 /// system's `EAGAIN`, which programs take for "not ready"; [`raw_os_error`](crate::raw_os_error) finds that in it.
 ///
 /// # Panics

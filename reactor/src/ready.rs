@@ -17,7 +17,7 @@ impl Direction {
     pub const BOTH: [Direction; 2] = [Direction::Read, Direction::Write];
 }
 
-/// The directions that a registration asks epoll for. The registration is
+/// The directions for which a registration is in epoll. It is
 /// edge-triggered, and except for [`WriteOnDemand`](Interest::WriteOnDemand) it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interest {
@@ -27,7 +27,7 @@ pub enum Interest {
     Writable,
     /// Both: a TCP stream.
     Both,
-    /// Both, but epoll is asked for writability only while a task waits for it. For datagram and Unix
+    /// Both, but `EPOLLOUT` is enabled only while a task waits to write. For datagram and Unix
     /// sockets: epoll would report writability for every datagram sent and for every read of the peer
     /// (golang/go#17249). Until a write has blocked, the socket counts as writable.
     WriteOnDemand,
@@ -47,7 +47,7 @@ impl Interest {
 pub struct Ready(u8);
 
 impl Ready {
-    /// Nothing.
+    /// The empty set.
     pub const EMPTY: Ready = Ready(0);
     /// A read may succeed, find the end of the stream, or fail with the socket's error.
     pub const READABLE: Ready = Ready(1);

@@ -26,7 +26,7 @@ pub(crate) struct Shards {
 struct Shard {
     inner: Arc<ReactorInner>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// To which shard a descriptor went, for each number that modulo the shards is this one.
+    /// The shard of each descriptor whose number, modulo the number of shards, is the index of this one.
     homes: Mutex<HashMap<RawFd, usize>>,
 }
 
@@ -47,7 +47,7 @@ impl Shards {
         clock: &Clock,
         thread: Option<(SchedPolicy, Affinity)>,
     ) -> io::Result<Arc<Self>> {
-        // Those that there are end with it, if the next is not to be had.
+        // If the next shard cannot be made, dropping this list ends the shards before it.
         let mut shards = Self { shards: Box::default(), next: AtomicUsize::new(0) };
         for _ in 0..count {
             let failed = |part| move |error| OpError::wrap("start", part, error);
@@ -74,9 +74,9 @@ impl Shards {
         &self.shards[self.choose()].inner
     }
 
-    /// The shard for a descriptor: the one that has it, else as for a timer. A descriptor that was closed
-    /// without being deregistered leaves a note behind, which only means that the next one of that number
-    /// goes to the same shard.
+    /// The shard for a descriptor: the shard where it is registered, else as for a timer. A descriptor that was closed
+    /// without being deregistered leaves its entry behind; the next descriptor of that number then goes to the same
+    /// shard, without harm.
     pub(crate) fn assign_descriptor(&self, number: RawFd) -> &Arc<ReactorInner> {
         let chosen = self.choose();
         let Some(homes) = self.homes(number) else { return &self.shards[chosen].inner };
@@ -91,8 +91,7 @@ impl Shards {
         }
     }
 
-    /// None where there is nothing to note: with one shard, and in a forked child, which must not take
-    /// its parent's lock.
+    /// `None` with one shard, which needs no entries, and in a forked child, which must not take its parent's lock.
     fn homes(&self, number: RawFd) -> Option<&Mutex<HashMap<RawFd, usize>>> {
         let several = self.shards.len() > 1 && self.shards[0].inner.is_ours();
         several.then(|| &self.shards[number.unsigned_abs() as usize % self.shards.len()].homes)
@@ -109,7 +108,7 @@ impl Shards {
         match SEAT.get() {
             _ if self.shards.len() == 1 => 0,
             Some((owner, shard)) if owner == self.address() => shard,
-            // Relaxed: any order will do.
+            // Relaxed: it orders no other access.
             _ => self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len(),
         }
     }
@@ -119,7 +118,7 @@ impl Shards {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Ends them all, and waits for their threads to end.
+    /// Ends all shards, and waits for the end of their threads.
     pub(crate) fn shut_down(&self) {
         self.end();
         if !crate::thread::is_a_reactors() {
@@ -127,7 +126,7 @@ impl Shards {
         }
     }
 
-    /// Ends them all, and waits for no thread.
+    /// Ends all shards, and waits for no thread.
     fn end(&self) {
         self.shards.iter().for_each(Shard::end);
     }
@@ -145,13 +144,13 @@ impl Shard {
     /// Waits for the end of the thread, as every other caller does: the lock is held meanwhile. No
     /// reactor's own thread comes here, so no two threads wait for each other.
     fn join(&self) {
-        // A forked child has the handle, but not the thread, and the lock may be held by no thread.
+        // A forked child has the handle, but not the thread, and a thread of the parent may hold the lock.
         if !self.inner.is_ours() {
             return;
         }
         let mut thread = lock(&self.thread);
         if let Some(thread) = thread.take() {
-            // If it panicked, the panic hook has said so, and the reactor has ended.
+            // If the thread panicked, the panic hook has reported it, and the reactor has ended.
             let _ = thread.join();
         }
     }

@@ -38,7 +38,7 @@ mod imp {
 mod imp {
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
-    // A reference count is no handshake of ours, and loom's `Arc` cannot be a receiver.
+    // The reference count takes part in no handshake, and loom's `Arc` cannot be a receiver.
     pub(crate) use std::sync::Arc;
 
     /// Loom's threads are not the system's.
@@ -89,8 +89,8 @@ macro_rules! load_to_swap {
 load_to_swap!(AtomicU32, u32);
 load_to_swap!(AtomicU64, u64);
 
-/// Locks, and ignores poisoning: no user code (a waker, a closure) runs under any of our locks, so no panic of
-/// it leaves half a change behind.
+/// Locks, and ignores poisoning: no user code (a waker, a closure) runs under a lock of this library, so its panic
+/// leaves no half-made change behind.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

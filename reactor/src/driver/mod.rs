@@ -141,7 +141,8 @@ impl Driver {
         while !self.wait(|turn| turn == Turn::Gone) {}
     }
 
-    /// Waits to be woken, or for a turn that `stops` it. True if it was woken; false for that or no reason.
+    /// Waits until its waker is woken, or a turn `stops` it. True if the waker was woken. It may also return false for
+    /// no reason.
     fn wait(&mut self, stops: impl Fn(Turn) -> bool) -> bool {
         budget::refill();
         let wants = replace(&mut self.waited, true);
@@ -160,7 +161,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // A forked child has a copy, whose locks a thread of the parent may hold.
+        // In a forked child, a thread of the parent may hold the locks of this copy.
         if let Some(reactor) = self.thread.reactor.as_ref().filter(|reactor| reactor.is_ours()) {
             reactor.lease.unregister();
         }

@@ -87,7 +87,7 @@ impl<T> Registration<T> {
     /// The value is dropped before [`close`](Self::close) resolves, under no lock, on the thread that ends the
     /// descriptor.
     pub fn hold_until_closed(&self, value: impl Send + 'static) {
-        // In a forked child the lock may be held by a thread that it does not have.
+        // A thread that a forked child does not have may hold the lock.
         if !self.reactor.inner().is_ours() {
             return drop(value);
         }
@@ -105,7 +105,7 @@ impl<T> Registration<T> {
         call(self.get_ref())
     }
 
-    /// An operation is out again. After the descriptor was closed, the last one to leave ends it.
+    /// An operation leaves. After the close, the last operation to leave ends the descriptor.
     #[inline]
     pub(super) fn left(&self, last: Last) {
         if last == Last::Yes {
@@ -115,7 +115,7 @@ impl<T> Registration<T> {
 
     fn end(&self) {
         let ended = self.end_descriptor();
-        // The closer's lock is the parent's in a forked child, which does not wait for the end.
+        // In a forked child, a thread of the parent may hold the lock of the close waiter.
         if self.reactor.inner().is_ours() {
             self.fd_mutex.ended(&self.close_waiter, ended);
         }
@@ -123,7 +123,7 @@ impl<T> Registration<T> {
 
     fn end_descriptor(&self) -> io::Result<()> {
         let mut fd = None;
-        // A panic of `T::as_fd` is no reason for the closer to wait for ever.
+        // If `T::as_fd` panics, the task in `close` must still be woken.
         catch_panic(|| fd = self.registered(self.get_ref()));
         fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor.inner().end(fd))
     }
@@ -164,8 +164,8 @@ impl<T> Closing<'_, T> {
         let Self { inside } = self;
         let registration = inside.0;
         if !registration.reactor.inner().is_ours() {
-            // An operation of the parent's may be inside of this copy of the gate for ever. The number
-            // stays taken, as ever, so a call of the child's own that is inside reaches no other descriptor.
+            // In this copy of the count, an operation of the parent may be inside for ever. The number stays taken,
+            // so an operation of the child that is inside reaches no other descriptor.
             std::mem::forget(inside);
             return registration.end_descriptor();
         }
@@ -174,7 +174,7 @@ impl<T> Closing<'_, T> {
     }
 }
 
-/// An operation that is past the gate, or the closer, until it is dropped: also when the operation panics.
+/// An operation or a close that has entered the descriptor. Dropping it leaves, also when the operation panics.
 #[derive(Debug)]
 pub(super) struct OpGuard<'a, T>(&'a Registration<T>);
 

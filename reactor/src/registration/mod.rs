@@ -160,7 +160,7 @@ impl<T> Registration<T> {
         self.io.as_mut().expect("only into_inner takes it")
     }
 
-    /// The directions that epoll is asked for.
+    /// The directions for which it is in epoll.
     #[must_use]
     pub fn interest(&self) -> Interest {
         self.interest

@@ -1,6 +1,6 @@
 //! Writes of a stream: one at a time, each contiguous.
 //!
-//! A write takes the write lock before its first attempt, and gives it back when it is over. A future keeps it
+//! A write takes the write lock before its first attempt, and unlocks when it is over. A future keeps it
 //! while it waits for room; a `poll_*` call cannot. See [`fd_mutex`](crate::fd_mutex).
 
 use std::io;
@@ -14,12 +14,12 @@ use crate::ready::Direction::Write;
 use crate::slot::state::{Queue, State};
 use crate::slot::{Status, WaiterId};
 
-/// The write lock, as one future sees it.
+/// The relation of one future to the write lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteLock {
-    /// It has neither asked for it nor taken it.
+    /// The future neither waits for the lock nor has it.
     No,
-    /// It is in the queue, or was taken out of it and woken.
+    /// The future is in the queue, or was taken out of it and woken.
     Waits,
     Held,
 }
@@ -32,7 +32,7 @@ enum Amount {
 }
 
 impl<'a, T> ReadinessWait<'a, T> {
-    /// Writes something of `len` bytes, under the write lock: while other tasks write by this call or by
+    /// Writes up to `len` bytes, under the write lock: while other tasks write by this call or by
     /// [`poll_write_all`](Self::poll_write_all), it waits until they have ended. Like every new write, it makes
     /// one attempt at first, whether the registration is ready or not.
     ///
@@ -133,7 +133,7 @@ impl<'a, T> ReadinessWait<'a, T> {
         registration.waited(Write, status).map_ok(|readiness| readiness.state)
     }
 
-    /// Enters with the write lock. `None` if the caller is to try again.
+    /// Enters with the write lock. `None` if the caller must try again.
     #[inline]
     fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Writer<'a, T>>>> {
         let registration = self.registration;
@@ -168,7 +168,7 @@ impl<'a, T> ReadinessWait<'a, T> {
         }
     }
 
-    /// A write fails outside the descriptor. It keeps its lock and its place, so that its owner may poll it again.
+    /// A write fails outside the descriptor. The future keeps its lock and its place, and may be polled again.
     #[cold]
     fn fail(&mut self, error: io::Error) -> io::Result<()> {
         self.is_new = true;
@@ -177,8 +177,7 @@ impl<'a, T> ReadinessWait<'a, T> {
 }
 
 impl<T> Registration<T> {
-    /// Writes something of `len` bytes now, under the write lock, or says `WouldBlock`: also where another task
-    /// is writing. It makes the attempt whether the registration is ready or not, as
+    /// Writes up to `len` bytes now, under the write lock, or returns `WouldBlock`: also if another task has the lock. It makes the attempt whether the registration is ready or not, as
     /// [`attempt_io`](Self::attempt_io) does.
     ///
     /// # Errors

@@ -9,8 +9,8 @@
 //! Readiness and the flags that say which queues have waiters are in one word, the state (see [`state`]), and
 //! every change of it is a read-modify-write. The waiters themselves lie under a mutex.
 //!
-//! - **The waiter** locks the mutex, *then* sets the flag of its queue in the state, *then* looks at the state
-//!   that it found there. If that lets it wait, it adds its waker to the queue. Then it unlocks.
+//! - **The waiter** locks the mutex, *then* sets the flag of its queue in the state, *then* reads the state that
+//!   it found there. If that state is not ready, the waiter adds its waker to the queue. Then it unlocks.
 //! - **The waker side** (an event, an expiry, a close) puts its change into the state and clears the flags of
 //!   the queues that it wakes, in one step. For each flag that it cleared it locks the mutex, takes the queue's
 //!   waiters out, unlocks, and wakes them.
@@ -22,21 +22,20 @@
 //! A waiter that leaves (a future that is dropped) takes its waker out under the mutex, and clears the flag if
 //! the queue is empty then. A flag without waiters is harmless: the next event finds an empty queue.
 //!
-//! A deadline lies in a word of its own. Expiring it is a change there, *then* a change of the state
-//! (the flag "expired"), so a thread that sees the second sees the first, and the argument above holds for it
-//! too.
+//! A deadline lies in a word of its own. An expiry changes that word, *then* sets the flag "expired" in the state. So a
+//! thread that sees the flag sees the expired word, and the argument above holds for expiries too.
 //!
 //! # Invariants
 //!
 //! | | holds | held by |
 //! | --- | --- | --- |
-//! | I1 | an event acts only on the generation it was meant for | loom `late_event_after_reuse`, `tests/regressions/reuse.rs` |
+//! | I1 | an event changes only the tenant for whose generation it was reported | loom `late_event_after_reuse`, `tests/regressions/reuse.rs` |
 //! | I2 | closed is final for a tenant | `state::tests::closed_is_final` |
 //! | I3 | the directions share no counter and no flag but error and closed | `state::tests::directions_are_independent` |
 //! | I4 | readiness that came after an operation began survives the clearing that follows it | loom `event_between_operation_and_clear` |
-//! | I5 | a task that waits while there is something to wake it for is woken | loom `event_against_waiter`, `deadline_against_waiter`, `close_against_waiter`, `two_waiters` |
+//! | I5 | the next event, expiry or close wakes a task that waits | loom `event_against_waiter`, `deadline_against_waiter`, `close_against_waiter`, `two_waiters` |
 //! | I6 | no waker is woken, cloned or dropped under a lock | `tests/regressions/wakers.rs` |
-//! | I7 | a waker that panics, when it is woken or dropped, loses no other wake-up | `tests/regressions/wakers.rs` |
+//! | I7 | a waker that panics, when it is woken or dropped, suppresses no other wake-up | `tests/regressions/wakers.rs` |
 //! | I8 | an expiry for a deadline that was moved changes nothing | loom `deadline_set_against_firing` |
 //! | I9 | an event wakes every task that waited before it, even if the readiness is cleared at once | loom `second_waiter_against_event_that_is_cleared`, `leaving_against_event_that_is_cleared`, `event_against_waiter_for_an_event` |
 
@@ -67,7 +66,7 @@ pub(crate) struct Slot {
     pub(crate) index: u32, // Its place in the arena.
 }
 
-/// How an operation finds the slot when it is about to begin.
+/// The answer of the slot to an operation that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Status {
@@ -141,8 +140,8 @@ impl Slot {
         }
     }
 
-    /// Whether a wait for an event after `before` is over, be the direction ready or not: it is when the event
-    /// has come, and when the slot is closed or its deadline has passed.
+    /// Whether a wait for an event after `before` is over, be the direction ready or not: the wait is over when the
+    /// event has come, the slot is closed, or its deadline has passed.
     pub(crate) fn status_after(&self, direction: Direction, before: State) -> Status {
         self.status_after_in(self.state(), direction, before)
     }
@@ -159,7 +158,7 @@ impl Slot {
         }
     }
 
-    /// As [`status`](Self::status); if that is pending, `waker` is woken when it changes.
+    /// As [`status`](Self::status). If the status is pending, its next change wakes `waker`.
     ///
     /// A future passes its id, and a `poll_*` call has none.
     pub(crate) fn wait(
@@ -171,7 +170,7 @@ impl Slot {
         self.enter(direction.into(), id, waker, |state| self.status_in(state, direction))
     }
 
-    /// Waits for an event after `before`: `waker` is woken when [`status_after`](Self::status_after) changes.
+    /// As [`status_after`](Self::status_after). If the status is pending, its next change wakes `waker`.
     pub(crate) fn wait_after(
         &self,
         direction: Direction,
@@ -183,8 +182,8 @@ impl Slot {
         self.enter(direction.into(), id, waker, status)
     }
 
-    /// Waits to be woken by [`wake_next_for_write_lock`](Self::wake_next_for_write_lock), or by the end of
-    /// writing. It is never ready.
+    /// Waits for [`wake_next_for_write_lock`](Self::wake_next_for_write_lock), or for the expiry or close that ends
+    /// all writes. The status is never ready.
     pub(crate) fn wait_for_write_lock(&self, id: Option<&mut WaiterId>, waker: &Waker) -> Status {
         self.enter(Queue::WriteLock, id, waker, |state| {
             match self.status_in(state, Direction::Write) {
@@ -194,7 +193,7 @@ impl Slot {
         })
     }
 
-    /// Adds a waiter to a queue, unless `status` is over in the state that the flag was set in.
+    /// Sets the flag of the queue, and adds a waiter if `status` is pending in the state before that.
     fn enter(
         &self,
         queue: Queue,
@@ -222,7 +221,8 @@ impl Slot {
         status
     }
 
-    /// The future with this id waits no longer. False if its waker was not there: it has been taken out already.
+    /// Removes the waiter with this id. False if the queue does not have it: an event, an expiry or a close has taken
+    /// it out.
     #[inline]
     pub(crate) fn leave(&self, queue: Queue, id: WaiterId) -> bool {
         id != WaiterId::NONE && self.state().has_waiter(queue) && self.remove(queue, id)
@@ -292,7 +292,7 @@ impl Slot {
         self.update_if(|state| state.short(direction, before));
     }
 
-    /// A new deadline, in the reactor's time. The caller has seen that it is to come.
+    /// Stores a new deadline, in the reactor's time. The caller has checked that it has not passed.
     #[inline]
     pub(crate) fn set_deadline(&self, direction: Direction, time_ns: u64) -> SetAction {
         self.deadline(direction).set(time_ns)
@@ -303,8 +303,8 @@ impl Slot {
         self.deadline(direction).clear();
     }
 
-    /// The deadline just set for these directions has passed already: pending operations fail now,
-    /// later ones before they begin. If another thread has set another deadline meanwhile, that one stands.
+    /// The setter finds that the deadline it has just stored has passed: pending operations fail now, and later ones
+    /// before they begin. If another setter has stored another deadline meanwhile, that one stays.
     pub(crate) fn expire(&self, directions: &[Direction], time_ns: u64) {
         let expire =
             |direction| directions.contains(&direction) && self.deadline(direction).expire(time_ns);

@@ -181,7 +181,7 @@ fn mask(interest: Interest) -> u32 {
     if interest.includes(Direction::Read) {
         mask |= libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI;
     }
-    // On demand, writability is asked for later.
+    // `WriteOnDemand`: a writer that must wait enables `EPOLLOUT` later.
     if interest.includes(Direction::Write) && interest != Interest::WriteOnDemand {
         mask |= libc::EPOLLOUT;
     }

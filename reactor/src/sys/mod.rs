@@ -25,12 +25,12 @@ pub(crate) use process::{
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// The result of a call that says -1 for an error.
+/// The result of a call that returns -1 for an error.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// The same for a call that counts bytes.
+/// The result of a call that returns a number of bytes, or -1 for an error.
 #[inline]
 fn check_len(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
@@ -89,12 +89,12 @@ pub(crate) fn placeholder() -> io::Result<OwnedFd> {
 /// The error of `dup3(2)`, if the peers cannot see the end before the owner drops the descriptor.
 pub(crate) fn end(fd: BorrowedFd<'_>, placeholder: BorrowedFd<'_>) -> io::Result<()> {
     let Err(refused) = replace(fd, placeholder) else { return Ok(()) };
-    // Also of a socket without a connection, whose peers can see at least that it takes nothing more.
+    // Also for a socket without a connection: it takes no more data, and its peers can see that.
     // SAFETY: no pointers.
     let shut = check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) });
     match shut {
         Ok(_) if descriptor::is_connection(fd) => Ok(()),
-        // The peer has ended it before.
+        // The peer has ended the connection before.
         Err(error) if is_ended(&error) && descriptor::is_connection(fd) => Ok(()),
         _ => Err(refused),
     }

@@ -16,7 +16,7 @@ static COUNTING: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 ///
-/// Want of memory.
+/// No memory.
 pub(crate) fn count_forks() -> io::Result<()> {
     if COUNTING.load(Ordering::Acquire) {
         return Ok(());
