@@ -53,13 +53,13 @@ impl ReactorGone {
     }
 }
 
-/// Whether `error` says that a deadline passed, and not that the kernel gave up (`ETIMEDOUT`).
+/// Whether `error` means that a deadline passed, and not that the kernel gave up (`ETIMEDOUT`).
 #[must_use]
 pub fn is_deadline_exceeded(error: &io::Error) -> bool {
     carries::<DeadlineExceeded>(error)
 }
 
-/// Whether `error` says that the socket was closed on this side.
+/// Whether `error` means that the socket was closed on this side.
 #[must_use]
 pub fn is_closed(error: &io::Error) -> bool {
     carries::<Closed>(error)

@@ -94,7 +94,7 @@ impl FdMutex {
         self.update(|word| (word & CLOSING == 0).then_some(word + 1)).is_ok()
     }
 
-    /// A writer takes the lock and enters. `has_waited` says whether it has been in the queue.
+    /// A writer takes the lock and enters. `has_waited` is true if it has been in the queue.
     #[inline]
     pub(crate) fn lock_and_enter(&self, has_waited: bool) -> Entry {
         let flags = if has_waited { LOCKED | WAITED } else { LOCKED };

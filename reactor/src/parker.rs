@@ -6,7 +6,7 @@
 //! them comes first:
 //!
 //! - **The thread** stores its wait mode, `ASLEEP` or `DRIVING`. If the word is `NOTIFIED`, it does not wait.
-//! - **A waker** swaps in `NOTIFIED`. The old value says how to end the wait. `AWAKE`: do nothing. `ASLEEP`: signal the
+//! - **A waker** swaps in `NOTIFIED`. The old value decides how to end the wait. `AWAKE`: do nothing. `ASLEEP`: signal the
 //!   condition. `DRIVING`: end the reactor's sleep.
 //!
 //! For `DRIVING` there is a second word, the reactor's [`Sleep`](crate::sleep). The driver announces
@@ -111,7 +111,7 @@ impl Parker {
         self.step(AWAKE, ASLEEP) || self.step(DRIVING, ASLEEP)
     }
 
-    /// Sleeps until it is woken or nudged, if [`begin_sleep`](Self::begin_sleep) has said so.
+    /// Sleeps until it is woken or nudged, if [`begin_sleep`](Self::begin_sleep) returned true.
     pub(crate) fn sleep(&self) {
         let mut guard = lock(&self.lock);
         while self.word.load(Ordering::Acquire) == ASLEEP {

@@ -5,7 +5,7 @@ const LONGER: &str = "NETPOLL_WALKS";
 /// One walk and no other: `NETPOLL_SEED=123`.
 const SEED: &str = "NETPOLL_SEED";
 
-/// A small generator. A walk that fails says its seed.
+/// A small generator. A walk that fails prints its seed.
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
@@ -26,10 +26,10 @@ impl Random {
 /// hundredth of them.
 pub(crate) fn walks(count: u64, walk: impl Fn(&mut Random)) {
     let count = if cfg!(miri) { count.div_ceil(100) } else { count };
-    let told = |name| std::env::var(name).ok().and_then(|told: String| told.parse::<u64>().ok());
-    let seeds = match told(SEED) {
+    let setting = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seeds = match setting(SEED) {
         Some(seed) => seed..seed + 1,
-        None => 1..1 + count * told(LONGER).unwrap_or(1),
+        None => 1..1 + count * setting(LONGER).unwrap_or(1),
     };
     for seed in seeds {
         let _walk = Walk(seed);

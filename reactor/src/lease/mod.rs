@@ -291,7 +291,7 @@ impl Lease {
         }
     }
 
-    /// The lease is free. The thread, if it sleeps, wakes up to watch.
+    /// The lease is free: wakes the thread, if it sleeps, to watch.
     fn give_back(&self) {
         self.holder.store(0, Ordering::Relaxed);
         let left = self.update(|state| Some(state.leave())).expect("always allowed");

@@ -105,7 +105,7 @@ impl<T> Registration<T> {
     }
 }
 
-/// Sets or clears a deadline of a slot, and tells the reactor if it must know. The common case, a deadline
+/// Sets or clears a deadline of a slot, and arms the slot if the wheel does not hold it for early enough. The common case, a deadline
 /// moved later, ends with the first comparison.
 #[inline]
 pub(crate) fn set_slot_deadline(
@@ -121,16 +121,17 @@ pub(crate) fn set_slot_deadline(
         Kind::At(instant) => reactor.inner().ns_at(instant),
         Kind::After(duration) => reactor.inner().ns_after(duration),
     };
-    let mut known = true;
+    let mut is_filed = true;
     for direction in directions {
-        known &= slot.set_deadline(*direction, at_ns) == SetAction::Nothing;
+        is_filed &= slot.set_deadline(*direction, at_ns) == SetAction::Nothing;
     }
-    if !known {
+    if !is_filed {
         arm(reactor, slot, directions, at_ns);
     }
 }
 
-/// The reactor does not know of this deadline, in one direction at least.
+/// Expires the deadline, or puts the slot into the arm queue: in one direction at least, the wheel does not hold the
+/// slot for early enough.
 #[cold]
 fn arm(reactor: &Reactor, slot: &OwnedSlot, directions: &[Direction], at_ns: u64) {
     let inner = reactor.inner();

@@ -422,8 +422,7 @@ impl<T> Registration<T> {
         }
     }
 
-    /// Makes attempts until one does not block. `is_first` says whether none was made yet, and is passed to
-    /// `ready`.
+    /// Makes attempts until one does not block. `is_first` is true before the first attempt; `ready` gets its value.
     #[inline]
     pub(super) fn poll_attempts<R>(
         &self,

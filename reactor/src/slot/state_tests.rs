@@ -45,12 +45,12 @@ fn an_event_is_recorded_counted_and_claims_its_waiters() {
             assert_eq!(next.generation(), state.generation());
             assert_eq!(next.is_closed(), state.is_closed());
             for direction in Direction::BOTH {
-                let told = seen.contains(bits(direction).ready);
-                let tick = state.tick(direction).wrapping_add(u16::from(told));
+                let has_event = seen.contains(bits(direction).ready);
+                let tick = state.tick(direction).wrapping_add(u16::from(has_event));
                 assert_eq!(next.tick(direction), tick);
                 let queue = Queue::from(direction);
-                assert_eq!(claimed.includes(queue), told && state.has_waiter(queue));
-                assert_eq!(next.has_waiter(queue), !told && state.has_waiter(queue));
+                assert_eq!(claimed.includes(queue), has_event && state.has_waiter(queue));
+                assert_eq!(next.has_waiter(queue), !has_event && state.has_waiter(queue));
             }
             assert!(!claimed.includes(Queue::WriteLock), "an event does not give the lock");
             assert_eq!(next.has_waiter(Queue::WriteLock), state.has_waiter(Queue::WriteLock));

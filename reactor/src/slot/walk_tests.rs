@@ -64,8 +64,8 @@ struct Scene {
     closed: bool,
     tenant: u64,
     now: u64,
-    /// When the reactor looks at the slot next, because it was asked to or has filed the slot.
-    look_at: Option<u64>,
+    /// When the reactor checks the slot next: the slot was armed or filed for this time.
+    check_at: Option<u64>,
 }
 
 fn own(direction: Direction) -> Ready {
@@ -79,7 +79,7 @@ impl Scene {
         let tasks = (0..TASKS).map(|task| Task::new(id(task))).collect();
         let sides = [Plain { time: Time::None, events: 0, began: None }; 2];
         let (ready, closed) = (Ready::EMPTY, false);
-        Self { slot, tasks, sides, ready, closed, tenant: 0, now: 1, look_at: None }
+        Self { slot, tasks, sides, ready, closed, tenant: 0, now: 1, check_at: None }
     }
 
     fn side(&mut self, direction: Direction) -> &mut Plain {
@@ -178,13 +178,13 @@ impl Scene {
         let at = (self.now + random.below(200)).saturating_sub(50).max(1);
         self.side(direction).time = Time::At(at);
         if self.slot.set_deadline(direction, at) == SetAction::Nothing {
-            let in_time = self.look_at.is_some_and(|look| look <= at);
-            assert!(in_time, "the reactor does not look by {at}, but at {:?}", self.look_at);
+            let in_time = self.check_at.is_some_and(|look| look <= at);
+            assert!(in_time, "the reactor does not look by {at}, but at {:?}", self.check_at);
         } else if at <= self.now {
             self.slot.expire(&[direction], at);
             self.side(direction).time = Time::Expired;
         } else {
-            self.look_at = Some(self.look_at.map_or(at, |look| look.min(at)));
+            self.check_at = Some(self.check_at.map_or(at, |look| look.min(at)));
         }
     }
 
@@ -196,7 +196,7 @@ impl Scene {
     /// Time goes on, and the reactor looks when it is to look, or before.
     fn pass(&mut self, random: &mut Random) {
         self.now += random.below(60);
-        let is_due = self.look_at.is_some_and(|look| look <= self.now);
+        let is_due = self.check_at.is_some_and(|look| look <= self.now);
         if !is_due && random.below(8) > 0 {
             return;
         }
@@ -214,7 +214,7 @@ impl Scene {
             Time::None | Time::Expired => None,
         });
         assert_eq!(checked.again_ns, pending.min());
-        self.look_at = checked.again_ns;
+        self.check_at = checked.again_ns;
     }
 
     fn close(&mut self) {

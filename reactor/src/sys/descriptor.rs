@@ -1,4 +1,4 @@
-//! Questions to the kernel about a descriptor of any kind.
+//! The readiness and the kind of a descriptor: `poll(2)` and `SO_TYPE`.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -11,50 +11,50 @@ use crate::ready::{Direction, Ready};
 pub(crate) enum Polled {
     /// An operation would not block.
     Ready,
-    /// An error or a hang-up is flagged, and nothing else. An operation finds it, or blocks all the same, for as
-    /// long as the flag stays: a `recv(2)` finds nothing of a socket's error queue.
+    /// The kernel flags only an error or a hang-up. An operation returns it, or blocks all the same while the flag stays:
+    /// `recv(2)` does not read a socket's error queue.
     Flagged,
     /// An operation would block.
     NotReady,
-    /// The kernel could not be asked.
+    /// `poll(2)` failed.
     Unknown,
 }
 
-/// Asks the kernel whether an operation of this direction would block now. `poll(2)`
+/// Whether an operation of this direction would block now. `poll(2)`
 ///
-/// Urgent data is not asked for: a plain read does not get it.
+/// Without urgent data: a plain read does not return it.
 pub(crate) fn poll(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Polled> {
     let (ready, events) = match direction {
         Direction::Read => (libc::POLLIN, libc::POLLIN | libc::POLLRDHUP),
         Direction::Write => (libc::POLLOUT, libc::POLLOUT),
     };
-    let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     // SAFETY: one `pollfd`, which outlives the call.
-    retry(|| check(unsafe { libc::poll(&raw mut asked, 1, 0) }))?;
-    let said = asked.revents;
-    Ok(if said == 0 {
+    retry(|| check(unsafe { libc::poll(&raw mut entry, 1, 0) }))?;
+    let flags = entry.revents;
+    Ok(if flags == 0 {
         Polled::NotReady
-    } else if said & ready == 0 || (said & libc::POLLRDHUP != 0 && is_datagram(fd)) {
-        // Of a datagram socket that was shut down for reading, Linux says that it is readable. It is
-        // not: it has no end that a read could find.
+    } else if flags & ready == 0 || (flags & libc::POLLRDHUP != 0 && is_datagram(fd)) {
+        // Linux reports a datagram socket that was shut down for reading as readable. It is not: it has no end
+        // that a read could find.
         Polled::Flagged
     } else {
         Polled::Ready
     })
 }
 
-/// Asks the kernel for urgent data, errors and the hang-up of both ends. `poll(2)`
+/// Urgent data, errors and the hang-up of both ends. `poll(2)`
 pub(crate) fn poll_flags(fd: BorrowedFd<'_>) -> io::Result<Ready> {
-    let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
     // SAFETY: one `pollfd`, which outlives the call.
-    retry(|| check(unsafe { libc::poll(&raw mut asked, 1, 0) }))?;
+    retry(|| check(unsafe { libc::poll(&raw mut entry, 1, 0) }))?;
     let flags = [
         (libc::POLLPRI, Ready::PRIORITY),
         (libc::POLLERR, Ready::ERROR),
         (libc::POLLHUP, Ready::READ_HANGUP.union(Ready::WRITE_HANGUP)),
     ];
-    let said = flags.iter().filter(|(flag, _)| asked.revents & flag != 0);
-    Ok(said.fold(Ready::EMPTY, |all, (_, ready)| all.union(*ready)))
+    let set = flags.iter().filter(|(flag, _)| entry.revents & flag != 0);
+    Ok(set.fold(Ready::EMPTY, |all, (_, ready)| all.union(*ready)))
 }
 
 /// Whether it is a socket, of any kind.

@@ -85,8 +85,8 @@ impl Epoll {
             .map(drop)
     }
 
-    /// Waits for events, for `timeout` or without limit. After a signal it returns without events: the caller knows
-    /// how much time is left.
+    /// Waits for events, for `timeout` or without limit. After a signal it returns without events: only the
+    /// caller can compute the time that is left.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.count = 0;
         let fine = timeout.filter(|timeout| !timeout.is_zero());
@@ -101,8 +101,8 @@ impl Epoll {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            // A filter may refuse the newer call with any error. Whether the wait itself is possible, the
-            // older call says.
+            // A filter may refuse the newer call with any error. The older call then decides whether the wait
+            // fails.
             Err(_) if exact => {
                 self.whole_milliseconds.store(true, Ordering::Relaxed);
                 self.wait(events, timeout)

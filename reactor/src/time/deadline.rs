@@ -12,7 +12,7 @@
 //!
 //! # The filed flag
 //!
-//! `FILED` says: the wheel holds this slot for the time in the word, or for an earlier one. The reactor
+//! `FILED` means: the wheel holds this slot for the time in the word, or for an earlier one. The reactor
 //! alone sets the flag, in the check after which it files the slot. The reactor's check clears the flag when it has
 //! taken the slot out of the wheel: after that check the word is expired, or none, or filed anew.
 //!

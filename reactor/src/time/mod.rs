@@ -1,5 +1,5 @@
-//! Time: the clock, the deadline of one direction, and the wheel that says when to look. No system
-//! call but the clock's, no descriptor, and no slot.
+//! Time: the clock, the deadline of one direction, and the wheel of the times at which the reactor checks
+//! slots. The modules make no system call but the clock's, and use no descriptor and no slot.
 
 pub(crate) mod clock;
 pub(crate) mod deadline;
