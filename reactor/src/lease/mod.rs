@@ -168,10 +168,10 @@ impl Lease {
                 };
                 let (woken, left_to_others) = self.drive(parker, &mut turn, &stops, serves_others);
                 if !left_to_others {
-                    self.leave();
+                    self.release();
                     return woken;
                 }
-                self.give_back();
+                self.release_without_nudge();
                 gave_up = true;
             }
             if !parker.begin_sleep() {
@@ -186,7 +186,7 @@ impl Lease {
             let woken = parker.end();
             if !taken || woken {
                 if taken {
-                    self.leave();
+                    self.release();
                 }
                 return woken;
             }
@@ -209,7 +209,7 @@ impl Lease {
         let taken = self.take(Holder::Driver);
         if taken {
             turn();
-            self.leave();
+            self.release();
         }
         taken
     }
@@ -265,7 +265,7 @@ impl Lease {
         let wanted = self.state().is_wanted();
         let handed = wanted && lock(&self.drivers).asleep.iter().any(|driver| driver.is_notified());
         if handed {
-            self.leave();
+            self.release();
         }
         handed
     }
@@ -284,17 +284,17 @@ impl Lease {
     }
 
     /// Releases the lease. Without a thread that watches, nudges a sleeping driver.
-    fn leave(&self) {
-        self.give_back();
+    fn release(&self) {
+        self.release_without_nudge();
         if self.thread.is_none() {
             self.nudge_driver();
         }
     }
 
-    /// The lease is free: wakes the thread, if it sleeps, to watch.
-    fn give_back(&self) {
+    /// Releases the lease, and wakes the thread, if it sleeps, to watch.
+    fn release_without_nudge(&self) {
         self.holder.store(0, Ordering::Relaxed);
-        let left = self.update(|state| Some(state.leave())).expect("always allowed");
+        let left = self.update(|state| Some(state.released())).expect("always allowed");
         if left.is_asleep() {
             self.wake_thread();
         }

@@ -76,7 +76,7 @@ impl State {
 
     /// The holder releases the lease. If the thread was asleep, the holder must wake it.
     #[must_use]
-    pub(crate) fn leave(self) -> Self {
+    pub(crate) fn released(self) -> Self {
         Self(self.0 & !(HOLDER | ASLEEP | WANTED))
     }
 
@@ -115,7 +115,10 @@ mod tests {
                 let taken = state.take(holder);
                 assert_eq!(taken.is_some(), state.holder() == Holder::Free, "{state:?}");
                 assert!(taken.is_none_or(|taken| taken.holder() == holder), "{state:?}");
-                assert!(taken.is_none_or(|taken| taken.leave() != state.leave()), "{state:?}");
+                assert!(
+                    taken.is_none_or(|taken| taken.released() != state.released()),
+                    "{state:?}"
+                );
             }
         }
     }
@@ -138,7 +141,7 @@ mod tests {
     #[test]
     fn a_released_lease_has_no_holder_and_no_flag_and_the_same_count() {
         for state in all() {
-            let left = state.leave();
+            let left = state.released();
             assert_eq!(left.holder(), Holder::Free);
             assert!(!left.is_asleep() && !left.is_wanted());
             assert_eq!(left.0 >> 4, state.0 >> 4);
