@@ -153,3 +153,32 @@ pub(crate) fn a_connect_into_a_partition_ends_in_time(stage: &Stage) {
     // Nothing of the other end was left behind.
     drop(UdpSocket::bind(("0.0.0.0", 0)).expect("a port"));
 }
+
+/// Lets the calling thread's namespace use TCP Fast Open, as a client and as a server.
+fn allow_fast_open() {
+    std::fs::write("/proc/sys/net/ipv4/tcp_fastopen", "3").expect("the sysctl of this namespace");
+}
+
+/// A connect that has a cookie of its peer returns before there is a peer, here while the link is cut. The first
+/// write makes the connection, and nothing waits for an event that does not come.
+pub(crate) fn a_connect_by_a_cookie_needs_no_peer(stage: &Stage) {
+    let listener = far_listener(stage);
+    os::accept_with_the_first_bytes(&listener).expect("an option");
+    stage.far.run(allow_fast_open);
+    allow_fast_open();
+    let address = listener.local_addr().expect("an address");
+    for round in 0..3 {
+        let has_cookie = round > 0;
+        stage.weather.cut(has_cookie);
+        let socket = netpoll_futures::sys::stream(&address).expect("a socket");
+        os::connect_with_the_first_write_by_cookie(&socket).expect("an option");
+        let near = block_on(TcpStream::connect_with(socket, address)).expect("no peer is needed");
+        stage.weather.cut(false);
+        block_on(near.write_all(b"hello")).expect("room");
+        let (mut far, _) = listener.accept().expect("the other end");
+        far.read_exact(&mut [0; 5]).expect("the bytes that were sent");
+        far.write_all(b"hello").expect("room");
+        assert_eq!(read(&near), b"hello", "round {round}");
+        block_on(near.close()).expect("open");
+    }
+}

@@ -21,13 +21,14 @@ use fixtures::Stage;
 type Test = fn(&Stage);
 
 /// Every test: its name, and its function, which gets a link of its own.
-const TESTS: [(&str, Test); 12] = [
+const TESTS: [(&str, Test); 13] = [
     ("a_partition_heals", broken::a_partition_heals),
     ("a_half_open_peer_is_found_out", broken::a_half_open_peer_is_found_out),
     ("a_reset_ends_waiting_operations", broken::a_reset_ends_waiting_operations),
     ("a_host_that_cannot_be_reached", broken::a_host_that_cannot_be_reached),
     ("a_connection_outlives_icmp", broken::a_connection_outlives_icmp),
     ("a_connect_into_a_partition_ends_in_time", broken::a_connect_into_a_partition_ends_in_time),
+    ("a_connect_by_a_cookie_needs_no_peer", broken::a_connect_by_a_cookie_needs_no_peer),
     ("no_byte_is_lost_or_out_of_order", slow::no_byte_is_lost_or_out_of_order),
     ("a_thousand_wait_and_none_is_early", slow::a_thousand_wait_and_none_is_early),
     ("each_late_write_makes_progress", slow::each_late_write_makes_progress),
