@@ -1,9 +1,9 @@
 //! The one choice between `std` and `loom`.
 //!
 //! Every atomic and lock that takes part in a handshake comes from here, so that the model
-//! checker explores exactly the code that ships. Under `--cfg netpoll_loom` the modules without
-//! system calls (`slot`, `arena`, `time`, `sleep`, `fd_mutex`, `write_interest`, `arm`, `parker`, `lease`) are compiled into the
-//! models of `tests/loom`, on loom's types; everything else about them stays the same.
+//! checker explores exactly the code that ships. Under `--cfg netpoll_loom` the modules of the reactor, but for
+//! `sys`, `registration` and the handles, are compiled into the models of `tests/loom`, on loom's types;
+//! everything else about them stays the same.
 
 #[cfg(not(netpoll_loom))]
 mod imp {

@@ -1,8 +1,8 @@
 //! Models of the reactor's handshakes, explored by loom: every interleaving of a few threads, and
 //! every value that the memory model lets a load return.
 //!
-//! The models explore the code that ships. The modules of the reactor that make no system call are
-//! mounted here as they are, and take their atomics from loom by `--cfg netpoll_loom`:
+//! The models explore the code that ships. The modules of the reactor are mounted here as they are, over a kernel
+//! of the models' own (`sys`), and take their atomics from loom by `--cfg netpoll_loom`:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg netpoll_loom" cargo test --release -p netpoll-tests --test loom
