@@ -55,7 +55,7 @@ fn lookups_share_a_few_threads_which_end() {
     });
 }
 
-/// As a user who may have a few threads, all lookups are made, by those there are.
+/// The process reaches its limit of threads: the resolver makes every lookup on the threads that it has.
 #[test]
 fn lookups_go_on_with_the_threads_there_are() {
     alone("bounded::lookups_go_on_with_the_threads_there_are", || {
@@ -191,7 +191,7 @@ fn lingering_closes_take_no_thread() {
     });
 }
 
-/// As a user who may have no other thread.
+/// The process has reached its limit of threads: the lingering close needs no other thread.
 #[test]
 fn without_a_thread_a_lingering_close_closes() {
     alone("bounded::without_a_thread_a_lingering_close_closes", || {

@@ -296,7 +296,7 @@ fn a_hundred_years_away() {
     });
 }
 
-/// The farthest time there is, as a user who wants "never" may write it; also moved there and back.
+/// A program sets the farthest `Instant` to say "never": that deadline does not fire, also when a deadline is moved there and back.
 #[test]
 fn the_end_of_time() {
     watched(|| {

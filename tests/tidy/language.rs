@@ -12,7 +12,7 @@ use crate::{assert_none, root};
 const NO_ACTOR: [&str; 7] =
     ["who", "whoever", "whom", "nobody", "somebody", "everybody", "anybody"];
 
-/// Nouns for people, behind which "who" is plain English.
+/// Nouns for people. The check accepts "who" directly after one of them.
 const PEOPLE: [&str; 6] = ["user", "users", "reader", "readers", "maintainer", "maintainers"];
 
 /// Names that had a meaning for their author alone. Each stands for one that the code has today.

@@ -193,7 +193,7 @@ impl Slot {
         })
     }
 
-    /// Sets the flag of the queue, and adds a waiter if `status` is pending in the state before that.
+    /// Sets the flag of the queue. If `status` of the state before that change is pending, adds the waiter.
     fn enter(
         &self,
         queue: Queue,
