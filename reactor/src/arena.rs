@@ -29,6 +29,8 @@ type Chunk = Box<[Slot]>;
 pub(crate) struct Arena {
     chunks: [OnceLock<Chunk>; CHUNKS],
     free: Mutex<Free>,
+    /// The reactor has ended: the arena allocates no more slots. Set under the lock.
+    is_sealed: AtomicBool,
     /// This is a copy in a forked process: a thread that does not exist here may hold its locks.
     disowned: AtomicBool,
 }
@@ -39,8 +41,6 @@ struct Free {
     returned: Vec<u32>,
     /// How many slots have ever had a tenant.
     used: u32,
-    /// The reactor is shut down: the arena allocates no more slots.
-    sealed: bool,
 }
 
 /// The place of slot `index`: its chunk, its offset in the chunk, and the size of the chunk.
@@ -58,7 +58,8 @@ impl Arena {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             chunks: [const { OnceLock::new() }; CHUNKS],
-            free: Mutex::new(Free { returned: Vec::new(), used: 0, sealed: false }),
+            free: Mutex::new(Free { returned: Vec::new(), used: 0 }),
+            is_sealed: AtomicBool::new(false),
             disowned: AtomicBool::new(false),
         })
     }
@@ -79,6 +80,9 @@ impl Arena {
     /// [`ReactorGone`] after [`seal`](Self::seal); out of memory if there are 2^28.
     pub(crate) fn allocate(self: &Arc<Self>) -> io::Result<OwnedSlot> {
         let mut free = lock(&self.free);
+        if self.is_sealed() {
+            return Err(ReactorGone.into());
+        }
         let index = free.take()?;
         let (chunk, offset, size) = place(index);
         let first = index - offset as u32;
@@ -103,17 +107,18 @@ impl Arena {
 
     /// Ends the allocation. Returns how many slots have ever had a tenant: the reactor closes them.
     pub(crate) fn seal(&self) -> u32 {
-        let mut free = lock(&self.free);
-        free.sealed = true;
+        let free = lock(&self.free);
+        self.is_sealed.store(true, Ordering::Release);
         free.used
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.is_sealed.load(Ordering::Acquire)
     }
 }
 
 impl Free {
     fn take(&mut self) -> io::Result<u32> {
-        if self.sealed {
-            return Err(ReactorGone.into());
-        }
         if let Some(index) = self.returned.pop() {
             return Ok(index);
         }

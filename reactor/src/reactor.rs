@@ -16,10 +16,10 @@ use crate::error::ReactorGone;
 use crate::lease::Lease;
 use crate::metrics::{Counters, Metrics, Turned};
 use crate::parker::Parker;
-use crate::ready::Interest;
+use crate::ready::{Direction, Interest};
 use crate::sleep::{Announced, Sleep, short_of};
 use crate::slot::Slot;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
+use crate::sync::{Arc, Mutex, Ordering, lock};
 use crate::sys::{self, Epoll, EventFd, Events};
 use crate::time::clock::Clock;
 use crate::time::wheel::{Step, Wheel, due_ns};
@@ -49,7 +49,6 @@ pub(crate) struct ReactorInner {
     pub(crate) lease: Lease,
     turn: Mutex<TurnState>,
     pub(crate) counters: Counters,
-    gone: AtomicBool,
     /// The process that made it, by its count of forks: a forked child shares the epoll instance, and must not
     /// touch it.
     forks: u32,
@@ -82,7 +81,6 @@ impl ReactorInner {
             lease: Lease::new(has_thread),
             turn: Mutex::new(TurnState { wheel: Wheel::new(), armed: Vec::new(), failed_waits: 0 }),
             counters: Counters::default(),
-            gone: AtomicBool::new(false),
             forks: sys::forks(),
         })
     }
@@ -310,12 +308,16 @@ impl ReactorInner {
         sys::end(fd, self.placeholder.as_fd())
     }
 
-    /// A setter has stored a deadline for which the wheel does not hold `slot`: the reactor must check the slot by
-    /// `at_ns`.
+    /// A setter has stored a deadline for which the wheel does not hold `slot`, in one of these directions at least.
+    /// Expires it if it has passed already. If not, the reactor must check the slot by `at_ns`.
     ///
     /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
     /// one, needs no signal.
-    pub(crate) fn arm(&self, slot: &Slot, at_ns: u64) {
+    #[cold]
+    pub(crate) fn arm(&self, slot: &Slot, directions: &[Direction], at_ns: u64) {
+        if at_ns <= self.now_ns() {
+            return slot.expire(directions, at_ns);
+        }
         self.armed.push(slot);
         if self.sleep.needs_waking_by(due_ns(at_ns)) {
             self.signal();
@@ -360,7 +362,6 @@ impl ReactorInner {
 
     /// Ends every operation of every registration, now and later.
     pub(crate) fn evict_all(&self) {
-        self.gone.store(true, Ordering::Release);
         for index in 0..self.arena.seal() {
             if let Some(slot) = self.arena.slot(index) {
                 slot.close();
@@ -369,7 +370,7 @@ impl ReactorInner {
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+        self.arena.is_sealed()
     }
 
     pub(crate) fn is_ours(&self) -> bool {
@@ -455,7 +456,6 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::ready::Direction;
     use crate::slot::Status;
 
     /// A setter compares its deadline with the announced time. The kernel may end the first part of a long
@@ -477,7 +477,7 @@ mod tests {
         let inner = ReactorInner::new(Clock::by_hand(), false).unwrap();
         let slot = inner.allocate().unwrap();
         assert_eq!(slot.wait(Direction::Read, None, Waker::noop()), Status::Pending);
-        inner.arm(&Slot::new(u32::MAX - 1), 0);
+        inner.arm(&Slot::new(u32::MAX - 1), &[Direction::Read], 1);
         let turn = || inner.turn(Some(Duration::ZERO), None);
         assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
         assert_eq!(slot.status(Direction::Read), Status::Closed);

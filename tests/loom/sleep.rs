@@ -54,7 +54,7 @@ impl Reactor {
         let slot = &self.slots[index];
         let action = slot.set_deadline(direction, at_ns);
         if action != SetAction::Nothing {
-            self.inner.arm(slot, at_ns);
+            self.inner.arm(slot, &[direction], at_ns);
         }
         action
     }

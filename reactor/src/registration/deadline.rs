@@ -105,8 +105,8 @@ impl<T> Registration<T> {
     }
 }
 
-/// Sets or clears a deadline of a slot, and arms the slot if the wheel does not hold it for early enough. The common case, a deadline
-/// moved later, ends with the first comparison.
+/// Sets or clears a deadline of a slot, and arms the slot if the wheel does not hold it for early enough. The common
+/// case, a deadline that is moved later, ends with the first comparison.
 #[inline]
 pub(crate) fn set_slot_deadline(
     reactor: &Reactor,
@@ -126,18 +126,6 @@ pub(crate) fn set_slot_deadline(
         is_filed &= slot.set_deadline(*direction, at_ns) == SetAction::Nothing;
     }
     if !is_filed {
-        arm(reactor, slot, directions, at_ns);
-    }
-}
-
-/// Expires the deadline, or puts the slot into the arm queue: in one direction at least, the wheel does not hold the
-/// slot for early enough.
-#[cold]
-fn arm(reactor: &Reactor, slot: &OwnedSlot, directions: &[Direction], at_ns: u64) {
-    let inner = reactor.inner();
-    if at_ns <= inner.now_ns() {
-        slot.expire(directions, at_ns);
-    } else {
-        inner.arm(slot, at_ns);
+        reactor.inner().arm(slot, directions, at_ns);
     }
 }
