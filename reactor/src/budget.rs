@@ -2,17 +2,15 @@
 //!
 //! An executor runs a task until it waits. A task whose socket is always ready never waits: a peer that
 //! sends faster than the task reads, or connects faster than the task accepts, has the thread to itself. Go
-//! preempts such a goroutine after 10 ms. Here each thread may make [`OPERATIONS`] operations without a wait. The
+//! preempts such a goroutine after 10 ms. Here each thread may make `OPERATIONS` operations without a wait. The
 //! next one wakes its task and is [`Pending`](Poll::Pending): the executor runs other tasks, and comes back.
 //!
 //! The reactor cannot see the task, only its waker, so the thread has the budget: tasks that take turns share
 //! it. A thread that waits as a driver ([`block_on`](crate::block_on), [`Driver`](crate::Driver)), or turns a
 //! reactor by hand, has run all its tasks, and its budget is full again.
 //!
-//! Operations that are awaited or polled take part: those of a [`Registration`](crate::Registration)
-//! ([`io`](crate::Registration::io), `transfer` and their like), and those that adapters make of it by
-//! [`poll_spend`], as of waiting for readiness. The `try_*` calls, deadlines, `close`, and the readiness of a
-//! `Registration` itself do not. A poll that is put off has tried nothing and taken no byte. One that fails
+//! Operations that are awaited or polled take part, waits for readiness and timers included. The `try_*` calls,
+//! deadlines and `close` do not. A poll that is put off has tried nothing and taken no byte. One that fails
 //! because the socket is closed, or its deadline has passed, is not put off. A caller that polls a future once,
 //! to see whether it is done at once (`now_or_never`), should `try_*` instead.
 //!
@@ -26,26 +24,16 @@
 //! Tasks are told apart by their wakers, and a poll of another task fills the budget as well. So code that makes
 //! wakers of its own inside of a task (`FuturesUnordered`) is treated as the executor that it is: it lets its
 //! other futures run, and decides itself when to let other tasks run.
-//!
-//! ```
-//! use netpoll::budget;
-//!
-//! budget::refill();
-//! (0..budget::OPERATIONS).for_each(|_| budget::spend());
-//! assert!(budget::is_spent());
-//! ```
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::future::{Future, poll_fn};
-use std::io;
 use std::task::{Context, Poll};
 
 use crate::ready::Direction;
 
 /// How many operations a thread makes one after the other before it lets other tasks run: as many as a task
 /// of tokio's.
-pub const OPERATIONS: u32 = 128;
+const OPERATIONS: u32 = 128;
 
 thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(OPERATIONS) };
@@ -54,12 +42,12 @@ thread_local! {
 
 /// Names an operation among those that one task may poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key(usize, Direction);
+pub(crate) struct Key(usize, Direction);
 
 impl Key {
     /// The operations of one direction of `object`, by its address.
     #[inline]
-    pub fn of<T>(object: &T, direction: Direction) -> Self {
+    pub(crate) fn of<T>(object: &T, direction: Direction) -> Self {
         Self(std::ptr::from_ref(object).addr(), direction)
     }
 }
@@ -77,7 +65,7 @@ struct PutOff {
 ///
 /// Call it last, after the checks that end an operation without an attempt: closed, deadline.
 #[inline]
-pub fn poll_spend(cx: &mut Context<'_>, key: Key) -> Poll<()> {
+pub(crate) fn poll_spend(cx: &mut Context<'_>, key: Key) -> Poll<()> {
     match LEFT.get() {
         0 if is_put_off(cx, key) => return Poll::Pending,
         0 => LEFT.set(OPERATIONS - 1),
@@ -86,39 +74,22 @@ pub fn poll_spend(cx: &mut Context<'_>, key: Key) -> Poll<()> {
     Poll::Ready(())
 }
 
-/// Awaits the future that `wait` returns, and pays for the operation that is to follow. If it is put off, it waits
-/// anew: the socket may have been closed, its deadline may have passed, and another task may have drained it.
-pub async fn wait_and_spend<T, F>(key: Key, mut wait: impl FnMut() -> F) -> io::Result<T>
-where
-    F: Future<Output = io::Result<T>>,
-{
-    let ready = wait().await?;
-    if !is_spent() {
-        spend();
-        return Ok(ready);
-    }
-    poll_fn(|cx| poll_spend(cx, key)).await;
-    wait().await
-}
-
-/// Whether this thread's next operation would be put off.
+/// This thread has let other tasks run.
 #[inline]
-#[must_use]
-pub fn is_spent() -> bool {
-    LEFT.get() == 0
-}
-
-/// Pays for an operation that was made without a call of [`poll_spend`].
-#[inline]
-pub fn spend() {
-    LEFT.set(LEFT.get().saturating_sub(1));
-}
-
-/// This thread has let other tasks run, or the caller has a budget of its own.
-#[inline]
-pub fn refill() {
+pub(crate) fn refill() {
     if LEFT.replace(OPERATIONS) == 0 {
         forget_put_off();
+    }
+}
+
+/// For an adapter to an executor that has a budget of its own: before it polls, the adapter says whether the present
+/// task runs on that executor. If so, that budget alone holds, and no operation of the poll is put off by netpoll's.
+///
+/// Calls `has_own` only if the next operation of the thread would be put off.
+#[inline]
+pub fn refill_budget_if(has_own: impl FnOnce() -> bool) {
+    if LEFT.get() == 0 && has_own() {
+        refill();
     }
 }
 

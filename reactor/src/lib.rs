@@ -37,18 +37,14 @@
 //! ```text
 //! life      = new  use*  ( close | into_inner | drop )
 //! use       = operation | deadline | assume_ready
-//! operation = try_io | attempt_io | poll_io | io
-//!           | try_transfer | attempt_transfer | poll_transfer | transfer
-//!           | try_write | poll_write | ReadinessWait::{poll_write, poll_write_all}
-//!           | try_io_checked | poll_io_checked | io_checked
-//!           | ( poll_ready | ready )  system call  [ clear_ready ]
-//!           | ( poll_ready_level_triggered | ready_level_triggered )  system call
+//! operation = try_io | poll_io | io | poll_io_mut | ReadinessWait::{poll_io, poll_write_all}
+//!           | ( try_ready | poll_ready | ready )  system call  [ clear_ready ]
 //! deadline  = set_deadline | set_read_deadline | set_write_deadline
 //! ```
 //!
-//! Any number of uses may run at once, from any task. The `transfer` calls are for the bytes of a stream, the `write` calls
-//! also hold the write lock, and the `checked` calls are for operations whose `WouldBlock` does not prove that the
-//! descriptor is drained. `clear_ready` follows a `WouldBlock`.
+//! Any number of uses may run at once, from any task. Each operation has a [`Rule`]: a [`Direction`]; a [`Transfer`] for the
+//! bytes of a stream; [`Contiguous`] for writes under the write lock; [`Checked`] where `WouldBlock` does not prove that
+//! the descriptor is drained. `clear_ready` follows a `WouldBlock`.
 //!
 //! Guaranteed:
 //!
@@ -58,7 +54,7 @@
 //! - A deadline is never early. Once it has passed, every operation of its direction fails until the deadline is set
 //!   again; then the registration works as before. A deadline that was moved before it fired does not fire.
 //! - Every operation checks in this order: closed, deadline passed, ready.
-//! - A new write (`io`, `transfer`, `write`, a [`ReadinessWait`], `attempt_io`) makes one attempt even where the descriptor is not
+//! - A new write (`try_io`, `io`, a [`ReadinessWait`]) makes one attempt even where the descriptor is not
 //!   ready: the kernel reports room from a third of the buffer on, and takes bytes before. A
 //!   writer that waits makes no further attempt until an event reports room. A new read makes one attempt where
 //!   an error or the peer's end was reported: it may find a message of the error queue that another read did not.
@@ -71,7 +67,8 @@
 //!   would end a sleep of that length late, by a thousandth of it.
 //! - If a task keeps the thread of a driver busy, the reactor's thread takes over, within 12 ms where a processor is free
 //!   (see [`block_on`]). A reactor without a thread has no such help.
-//! - A task whose descriptors are always ready yields after 128 operations ([`budget`]).
+//! - A task whose descriptors are always ready yields after 128 operations. While the budget of the thread is spent, each operation that a task
+//!   polls is put off to another poll of that task.
 //! - A reactor ends by itself only when the system does not let it wait: its epoll descriptor was closed
 //!   by other code, or the reactor can neither write its eventfd nor ask epoll for it. The reactor repeats one wait that
 //!   fails. After eight failures in a row every operation fails with [`ReactorGone`], and standard error has the reason.
@@ -98,8 +95,7 @@
 
 mod arena;
 mod arm;
-pub mod budget;
-
+mod budget;
 mod driver;
 mod error;
 mod fd_mutex;
@@ -131,6 +127,7 @@ pub mod architecture {}
 #[doc = include_str!("../RELIABILITY.md")]
 pub mod reliability {}
 
+pub use budget::refill_budget_if;
 pub use driver::{Driver, DriverWake};
 pub use error::{
     Closed, DeadlineExceeded, OpError, ReactorGone, is_closed, is_deadline_exceeded, raw_os_error,
@@ -140,7 +137,8 @@ pub use helper::{fork_generation, spawn_helper};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
 pub use registration::{
-    Closing, Deadline, OwnedReadinessWait, Readiness, ReadinessWait, Registration,
+    Checked, Closing, Contiguous, Deadline, OwnedReadinessWait, Readiness, ReadinessWait,
+    Registration, Rule, Transfer,
 };
 pub use sys::OwnsFd;
 pub use timer::Timer;

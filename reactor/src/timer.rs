@@ -4,10 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use crate::arena::OwnedSlot;
+use crate::budget::{self, Key};
 use crate::handle::Reactor;
 use crate::ready::Direction;
 use crate::registration::{closed, set_slot_deadline};
@@ -71,7 +72,17 @@ impl Timer {
     ///
     /// [`ReactorGone`](crate::ReactorGone) if the reactor was shut down before.
     pub fn poll_fired(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_with(|| self.slot.wait(Direction::Read, None, cx.waker()))
+        let polled = self.poll_with(|| self.slot.wait(Direction::Read, None, cx.waker()));
+        self.within_budget(cx, polled)
+    }
+
+    fn within_budget(
+        &self,
+        cx: &mut Context<'_>,
+        fired: Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        ready!(fired)?;
+        budget::poll_spend(cx, Key::of(self, Direction::Read)).map(Ok)
     }
 
     fn poll_with(&self, mut wait: impl FnMut() -> Status) -> Poll<io::Result<()>> {
@@ -116,6 +127,6 @@ impl Future for Timer {
         let mut id = this.id;
         let polled = this.poll_with(|| this.slot.wait(Direction::Read, Some(&mut id), cx.waker()));
         this.id = id;
-        polled
+        this.within_budget(cx, polled)
     }
 }

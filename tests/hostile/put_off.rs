@@ -4,18 +4,14 @@ use std::io::{self, Write};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use netpoll::{budget, is_closed, is_deadline_exceeded};
+use netpoll::{is_closed, is_deadline_exceeded};
 use netpoll_futures::{Async, TcpStream};
 use netpoll_tests::CountingWaker;
+use netpoll_tests::fixtures::budget::spend_all;
 use netpoll_tests::fixtures::run;
 use netpoll_tests::fixtures::tcp::pair;
 
 use crate::starving::full;
-
-fn spend_all() {
-    budget::refill();
-    (0..budget::OPERATIONS).for_each(|_| budget::spend());
-}
 
 /// A read that is put off has tried nothing, and its task is woken.
 #[test]

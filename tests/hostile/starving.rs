@@ -15,8 +15,9 @@ use futures::executor::{LocalPool, block_on};
 use futures::future::select;
 use futures::task::LocalSpawnExt;
 use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
-use netpoll::{Direction, Interest, Reactor, Registration, budget};
+use netpoll::{Direction, Interest, Reactor, Registration};
 use netpoll_futures::{Async, TcpListener, TcpStream, UdpSocket};
+use netpoll_tests::fixtures::budget;
 use netpoll_tests::fixtures::tcp::pair;
 use netpoll_tests::fixtures::{LOOPBACK, run, yield_now};
 use netpoll_tests::{CountingWaker, watched};
@@ -41,7 +42,7 @@ async fn turns_of_others(
         }
     });
     yield_now().await;
-    budget::refill();
+    budget::fill();
     let before = turns.get();
     busy.await?;
     Ok(turns.get() - before)
@@ -145,7 +146,7 @@ fn accepts() {
         for _ in 0..OPERATIONS {
             clients.push(TcpStream::connect(listener.local_addr()?).await?);
         }
-        listener.registration().readable().await?;
+        listener.registration().ready(Direction::Read).await?;
         Ok(async move {
             for index in 0..clients.len() {
                 match index % 2 {
@@ -300,12 +301,12 @@ fn reads_in_a_local_pool() {
 fn a_try_takes_nothing_from_the_budget() {
     run(|| async {
         let (near, _far) = full().await?;
-        budget::refill();
+        budget::fill();
         for _ in 0..OPERATIONS {
             assert_eq!(near.try_read(&mut [0])?, 1);
         }
         assert!(!budget::is_spent());
-        (0..budget::OPERATIONS).for_each(|_| budget::spend());
+        budget::spend_all();
         assert_eq!(near.try_read(&mut [0])?, 1);
         Ok(())
     });
@@ -317,7 +318,7 @@ fn a_driver_that_waits_has_a_full_budget() {
     watched(|| {
         let reactor = Reactor::builder().thread(false).build().expect("a reactor");
         let mut driver = reactor.driver();
-        (0..budget::OPERATIONS).for_each(|_| budget::spend());
+        budget::spend_all();
         driver.waker().wake();
         driver.park();
         assert!(!budget::is_spent());
@@ -333,8 +334,8 @@ fn a_registration_of_ones_own() {
         let near = Async::new(near).expect("a registration").into_inner().expect("open");
         let reactor = Reactor::global().expect("a reactor");
         let near = Registration::with(reactor, near, Interest::Readable).expect("a registration");
-        block_on(near.readable()).expect("there is something");
-        budget::refill();
+        block_on(near.ready(Direction::Read)).expect("there is something");
+        budget::fill();
         let mut yields = 0;
         for _ in 0..OPERATIONS {
             let waker = CountingWaker::new();

@@ -125,7 +125,10 @@ fn everything_is_leaked() {
         ));
         let (waited, tells) = pair().await?;
         let mut waiting = waited.registration().readiness_wait(Direction::Read);
-        assert!(waiting.poll_io(cx, |_| io::Result::Ok(())).is_pending(), "nothing has come");
+        assert!(
+            waiting.poll_io(cx, Direction::Read, |_| io::Result::Ok(())).is_pending(),
+            "nothing has come"
+        );
         forget(waiting);
 
         tells.write_all(b"x").await?;

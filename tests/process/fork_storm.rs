@@ -19,7 +19,7 @@ use futures::FutureExt;
 use futures::executor::block_on;
 use hyper::Response;
 use hyper::service::service_fn;
-use netpoll::{Direction, Interest, Reactor, ReactorGone, Registration, Timer};
+use netpoll::{Checked, Direction, Interest, Reactor, ReactorGone, Registration, Timer};
 use netpoll_futures::{
     Limit, TcpListener, TcpStream, TimeoutStream, Timeouts, UnixDatagram, UnixStream,
 };
@@ -128,7 +128,8 @@ fn a_child_of_threads_that_wait() {
         }));
 
         // Two that wait already: one in the cell, and one in the list.
-        let mut waiting: Vec<_> = (0..2).map(|_| Some(Box::pin(near.readable()))).collect();
+        let mut waiting: Vec<_> =
+            (0..2).map(|_| Some(Box::pin(near.ready(Direction::Read)))).collect();
         for waiting in waiting.iter_mut().flatten() {
             assert!(poll_once(waiting.as_mut()).is_pending());
         }
@@ -145,11 +146,11 @@ fn a_child_of_threads_that_wait() {
             for direction in Direction::BOTH {
                 let on_demand = direction == Direction::Write;
                 let near = if on_demand { &demanding } else { &socket };
-                if !near.is_pending(direction) {
+                if near.try_ready(direction).is_ok() {
                     continue;
                 }
                 step.report(2, ends(near.ready(direction)));
-                step.report(3, ends(near.ready_level_triggered(direction)));
+                step.report(3, ends(near.ready(Checked(direction))));
                 let poll = near.poll_ready(cx, direction);
                 step.report(4, matches!(poll, Poll::Ready(result) if is_gone(&result)));
             }

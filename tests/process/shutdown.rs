@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use netpoll::{Direction, Interest, Reactor, ReactorGone, Registration, Timer};
+use netpoll::{Checked, Direction, Interest, Reactor, ReactorGone, Registration, Timer};
 use netpoll_tests::CountingWaker;
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::os::raise_descriptor_limit;
@@ -37,9 +37,9 @@ fn waiters(reactor: &Reactor) -> io::Result<Vec<Waiter>> {
     let [one, two, three, four] = [(); 4].map(|()| registration.clone());
     let timer = Timer::never(reactor)?;
     Ok(vec![
-        wait(async move { one.readable().await.map(drop) }),
+        wait(async move { one.ready(Direction::Read).await.map(drop) }),
         wait(async move { two.io(Direction::Read, |_| never()).await }),
-        wait(async move { three.ready_level_triggered(Direction::Read).await }),
+        wait(async move { three.ready(Checked(Direction::Read)).await.map(drop) }),
         wait(poll_fn(move |cx| four.poll_ready(cx, Direction::Read).map_ok(drop))),
         wait(timer),
     ])

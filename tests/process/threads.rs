@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 use std::thread;
 
 use futures::executor::block_on;
-use netpoll::{Driver, Reactor, ReactorGone};
+use netpoll::{Direction, Driver, Reactor, ReactorGone};
 use netpoll_tests::CountingWaker;
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::os::replace;
@@ -84,7 +84,7 @@ fn a_reactor_that_cannot_wait_fails_every_waiter() {
         near.set_nonblocking(true).expect("an option");
         let near = netpoll::Registration::with(&reactor, near, netpoll::Interest::Both);
         let near = near.expect("a registration");
-        let mut reads = Box::pin(near.readable());
+        let mut reads = Box::pin(near.ready(Direction::Read));
         assert!(CountingWaker::new().poll(reads.as_mut()).is_pending());
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 use libc::{EACCES, EBADF, EINTR, EINVAL, ENOSYS, ENOTTY, EPERM, SYS_epoll_pwait2};
-use netpoll::{Reactor, Registration, Timer, is_deadline_exceeded};
+use netpoll::{Direction, Reactor, Registration, Timer, is_deadline_exceeded};
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::os::filter::{epoll_pwait2, refuse};
 use netpoll_tests::{CountingWaker, watched};
@@ -69,7 +69,7 @@ async fn fire_deadline(
     for delay in delays {
         let at = Instant::now() + delay;
         near.set_read_deadline(Some(at)).expect("open");
-        let error = near.readable().await.expect_err("nothing comes");
+        let error = near.ready(Direction::Read).await.expect_err("nothing comes");
         assert!(is_deadline_exceeded(&error), "{error}");
         assert_not_early(at, delay);
         fired.set(fired.get() + 1);
@@ -157,7 +157,7 @@ impl Waiting {
         let (near, far) = settled(reactor);
         near.set_read_deadline(Some(began + Duration::from_nanos(at_ns))).expect("open");
         Self::new(at_ns, async move {
-            let error = near.readable().await.expect_err("nothing comes");
+            let error = near.ready(Direction::Read).await.expect_err("nothing comes");
             assert!(is_deadline_exceeded(&error), "{error}");
             drop(far);
         })

@@ -40,8 +40,8 @@ fn pending_operations_fail() {
         fill(&near, &far);
         let wakers: Vec<_> = (0..4).map(|_| CountingWaker::new()).collect();
         let mut reading = pin!(near.io(Direction::Read, |mut near| near.read(&mut [0])));
-        let mut also_reading = pin!(near.readable());
-        let mut writing = pin!(near.writable());
+        let mut also_reading = pin!(near.ready(Direction::Read));
+        let mut writing = pin!(near.ready(Direction::Write));
         assert!(wakers[0].poll(reading.as_mut()).is_pending());
         assert!(wakers[1].poll(also_reading.as_mut()).is_pending());
         assert!(wakers[2].poll(writing.as_mut()).is_pending());
@@ -240,7 +240,9 @@ fn after_an_operation_that_panicked() {
         let reactor = by_hand();
         let (near, _far) = settled(&reactor);
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            near.try_io::<()>(Direction::Write, |_| panic!("an operation panics, as we want it"))
+            near.try_io(Direction::Write, |_| -> std::io::Result<()> {
+                panic!("an operation panics, as we want it")
+            })
         }));
         assert!(panicked.is_err());
         assert!(near.try_io(Direction::Write, |_| Ok(())).is_ok(), "nothing is broken");

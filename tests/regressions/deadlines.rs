@@ -63,7 +63,7 @@ fn never_early_and_hardly_late() {
             let reactor = by_hand_with_clock();
             let (near, _far) = settled(&reactor);
             let waker = CountingWaker::new();
-            let mut reading = pin!(near.readable());
+            let mut reading = pin!(near.ready(Direction::Read));
             assert!(waker.poll(reading.as_mut()).is_pending());
             near.set_read_deadline(after(&reactor, wait)).expect("open");
             pass(&reactor, wait - Duration::from_nanos(1));
@@ -84,7 +84,7 @@ fn extended_before_it_fires() {
         let reactor = by_hand_with_clock();
         let (near, _far) = settled(&reactor);
         let waker = CountingWaker::new();
-        let mut reading = pin!(near.readable());
+        let mut reading = pin!(near.ready(Direction::Read));
         assert!(waker.poll(reading.as_mut()).is_pending());
         for _ in 0..100 {
             near.set_read_deadline(after(&reactor, 10 * MS)).expect("open");
@@ -106,7 +106,7 @@ fn extended_while_it_fires() {
         let reactor = by_hand_with_clock();
         let (near, _far) = settled(&reactor);
         let waker = CountingWaker::new();
-        let mut reading = pin!(near.readable());
+        let mut reading = pin!(near.ready(Direction::Read));
         assert!(waker.poll(reading.as_mut()).is_pending());
         near.set_read_deadline(after(&reactor, 10 * MS)).expect("open");
         reactor.turn(LOOK).expect("a turn");
@@ -135,7 +135,7 @@ fn in_the_past() {
         reactor.advance(HOUR);
         for past in [HOUR, HOUR / 2, Duration::ZERO].map(|before| reactor.now() - before) {
             let waker = CountingWaker::new();
-            let mut reading = pin!(near.readable());
+            let mut reading = pin!(near.ready(Direction::Read));
             near.set_read_deadline(after(&reactor, 10 * MS)).expect("open");
             near.set_read_deadline(None).expect("open");
             assert!(waker.poll(reading.as_mut()).is_pending());
@@ -163,7 +163,7 @@ fn in_the_past_after_one_that_is_overdue() {
             let reactor = by_hand_with_clock();
             let (near, _far) = settled(&reactor);
             let waker = CountingWaker::new();
-            let mut reading = pin!(near.readable());
+            let mut reading = pin!(near.ready(Direction::Read));
             assert!(waker.poll(reading.as_mut()).is_pending());
             near.set_read_deadline(after(&reactor, 10 * MS)).expect("open");
             reactor.turn(LOOK).expect("a turn");
@@ -189,7 +189,7 @@ fn cleared() {
             let reactor = by_hand_with_clock();
             let (near, _far) = settled(&reactor);
             let waker = CountingWaker::new();
-            let mut reading = pin!(near.readable());
+            let mut reading = pin!(near.ready(Direction::Read));
             assert!(waker.poll(reading.as_mut()).is_pending());
             near.set_read_deadline(after(&reactor, 10 * MS)).expect("open");
             reactor.turn(LOOK).expect("a turn");
@@ -278,7 +278,7 @@ fn a_hundred_years_away() {
         let reactor = by_hand_with_clock();
         let (near, _far) = settled(&reactor);
         let waker = CountingWaker::new();
-        let mut reading = pin!(near.readable());
+        let mut reading = pin!(near.ready(Direction::Read));
         assert!(waker.poll(reading.as_mut()).is_pending());
         near.set_deadline(after(&reactor, 100 * YEAR)).expect("open");
         let timer = Timer::at(&reactor, reactor.now() + 100 * YEAR).expect("a timer");

@@ -117,7 +117,7 @@ fn a_direction_that_was_not_asked_for() {
         let waker = CountingWaker::new();
         for polled in [
             poll_ready(&near, Direction::Write, &waker),
-            waker.poll(pin!(near.writable())),
+            waker.poll(pin!(near.ready(Direction::Write))),
             waker.poll(pin!(near.ready(Direction::Write))),
         ] {
             assert!(failed(&polled, |error| error.kind() == io::ErrorKind::InvalidInput));

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use netpoll::{Direction, Interest, Reactor, ReactorGone, Readiness, Registration};
+use netpoll::{Direction, Interest, Reactor, ReactorGone, Readiness, Registration, Transfer};
 use netpoll_tests::CountingWaker;
 use netpoll_tests::fixtures::{os, would_block};
 
@@ -124,7 +124,7 @@ pub(crate) fn finish<F: Future>(reactor: &Reactor, future: F) -> F::Output {
 /// Reads the bytes that are there, up to `len`, as a stream's read does. No waiting, no turning.
 pub(crate) fn read(near: &Registration<TcpStream>, len: usize) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; len];
-    let count = near.try_transfer(Direction::Read, len, |mut near| near.read(&mut buffer))?;
+    let count = near.try_io(Transfer(Direction::Read, len), |mut near| near.read(&mut buffer))?;
     buffer.truncate(count);
     Ok(buffer)
 }

@@ -201,7 +201,7 @@ fn a_child_makes_a_reactor_of_its_own() {
         let code = in_a_child(|| {
             let mine = by_hand();
             let (own, own_far) = settled(&mine);
-            let mut reading = pin!(own.readable());
+            let mut reading = pin!(own.ready(Direction::Read));
             let waker = CountingWaker::new();
             let pending = waker.poll(reading.as_mut()).is_pending();
             send(&mine, &own_far, b"x");

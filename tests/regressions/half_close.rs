@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use netpoll::{Direction, Interest, Ready, Registration, raw_os_error};
+use netpoll::{Direction, Interest, Ready, Registration, Transfer, raw_os_error};
 use netpoll_futures::sys;
 use netpoll_tests::fixtures::os::wait_for;
 use netpoll_tests::fixtures::{os, would_block};
@@ -76,7 +76,7 @@ fn fin_after_a_short_read() {
         assert_eq!(read(&near, 64).expect("bytes"), b"last words");
         let mut buffer = [0; 64];
 
-        let end = near.transfer(Direction::Read, 64, |mut near| near.read(&mut buffer));
+        let end = near.io(Transfer(Direction::Read, 64), |mut near| near.read(&mut buffer));
 
         assert_eq!(finish(&reactor, end).expect("the end"), 0);
     });
@@ -137,10 +137,10 @@ fn a_short_transfer_proves_nothing_after_the_end() {
         take_events(&reactor, 1);
         for direction in Direction::BOTH {
             for _ in 0..2 {
-                assert!(near.try_transfer(direction, 16, |_| Ok(1)).is_ok());
+                assert!(near.try_io(Transfer(direction, 16), |_| Ok(1)).is_ok());
             }
             let blocked = || io::Error::from(io::ErrorKind::WouldBlock);
-            let transfer = near.try_transfer(direction, 16, |_| Err(blocked()));
+            let transfer = near.try_io(Transfer(direction, 16), |_| Err(blocked()));
             assert!(would_block(&transfer));
             assert!(poll_ready(&near, direction, &CountingWaker::new()).is_pending());
         }
@@ -274,7 +274,7 @@ fn an_unconnected_socket_is_a_false_alarm() {
         let stream = TcpStream::from(sys::stream(&address).expect("a socket"));
         let near = Registration::with(&reactor, stream, Interest::Both).expect("a registration");
         take_events(&reactor, 1);
-        let readiness = finish(&reactor, near.writable()).expect("the alarm");
+        let readiness = finish(&reactor, near.ready(Direction::Write)).expect("the alarm");
         assert!(readiness.ready().contains(Ready::WRITE_HANGUP));
         let connected = |near: &TcpStream| match near.peer_addr() {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {
@@ -283,7 +283,7 @@ fn an_unconnected_socket_is_a_false_alarm() {
             found => found,
         };
         assert!(would_block(&near.try_io(Direction::Write, connected)));
-        assert!(would_block(&near.try_io(Direction::Write, |_| Ok(()))), "not asked again");
+        assert!(would_block(&near.try_ready(Direction::Write)), "the alarm is over");
         assert_quiet(&reactor);
 
         let _ = sys::connect(near.as_fd(), &address);

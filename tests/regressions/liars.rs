@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Waker};
 use std::thread;
 
-use netpoll::{Direction, Interest, Registration, is_closed};
+use netpoll::{Checked, Direction, Interest, Registration, is_closed};
 use netpoll_tests::fixtures::{os, would_block};
 use netpoll_tests::{CountingWaker, watched};
 
@@ -205,7 +205,7 @@ impl AsFd for Recursive {
             for direction in [Direction::Read, Direction::Write] {
                 let _ = registration.poll_ready(&mut context, direction);
                 let _ = registration.try_io(direction, |_| Ok(()));
-                let _ = registration.poll_ready_level_triggered(&mut context, direction);
+                let _ = registration.poll_ready(&mut context, Checked(direction));
             }
             let _ = registration.set_deadline(None);
             let _ = registration.while_open(|_| Ok(()));

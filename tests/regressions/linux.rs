@@ -16,7 +16,7 @@ use crate::fixtures::{
 };
 
 fn readiness(near: &Registration<TcpStream>) -> Ready {
-    finish(near.reactor(), near.writable()).expect("readiness").ready()
+    finish(near.reactor(), near.ready(Direction::Write)).expect("readiness").ready()
 }
 
 /// The readiness of a descriptor when it is added is its first edge. So "connect, then register"

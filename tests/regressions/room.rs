@@ -18,7 +18,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::AsyncWrite;
-use netpoll::{Direction, Interest, Reactor, Registration, is_closed, is_deadline_exceeded};
+use netpoll::{
+    Checked, Direction, Interest, Reactor, Registration, Transfer, is_closed, is_deadline_exceeded,
+};
 use netpoll_futures::{Async, Datagram, Stream, TimeoutStream, Timeouts};
 use netpoll_tests::fixtures::{os, would_block};
 use netpoll_tests::{CountingWaker, watched};
@@ -56,7 +58,7 @@ fn little_room(near: &Near, far: &UnixStream) {
     assert!(would_block(&full), "a full socket: {full:?}");
     take_a_little(near.get_ref(), far);
     near.reactor().turn(LOOK).expect("a turn");
-    assert!(near.is_pending(Direction::Write));
+    assert!(would_block(&near.try_ready(Direction::Write)));
 }
 
 fn take_a_little(near: &UnixStream, mut far: &UnixStream) {
@@ -96,12 +98,12 @@ fn a_new_write_uses_it() {
             little_room(&near, &far);
             assert_wrote(&once(near.io(Direction::Write, write)));
             little_room(&near, &far);
-            assert_wrote(&once(near.transfer(Direction::Write, CHUNK.len(), write)));
+            assert_wrote(&once(near.io(Transfer(Direction::Write, CHUNK.len()), write)));
             little_room(&near, &far);
-            assert_wrote(&Poll::Ready(near.attempt_io(Direction::Write, write)));
+            assert_wrote(&Poll::Ready(near.try_io(Direction::Write, write)));
             little_room(&near, &far);
             let len = CHUNK.len();
-            assert_wrote(&Poll::Ready(near.attempt_transfer(Direction::Write, len, write)));
+            assert_wrote(&Poll::Ready(near.try_io(Transfer(Direction::Write, len), write)));
         }
     });
 }
@@ -144,7 +146,7 @@ fn the_rest_of_a_write_waits() {
         let attempts = Cell::new(0);
         let mut waiting = near.readiness_wait(Direction::Write);
         let mut write = |len| {
-            waiting.poll_transfer(&mut noop(), len, |mut near| {
+            waiting.poll_io(&mut noop(), Transfer(Direction::Write, len), |mut near| {
                 attempts.set(attempts.get() + 1);
                 near.write(&CHUNK)
             })
@@ -154,7 +156,8 @@ fn the_rest_of_a_write_waits() {
         assert!(write(1).is_pending());
         assert_eq!(attempts.get(), 1);
         waiting.leave();
-        let again = waiting.poll_transfer(&mut noop(), 1, |mut near| near.write(&CHUNK));
+        let again = waiting
+            .poll_io(&mut noop(), Transfer(Direction::Write, 1), |mut near| near.write(&CHUNK));
         assert_wrote(&again);
     });
 }
@@ -179,9 +182,9 @@ fn a_poll_after_a_deadline_is_a_new_write() {
         be_late(&near);
         assert_wrote(&near.poll_io(cx, Direction::Write, write));
         little_room(&near, &far);
-        assert_wrote(&near.poll_transfer(cx, Direction::Write, CHUNK.len(), write));
+        assert_wrote(&near.poll_io(cx, Transfer(Direction::Write, CHUNK.len()), write));
         little_room(&near, &far);
-        assert_wrote(&near.poll_io_checked(cx, Direction::Write, write));
+        assert_wrote(&near.poll_io(cx, Checked(Direction::Write), write));
         fill(near.get_ref());
         attempts.set(0);
         for _ in 0..3 {
@@ -207,16 +210,16 @@ fn nothing_is_attempted_where_it_must_fail() {
         fill(near.get_ref());
         near.set_write_deadline(Some(reactor.now())).expect("open");
         assert!(failed(&once(near.io(Direction::Write, attempt)), is_deadline_exceeded));
-        let now = Poll::Ready(near.attempt_io(Direction::Write, attempt));
+        let now = Poll::Ready(near.try_io(Direction::Write, attempt));
         assert!(failed(&now, is_deadline_exceeded));
         finish(&reactor, near.close()).expect("open");
         assert!(failed(&once(near.io(Direction::Write, attempt)), is_closed));
-        assert!(failed(&Poll::Ready(near.attempt_io(Direction::Write, attempt)), is_closed));
+        assert!(failed(&Poll::Ready(near.try_io(Direction::Write, attempt)), is_closed));
 
         let (near, _far) = registered(&reactor, Interest::Readable);
         let is_refused = |error: &io::Error| error.kind() == ErrorKind::InvalidInput;
         assert!(failed(&once(near.io(Direction::Write, attempt)), is_refused));
-        assert!(failed(&Poll::Ready(near.attempt_io(Direction::Write, attempt)), is_refused));
+        assert!(failed(&Poll::Ready(near.try_io(Direction::Write, attempt)), is_refused));
     });
 }
 
@@ -234,10 +237,10 @@ fn a_read_is_attempted_when_there_is_something() {
         }));
         assert!(CountingWaker::new().poll(read.as_mut()).is_pending());
         assert_eq!(attempts.get(), 0);
-        // But a caller that asks for an attempt gets it: the byte is there, and the reactor does not know yet.
         far.write_all(b"x").expect("room");
-        let attempted = near.attempt_io(Direction::Read, |mut near| near.read(&mut [0; 8]));
-        assert_eq!(attempted.expect("a byte"), 1);
+        reactor.turn(LOOK).expect("a turn");
+        assert_eq!(once(read.as_mut()).map(Result::unwrap), Poll::Ready(1));
+        assert_eq!(attempts.get(), 1);
     });
 }
 
@@ -247,13 +250,14 @@ fn an_attempt_clears_no_readiness_that_came_meanwhile() {
     watched(|| {
         let reactor = by_hand();
         let (near, mut far) = registered(&reactor, Interest::Both);
-        let attempted = near.attempt_io(Direction::Read, |_| -> io::Result<usize> {
+        near.assume_ready(Direction::Read);
+        let attempted = near.try_io(Direction::Read, |_| -> io::Result<usize> {
             far.write_all(b"x").expect("room");
             reactor.turn(LOOK).expect("a turn");
             Err(ErrorKind::WouldBlock.into())
         });
         assert!(would_block(&attempted));
-        assert!(!near.is_pending(Direction::Read));
+        assert!(near.try_ready(Direction::Read).is_ok());
     });
 }
 

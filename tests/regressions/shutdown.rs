@@ -60,7 +60,8 @@ fn every_waiter_is_told() {
         for reactor in [by_hand(), with_thread()] {
             let (near, _far) = registered(&reactor);
             let wakers: Vec<_> = (0..10).map(|_| CountingWaker::new()).collect();
-            let mut futures: Vec<_> = (0..5).map(|_| Box::pin(near.readable())).collect();
+            let mut futures: Vec<_> =
+                (0..5).map(|_| Box::pin(near.ready(Direction::Read))).collect();
             let (polls, awaits) = wakers.split_at(5);
             for ((future, awaiting), polling) in futures.iter_mut().zip(awaits).zip(polls) {
                 assert!(awaiting.poll(future.as_mut()).is_pending());
@@ -266,7 +267,7 @@ fn an_idle_reactor_does_not_turn() {
         for (index, (near, _)) in connections.iter().enumerate() {
             let deadline = an_hour_away + Duration::from_millis(17 * index as u64);
             near.set_deadline(Some(deadline)).expect("open");
-            futures::executor::block_on(near.writable()).expect("its first event");
+            futures::executor::block_on(near.ready(Direction::Write)).expect("its first event");
         }
         wait_until_asleep(the_thread);
         let before = reactor.metrics();

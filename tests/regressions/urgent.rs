@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::pin::pin;
 use std::task::Poll;
 
-use netpoll::{Direction, Ready, Registration};
+use netpoll::{Direction, Ready, Registration, Transfer};
 use netpoll_tests::fixtures::os::{send_urgent, wait_for, wait_until_delivered};
 use netpoll_tests::fixtures::would_block;
 use netpoll_tests::{CountingWaker, watched};
@@ -64,7 +64,8 @@ fn a_task_reads_past_every_mark() {
             let mut left = 150;
             while left > 0 {
                 let mut buffer = [0; 1024];
-                let read = near.transfer(Direction::Read, 1024, |mut near| near.read(&mut buffer));
+                let read =
+                    near.io(Transfer(Direction::Read, 1024), |mut near| near.read(&mut buffer));
                 let count = finish(&reactor, read).expect("bytes");
                 assert!(count > 0 && buffer[..count].iter().all(|byte| *byte == round));
                 left -= count;
@@ -109,7 +110,7 @@ fn an_urgent_byte_alone_wakes_once_and_does_not_spin() {
         let mut buffer = [0; 64];
         let waker = CountingWaker::new();
         {
-            let mut reading = pin!(near.transfer(Direction::Read, 64, |mut near| {
+            let mut reading = pin!(near.io(Transfer(Direction::Read, 64), |mut near| {
                 calls += 1;
                 near.read(&mut buffer)
             }));
@@ -137,12 +138,12 @@ fn a_mark_that_was_passed_is_forgotten() {
         let (near, far) = settled(&reactor);
         send_around_a_mark(&far, b"before", b"after");
         take_events(&reactor, 1);
-        let readiness = finish(&reactor, near.readable()).expect("readiness");
+        let readiness = finish(&reactor, near.ready(Direction::Read)).expect("readiness");
         assert!(readiness.ready().contains(Ready::PRIORITY));
         assert_eq!(read_all(&near), b"beforeafter");
 
         send(&reactor, &far, b"ordinary");
-        let readiness = finish(&reactor, near.readable()).expect("readiness");
+        let readiness = finish(&reactor, near.ready(Direction::Read)).expect("readiness");
         assert!(!readiness.ready().contains(Ready::PRIORITY));
         assert_eq!(read(&near, 64).expect("bytes"), b"ordinary");
 

@@ -141,7 +141,8 @@ fn a_panic_does_not_end_the_reactors_thread() {
         first_far.write_all(b"x").expect("room");
         told.recv().expect("it is about to panic");
         second_far.write_all(b"x").expect("room");
-        futures::executor::block_on(second.readable()).expect("an event after the panic");
+        futures::executor::block_on(second.ready(Direction::Read))
+            .expect("an event after the panic");
     });
 }
 
@@ -261,14 +262,14 @@ fn a_displaced_waker_that_panics_when_it_is_dropped() {
         let reactor = by_hand();
         let (near, far) = settled(&reactor);
         let bomb = Bomb;
-        let mut future = Box::pin(near.readable());
+        let mut future = Box::pin(near.ready(Direction::Read));
         let armed = on_wake(move || {
             std::hint::black_box(&bomb);
         });
         assert!(future.as_mut().poll(&mut Context::from_waker(&armed)).is_pending());
         drop(armed);
         let others = [CountingWaker::new(), CountingWaker::new()];
-        let mut second = Box::pin(near.readable());
+        let mut second = Box::pin(near.ready(Direction::Read));
         assert!(others[1].poll(second.as_mut()).is_pending());
         assert!(others[0].poll(future.as_mut()).is_pending(), "the older waker is dropped now");
         send(&reactor, &far, b"x");

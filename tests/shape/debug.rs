@@ -133,11 +133,14 @@ fn debug_of_a_reactor_is_its_figures() {
 
 fn reactor(printed: &mut Printed) -> io::Result<()> {
     let reactor = Reactor::global()?;
-    let (one, two) = unix::UnixStream::pair()?;
+    let (one, _two) = unix::UnixStream::pair()?;
     one.set_nonblocking(true)?;
     let registration = Registration::with(reactor, one, Interest::Both)?;
     let readiness = block_on(registration.ready(Direction::Write))?;
     printed.add("netpoll::Readiness", readiness);
+    printed.add("netpoll::Checked", netpoll::Checked(Direction::Read));
+    printed.add("netpoll::Contiguous", netpoll::Contiguous(1));
+    printed.add("netpoll::Transfer", netpoll::Transfer(Direction::Read, 1));
     printed.add("netpoll::ReadinessWait", registration.readiness_wait(Direction::Read));
     printed.add("netpoll::OwnedReadinessWait", netpoll::OwnedReadinessWait::new(Direction::Read));
     printed.add("netpoll::Closing", registration.begin_close()?);
@@ -159,7 +162,6 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
     printed.add("netpoll::ReactorGone", shut_down_error()?);
     let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
     printed.add("netpoll::OpError", netpoll::OpError::wrap("connect", "127.0.0.1:65535", refused));
-    printed.add("netpoll::Key", netpoll::budget::Key::of(&two, Direction::Read));
     printed.add("futures::KeepAlive", netpoll_futures::sys::KeepAlive::default());
     printed.add(
         "futures::Credentials",

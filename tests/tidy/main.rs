@@ -157,7 +157,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "write_interest",
         ],
     ),
-    ("timer", &["arena", "handle", "ready", "registration", "slot"]),
+    ("timer", &["arena", "budget", "handle", "ready", "registration", "slot"]),
 ];
 
 #[test]

@@ -190,7 +190,7 @@ fn accepts() {
         for _ in 0..OPERATIONS {
             clients.push(TcpStream::connect(listener.local_addr()?).await?);
         }
-        listener.get_ref().registration().readable().await?;
+        listener.get_ref().registration().ready(netpoll::Direction::Read).await?;
         Ok(async move {
             for index in 0..clients.len() {
                 match index % 2 {
@@ -259,7 +259,7 @@ fn waiting_takes_nothing() {
 /// How many of the reads yield, of a thread whose own budget is full.
 async fn yields_of_reads() -> io::Result<usize> {
     let (mut near, _far) = full().await?;
-    netpoll::budget::refill();
+    netpoll_tests::fixtures::budget::fill();
     let mut yields = 0;
     for _ in 0..OPERATIONS {
         let mut byte = [0];
@@ -277,7 +277,7 @@ async fn yields_of_reads() -> io::Result<usize> {
 fn without_a_runtime_the_reactors_own_holds() {
     netpoll_tests::watched(|| {
         let yields = futures::executor::block_on(yields_of_reads()).unwrap();
-        assert_eq!(yields, (OPERATIONS - 1) / netpoll::budget::OPERATIONS as usize);
+        assert_eq!(yields, (OPERATIONS - 1) / netpoll_tests::fixtures::budget::OPERATIONS);
     });
 }
 

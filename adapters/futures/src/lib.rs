@@ -81,7 +81,6 @@ mod linger;
 mod listener;
 mod partial;
 mod per_process;
-mod readiness;
 mod sealed;
 mod socket;
 mod socket_file;

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use crate::sys;
-use netpoll::{Interest, Reactor, Registration};
+use netpoll::{Direction, Interest, Reactor, Registration};
 
 use crate::sealed::StdSocket;
 
@@ -48,7 +48,7 @@ impl Lingering {
         let connection = Registration::with(reactor, self.connection.as_fd(), Interest::Writable)?;
         connection.set_write_deadline(reactor.now().checked_add(self.time))?;
         loop {
-            let ready = connection.writable().await?;
+            let ready = connection.ready(Direction::Write).await?;
             if sys::not_taken(connection.as_fd())? == 0 {
                 return Ok(());
             }

@@ -14,7 +14,7 @@ use netpoll::{Closed, Deadline, Direction, OpError, Reactor, Registration};
 use crate::deadlines::{self, Deadlines, SetDeadlines};
 use crate::linger::Lingering;
 use crate::sealed::{Address, Extra, PeerSocket, StdSocket};
-use crate::{readiness, sys};
+use crate::sys;
 
 /// A socket: a [`Stream`](crate::Stream), a [`Listener`](crate::Listener) or a
 /// [`Datagram`](crate::Datagram), over TCP, UDP or Unix sockets.
@@ -105,7 +105,7 @@ impl<S: StdSocket> Socket<S> {
     ///
     /// [`Closed`] or [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub async fn readable(&self) -> io::Result<()> {
-        readiness::ready(self.registration(), Direction::Read).await
+        self.registration().ready(Direction::Read).await.map(drop)
     }
 
     /// Waits until there is room to write or to send, or until writing would fail. A datagram socket or
@@ -115,10 +115,11 @@ impl<S: StdSocket> Socket<S> {
     ///
     /// [`Closed`] or [`DeadlineExceeded`](crate::DeadlineExceeded).
     pub async fn writable(&self) -> io::Result<()> {
-        readiness::ready(self.registration(), Direction::Write).await
+        self.registration().ready(Direction::Write).await.map(drop)
     }
 
-    /// Calls an operation on the socket, if the direction is ready. See [`Registration::try_io`].
+    /// Calls an operation on the socket, if the direction is ready; one that writes also if it is not, since the kernel may
+    /// have room that it did not report. See [`Registration::try_io`].
     pub fn try_io<R>(
         &self,
         direction: Direction,

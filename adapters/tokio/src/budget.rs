@@ -1,7 +1,7 @@
 //! tokio's cooperative budget: a task whose sockets are always ready yields now and then.
 //!
 //! Each operation that is polled or awaited takes one unit when it completes, as tokio's own do.
-//! Outside tokio's runtimes tokio's budget is unlimited, and netpoll's holds ([`netpoll::budget`]). Inside a runtime,
+//! Outside tokio's runtimes tokio's budget is unlimited, and netpoll's holds. Inside a runtime,
 //! tokio's holds alone: netpoll's is filled again when it is spent.
 
 use std::future::poll_fn;
@@ -10,20 +10,21 @@ use std::os::fd::AsFd;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use netpoll::budget::Key;
 use netpoll::{Direction, Readiness, Registration};
 use tokio::runtime::Handle;
 use tokio::task::coop::poll_proceed;
+
+/// Inside a runtime, the operation that is polled next is not put off by netpoll's budget.
+pub(crate) fn leave_to_tokio() {
+    netpoll::refill_budget_if(|| Handle::try_current().is_ok());
+}
 
 /// Polls, unless the task has spent its budget.
 pub(crate) fn poll<R>(
     cx: &mut Context<'_>,
     operation: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
-    // The question for the runtime costs more than the rest, so it comes second.
-    if netpoll::budget::is_spent() && Handle::try_current().is_ok() {
-        netpoll::budget::refill();
-    }
+    leave_to_tokio();
     let unit = ready!(poll_proceed(cx));
     let done = ready!(operation(cx));
     unit.made_progress();
@@ -42,9 +43,5 @@ pub(crate) fn poll_ready<T: AsFd>(
     registration: &Registration<T>,
     direction: Direction,
 ) -> Poll<io::Result<Readiness>> {
-    poll(cx, |cx| {
-        let readiness = ready!(registration.poll_ready(cx, direction))?;
-        ready!(netpoll::budget::poll_spend(cx, Key::of(registration, direction)));
-        Poll::Ready(Ok(readiness))
-    })
+    poll(cx, |cx| registration.poll_ready(cx, direction))
 }

@@ -278,7 +278,7 @@ impl Sender {
     /// `WouldBlock`, [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the error of
     /// `write(2)`.
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.io.registration.attempt_io(Direction::Write, |pipe| write(pipe, buffer))
+        self.io.registration.try_io(Direction::Write, |pipe| write(pipe, buffer))
     }
 
     /// [`try_write`](Self::try_write) from several buffers.
@@ -287,7 +287,7 @@ impl Sender {
     ///
     /// As for [`try_write`](Self::try_write).
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.io.registration.attempt_io(Direction::Write, |pipe| write_vectored(pipe, buffers))
+        self.io.registration.try_io(Direction::Write, |pipe| write_vectored(pipe, buffers))
     }
 
     forward! { self.io:

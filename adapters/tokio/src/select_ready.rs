@@ -1,7 +1,6 @@
 //! Waits and attempts for several directions and flags at once.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::AsFd;
@@ -9,7 +8,6 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use netpoll::budget::{Key, poll_spend};
 use netpoll::{Direction, OwnedReadinessWait, ReactorGone, Readiness, Registration};
 
 use crate::budget;
@@ -172,6 +170,7 @@ impl<R: Deref<Target = Registration<T>> + Unpin, T: AsFd> Future for Wait<'_, R,
     type Output = io::Result<ReadySet>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<ReadySet>> {
+        budget::leave_to_tokio();
         let Self { registration, cleared, read, write, flags } = &mut *self;
         let mut poll = |wait: &mut Option<WaitOnce>| match wait {
             Some(wait) => found(wait.poll(registration, cx)),
@@ -232,7 +231,7 @@ impl WaitOnce {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
         let since = *self.since.get_or_insert_with(|| registration.seen(self.direction));
-        let polled = self.wait.poll_ready(registration, cx);
+        let polled = self.wait.poll_ready(registration, cx, self.direction);
         let seen = registration.seen(self.direction);
         if polled.is_pending() && seen.is_after(&since) { Poll::Ready(Ok(seen)) } else { polled }
     }
@@ -256,36 +255,27 @@ fn poll_flags<T: AsFd>(
     }
 }
 
-/// The part of an interest for which an attempt is made.
-enum Attempt {
-    In(Direction),
-    /// For these flags, and the events that the reactor had seen.
-    Flagged(Ready, Readiness),
-}
-
-impl Attempt {
-    /// The first direction of `interest` that is ready or must fail, otherwise its flags.
-    fn new<T: AsFd>(
-        registration: &Registration<T>,
-        cleared: &ClearedFlags,
-        interest: Interest,
-    ) -> io::Result<Self> {
-        let read = interest.is_readable().then_some(Direction::Read);
-        let write = interest.is_writable().then_some(Direction::Write);
-        let mut directions = read.into_iter().chain(write);
-        let ready = directions.clone().find(|direction| !registration.is_pending(*direction));
-        match (ready, flags_of(interest)) {
-            (Some(direction), _) => Ok(Self::In(direction)),
-            (None, Some(flags)) => {
-                let seen = registration.seen(Direction::Read);
-                match flagged(registration, cleared, flags, seen)? {
-                    Ready::EMPTY => Err(io::ErrorKind::WouldBlock.into()),
-                    flags => Ok(Self::Flagged(flags, seen)),
-                }
-            }
-            // The attempt fails, with the reason.
-            (None, None) => Ok(Self::In(directions.next().expect("an interest is not empty"))),
+/// The first direction of `interest` that is ready, otherwise its flags; `WouldBlock` if there is none.
+fn ready_now<T: AsFd>(
+    registration: &Registration<T>,
+    cleared: &ClearedFlags,
+    interest: Interest,
+) -> io::Result<ReadySet> {
+    let read = interest.is_readable().then_some(Direction::Read);
+    let write = interest.is_writable().then_some(Direction::Write);
+    for direction in read.into_iter().chain(write) {
+        let ready = registration.try_ready(direction);
+        if !would_block(&ready) {
+            return ready.map(|readiness| ReadySet::of(direction, readiness));
         }
+    }
+    let Some(flags) = flags_of(interest) else {
+        return Err(io::ErrorKind::WouldBlock.into());
+    };
+    let seen = registration.seen(Direction::Read);
+    match flagged(registration, cleared, flags, seen)? {
+        Ready::EMPTY => Err(io::ErrorKind::WouldBlock.into()),
+        flags => Ok(ReadySet { flags: Some((flags, seen)), ..ReadySet::default() }),
     }
 }
 
@@ -296,22 +286,12 @@ pub(crate) fn try_io<T: AsFd, R>(
     interest: Interest,
     operation: impl FnOnce(&T) -> io::Result<R>,
 ) -> io::Result<R> {
-    match Attempt::new(registration, cleared, interest)? {
-        Attempt::In(direction) => registration.try_io(direction, operation),
-        Attempt::Flagged(flags, seen) => {
-            // `operation` may block for the flags while the direction is ready, so the kernel is asked before the
-            // readiness of the direction is cleared.
-            let direction = match registration.interest() {
-                netpoll::Interest::Writable => Direction::Write,
-                _ => Direction::Read,
-            };
-            let done = registration.attempt_io_checked(direction, operation);
-            if would_block(&done) {
-                cleared.clear(registration, flags, seen);
-            }
-            done
-        }
+    let mut ready = ready_now(registration, cleared, interest)?;
+    let done = registration.while_open(operation);
+    if would_block(&done) {
+        ready.clear(registration, cleared, Ready::ALL);
     }
+    done
 }
 
 /// [`try_io`] for an operation that changes the object.
@@ -321,16 +301,12 @@ pub(crate) fn try_io_mut<T: AsFd, R>(
     interest: Interest,
     operation: impl FnOnce(&mut T) -> io::Result<R>,
 ) -> io::Result<R> {
-    match Attempt::new(registration, cleared, interest)? {
-        Attempt::In(direction) => registration.try_io_mut(direction, operation),
-        Attempt::Flagged(flags, seen) => {
-            let done = operation(registration.get_mut());
-            if would_block(&done) {
-                cleared.clear(registration, flags, seen);
-            }
-            done
-        }
+    let mut ready = ready_now(registration, cleared, interest)?;
+    let done = operation(registration.get_mut());
+    if would_block(&done) {
+        ready.clear(registration, cleared, Ready::ALL);
     }
+    done
 }
 
 /// Makes `operation` as soon as a part of `interest` is ready, and repeats it while it blocks.
@@ -341,7 +317,7 @@ pub(crate) async fn io<T: AsFd, R>(
     mut operation: impl FnMut(&T) -> io::Result<R>,
 ) -> io::Result<R> {
     loop {
-        wait_and_spend(registration, cleared, interest).await?;
+        budget::spend(Wait::new(registration, cleared, interest)).await?;
         let done = try_io(registration, cleared, interest, &mut operation);
         if !would_block(&done) {
             return done;
@@ -357,26 +333,12 @@ pub(crate) async fn io_mut<T: AsFd, R>(
     mut operation: impl FnMut(&mut T) -> io::Result<R>,
 ) -> io::Result<R> {
     loop {
-        wait_and_spend(&mut *registration, cleared, interest).await?;
+        budget::spend(Wait::new(&mut *registration, cleared, interest)).await?;
         let done = try_io_mut(registration, cleared, interest, &mut operation);
         if !would_block(&done) {
             return done;
         }
     }
-}
-
-/// Waits, and takes a unit of the budget for the operation that follows.
-async fn wait_and_spend<R: Deref<Target = Registration<T>> + Unpin, T: AsFd>(
-    registration: R,
-    cleared: &ClearedFlags,
-    interest: Interest,
-) -> io::Result<()> {
-    let mut wait = Wait::new(registration, cleared, interest);
-    let ready = poll_fn(|cx| {
-        ready!(Pin::new(&mut wait).poll(cx))?;
-        poll_spend(cx, Key::of(&*wait.registration, Direction::Read)).map(Ok)
-    });
-    budget::spend(ready).await
 }
 
 fn would_block<R>(result: &io::Result<R>) -> bool {

@@ -67,7 +67,7 @@ impl<T: OwnsFd> Registration<T> {
         if !self.fd_mutex.close() {
             return Err(Closed.into());
         }
-        let closing = Closing { inside: OpGuard(self) };
+        let closing = Closing { inside: OpGuard { registration: self, unlocks: false } };
         if self.reactor.inner().is_ours() {
             self.slot.close();
         } else {
@@ -105,14 +105,8 @@ impl<T> Registration<T> {
         call(self.get_ref())
     }
 
-    /// An operation leaves. After the close, the last operation to leave ends the descriptor.
-    #[inline]
-    pub(super) fn left(&self, last: Last) {
-        if last == Last::Yes {
-            self.end();
-        }
-    }
-
+    /// The last operation to leave after the close ends the descriptor.
+    #[cold]
     fn end(&self) {
         let ended = self.end_descriptor();
         // In a forked child, a thread of the parent may hold the lock of the close waiter.
@@ -162,7 +156,7 @@ impl<T> Closing<'_, T> {
     /// Dropped, it still closes the descriptor.
     pub async fn finish(self) -> io::Result<()> {
         let Self { inside } = self;
-        let registration = inside.0;
+        let registration = inside.registration;
         if !registration.reactor.inner().is_ours() {
             // In this copy of the count, an operation of the parent may be inside for ever. The number stays taken,
             // so an operation of the child that is inside reaches no other descriptor.
@@ -176,18 +170,36 @@ impl<T> Closing<'_, T> {
 
 /// An operation or a close that has entered the descriptor. Dropping it leaves, also when the operation panics.
 #[derive(Debug)]
-pub(super) struct OpGuard<'a, T>(&'a Registration<T>);
+pub(super) struct OpGuard<'a, T> {
+    pub(super) registration: &'a Registration<T>,
+    /// It has the write lock, and gives it back when it leaves.
+    pub(super) unlocks: bool,
+}
 
 impl<'a, T> OpGuard<'a, T> {
     #[inline]
     pub(super) fn enter(registration: &'a Registration<T>) -> io::Result<Self> {
-        if registration.fd_mutex.enter() { Ok(Self(registration)) } else { Err(Closed.into()) }
+        if registration.fd_mutex.enter() {
+            Ok(Self { registration, unlocks: false })
+        } else {
+            Err(Closed.into())
+        }
+    }
+
+    /// Leaves the write lock to the operation when it leaves.
+    #[inline]
+    pub(super) fn keep_lock(&mut self) {
+        self.unlocks = false;
     }
 }
 
 impl<T> Drop for OpGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.0.left(self.0.fd_mutex.leave());
+        let Registration { fd_mutex, slot, .. } = self.registration;
+        let last = if self.unlocks { fd_mutex.leave_and_unlock(slot) } else { fd_mutex.leave() };
+        if last == Last::Yes {
+            self.registration.end();
+        }
     }
 }

@@ -5,24 +5,20 @@
 
 mod close;
 mod deadline;
-mod level_triggered;
 mod operation;
-mod readiness_wait;
-mod write;
+mod rule;
+mod wait;
+mod write_lock;
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::task::Waker;
 
 use crate::arena::OwnedSlot;
 use crate::error::{Closed, OpError, raw_os_error};
 use crate::fd_mutex::{CloseWaiter, FdMutex};
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
-use crate::slot::Status;
-use crate::slot::WaiterId;
-use crate::slot::state::State;
 use crate::wake::catch_panic;
 use crate::write_interest::WriteInterest;
 
@@ -30,7 +26,8 @@ pub use close::Closing;
 pub use deadline::Deadline;
 pub(crate) use deadline::set_slot_deadline;
 pub use operation::Readiness;
-pub use readiness_wait::{OwnedReadinessWait, ReadinessWait};
+pub use rule::{Checked, Contiguous, Rule, Transfer};
+pub use wait::{OwnedReadinessWait, ReadinessWait};
 
 /// A descriptor that a reactor watches, with readiness, deadlines and waiters for each direction.
 ///
@@ -204,31 +201,6 @@ impl<T> Registration<T> {
     fn check_open(&self) -> io::Result<()> {
         let usable = !self.is_closed() && self.reactor.inner().is_ours();
         if usable { Ok(()) } else { Err(closed(&self.reactor)) }
-    }
-
-    /// As [`Slot::wait`](crate::slot::Slot::wait). In a forked child no event will come, and the slot's mutex
-    /// may be held by a thread that the child does not have: waiting is over before it begins.
-    fn wait(&self, direction: Direction, id: Option<&mut WaiterId>, waker: &Waker) -> Status {
-        if self.reactor.inner().is_ours() {
-            self.slot.wait(direction, id, waker)
-        } else {
-            Status::Closed
-        }
-    }
-
-    /// As [`wait`](Self::wait), for an event after `before`.
-    fn wait_after(
-        &self,
-        direction: Direction,
-        before: State,
-        id: &mut WaiterId,
-        waker: &Waker,
-    ) -> Status {
-        if self.reactor.inner().is_ours() {
-            self.slot.wait_after(direction, before, Some(id), waker)
-        } else {
-            Status::Closed
-        }
     }
 }
 

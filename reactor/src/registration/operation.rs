@@ -1,39 +1,51 @@
 //! Operations: wait until the slot is ready, enter the descriptor, make the call, and report its result.
 //!
-//! # The first attempt of a write
+//! # The first attempt of an operation
 //!
 //! The kernel reports room from a third of a TCP socket's buffer on (half for UDP, three quarters for Unix
 //! sockets), and `send` takes bytes as soon as there is any. So a *new* write makes one attempt even where
 //! the slot says that it is not ready, and waits only if that blocks. A write that waits, and is polled
-//! again or woken, makes no attempt of this kind.
+//! again or woken, makes no attempt of this kind. A new read makes one where an event has reported an error, an
+//! end or urgent data: another operation may have blocked and cleared the readiness, while this one finds a message of
+//! the error queue.
 //!
-//! - A future is new until it has made an attempt, which [`ReadinessWait`](super::ReadinessWait) stores.
+//! - A future is new until it has made an attempt, which its [`Place`] stores.
 //! - A `poll_*` call cannot tell whether it is new. It counts as new where no task waits for the
-//!   direction, on a socket whose write deadline has passed before: the expiry has woken all waiters. On
-//!   other sockets it waits, as tokio's does, because there a `poll_*` call mostly follows one that was
+//!   direction, and if it writes, on a socket whose write deadline has passed before: the expiry has woken all waiters.
+//!   On other sockets it waits, as tokio's does, because there a `poll_*` call mostly follows one that was
 //!   cut short.
 //!
 //! The state before the attempt is loaded first, as for any operation, so an event that comes meanwhile is
 //! newer, and `WouldBlock` clears no readiness of it (I4).
+//!
+//! # Level-triggered code
+//!
+//! The kernel keeps some flags though an operation finds no data: for a message in a
+//! socket's error queue, for instance, which a remote peer can put there. So for a [`Checked`](super::Checked)
+//! operation a flag alone causes one more attempt, and ends one wait for readiness, for each event.
+//!
+//! If `poll(2)` fails (a sandbox refuses it, or the limit of descriptors was lowered to zero), the registration renews
+//! its interest, so that epoll reports the present readiness of the descriptor as a new event.
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll, ready};
 
-use super::close::{OpGuard, changed};
-use super::{Registration, closed};
+use super::Registration;
+use super::close::OpGuard;
+use super::rule::Rule;
+use super::write_lock::WriteLock;
 use crate::budget::{self, Key};
-use crate::error::DeadlineExceeded;
-use crate::ready::{Direction, Interest, Ready};
-use crate::slot::Status;
+use crate::ready::{Direction, Ready};
 use crate::slot::state::State;
+use crate::slot::{Status, WaiterId};
+use crate::sys::descriptor::{self, Polled};
 use crate::wake::wake;
 
 /// The readiness of a direction at one moment. [`Registration::clear_ready`] clears it, unless an event has come since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
-    direction: Direction,
+    pub(super) direction: Direction,
     pub(super) state: State,
 }
 
@@ -52,6 +64,28 @@ impl Readiness {
     }
 }
 
+/// The state that a wait or an operation keeps between two polls.
+pub(super) struct Place {
+    /// [`WaiterId::NONE`] while it has not had to wait.
+    pub(super) id: WaiterId,
+    pub(super) write_lock: WriteLock,
+    /// No attempt was made yet.
+    pub(super) is_new: bool,
+    /// False for a `poll_*` call, which keeps nothing.
+    pub(super) is_kept: bool,
+}
+
+impl Place {
+    pub(super) const KEPT: Self =
+        Self { id: WaiterId::NONE, write_lock: WriteLock::No, is_new: true, is_kept: true };
+    const OF_A_POLL: Self = Self { is_kept: false, ..Self::KEPT };
+
+    #[inline]
+    pub(super) fn id(&mut self) -> Option<&mut WaiterId> {
+        self.is_kept.then_some(&mut self.id)
+    }
+}
+
 impl<T> Registration<T> {
     /// Marks a direction as ready until an operation finds otherwise. This is right for the
     /// sending side of a new connection, and likely for the receiving side of one that was just accepted.
@@ -66,9 +100,38 @@ impl<T> Registration<T> {
         }
     }
 
+    /// The readiness of the descriptor until now, whether `direction` is ready or not. To clear it clears
+    /// no later event.
+    #[must_use]
+    pub fn seen(&self, direction: Direction) -> Readiness {
+        Readiness { direction, state: self.slot.state() }
+    }
+
+    /// Forgets that the direction was ready, unless an event has come since `readiness`. For
+    /// operations that are made without [`try_io`](Self::try_io), after they blocked.
+    pub fn clear_ready(&self, readiness: Readiness) {
+        self.slot.drained(readiness.direction, readiness.state);
+    }
+
+    /// The readiness of a direction, if it is ready now.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it is not; otherwise as for [`poll_ready`](Self::poll_ready).
+    pub fn try_ready(&self, rule: impl Rule<()>) -> io::Result<Readiness> {
+        let direction = rule.direction();
+        let readiness = Readiness { direction, state: self.now(direction, false)? };
+        if self.is_confirmed(rule, readiness)? {
+            Ok(readiness)
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
     /// Ready when an operation of this direction may succeed, or must fail: in this order, when the
-    /// registration is closed ([`Closed`](crate::Closed)), when the deadline has passed ([`DeadlineExceeded`](crate::DeadlineExceeded)), when
-    /// the descriptor is ready. Go's order (`netpollcheckerr`), at every poll.
+    /// registration is closed ([`Closed`](crate::Closed)), when the deadline has passed
+    /// ([`DeadlineExceeded`](crate::DeadlineExceeded)), when the descriptor is ready. Go's order (`netpollcheckerr`), at
+    /// every poll.
     ///
     /// If it is pending, the next of these events wakes the task. Several tasks may poll; each is woken.
     ///
@@ -79,146 +142,91 @@ impl<T> Registration<T> {
     pub fn poll_ready(
         &self,
         cx: &mut Context<'_>,
-        direction: Direction,
+        rule: impl Rule<()>,
     ) -> Poll<io::Result<Readiness>> {
-        let status = match self.slot.status(direction) {
-            Status::Pending if self.interest.includes(direction) => {
-                self.wait(direction, None, cx.waker())
-            }
-            status => status,
-        };
-        self.waited(direction, status)
+        self.poll_ready_at(cx, rule, &mut Place { ..Place::OF_A_POLL })
     }
 
-    /// As [`poll_ready`](Self::poll_ready), for an operation. Also ready for the
-    /// [first attempt](Self::first_attempt) of one that is new.
+    /// Waits until a direction is ready.
+    ///
+    /// # Errors
+    ///
+    /// As for [`poll_ready`](Self::poll_ready).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has changed nothing.
+    pub async fn ready(&self, rule: impl Rule<()>) -> io::Result<Readiness> {
+        let mut waiting = self.readiness_wait(rule.direction());
+        poll_fn(|cx| waiting.poll_ready(cx, rule)).await
+    }
+
     #[inline]
-    pub(super) fn poll_attempt(
+    pub(super) fn poll_ready_at(
         &self,
         cx: &mut Context<'_>,
-        direction: Direction,
-        is_first: bool,
+        rule: impl Rule<()>,
+        place: &mut Place,
     ) -> Poll<io::Result<Readiness>> {
-        match self.slot.status(direction) {
-            Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
-            Status::Pending if is_first => match self.first_attempt_of_a_poll(direction) {
-                Some(readiness) => Poll::Ready(Ok(readiness)),
-                None => self.poll_ready(cx, direction),
-            },
-            _ => self.poll_ready(cx, direction),
+        let direction = rule.direction();
+        loop {
+            let state = ready!(self.poll_wait(cx, direction, place))?;
+            let readiness = Readiness { direction, state };
+            if self.is_confirmed(rule, readiness)? {
+                ready!(budget::poll_spend(cx, Key::of(self, direction)));
+                return Poll::Ready(Ok(readiness));
+            }
         }
     }
 
-    /// [`first_attempt`](Self::first_attempt) for a `poll_*` call, which does not know whether it is new: it
-    /// is where no task waits, and if it writes, after a write deadline.
-    #[cold]
-    fn first_attempt_of_a_poll(&self, direction: Direction) -> Option<Readiness> {
-        let readiness = self.first_attempt(direction)?;
-        let state = readiness.state;
-        let is_new = direction == Direction::Read || state.has_expired(direction);
-        (is_new && !state.has_waiter(direction.into())).then_some(readiness)
-    }
-
-    /// The readiness for the first attempt of a new operation that is not ready; `None` if the operation must wait. A
-    /// write always makes the attempt. A read makes it if an event reported an error or an end: another operation may
-    /// have blocked and cleared the readiness, while this one finds a message of the error queue.
-    #[cold]
-    pub(super) fn first_attempt(&self, direction: Direction) -> Option<Readiness> {
-        let state = self.slot.state();
-        let may_find = direction == Direction::Write || state.is_doubtful(direction);
-        (may_find && self.interest.includes(direction)).then_some(Readiness { direction, state })
-    }
-
-    /// As [`now_ready`](Self::now_ready), or the readiness for the [first attempt](Self::first_attempt) of a read.
-    pub(super) fn now_ready_or_first(&self, direction: Direction) -> io::Result<Readiness> {
-        let is_pending = direction == Direction::Read && self.is_pending(direction);
-        let first = is_pending.then(|| self.first_attempt(direction)).flatten();
-        first.map_or_else(|| self.now_ready(direction), Ok)
-    }
-
-    /// Waits until reading may succeed. Dropped, it has changed nothing.
-    pub async fn readable(&self) -> io::Result<Readiness> {
-        self.ready(Direction::Read).await
-    }
-
-    /// Waits until writing may succeed. Dropped, it has changed nothing.
-    pub async fn writable(&self) -> io::Result<Readiness> {
-        self.ready(Direction::Write).await
-    }
-
-    /// Waits until `direction` is ready. Dropped, it has changed nothing.
-    pub async fn ready(&self, direction: Direction) -> io::Result<Readiness> {
-        let mut waiting = self.readiness_wait(direction);
-        poll_fn(|cx| waiting.poll_ready(cx)).await
-    }
-
-    /// The readiness of the descriptor until now, whether `direction` is ready or not. To clear it clears
-    /// no later event.
-    #[must_use]
-    pub fn seen(&self, direction: Direction) -> Readiness {
-        Readiness { direction, state: self.slot.state() }
-    }
-
-    /// Whether an operation of this direction would have to wait: the direction is not ready, and neither a deadline nor
-    /// `close` makes the operation fail. A hint: another thread may change it at once.
-    #[inline]
-    #[must_use]
-    pub fn is_pending(&self, direction: Direction) -> bool {
-        self.slot.status(direction) == Status::Pending
-    }
-
-    /// Makes an operation if the direction is ready, without waiting.
+    /// Makes an operation without waiting: if the direction is ready, or for the first attempt of a new operation (a
+    /// write always makes one; see [`io`](Self::io)).
     ///
     /// `operation` must return `WouldBlock` if and only if the descriptor did: by this the
-    /// reactor learns that it is drained.
+    /// reactor learns that it is drained. See [`Rule`] for operations of another kind.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it is not ready; otherwise as for [`io`](Self::io).
+    /// `WouldBlock` if it is not ready, or another task has the write lock; otherwise as for [`io`](Self::io).
     #[inline]
-    pub fn try_io<R>(
+    pub fn try_io<R, O: Rule<R>>(
         &self,
-        direction: Direction,
+        rule: O,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.attempt(self.now_ready(direction)?, operation, |_| false)
+        let before = self.now(rule.direction(), true)?;
+        let _inside = if O::IS_LOCKED { self.try_lock() } else { OpGuard::enter(self) }?;
+        let result = operation(self.get_ref());
+        if O::IS_CHECKED && would_block(&result) {
+            let polled = self.poll_kernel(rule.direction())?;
+            if matches!(polled, Polled::Ready | Polled::Flagged) {
+                return result;
+            }
+        }
+        self.report(rule, before, &result);
+        result
     }
 
-    /// As [`try_io`](Self::try_io), but makes the operation even where the reactor has not seen that the
-    /// direction is ready: the kernel reports room to write from a third of a socket's buffer on, or
-    /// more, and takes bytes before.
+    /// Makes an operation as soon as the direction is ready, and again until it does not block. A new write
+    /// is attempted once at first, ready or not: the kernel reports room to write from a third of a socket's buffer on, or
+    /// more, and takes bytes before. A new read is, where the reactor has seen an error or the peer's end.
     ///
     /// # Errors
     ///
-    /// As for [`io`](Self::io), `WouldBlock` included.
-    #[inline]
-    pub fn attempt_io<R>(
-        &self,
-        direction: Direction,
-        operation: impl FnOnce(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.attempt(self.now_or_not(direction)?, operation, |_| false)
-    }
-
-    /// Makes an operation as soon as the direction is ready, and again until it does not block. One that
-    /// writes is attempted once at first, ready or not, as for [`attempt_io`](Self::attempt_io); one that
-    /// reads, where the reactor has seen an error or the peer's end.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), [`ReactorGone`](crate::ReactorGone), or the error of `operation`.
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), [`ReactorGone`](crate::ReactorGone), or
+    /// the error of `operation`.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it is ready, `operation` has not succeeded.
     pub fn io<R>(
         &self,
-        direction: Direction,
+        rule: impl Rule<R>,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> impl Future<Output = io::Result<R>> {
         // Not an `async fn`: that keeps its arguments twice, for as long as it waits.
-        let mut waiting = self.readiness_wait(direction);
-        poll_fn(move |cx| waiting.poll_io(cx, &mut operation))
+        let mut waiting = self.readiness_wait(rule.direction());
+        poll_fn(move |cx| waiting.poll_io(cx, rule, &mut operation))
     }
 
     /// [`io`](Self::io) as a poll. A write makes its first attempt without readiness only where no task waits
@@ -227,253 +235,135 @@ impl<T> Registration<T> {
     pub fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,
-        direction: Direction,
+        rule: impl Rule<R>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let ready = |cx: &mut Context<'_>, first| self.poll_attempt(cx, direction, first);
-        self.poll_attempts(cx, direction, &mut true, ready, operation, |_| false)
+        self.poll_operation(cx, rule, &mut Place { ..Place::OF_A_POLL }, operation)
     }
 
-    /// As [`try_io`](Self::try_io), for a stream: `operation` moves up to `len` bytes, and moving
-    /// fewer means that the descriptor is drained. That saves the call that would return `WouldBlock`.
-    #[inline]
-    pub fn try_transfer(
-        &self,
-        direction: Direction,
-        len: usize,
-        operation: impl FnOnce(&T) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        self.attempt(self.now_ready(direction)?, operation, |moved| is_short(*moved, len))
-    }
-
-    /// As [`attempt_io`](Self::attempt_io), for a stream; see [`try_transfer`](Self::try_transfer).
-    #[inline]
-    pub fn attempt_transfer(
-        &self,
-        direction: Direction,
-        len: usize,
-        operation: impl FnOnce(&T) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        self.attempt(self.now_or_not(direction)?, operation, |moved| is_short(*moved, len))
-    }
-
-    /// As [`io`](Self::io), for a stream; see [`try_transfer`](Self::try_transfer).
-    pub fn transfer(
-        &self,
-        direction: Direction,
-        len: usize,
-        mut operation: impl FnMut(&T) -> io::Result<usize>,
-    ) -> impl Future<Output = io::Result<usize>> {
-        let mut waiting = self.readiness_wait(direction);
-        poll_fn(move |cx| waiting.poll_transfer(cx, len, &mut operation))
-    }
-
-    /// As [`poll_io`](Self::poll_io), for a stream; see [`try_transfer`](Self::try_transfer).
-    pub fn poll_transfer(
-        &self,
+    /// [`poll_io`](Self::poll_io) by `&mut`, for an operation that changes
+    /// the object. See [`get_mut`](Self::get_mut). It takes no write lock: no other operation runs.
+    pub fn poll_io_mut<R, O: Rule<R>>(
+        &mut self,
         cx: &mut Context<'_>,
-        direction: Direction,
-        len: usize,
-        operation: impl FnMut(&T) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let ready = |cx: &mut Context<'_>, first| self.poll_attempt(cx, direction, first);
-        let short = |moved: &usize| is_short(*moved, len);
-        self.poll_attempts(cx, direction, &mut true, ready, operation, short)
-    }
-
-    /// Forgets that the direction was ready, unless an event has come since `readiness`. For
-    /// operations that are made without [`try_io`](Self::try_io), after they blocked.
-    pub fn clear_ready(&self, readiness: Readiness) {
-        self.slot.drained(readiness.direction, readiness.state);
-    }
-
-    fn is_on_demand(&self, direction: Direction) -> bool {
-        self.interest == Interest::WriteOnDemand && direction == Direction::Write
-    }
-
-    /// Has epoll report the present readiness of `direction` as a new event.
-    #[cold]
-    pub(super) fn report_anew(&self, direction: Direction) -> io::Result<()> {
-        let fd = self.registered(self.get_ref());
-        self.set_interest(
-            fd,
-            if self.is_on_demand(direction) { Interest::Both } else { self.interest },
-        )
-    }
-
-    /// Changes epoll's interest. The caller passes `fd` from [`registered`](Self::registered), which is user code and
-    /// must not run here, under the lock of `write_interest`.
-    fn set_interest(&self, fd: Option<BorrowedFd<'_>>, interest: Interest) -> io::Result<()> {
-        let fd = fd.ok_or_else(|| changed("wait"))?;
-        self.reactor.inner().modify(fd, self.slot.token(), interest)
-    }
-
-    #[inline]
-    pub(super) fn now_ready(&self, direction: Direction) -> io::Result<Readiness> {
-        match self.slot.status(direction) {
-            Status::Ready(state) => Ok(Readiness { direction, state }),
-            status => self.not_now(direction, status),
-        }
-    }
-
-    /// The readiness for an attempt, whether the direction is ready or not.
-    #[inline]
-    pub(super) fn now_or_not(&self, direction: Direction) -> io::Result<Readiness> {
-        match self.slot.status(direction) {
-            Status::Ready(state) => Ok(Readiness { direction, state }),
-            Status::Pending if self.interest.includes(direction) => {
-                Ok(Readiness { direction, state: self.slot.state() })
+        rule: O,
+        mut operation: impl FnMut(&mut T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let mut place = Place { ..Place::OF_A_POLL };
+        loop {
+            let before = ready!(self.poll_begin(cx, rule, &mut place))?;
+            drop(OpGuard::enter(self)?);
+            place.is_new = false;
+            let mut result = operation(self.get_mut());
+            if O::IS_CHECKED && would_block(&result) {
+                match self.poll_kernel(rule.direction())? {
+                    Polled::Ready => return again(cx),
+                    Polled::Flagged => result = operation(self.get_mut()),
+                    Polled::NotReady | Polled::Unknown => {}
+                }
             }
-            status => self.not_now(direction, status),
+            self.report(rule, before, &result);
+            if !would_block(&result) {
+                return Poll::Ready(result);
+            }
         }
     }
 
-    #[cold]
-    fn not_now(&self, direction: Direction, status: Status) -> io::Result<Readiness> {
-        match self.outcome(direction, status) {
-            Poll::Ready(ready) => ready,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    /// The outcome of a wait, which may have just begun.
-    ///
-    /// Inline: a call would hand its result through memory, at 30 instructions a poll.
-    #[inline(always)]
-    pub(super) fn waited(
-        &self,
-        direction: Direction,
-        status: Status,
-    ) -> Poll<io::Result<Readiness>> {
-        match status {
-            Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
-            Status::Pending if self.is_always_enabled(direction) => Poll::Pending,
-            status => self.waited_otherwise(direction, status),
-        }
-    }
-
-    /// Whether this direction is in epoll's interest from the registration to the close.
+    /// Makes attempts until one does not block.
     #[inline]
-    fn is_always_enabled(&self, direction: Direction) -> bool {
-        match direction {
-            Direction::Read => self.interest != Interest::Writable,
-            Direction::Write => matches!(self.interest, Interest::Both | Interest::Writable),
-        }
-    }
-
-    fn waited_otherwise(
-        &self,
-        direction: Direction,
-        status: Status,
-    ) -> Poll<io::Result<Readiness>> {
-        if status == Status::Pending && self.is_on_demand(direction) {
-            let fd = self.registered(self.get_ref());
-            let enabled = self.write_interest.enable(|| self.set_interest(fd, Interest::Both));
-            return enabled.map_or_else(
-                |error| self.not_enabled(direction, error),
-                |()| self.outcome(direction, status),
-            );
-        }
-        self.outcome(direction, status)
-    }
-
-    /// Epoll would report no room: the wait fails, unless it is over. A registration that is being
-    /// closed has left epoll.
-    #[cold]
-    fn not_enabled(&self, direction: Direction, error: io::Error) -> Poll<io::Result<Readiness>> {
-        match self.outcome(direction, self.slot.status(direction)) {
-            Poll::Pending => Poll::Ready(Err(error)),
-            over => over,
-        }
-    }
-
-    /// An operation did not block.
-    #[inline]
-    pub(super) fn has_moved(&self, direction: Direction) {
-        if self.is_on_demand(direction) {
-            self.has_written_on_demand(direction);
-        }
-    }
-
-    /// Disables `EPOLLOUT`, unless a task waits for room.
-    #[inline(never)]
-    fn has_written_on_demand(&self, direction: Direction) {
-        // A forked child leaves epoll, and the lock, as they are.
-        if self.reactor.inner().is_ours() {
-            let fd = self.registered(self.get_ref());
-            let has_waiter = || self.slot.state().has_waiter(direction.into());
-            // If this fails, epoll goes on reporting room, without harm.
-            let disable = || drop(self.set_interest(fd, self.interest));
-            self.write_interest.disable_if_idle(has_waiter, disable);
-        }
-    }
-
-    pub(super) fn outcome(
-        &self,
-        direction: Direction,
-        status: Status,
-    ) -> Poll<io::Result<Readiness>> {
-        match status {
-            Status::Ready(state) => Poll::Ready(Ok(Readiness { direction, state })),
-            Status::Pending if self.interest.includes(direction) => Poll::Pending,
-            Status::Pending => Poll::Ready(Err(never_ready(direction))),
-            Status::Expired => Poll::Ready(Err(DeadlineExceeded.into())),
-            Status::Closed => Poll::Ready(Err(closed(&self.reactor))),
-        }
-    }
-
-    /// Makes attempts until one does not block. `is_first` is true before the first attempt; `ready` gets its value.
-    #[inline]
-    pub(super) fn poll_attempts<R>(
+    pub(super) fn poll_operation<R, O: Rule<R>>(
         &self,
         cx: &mut Context<'_>,
-        direction: Direction,
-        is_first: &mut bool,
-        mut ready: impl FnMut(&mut Context<'_>, bool) -> Poll<io::Result<Readiness>>,
+        rule: O,
+        place: &mut Place,
         mut operation: impl FnMut(&T) -> io::Result<R>,
-        short: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         loop {
-            let readiness = ready!(ready(cx, *is_first))?;
-            ready!(budget::poll_spend(cx, Key::of(self, direction)));
-            *is_first = false;
-            match self.attempt(readiness, &mut operation, &short) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
+            let before = ready!(self.poll_begin(cx, rule, place))?;
+            let mut inside = if O::IS_LOCKED {
+                let locked = ready!(self.poll_lock(cx, place));
+                match locked.inspect_err(|_| place.is_new = true)? {
+                    Some(inside) => inside,
+                    None => continue,
+                }
+            } else {
+                OpGuard::enter(self)?
+            };
+            place.is_new = false;
+            let mut result = operation(self.get_ref());
+            if O::IS_CHECKED && would_block(&result) {
+                match self.poll_kernel(rule.direction())? {
+                    Polled::Ready => return again(cx),
+                    Polled::Flagged => result = operation(self.get_ref()),
+                    Polled::NotReady | Polled::Unknown => {}
+                }
+            }
+            self.report(rule, before, &result);
+            let is_over = !would_block(&result);
+            if O::IS_LOCKED && place.is_kept {
+                let keeps_lock = result.as_ref().map_or(!is_over, |moved| rule.keeps_lock(moved));
+                if keeps_lock {
+                    inside.keep_lock();
+                    place.write_lock = WriteLock::Held;
+                }
+            }
+            if is_over {
+                // An operation that has failed is over: the next one is new.
+                place.is_new = result.is_err();
+                return Poll::Ready(result);
             }
         }
     }
 
+    /// The state by which to make the next attempt, for which the thread's budget has paid.
     #[inline]
-    pub(super) fn attempt<R>(
+    fn poll_begin<R, O: Rule<R>>(
         &self,
-        Readiness { direction, state }: Readiness,
-        operation: impl FnOnce(&T) -> io::Result<R>,
-        short: impl FnOnce(&R) -> bool,
-    ) -> io::Result<R> {
-        let result = {
-            let _inside = OpGuard::enter(self)?;
-            operation(self.get_ref())
-        };
-        self.report(direction, state, &result, short);
-        result
+        cx: &mut Context<'_>,
+        rule: O,
+        place: &mut Place,
+    ) -> Poll<io::Result<State>> {
+        let direction = rule.direction();
+        let mut status = self.slot.status(direction);
+        if status == Status::Pending {
+            let first = place.is_new.then(|| self.first_attempt_at(direction, place)).flatten();
+            status = match first {
+                Some(state) => Status::Ready(state),
+                None => self.wait(cx, direction, place),
+            };
+        }
+        let before = ready!(self.waited(direction, status)).inspect_err(|_| place.is_new = true)?;
+        ready!(budget::poll_spend(cx, Key::of(self, direction)));
+        Poll::Ready(Ok(before))
     }
 
-    /// Clears the slot's readiness if the result of an operation, which began at `before`, shows that the descriptor is drained.
+    /// [`first_attempt`](Self::first_attempt), if the operation may be new.
+    #[cold]
+    fn first_attempt_at(&self, direction: Direction, place: &Place) -> Option<State> {
+        let state = self.first_attempt(direction)?;
+        let is_new = direction == Direction::Read || state.has_expired(direction);
+        (place.is_kept || (is_new && !state.has_waiter(direction.into()))).then_some(state)
+    }
+
+    /// The state for the first attempt of a new operation that is not ready; `None` if the operation must wait.
+    #[cold]
+    pub(super) fn first_attempt(&self, direction: Direction) -> Option<State> {
+        let state = self.slot.state();
+        let may_find = direction == Direction::Write || state.is_doubtful(direction);
+        (may_find && self.interest.includes(direction)).then_some(state)
+    }
+
+    /// Clears the slot's readiness if the result of an operation, which began at `before`, shows that the descriptor is
+    /// drained.
     #[inline]
-    pub(super) fn report<R>(
-        &self,
-        direction: Direction,
-        before: State,
-        result: &io::Result<R>,
-        short: impl FnOnce(&R) -> bool,
-    ) {
+    fn report<R>(&self, rule: impl Rule<R>, before: State, result: &io::Result<R>) {
+        let direction = rule.direction();
         match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.slot.drained(direction, before);
             }
             Ok(moved) => {
-                if short(moved) {
+                if rule.is_short(moved) {
                     self.slot.short(direction, before);
                 }
                 self.has_moved(direction);
@@ -481,14 +371,69 @@ impl<T> Registration<T> {
             Err(_) => {}
         }
     }
+
+    /// Whether the readiness ends a wait of this rule. If the kernel does not agree, clears it.
+    #[inline]
+    fn is_confirmed<O: Rule<()>>(&self, _rule: O, readiness: Readiness) -> io::Result<bool> {
+        if O::IS_CHECKED { self.confirm(readiness) } else { Ok(true) }
+    }
+
+    fn confirm(&self, readiness: Readiness) -> io::Result<bool> {
+        let Readiness { direction, state } = readiness;
+        let _inside = OpGuard::enter(self)?;
+        let polled = self.poll_kernel(direction)?;
+        // Some descriptors report priority once, and `poll(2)` takes that report. On the others a read does not
+        // take the urgent data.
+        let is_urgent = direction == Direction::Read && state.ready().intersects(Ready::PRIORITY);
+        match polled {
+            Polled::Ready => return Ok(true),
+            // A pipe or a terminal flags its end, or that its other end is closed: no operation blocks.
+            Polled::Flagged if !descriptor::is_socket((self.as_fd)(self.get_ref())) => {
+                return Ok(true);
+            }
+            Polled::Flagged | Polled::Unknown | Polled::NotReady => {}
+        }
+        self.slot.drained(direction, state);
+        Ok(is_urgent || polled != Polled::NotReady)
+    }
+
+    /// Polls this direction with `poll(2)`. If that fails, epoll reports the readiness later, as an event.
+    fn poll_kernel(&self, direction: Direction) -> io::Result<Polled> {
+        match descriptor::poll((self.as_fd)(self.get_ref()), direction) {
+            Err(_) => self.report_anew(direction).map(|()| Polled::Unknown),
+            polled => polled,
+        }
+    }
+
+    /// Urgent data ([`PRIORITY`](Ready::PRIORITY)) and errors ([`ERROR`](Ready::ERROR)) that the kernel flags
+    /// now, `poll(2)`. An error that an operation has taken from a socket still counts if it ended the socket.
+    ///
+    /// If `poll(2)` fails, it returns the flags of past events.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed).
+    pub fn flagged(&self) -> io::Result<Ready> {
+        let seen = self.seen(Direction::Read).ready();
+        let flags = self.while_open(|io| {
+            Ok(match descriptor::poll_flags((self.as_fd)(io)) {
+                Ok(flags) if flags.contains(Ready::READ_HANGUP) => {
+                    flags.union(seen.both(Ready::ERROR))
+                }
+                Ok(flags) => flags,
+                Err(_) => seen,
+            })
+        })?;
+        Ok(flags.both(Ready::PRIORITY.union(Ready::ERROR)))
+    }
 }
 
-/// The error of a wait that would never end.
-fn never_ready(direction: Direction) -> io::Error {
-    let message = format!("wait: the descriptor is not registered for {direction:?}");
-    io::Error::new(io::ErrorKind::InvalidInput, message)
+fn would_block<R>(result: &io::Result<R>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-pub(super) fn is_short(moved: usize, len: usize) -> bool {
-    moved > 0 && moved < len
+/// Has the task polled again, after other tasks have run.
+fn again<R>(cx: &mut Context<'_>) -> Poll<R> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture};
 use futures::task::AtomicWaker;
-use netpoll::budget;
+use netpoll_tests::fixtures::budget;
 
 use super::host::{Host, Hosts};
 

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::thread;
 
 use futures::future::poll_fn;
-use netpoll::{OpError, Registration, Timer, raw_os_error};
+use netpoll::{Direction, OpError, Registration, Timer, raw_os_error};
 
 use super::{During, Flaw, Played, Script};
 
@@ -97,7 +97,7 @@ async fn keep_a_waker() -> Played {
     let (near, far) = UnixStream::pair().during("pair")?;
     near.set_nonblocking(true).during("set_nonblocking")?;
     let near = Registration::new(near).during("register")?;
-    let mut waiting = Box::pin(near.readable());
+    let mut waiting = Box::pin(near.ready(Direction::Read));
     poll_fn(|cx| {
         forget(cx.waker().clone());
         let _ = waiting.as_mut().poll(cx);

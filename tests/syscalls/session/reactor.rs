@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::join;
-use netpoll::{Direction, Interest, Reactor, Registration, Timer};
+use netpoll::{Checked, Direction, Interest, Reactor, Registration, Timer};
 use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
 
@@ -33,7 +33,7 @@ async fn with_threads(script: &Script<'_>, reactor: &Reactor) -> Played {
     near.set_read_deadline(Some(soon)).during("set_read_deadline")?;
     ends_late(near.io(Direction::Read, read), "read", soon).await?;
     near.set_deadline(script.deadline()).during("set_deadline")?;
-    near.ready_level_triggered(Direction::Write).await.during("ready_level_triggered")?;
+    near.ready(Checked(Direction::Write)).await.during("ready_level_triggered")?;
     drop(far);
     assert_eq!(near.io(Direction::Read, read).await.during("read")?, 0, "the end");
     let (again, _far) = registered(reactor)?;
@@ -49,7 +49,7 @@ fn read(near: &UnixStream) -> io::Result<usize> {
 /// A waiter gets an error when the reactor is shut down.
 async fn waits_for_the_end(reactor: &Reactor, near: &Registration<UnixStream>) -> Played {
     let ends = async { reactor.shutdown() };
-    match join(near.readable(), ends).await.0 {
+    match join(near.ready(Direction::Read), ends).await.0 {
         Ok(_) => panic!("nothing came but the end"),
         Err(error) if is_gone(&error) => Ok(()),
         other => other.map(drop).during("readable"),
@@ -61,7 +61,7 @@ fn by_hand() -> Played {
     let (near, far) = registered(&reactor)?;
     drop(far);
     let waker = CountingWaker::new();
-    while waker.poll(pin!(near.readable())).is_pending() {
+    while waker.poll(pin!(near.ready(Direction::Read))).is_pending() {
         reactor.turn(Some(SOON)).during("turn")?;
     }
     reactor.notify();

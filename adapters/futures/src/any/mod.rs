@@ -14,10 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::sys;
-use netpoll::{Deadline, Direction, OpError, OwnsFd, Reactor, Registration};
+use netpoll::{Checked, Deadline, Direction, OpError, OwnsFd, Reactor, Registration};
 
 use crate::deadlines::{self, Deadlines, SetDeadlines};
-use crate::readiness;
 use crate::socket::check_open;
 
 pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
@@ -226,12 +225,12 @@ impl<T> Async<T> {
     /// [`readable`](Self::readable) as a poll function. Any number of tasks may poll; each task that
     /// gets `Pending` is woken.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        readiness::poll_level(&self.registration, cx, Direction::Read)
+        self.registration.poll_ready(cx, Checked(Direction::Read)).map_ok(drop)
     }
 
     /// [`writable`](Self::writable) as a poll function.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        readiness::poll_level(&self.registration, cx, Direction::Write)
+        self.registration.poll_ready(cx, Checked(Direction::Write)).map_ok(drop)
     }
 
     /// Calls `operation`, which reads, when the descriptor is readable, again and again until it
@@ -259,8 +258,8 @@ impl<T> Async<T> {
         &mut self,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let (registration, read) = (&mut self.registration, Direction::Read);
-        poll_fn(|cx| registration.poll_io_mut_checked(cx, read, &mut operation)).await
+        let (registration, read) = (&mut self.registration, Checked(Direction::Read));
+        poll_fn(|cx| registration.poll_io_mut(cx, read, &mut operation)).await
     }
 
     /// [`write_with`](Self::write_with) for an operation that needs `&mut T`. See
@@ -269,8 +268,8 @@ impl<T> Async<T> {
         &mut self,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let (registration, write) = (&mut self.registration, Direction::Write);
-        poll_fn(|cx| registration.poll_io_mut_checked(cx, write, &mut operation)).await
+        let (registration, write) = (&mut self.registration, Checked(Direction::Write));
+        poll_fn(|cx| registration.poll_io_mut(cx, write, &mut operation)).await
     }
 
     /// [`read_with`](Self::read_with) or [`write_with`](Self::write_with).
@@ -279,7 +278,7 @@ impl<T> Async<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.registration.io_checked(direction, operation).await
+        self.registration.io(Checked(direction), operation).await
     }
 
     /// [`io`](Self::io) as a poll function.
@@ -289,7 +288,7 @@ impl<T> Async<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.registration.poll_io_checked(cx, direction, operation)
+        self.registration.poll_io(cx, Checked(direction), operation)
     }
 
     /// Calls `operation` once, without waiting, or fails with `WouldBlock`. A write is tried even if
@@ -303,10 +302,7 @@ impl<T> Async<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        match direction {
-            Direction::Read => self.registration.try_io_checked(direction, operation),
-            Direction::Write => self.registration.attempt_io_checked(direction, operation),
-        }
+        self.registration.try_io(Checked(direction), operation)
     }
 
     /// Sets or clears the deadline of both directions. [`Registration::set_read_deadline`] explains

@@ -4,10 +4,9 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use netpoll::budget::{Key, poll_spend};
-use netpoll::{Direction, OwnedReadinessWait, ReadinessWait, Registration};
+use netpoll::{Checked, Direction, OwnedReadinessWait, ReadinessWait, Registration};
 
 use super::Async;
 
@@ -40,8 +39,7 @@ macro_rules! waits {
             type Output = io::Result<()>;
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                ready!(self.0.poll_ready_level_triggered(cx))?;
-                poll_spend(cx, Key::of(self.0.registration(), $direction)).map(Ok)
+                self.0.poll_ready(cx, Checked($direction)).map_ok(drop)
             }
         }
 
@@ -50,8 +48,7 @@ macro_rules! waits {
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 let Self { descriptor, wait } = &mut *self;
-                ready!(wait.poll_ready_level_triggered(&descriptor.registration, cx))?;
-                poll_spend(cx, Key::of(&descriptor.registration, $direction)).map(Ok)
+                wait.poll_ready(&descriptor.registration, cx, Checked($direction)).map_ok(drop)
             }
         }
 

@@ -6,8 +6,6 @@ use std::task::{Context, Poll};
 use crate::sys;
 use netpoll::Direction;
 
-use crate::readiness;
-
 use super::{Datagram, Message, measured, with_sender};
 use crate::sealed::DatagramSocket;
 
@@ -68,12 +66,12 @@ impl<S: DatagramSocket> Datagram<S> {
 
     /// [`readable`](Self::readable) as a poll function.
     pub fn poll_recv_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        readiness::poll_ready(self.registration(), cx, Direction::Read)
+        self.registration().poll_ready(cx, Direction::Read).map_ok(drop)
     }
 
     /// [`writable`](Self::writable) as a poll function.
     pub fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        readiness::poll_ready(self.registration(), cx, Direction::Write)
+        self.registration().poll_ready(cx, Direction::Write).map_ok(drop)
     }
 
     pub(super) fn poll_receive<R>(

@@ -47,13 +47,13 @@ impl<S: DatagramSocket> Datagram<S> {
     /// [`writable`](Self::writable).
     pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         let send = |socket: &S| sys::send(socket.as_fd(), datagram);
-        self.explain("send", self.registration().attempt_io(Direction::Write, send))
+        self.explain("send", self.registration().try_io(Direction::Write, send))
     }
 
     /// [`send_to_addr`](Self::send_to_addr) without waiting; see [`try_send`](Self::try_send).
     pub fn try_send_to_addr(&self, datagram: &[u8], to: &S::Address) -> io::Result<usize> {
         let send = |socket: &S| socket.send_one_to(datagram, to);
-        self.explain_to(to, self.registration().attempt_io(Direction::Write, send))
+        self.explain_to(to, self.registration().try_io(Direction::Write, send))
     }
 
     pub(super) fn receive_now<R>(

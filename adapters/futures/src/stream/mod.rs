@@ -10,7 +10,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::task::Poll;
 
-use netpoll::{Direction, Reactor, Registration};
+use netpoll::{Contiguous, Direction, Reactor, Registration, Transfer};
 
 use crate::limit::Place;
 use crate::sealed::StreamSocket;
@@ -46,7 +46,7 @@ impl<S: StreamSocket> Stream<S> {
                 return Poll::Ready(nothing_to_read(waiting.registration()));
             }
             let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
-            waiting.poll_transfer(cx, Self::short_of(len), read)
+            waiting.poll_io(cx, Self::transfer(len), read)
         })
     }
 
@@ -57,7 +57,7 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.registration().transfer(Direction::Read, Self::short_of(len), read).await
+        self.registration().io(Self::transfer(len), read).await
     }
 
     /// [`read`](Self::read) without waiting: fails with `WouldBlock` if no byte has arrived.
@@ -67,7 +67,7 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
-        self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
+        self.registration().try_io(Self::transfer(len), read)
     }
 
     /// [`read_vectored`](Self::read_vectored) without waiting: fails with `WouldBlock` if no byte has
@@ -78,7 +78,7 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
+        self.registration().try_io(Self::transfer(len), read)
     }
 
     /// [`write`](Self::write) without waiting: fails with `WouldBlock` if there is no room, or while
@@ -86,14 +86,14 @@ impl<S: StreamSocket> Stream<S> {
     /// [`writable`](Self::writable).
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
         let write = |socket: &S| sys::send(socket.as_fd(), buffer);
-        self.registration().try_write(buffer.len(), write)
+        self.registration().try_io(Contiguous(buffer.len()), write)
     }
 
     /// [`write_vectored`](Self::write_vectored) without waiting. See [`try_write`](Self::try_write).
     pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let (window, len) = sys::window(buffers);
         let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        self.registration().try_write(len, write)
+        self.registration().try_io(Contiguous(len), write)
     }
 
     /// Ends reading, writing or both, for all clones: pending reads return the end of the stream, and
@@ -145,10 +145,9 @@ impl<S: StreamSocket> Stream<S> {
         Ok(registration.into())
     }
 
-    /// A read of fewer bytes than this has drained the socket. 0 for sockets where a short read proves
-    /// nothing.
-    pub(crate) fn short_of(len: usize) -> usize {
-        if S::SHORT_READ_DRAINS { len } else { 0 }
+    /// A read of up to `len` bytes. Fewer bytes have drained the socket, unless it is of a kind where they prove nothing.
+    pub(crate) fn transfer(len: usize) -> Transfer {
+        Transfer(Direction::Read, if S::SHORT_READ_DRAINS { len } else { 0 })
     }
 }
 

@@ -4,10 +4,9 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll};
 
 use crate::sys;
-use netpoll::Direction;
+use netpoll::{Contiguous, Direction};
 
 use super::Stream;
-use crate::readiness;
 use crate::sealed::StreamSocket;
 
 /// Any number of tasks may poll; each task that gets `Pending` is woken.
@@ -19,7 +18,7 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
-        self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
+        self.registration().poll_io(cx, Self::transfer(len), read)
     }
 
     /// [`read_vectored`](Self::read_vectored) as a poll function.
@@ -33,7 +32,7 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
+        self.registration().poll_io(cx, Self::transfer(len), read)
     }
 
     /// [`write`](Self::write) as a poll function. Unlike `write`, it does not try before it waits,
@@ -43,7 +42,7 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_write());
         }
         let write = |socket: &S| sys::send(socket.as_fd(), buffer);
-        self.registration().poll_write(cx, buffer.len(), write)
+        self.registration().poll_io(cx, Contiguous(buffer.len()), write)
     }
 
     /// [`write_vectored`](Self::write_vectored) as a poll function.
@@ -57,16 +56,16 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_write());
         }
         let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        self.registration().poll_write(cx, len, write)
+        self.registration().poll_io(cx, Contiguous(len), write)
     }
 
     /// [`readable`](Self::readable) as a poll function.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        readiness::poll_ready(self.registration(), cx, Direction::Read)
+        self.registration().poll_ready(cx, Direction::Read).map_ok(drop)
     }
 
     /// [`writable`](Self::writable) as a poll function.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        readiness::poll_ready(self.registration(), cx, Direction::Write)
+        self.registration().poll_ready(cx, Direction::Write).map_ok(drop)
     }
 }

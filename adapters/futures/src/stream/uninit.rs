@@ -5,7 +5,6 @@ use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
 use crate::sys;
-use netpoll::Direction;
 
 use super::Stream;
 use crate::sealed::StreamSocket;
@@ -24,7 +23,7 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| Ok(sys::recv_uninit(socket.as_fd(), buffer)?.len());
-        self.registration().poll_transfer(cx, Direction::Read, Self::short_of(len), read)
+        self.registration().poll_io(cx, Self::transfer(len), read)
     }
 
     /// [`try_read`](Self::try_read) into memory that need not be initialised.
@@ -34,6 +33,6 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| Ok(sys::recv_uninit(socket.as_fd(), buffer)?.len());
-        self.registration().try_transfer(Direction::Read, Self::short_of(len), read)
+        self.registration().try_io(Self::transfer(len), read)
     }
 }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
-use netpoll::{Direction, ReadinessWait, Registration};
+use netpoll::{Contiguous, Direction, ReadinessWait, Registration};
 
 use super::Stream;
 use crate::sealed::StreamSocket;
@@ -41,7 +41,7 @@ impl<S: StreamSocket> Stream<S> {
                 return Poll::Ready(nothing_to_write(writing.registration()));
             }
             let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-            let polled = writing.poll_write(cx, len, write);
+            let polled = writing.poll_io(cx, Contiguous(len), write);
             leave_if_over(&mut writing, polled)
         })
     }
@@ -85,7 +85,7 @@ pub(crate) fn poll_write<S: StreamSocket>(
     if buffer.is_empty() {
         return Poll::Ready(nothing_to_write(writing.registration()));
     }
-    writing.poll_write(cx, buffer.len(), |socket| sys::send(socket.as_fd(), buffer))
+    writing.poll_io(cx, Contiguous(buffer.len()), |socket| sys::send(socket.as_fd(), buffer))
 }
 
 /// Writes all from `written` on.
@@ -114,8 +114,5 @@ pub(crate) fn leave_if_over<S, R>(writing: &mut ReadinessWait<'_, S>, polled: Po
 
 /// Writing an empty buffer needs no room, but fails after the deadline (as in Go).
 fn nothing_to_write<S: StreamSocket>(registration: &Registration<S>) -> io::Result<usize> {
-    match registration.try_io(Direction::Write, |_| Ok(0)) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        done => done,
-    }
+    registration.try_io(Direction::Write, |_| Ok(0))
 }

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use crate::sys::{self, KeepAlive};
-use netpoll::{DeadlineExceeded, OpError, Reactor, Registration};
+use netpoll::{DeadlineExceeded, Direction, OpError, Reactor, Registration};
 
 use super::TcpStream;
 use crate::address::{Addresses, ToSocketAddrs};
@@ -149,7 +149,7 @@ async fn finish(begun: Begun, deadline: Option<Instant>) -> io::Result<TcpStream
     let registration = Registration::new(socket)?;
     registration.set_write_deadline(deadline)?;
     loop {
-        let writable = registration.writable().await?;
+        let writable = registration.ready(Direction::Write).await?;
         if is_connected(registration.get_ref())? {
             registration.set_write_deadline(None)?;
             return Ok(TcpStream::from(registration));

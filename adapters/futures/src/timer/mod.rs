@@ -11,8 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use netpoll::budget::{self, Key};
-use netpoll::{Direction, Reactor};
+use netpoll::Reactor;
 
 use alarm::Alarm;
 
@@ -172,7 +171,6 @@ impl Future for Timer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Instant> {
         let came = ready!(self.alarm.poll_rung(cx));
-        ready!(budget::poll_spend(cx, Key::of(&*self, Direction::Read)));
         let next = self.period.and_then(|period| came.checked_add(period));
         self.alarm.set(next);
         Poll::Ready(came)

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net;
 
 use crate::sys;
-use netpoll::Direction;
+use netpoll::{Contiguous, Direction};
 
 use super::UnixStream;
 
@@ -38,7 +38,7 @@ impl UnixStream {
         }
         let send = |socket: &net::UnixStream| sys::send_with_fds(socket.as_fd(), bytes, fds);
         let mut writing = self.writing();
-        poll_fn(|cx| writing.poll_write(cx, bytes.len(), send)).await
+        poll_fn(|cx| writing.poll_io(cx, Contiguous(bytes.len()), send)).await
     }
 
     /// [`read`](Self::read) with descriptors: those that came with the bytes are appended to `fds`,

@@ -30,7 +30,7 @@ pub(super) async fn detect_version<S: StreamSocket>(
     tracker: &ProgressTracker<S>,
 ) -> io::Result<Option<Version>> {
     loop {
-        match stream.registration().readable().await {
+        match stream.registration().ready(netpoll::Direction::Read).await {
             Ok(readiness) => {
                 // After the end of the stream no byte follows: HTTP/1 refuses an incomplete preface.
                 let has_ended = readiness.ready().intersects(netpoll::Ready::READ_HANGUP);

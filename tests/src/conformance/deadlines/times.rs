@@ -148,7 +148,7 @@ async fn d5_a_setter_that_has_returned_has_taken_effect<T: Transport>(
         assert_eq!(near.read(&mut [0; 1]).now_or_never().expect("at once")?, 1);
         // Some executors hold a task to a budget, and so do we: it has a new one after this.
         smol::future::yield_now().await;
-        netpoll::budget::refill();
+        crate::fixtures::budget::fill();
     }
     Ok(())
 }

@@ -1,0 +1,135 @@
+//! Rules: how the result of an operation changes the readiness of its direction, and whether the operation takes the
+//! write lock.
+
+use crate::ready::Direction;
+
+/// How a [`Registration`](crate::Registration) makes an operation whose result is an `R`. Sealed: the rules are
+///
+/// | rule | the descriptor counts as drained | for |
+/// | --- | --- | --- |
+/// | [`Direction`] | after `WouldBlock` | most operations |
+/// | [`Transfer`] | after `WouldBlock`, or when fewer bytes than asked for were moved | the bytes of a stream |
+/// | [`Contiguous`] | the same | writes of a stream, under the write lock |
+/// | [`Checked`] | after `WouldBlock`, if `poll(2)` agrees | code that was made for a level-triggered reactor |
+pub trait Rule<R>: sealed::Rule<R> + Copy {}
+
+impl<R, T: sealed::Rule<R> + Copy> Rule<R> for T {}
+
+pub(super) mod sealed {
+    use super::Direction;
+
+    /// The behaviour of a rule.
+    pub trait Rule<R> {
+        /// `WouldBlock` proves nothing: the registration asks the kernel.
+        const IS_CHECKED: bool = false;
+        /// The operation takes the write lock.
+        const IS_LOCKED: bool = false;
+
+        fn direction(&self) -> Direction;
+
+        /// Whether the result of an operation that did not block shows that the descriptor is drained.
+        fn is_short(&self, _moved: &R) -> bool {
+            false
+        }
+
+        /// Whether the write lock is kept for another operation.
+        fn keeps_lock(&self, _moved: &R) -> bool {
+            false
+        }
+    }
+}
+
+impl<R> sealed::Rule<R> for Direction {
+    #[inline]
+    fn direction(&self) -> Direction {
+        *self
+    }
+}
+
+/// An operation that moves up to so many bytes of a stream. Fewer mean that the descriptor is drained, which
+/// saves the call that would return `WouldBlock`.
+///
+/// With a length of 0, a small number of bytes proves nothing, as on the sockets of Unix streams with descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer(pub Direction, pub usize);
+
+impl sealed::Rule<usize> for Transfer {
+    #[inline]
+    fn direction(&self) -> Direction {
+        self.0
+    }
+
+    #[inline]
+    fn is_short(&self, moved: &usize) -> bool {
+        is_short(*moved, self.1)
+    }
+}
+
+/// A write of up to so many bytes of a stream, under the write lock of the registration: it waits while another such
+/// write goes on.
+///
+/// A future (or a [`ReadinessWait`](crate::ReadinessWait)) keeps the lock while it waits for room. A write that fails
+/// while it waits, for its deadline most likely, keeps the lock, or its place in the queue, until it leaves or is
+/// dropped: polled again, it goes on where it was. A `poll_*` call keeps nothing between two polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contiguous(pub usize);
+
+impl sealed::Rule<usize> for Contiguous {
+    const IS_LOCKED: bool = true;
+
+    #[inline]
+    fn direction(&self) -> Direction {
+        Direction::Write
+    }
+
+    #[inline]
+    fn is_short(&self, moved: &usize) -> bool {
+        is_short(*moved, self.0)
+    }
+}
+
+/// As [`Contiguous`], for the bytes that are left of a longer write: the lock is kept until the last of them.
+#[derive(Clone, Copy)]
+pub(super) struct Rest(pub(super) usize);
+
+impl sealed::Rule<usize> for Rest {
+    const IS_LOCKED: bool = true;
+
+    #[inline]
+    fn direction(&self) -> Direction {
+        Direction::Write
+    }
+
+    #[inline]
+    fn is_short(&self, moved: &usize) -> bool {
+        is_short(*moved, self.0)
+    }
+
+    #[inline]
+    fn keeps_lock(&self, moved: &usize) -> bool {
+        is_short(*moved, self.0)
+    }
+}
+
+/// An operation that may return `WouldBlock` where the descriptor did not (it read half a message, for instance), and a
+/// wait for readiness of code that makes its own system calls and does not report when they block.
+///
+/// The registration asks `poll(2)` after each `WouldBlock`, and before a wait for readiness ends. While data is left, the
+/// operation is repeated, and other tasks run in between. If the kernel flags only an error or a hang-up, the operation is
+/// repeated once for each event, and one wait for readiness ends for each event: read the error queue of a socket until
+/// it is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked(pub Direction);
+
+impl<R> sealed::Rule<R> for Checked {
+    const IS_CHECKED: bool = true;
+
+    #[inline]
+    fn direction(&self) -> Direction {
+        self.0
+    }
+}
+
+fn is_short(moved: usize, len: usize) -> bool {
+    moved > 0 && moved < len
+}
