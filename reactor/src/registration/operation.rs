@@ -316,7 +316,7 @@ impl<T> Registration<T> {
     }
 
     /// The state by which to make the next attempt, for which the thread's budget has paid.
-    #[inline]
+    #[inline(always)] // A call would cost as much as the rest.
     fn poll_begin<R, O: Rule<R>>(
         &self,
         cx: &mut Context<'_>,
