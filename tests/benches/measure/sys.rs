@@ -54,6 +54,18 @@ pub(crate) fn terminate(process: u32) -> io::Result<()> {
     check(unsafe { libc::kill(process as libc::pid_t, libc::SIGTERM) })
 }
 
+/// The bytes that this process has on the heap. 0 where the C library does not count them.
+pub(crate) fn heap_bytes() -> u64 {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: no pointers.
+        let heap = unsafe { libc::mallinfo2() };
+        (heap.uordblks + heap.hblkhd) as u64
+    }
+    #[cfg(not(target_env = "gnu"))]
+    0
+}
+
 pub(crate) fn page_size() -> u64 {
     // SAFETY: no pointers.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };

@@ -7,3 +7,4 @@ pub(crate) mod memory;
 pub(crate) mod overshoot;
 pub(crate) mod ping_pong;
 pub(crate) mod scale;
+pub(crate) mod timers;
