@@ -1,19 +1,19 @@
 //! A timer: a time to wait for, once or again and again.
 
-mod alarm;
 mod sleeper;
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use netpoll::Reactor;
 
-use alarm::Alarm;
+use sleeper::Alarm;
 
 /// The shortest period: one tick of the reactor's wheel.
 const SHORTEST: Duration = Duration::from_nanos(1 << 16);
@@ -57,21 +57,38 @@ const SHORTEST: Duration = Duration::from_nanos(1 << 16);
 /// [`never`](Self::never).
 #[must_use = "a timer does nothing unless it is polled"]
 pub struct Timer {
-    alarm: Alarm,
+    /// `None` means the global reactor.
+    reactor: Option<Reactor>,
+    time: Option<Instant>,
     /// `None` if the timer fires once only.
     period: Option<Duration>,
+    clock: Clock,
+}
+
+/// The clock that wakes the task of a timer.
+enum Clock {
+    /// The timer was not polled since it was made, or since it was set without a reactor.
+    Unset,
+    Reactor(netpoll::Timer),
+    /// There is no reactor: it was shut down, the process has no descriptors left for one, or the
+    /// process is a forked child. The task is the one that polled last. It has no alarm if the timer
+    /// has no time, or if no thread could be started.
+    Sleeper {
+        task: Waker,
+        _alarm: Option<Alarm>,
+    },
 }
 
 impl Timer {
     /// Creates a timer that never fires unless it is set.
     pub fn never() -> Self {
-        Self::of(Alarm::new(None))
+        Self::of(None)
     }
 
     /// Creates a timer that never fires unless it is set. It belongs to this reactor instead of the
     /// global one, and follows its clock.
     pub fn with(reactor: &Reactor) -> Self {
-        Self::of(Alarm::new(Some(reactor.clone())))
+        Self::of(Some(reactor.clone()))
     }
 
     /// Creates a timer that fires once, after `duration`.
@@ -106,13 +123,13 @@ impl Timer {
     /// Whether the timer will fire, or fire again.
     #[must_use]
     pub fn will_fire(&self) -> bool {
-        self.alarm.time().is_some()
+        self.time.is_some()
     }
 
     /// Sets the timer to fire once, after `duration`. Like the other setters, it replaces the earlier
     /// setting, and a task that has polled the timer is woken for the new time.
     pub fn set_after(&mut self, duration: Duration) {
-        self.set(self.alarm.now().checked_add(duration), None);
+        self.set(self.now().checked_add(duration), None);
     }
 
     /// Sets the timer to fire once, at `instant`. This ends an interval, unlike async-io's `set_at`.
@@ -123,7 +140,7 @@ impl Timer {
     /// Sets the timer to fire once per period, first after one period.
     pub fn set_interval(&mut self, period: Duration) {
         let period = period.max(SHORTEST);
-        self.set(self.alarm.now().checked_add(period), Some(period));
+        self.set(self.now().checked_add(period), Some(period));
     }
 
     /// Sets the timer to fire once per period, first at `start`.
@@ -136,13 +153,56 @@ impl Timer {
         self.set(None, None);
     }
 
-    fn of(alarm: Alarm) -> Self {
-        Self { alarm, period: None }
+    fn of(reactor: Option<Reactor>) -> Self {
+        Self { reactor, time: None, period: None, clock: Clock::Unset }
     }
 
-    fn set(&mut self, next: Option<Instant>, period: Option<Duration>) {
-        self.period = period;
-        self.alarm.set(next);
+    fn now(&self) -> Instant {
+        self.reactor.as_ref().map_or_else(Instant::now, Reactor::now)
+    }
+
+    fn set(&mut self, time: Option<Instant>, period: Option<Duration>) {
+        (self.time, self.period) = (time, period);
+        if let Clock::Reactor(timer) = &self.clock {
+            timer.set(time);
+            return;
+        }
+        if let Clock::Sleeper { task, .. } = std::mem::replace(&mut self.clock, Clock::Unset) {
+            task.wake();
+        }
+    }
+
+    /// Resolves when its time has come, until it is set anew.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Clock::Unset = self.clock
+            && let Ok(timer) = self.begin()
+        {
+            self.clock = Clock::Reactor(timer);
+        }
+        if let Clock::Reactor(timer) = &self.clock
+            && ready!(timer.poll_fired(cx)).is_ok()
+        {
+            return Poll::Ready(());
+        }
+        if self.time.is_some_and(|time| time <= Instant::now()) {
+            return Poll::Ready(());
+        }
+        // The new alarm is there before the old one is dropped, so the thread does not end in between.
+        let alarm = self.time.and_then(|time| Alarm::new(time, cx.waker()));
+        if self.time.is_some() && alarm.is_none() {
+            cx.waker().wake_by_ref();
+        }
+        self.clock = Clock::Sleeper { task: cx.waker().clone(), _alarm: alarm };
+        Poll::Pending
+    }
+
+    fn begin(&self) -> io::Result<netpoll::Timer> {
+        let timer = match &self.reactor {
+            Some(reactor) => netpoll::Timer::never(reactor),
+            None => Reactor::global().and_then(netpoll::Timer::never),
+        }?;
+        timer.set(self.time);
+        Ok(timer)
     }
 }
 
@@ -154,7 +214,7 @@ impl RefUnwindSafe for Timer {}
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timer")
-            .field("time", &self.alarm.time())
+            .field("time", &self.time)
             .field("period", &self.period)
             .finish_non_exhaustive()
     }
@@ -169,10 +229,11 @@ impl fmt::Debug for Timer {
 impl Future for Timer {
     type Output = Instant;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Instant> {
-        let came = ready!(self.alarm.poll_rung(cx));
-        let next = self.period.and_then(|period| came.checked_add(period));
-        self.alarm.set(next);
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Instant> {
+        let this = self.get_mut();
+        ready!(this.poll_time(cx));
+        let came = this.time.expect("a timer without a time does not fire");
+        this.set(this.period.and_then(|period| came.checked_add(period)), this.period);
         Poll::Ready(came)
     }
 }
