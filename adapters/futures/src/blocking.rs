@@ -47,7 +47,8 @@ struct State {
 
 struct Job {
     zone: Zone,
-    call: Box<dyn Call>,
+    /// Called with an error, it passes that on, and does not make the call.
+    call: Box<dyn FnOnce(io::Result<()>) + Send>,
 }
 
 /// The domain and the top-level domain of a name, whose shares a call uses: hashes of the last two
@@ -57,12 +58,6 @@ struct Job {
 struct Zone {
     domain: u64,
     top_level: u64,
-}
-
-trait Call: Send {
-    fn run(self: Box<Self>);
-    /// Completes the call with an error, without running it.
-    fn fail(self: Box<Self>, error: &io::Error);
 }
 
 /// Runs `work`, which looks up `host`, on a thread of the pool. Dropping the future removes the call
@@ -102,7 +97,8 @@ async fn run_in<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let here = Arc::new(Handover { result: Mutex::new(None), waiter: AtomicWaker::new() });
-    let call = Box::new(Pending { work, there: here.clone() });
+    let there = here.clone();
+    let call = Box::new(move |begun: io::Result<()>| there.set(begun.and_then(|()| work())));
     let _queued = Queued { id: pool.queue(Job { zone, call }), pool, generation };
     poll_fn(|cx| {
         if generation != fork_generation() {
@@ -129,22 +125,6 @@ impl<T> Handover<T> {
     }
 }
 
-struct Pending<W, T> {
-    work: W,
-    there: Arc<Handover<T>>,
-}
-
-impl<T: Send, W: FnOnce() -> io::Result<T> + Send> Call for Pending<W, T> {
-    fn run(self: Box<Self>) {
-        let result = (self.work)();
-        self.there.set(result);
-    }
-
-    fn fail(self: Box<Self>, error: &io::Error) {
-        self.there.set(Err(io::Error::new(error.kind(), error.to_string())));
-    }
-}
-
 /// A call that may be in the queue. Dropping this removes it.
 struct Queued {
     id: u64,
@@ -168,51 +148,40 @@ impl Pool {
         Self { state: Mutex::new(state) }
     }
 
-    /// Queues a call. If it may begin and the pool is not full, starts a thread for it. The call's
-    /// share counts from here on.
+    /// Queues a call, and starts a thread for it if it may begin and the pool is not full.
     fn queue(&'static self, job: Job) -> u64 {
-        let zone = job.zone;
         let mut state = lock(&self.state);
         let id = state.next;
         state.next += 1;
+        let starts = state.threads < MOST_THREADS && state.may_begin(job.zone);
         state.queue.insert(id, job);
-        if state.threads == MOST_THREADS || !state.may_begin(zone) {
-            return id;
-        }
-        state.threads += 1;
-        state.running.push(zone);
-        drop(state);
-        if let Err(error) = spawn_helper("netpoll-resolve", move || self.work(id, zone)) {
-            self.thread_failed(zone, &error);
+        if starts {
+            state.threads += 1;
+            drop(state);
+            if let Err(error) = spawn_helper("netpoll-resolve", || self.work()) {
+                self.thread_failed(&error);
+            }
         }
         id
     }
 
-    /// A thread could not be started. The other threads run the call later; if there are none, all
+    /// A thread could not be started. The other threads make the call later; if there are none, all
     /// queued calls fail, since none would ever begin.
-    fn thread_failed(&self, zone: Zone, error: &io::Error) {
+    fn thread_failed(&self, error: &io::Error) {
         let mut state = lock(&self.state);
-        state.end(zone);
         state.threads -= 1;
         if state.threads > 0 {
             return;
         }
         let stranded = std::mem::take(&mut state.queue);
         drop(state);
-        let error = io::Error::other(error.to_string());
-        stranded.into_values().for_each(|job| job.call.fail(&error));
+        stranded.into_values().for_each(|job| (job.call)(Err(io::Error::other(error.to_string()))));
     }
 
-    /// The body of a thread: runs its first call, unless that was cancelled, and then further calls
-    /// from the queue.
-    fn work(&self, first: u64, zone: Zone) {
-        let job = lock(&self.state).queue.remove(&first);
-        if let Some(job) = job {
-            job.call.run();
-        }
-        lock(&self.state).end(zone);
+    /// The body of a thread.
+    fn work(&self) {
         while let Some(Job { zone, call }) = self.next() {
-            call.run();
+            call(Ok(()));
             lock(&self.state).end(zone);
         }
     }
@@ -372,9 +341,9 @@ mod tests {
         lock(&pool.state).threads = 2;
         let mut lookup = look_up(pool, "example.org", &gate);
         let error = io::Error::from(io::ErrorKind::WouldBlock);
-        pool.thread_failed(zone, &error);
+        pool.thread_failed(&error);
         assert!(poll(lookup.as_mut()).is_pending(), "another thread comes to it");
-        pool.thread_failed(zone, &error);
+        pool.thread_failed(&error);
         let Poll::Ready(Err(error)) = poll(lookup.as_mut()) else { panic!("no thread is left") };
         assert_eq!((error.kind(), error.raw_os_error()), (io::ErrorKind::Other, None));
     }
