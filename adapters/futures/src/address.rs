@@ -70,6 +70,24 @@ pub async fn try_each<T, F: Future<Output = io::Result<T>>>(
     Err(last_error.unwrap_or_else(none))
 }
 
+/// The result for the first address that succeeds, or else the error of the first address.
+pub(crate) fn first_of<T>(
+    addresses: &[SocketAddr],
+    operation: &'static str,
+    attempt: impl Fn(&SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut first_error = None;
+    for address in addresses {
+        match attempt(address) {
+            Ok(done) => return Ok(done),
+            Err(error) => {
+                first_error.get_or_insert_with(|| OpError::wrap(operation, address, error));
+            }
+        }
+    }
+    Err(first_error.expect("resolving yields at least one address"))
+}
+
 fn none() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "no addresses")
 }
@@ -140,41 +158,18 @@ fn scoped(host: &str, port: u16) -> Option<SocketAddrV6> {
     Some(SocketAddrV6::new(ip, port, 0, scope))
 }
 
-impl ToSocketAddrs for SocketAddr {
-    fn to_addresses(&self) -> Addresses {
-        known(*self)
-    }
+macro_rules! known {
+    ($($address:ty),+) => {$(
+        impl ToSocketAddrs for $address {
+            fn to_addresses(&self) -> Addresses {
+                known(*self)
+            }
+        }
+    )+};
 }
 
-impl ToSocketAddrs for SocketAddrV4 {
-    fn to_addresses(&self) -> Addresses {
-        known(*self)
-    }
-}
-
-impl ToSocketAddrs for SocketAddrV6 {
-    fn to_addresses(&self) -> Addresses {
-        known(*self)
-    }
-}
-
-impl ToSocketAddrs for (IpAddr, u16) {
-    fn to_addresses(&self) -> Addresses {
-        known(*self)
-    }
-}
-
-impl ToSocketAddrs for (Ipv4Addr, u16) {
-    fn to_addresses(&self) -> Addresses {
-        known(*self)
-    }
-}
-
-impl ToSocketAddrs for (Ipv6Addr, u16) {
-    fn to_addresses(&self) -> Addresses {
-        known(*self)
-    }
-}
+known!(SocketAddr, SocketAddrV4, SocketAddrV6);
+known!((IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
 
 impl ToSocketAddrs for [SocketAddr] {
     fn to_addresses(&self) -> Addresses {
@@ -184,10 +179,8 @@ impl ToSocketAddrs for [SocketAddr] {
 
 impl ToSocketAddrs for str {
     fn to_addresses(&self) -> Addresses {
-        match self.parse::<SocketAddr>().ok().or_else(|| with_scope(self)) {
-            Some(address) => known(address),
-            None => Addresses::Name(self.to_owned()),
-        }
+        let address = self.parse::<SocketAddr>().ok().or_else(|| with_scope(self));
+        address.map_or_else(|| Addresses::Name(self.to_owned()), known)
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use crate::sys;
 use netpoll::OpError;
 
-use crate::address::{Families, ToSocketAddrs};
+use crate::address::{Families, ToSocketAddrs, first_of};
 use crate::datagram::Datagram;
 use crate::sealed::DatagramSocket;
 
@@ -218,22 +218,4 @@ impl UdpSocket {
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
         self.registration().while_open(|socket| socket.set_multicast_loop_v6(on))
     }
-}
-
-/// The result for the first address that succeeds, or else the error of the first address.
-fn first_of<T>(
-    addresses: &[SocketAddr],
-    operation: &'static str,
-    attempt: impl Fn(&SocketAddr) -> io::Result<T>,
-) -> io::Result<T> {
-    let mut first_error = None;
-    for address in addresses {
-        match attempt(address) {
-            Ok(done) => return Ok(done),
-            Err(error) => {
-                first_error.get_or_insert_with(|| OpError::wrap(operation, address, error));
-            }
-        }
-    }
-    Err(first_error.expect("resolving yields at least one address"))
 }

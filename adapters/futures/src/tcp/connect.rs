@@ -72,11 +72,12 @@ impl TcpStream {
         socket: impl Into<net::TcpStream>,
         address: SocketAddr,
     ) -> io::Result<Self> {
-        let connected = match begin_with(socket.into(), &address) {
-            Ok(begun) => finish(begun, None).await,
-            Err(error) => Err(error),
+        let socket = socket.into();
+        let connected = async {
+            socket.set_nonblocking(true)?;
+            connect_socket(socket, &address, None).await
         };
-        connected.map_err(|error| OpError::wrap("connect", address, error))
+        connected.await.map_err(|error| OpError::wrap("connect", address, error))
     }
 }
 
@@ -127,61 +128,47 @@ async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<
     {
         return Err(DeadlineExceeded::error());
     }
-    finish(begin(address)?, deadline).await
-}
-
-/// A socket that is connected, or about to be.
-enum Begun {
-    /// `connect(2)` has succeeded. There may be no peer yet: with `TCP_FASTOPEN_CONNECT`, the
-    /// connection's first segment carries the first write.
-    Connected(net::TcpStream),
-    InProgress(net::TcpStream),
-}
-
-/// Waits until a pending connection is established.
-async fn finish(begun: Begun, deadline: Option<Instant>) -> io::Result<TcpStream> {
-    let socket = match begun {
-        Begun::Connected(socket) => {
-            return Registration::new(socket).map(TcpStream::from);
-        }
-        Begun::InProgress(socket) => socket,
-    };
-    let registration = Registration::new(socket)?;
-    registration.set_write_deadline(deadline)?;
-    loop {
-        let writable = registration.ready(Direction::Write).await?;
-        if is_connected(registration.get_ref())? {
-            registration.set_write_deadline(None)?;
-            return Ok(TcpStream::from(registration));
-        }
-        registration.clear_ready(writable);
-    }
-}
-
-fn begin(address: &SocketAddr) -> io::Result<Begun> {
     let socket = sys::stream(address)?;
     sys::set_nodelay(socket.as_fd(), true)?;
     sys::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
-    connect_or_begin(socket.into(), address)
+    connect_socket(socket.into(), address, deadline).await
 }
 
-fn begin_with(socket: net::TcpStream, address: &SocketAddr) -> io::Result<Begun> {
-    socket.set_nonblocking(true)?;
-    connect_or_begin(socket, address)
-}
-
-fn connect_or_begin(socket: net::TcpStream, address: &SocketAddr) -> io::Result<Begun> {
-    match sys::connect(socket.as_fd(), address) {
-        Ok(()) => Ok(Begun::Connected(socket)),
-        Err(error) if is_in_progress(&error) => Ok(Begun::InProgress(socket)),
-        Err(error) => Err(error),
+/// Connects, and waits until a pending connection is established. If `connect(2)` has succeeded, there
+/// may be no peer yet: with `TCP_FASTOPEN_CONNECT`, the connection's first segment carries the first
+/// write.
+async fn connect_socket(
+    socket: net::TcpStream,
+    address: &SocketAddr,
+    deadline: Option<Instant>,
+) -> io::Result<TcpStream> {
+    let is_in_progress = match sys::connect(socket.as_fd(), address) {
+        Err(error) if is_in_progress(&error) => true,
+        done => done.map(|()| false)?,
+    };
+    let registration = Registration::new(socket)?;
+    if is_in_progress {
+        registration.set_write_deadline(deadline)?;
+        until_connected(&registration).await?;
+        registration.set_write_deadline(None)?;
     }
+    Ok(TcpStream::from(registration))
 }
 
 /// Whether `connect(2)` is in progress. After `EAGAIN` it is not: a wait for its end would never
 /// finish.
 fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock && error.raw_os_error().is_none()
+}
+
+async fn until_connected(registration: &Registration<net::TcpStream>) -> io::Result<()> {
+    loop {
+        let writable = registration.ready(Direction::Write).await?;
+        if is_connected(registration.get_ref())? {
+            return Ok(());
+        }
+        registration.clear_ready(writable);
+    }
 }
 
 /// Whether the connection is established. Readiness alone is a hint, and has been wrong

@@ -4,12 +4,10 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::sys::{self, KeepAlive};
-use netpoll::OpError;
-
 use super::TcpListener;
-use crate::address::{Families, ToSocketAddrs};
+use crate::address::{Families, ToSocketAddrs, first_of};
 use crate::sealed::ListenerSocket;
+use crate::sys::{self, KeepAlive};
 
 impl ListenerSocket for net::TcpListener {
     type Stream = net::TcpStream;
@@ -29,7 +27,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// An [`OpError`] with the first address tried, or the name that could not be looked up.
+    /// An [`OpError`](crate::OpError) with the first address tried, or the name that could not be looked up.
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
         Self::bind_for(addresses, Families::Both).await
     }
@@ -46,16 +44,8 @@ impl TcpListener {
 
     async fn bind_for(addresses: impl ToSocketAddrs, families: Families) -> io::Result<Self> {
         let addresses = addresses.to_addresses().resolve(None).await?;
-        let mut first_error = None;
-        for address in &addresses {
-            match bind_one(address, families) {
-                Ok(listener) => return Self::register(listener),
-                Err(error) => {
-                    first_error.get_or_insert_with(|| OpError::wrap("bind", address, error));
-                }
-            }
-        }
-        Err(first_error.expect("resolving yields at least one address"))
+        let bound = first_of(&addresses, "bind", |address| bind_one(address, families))?;
+        Self::register(bound)
     }
 
     /// `IP_TTL`
