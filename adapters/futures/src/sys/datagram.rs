@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net as unix;
 
 use super::address::Address;
-use super::socket::{RECEIVE, SEND};
+use super::socket::{RECEIVE, SEND, recv_uninit};
 use super::{check, check_len, owned, retry};
 
 /// The sender's address of a datagram, in the kernel's form.
@@ -43,23 +43,54 @@ pub fn datagram(address: &SocketAddr) -> io::Result<OwnedFd> {
 
 /// `recvfrom(2)`: a datagram, or the beginning of one that is longer than `buffer`.
 pub fn recv_from(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
-    receive(fd, buffer, 0)
+    receive(fd, as_uninit(buffer), 0)
 }
 
 /// `recvfrom(2)` with `MSG_PEEK`: the datagram stays in the queue.
 pub fn peek_from(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
-    receive(fd, buffer, libc::MSG_PEEK)
+    receive(fd, as_uninit(buffer), libc::MSG_PEEK)
 }
 
 /// `recvfrom(2)` with `MSG_TRUNC`: returns the length of the datagram, even if `buffer` is shorter and
 /// gets only its beginning. For datagram sockets only; it would discard the bytes of a stream.
 pub fn recv_measured(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
-    receive(fd, buffer, libc::MSG_TRUNC)
+    receive(fd, as_uninit(buffer), libc::MSG_TRUNC)
 }
 
+/// `recv(2)`, appending to `buffer`, into its spare capacity. Returns the number of bytes appended.
+pub fn recv_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let len = recv_uninit(fd, buffer.spare_capacity_mut())?.len();
+    let filled = buffer.len() + len;
+    // SAFETY: the kernel wrote these `len` bytes, which lie in the capacity.
+    unsafe { buffer.set_len(filled) };
+    Ok(len)
+}
+
+/// As [`recv_spare`], with the sender's address. `recvfrom(2)`
+pub fn recv_from_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<(usize, Origin)> {
+    let (len, origin) = receive(fd, buffer.spare_capacity_mut(), 0)?;
+    let filled = buffer.len() + len;
+    // SAFETY: the kernel wrote these `len` bytes, which lie in the capacity.
+    unsafe { buffer.set_len(filled) };
+    Ok((len, origin))
+}
+
+/// `recvfrom(2)` into memory that need not be initialised. Returns the filled part and the sender's
+/// address.
+pub fn recv_from_uninit<'a>(
+    fd: BorrowedFd<'_>,
+    buffer: &'a mut [MaybeUninit<u8>],
+) -> io::Result<(&'a mut [u8], Origin)> {
+    let (len, origin) = receive(fd, buffer, 0)?;
+    let filled = &mut buffer[..len];
+    // SAFETY: the kernel wrote these `len` bytes; a byte has the layout of its `MaybeUninit`.
+    Ok((unsafe { &mut *(std::ptr::from_mut(filled) as *mut [u8]) }, origin))
+}
+
+/// Initialises the bytes that it fills, and writes no other.
 fn receive(
     fd: BorrowedFd<'_>,
-    buffer: &mut [u8],
+    buffer: &mut [MaybeUninit<u8>],
     flags: libc::c_int,
 ) -> io::Result<(usize, Origin)> {
     let (room, len) = (buffer.as_mut_ptr().cast(), buffer.len());
@@ -74,56 +105,10 @@ fn receive(
     })
 }
 
-/// `recv(2)`, appending to `buffer`, into its spare capacity. Returns the number of bytes appended.
-pub fn recv_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    let spare = buffer.spare_capacity_mut();
-    let (room, len) = (spare.as_mut_ptr().cast(), spare.len());
-    // SAFETY: the kernel writes at most `len` bytes to `room`.
-    let len = retry(|| check_len(unsafe { libc::recv(fd.as_raw_fd(), room, len, RECEIVE) }))?;
-    let filled = buffer.len() + len;
-    // SAFETY: the kernel wrote these `len` bytes, which lie in the capacity.
-    unsafe { buffer.set_len(filled) };
-    Ok(len)
-}
-
-/// As [`recv_spare`], with the sender's address. `recvfrom(2)`
-pub fn recv_from_spare(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<(usize, Origin)> {
-    let spare = buffer.spare_capacity_mut();
-    let (room, len) = (spare.as_mut_ptr().cast(), spare.len());
-    let (len, origin) = retry(|| {
-        let mut from = Address::empty();
-        let (name, name_len) = from.as_mut_ptrs();
-        // SAFETY: the kernel writes at most `len` bytes to `room`; `name` is to room for any address,
-        // and `name_len` says how much.
-        let received =
-            unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, RECEIVE, name, name_len) };
-        check_len(received).map(|len| (len, Origin(from)))
-    })?;
-    let filled = buffer.len() + len;
-    // SAFETY: the kernel wrote these `len` bytes, which lie in the capacity.
-    unsafe { buffer.set_len(filled) };
-    Ok((len, origin))
-}
-
-/// `recvfrom(2)` into memory that need not be initialised. Returns the filled part and the sender's
-/// address.
-pub fn recv_from_uninit<'a>(
-    fd: BorrowedFd<'_>,
-    buffer: &'a mut [MaybeUninit<u8>],
-) -> io::Result<(&'a mut [u8], Origin)> {
-    let (room, len) = (buffer.as_mut_ptr().cast(), buffer.len());
-    let (len, origin) = retry(|| {
-        let mut from = Address::empty();
-        let (name, name_len) = from.as_mut_ptrs();
-        // SAFETY: the kernel writes at most `len` bytes to `room`; `name` is to room for any address,
-        // and `name_len` says how much.
-        let received =
-            unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, RECEIVE, name, name_len) };
-        check_len(received).map(|len| (len, Origin(from)))
-    })?;
-    let filled = &mut buffer[..len];
-    // SAFETY: the kernel wrote these `len` bytes; a byte has the layout of its `MaybeUninit`.
-    Ok((unsafe { &mut *(std::ptr::from_mut(filled) as *mut [u8]) }, origin))
+/// For [`receive`], which leaves the bytes initialised.
+fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: a byte has the layout of its `MaybeUninit`, and `receive` writes no uninitialised bytes.
+    unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) }
 }
 
 /// `sendto(2)`: a datagram, whole or not at all.
