@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -38,18 +37,13 @@ pub type Listener<L> = Socket<L>;
 
 /// The state of a listener.
 #[doc(hidden)]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Listening {
     pub(crate) file: SocketFile,
     limit: Mutex<Option<Limit>>,
 }
 
 impl Listening {
-    /// The state of a listener that is bound to `path`, if any.
-    pub(crate) fn at(path: Option<&Path>) -> Self {
-        Self::with_file(SocketFile::of(path.map(Path::to_owned)))
-    }
-
     pub(crate) fn with_file(file: SocketFile) -> Self {
         Self { file, limit: Mutex::new(None) }
     }

@@ -10,6 +10,7 @@ use std::os::unix::net as unix;
 use netpoll::{Interest, OwnsFd};
 
 use crate::listener::Listening;
+use crate::socket_file::SocketFile;
 use crate::sys::Origin;
 use crate::unix::address;
 
@@ -32,7 +33,9 @@ pub trait StdSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + private::Sealed {
     const LINGERS: bool = false;
 
     #[doc(hidden)]
-    fn extra(&self) -> Self::Extra;
+    fn extra(&self) -> Self::Extra {
+        Self::Extra::default()
+    }
 
     #[doc(hidden)]
     fn own_address(&self) -> io::Result<Self::Address>;
@@ -85,7 +88,7 @@ pub trait Address: Debug + Clone + Send + Sync + private::Sealed + 'static {
 
 /// State that is dropped with its socket.
 #[doc(hidden)]
-pub trait Extra: Send + Sync + 'static {
+pub trait Extra: Default + Send + Sync + 'static {
     /// Called directly before the socket is closed.
     fn closing(&self) {}
 
@@ -94,6 +97,9 @@ pub trait Extra: Send + Sync + 'static {
 }
 
 impl Extra for () {}
+
+impl private::Sealed for net::SocketAddr {}
+impl private::Sealed for unix::SocketAddr {}
 
 impl Address for net::SocketAddr {
     fn text(&self) -> String {
@@ -117,6 +123,8 @@ impl Address for unix::SocketAddr {
 
 macro_rules! sockets {
     ($($socket:ty, $address:ty, $extra:ty, $interest:ident { $($item:item)* })+) => {$(
+        impl private::Sealed for $socket {}
+
         impl StdSocket for $socket {
             type Address = $address;
             type Extra = $extra;
@@ -136,23 +144,18 @@ macro_rules! sockets {
 }
 
 sockets! {
-    net::TcpStream, net::SocketAddr, (), Both {
-        const LINGERS: bool = true;
-        fn extra(&self) {}
-    }
-    net::TcpListener, net::SocketAddr, Listening, Readable {
-        fn extra(&self) -> Listening {
-            Listening::at(None)
-        }
-    }
-    net::UdpSocket, net::SocketAddr, (), WriteOnDemand { fn extra(&self) {} }
-    unix::UnixStream, unix::SocketAddr, (), WriteOnDemand { fn extra(&self) {} }
+    net::TcpStream, net::SocketAddr, (), Both { const LINGERS: bool = true; }
+    net::TcpListener, net::SocketAddr, Listening, Readable {}
+    net::UdpSocket, net::SocketAddr, (), WriteOnDemand {}
+    unix::UnixStream, unix::SocketAddr, (), WriteOnDemand {}
     unix::UnixListener, unix::SocketAddr, Listening, Readable {
         fn extra(&self) -> Listening {
-            Listening::at(self.local_addr().ok().as_ref().and_then(unix::SocketAddr::as_pathname))
+            let address = self.local_addr().ok();
+            let path = address.as_ref().and_then(unix::SocketAddr::as_pathname);
+            Listening::with_file(SocketFile::of(path))
         }
     }
-    unix::UnixDatagram, unix::SocketAddr, (), WriteOnDemand { fn extra(&self) {} }
+    unix::UnixDatagram, unix::SocketAddr, (), WriteOnDemand {}
 }
 
 macro_rules! with_peers {
@@ -183,15 +186,5 @@ impl StreamSocket for unix::UnixStream {
 }
 
 mod private {
-    use super::{net, unix};
-
     pub trait Sealed: std::fmt::Debug + Send + Sync + 'static {}
-    impl Sealed for net::SocketAddr {}
-    impl Sealed for net::TcpListener {}
-    impl Sealed for net::TcpStream {}
-    impl Sealed for net::UdpSocket {}
-    impl Sealed for unix::SocketAddr {}
-    impl Sealed for unix::UnixDatagram {}
-    impl Sealed for unix::UnixListener {}
-    impl Sealed for unix::UnixStream {}
 }

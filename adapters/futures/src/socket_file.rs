@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// Dropping it removes the file, if removal is set.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SocketFile {
     /// `None` if there is no file, or if it has been removed already.
     bound: Mutex<Option<Bound>>,
@@ -52,10 +52,9 @@ impl SocketFile {
     /// The file that is at `path` now. It is not removed unless
     /// [`set_removed_on_close`](Self::set_removed_on_close) asks for it; a file whose metadata cannot
     /// be read is never removed.
-    pub(crate) fn of(path: Option<PathBuf>) -> Self {
-        let process = path.as_ref().map_or(0, |_| process::id());
+    pub(crate) fn of(path: Option<&Path>) -> Self {
         let bound = Mutex::new(path.and_then(|path| Bound::at(path).ok()));
-        Self { bound, removed_on_close: AtomicBool::new(false), process }
+        Self { bound, removed_on_close: AtomicBool::new(false), process: process::id() }
     }
 
     pub(crate) fn set_removed_on_close(&self, on: bool) {
@@ -85,10 +84,11 @@ impl Drop for SocketFile {
 }
 
 impl Bound {
-    fn at(path: PathBuf) -> io::Result<Self> {
-        let identity = Identity::of(&path)?;
+    fn at(path: &Path) -> io::Result<Self> {
+        let identity = Identity::of(path)?;
         // A relative path leads elsewhere after `chdir(2)`.
-        Ok(Self { path: path::absolute(&path).unwrap_or(path), identity })
+        let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Ok(Self { path, identity })
     }
 
     fn is_there(&self) -> bool {

@@ -43,7 +43,7 @@ impl UnixDatagram {
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
         let failed = |error| failed("bind", address, error);
         let bound = net::UnixDatagram::bind_addr(address).map_err(failed)?;
-        let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
+        let file = SocketFile::of(address.as_pathname());
         file.set_removed_on_close(true);
         let socket = Self::try_from(bound).map_err(failed)?;
         // Binding has succeeded, so the file stays from here on.

@@ -80,7 +80,7 @@ pub(crate) fn listen_at(address: &SocketAddr) -> io::Result<(net::UnixListener, 
     let socket = sys::unix_stream()?;
     sys::bind_unix(socket.as_fd(), address)?;
     // From here on, dropping `file` removes the file, also if a later step fails.
-    let file = SocketFile::of(address.as_pathname().map(Path::to_owned));
+    let file = SocketFile::of(address.as_pathname());
     file.set_removed_on_close(true);
     sys::listen(socket.as_fd())?;
     Ok((socket.into(), file))
