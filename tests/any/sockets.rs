@@ -90,6 +90,7 @@ fn unix_streams() {
         let (mut server, _) = listener.accept().await?;
         client.write_all(b"hello").await?;
         let mut buffer = [0; 5];
+        assert_eq!(server.peek(&mut buffer).await?, 5);
         server.read_exact(&mut buffer).await?;
         assert_eq!(&buffer, b"hello");
         drop(client);
@@ -109,12 +110,14 @@ fn unix_datagrams() {
         let unbound = Async::<UnixDatagram>::unbound()?;
         assert_eq!(unbound.send_to(b"hello", &path).await?, 5);
         let mut buffer = [0; 8];
+        assert_eq!(bound.peek_from(&mut buffer).await?.0, 5);
         let (len, peer) = bound.recv_from(&mut buffer).await?;
         assert_eq!(&buffer[..len], b"hello");
         assert!(peer.is_unnamed());
 
         let (one, other) = Async::<UnixDatagram>::pair()?;
         assert_eq!(one.send(b"hello").await?, 5);
+        assert_eq!(other.peek(&mut buffer).await?, 5);
         assert_eq!(other.recv(&mut buffer).await?, 5);
         let waker = CountingWaker::new();
         while one.get_ref().send(b"x").is_ok() {}

@@ -12,118 +12,78 @@ use netpoll::Direction;
 
 use super::Async;
 
-impl<T> AsyncRead for &Async<T>
-where
-    for<'a> &'a T: Read,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.registration.poll_io(cx, Direction::Read, |mut io| uninterrupted(|| io.read(buffer)))
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.registration
-            .poll_io(cx, Direction::Read, |mut io| uninterrupted(|| io.read_vectored(buffers)))
-    }
-}
-
-impl<T> AsyncWrite for &Async<T>
-where
-    for<'a> &'a T: Write,
-{
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.registration.poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write(buffer)))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.registration
-            .poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.write_vectored(buffers)))
-    }
-
-    /// Flushes `T`, and waits only if that would block.
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check_open()?;
-        match uninterrupted(|| self.get_ref().flush()) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.registration
-                    .poll_io(cx, Direction::Write, |mut io| uninterrupted(|| io.flush()))
+macro_rules! io_traits {
+    ($async:ty, $poll_io:ident, $get:ident, [$($reads:tt)+], [$($writes:tt)+]) => {
+        impl<T> AsyncRead for $async
+        where
+            $($reads)+
+        {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                self.get_mut().registration.$poll_io(cx, Direction::Read, |mut io| {
+                    uninterrupted(|| Read::read(&mut io, buffer))
+                })
             }
-            done => Poll::Ready(done),
-        }
-    }
 
-    /// Only flushes; see [`Async`].
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
-
-impl<T: Read> AsyncRead for Async<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.registration.poll_io_mut(cx, Direction::Read, |io| uninterrupted(|| io.read(buffer)))
-    }
-
-    fn poll_read_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.registration
-            .poll_io_mut(cx, Direction::Read, |io| uninterrupted(|| io.read_vectored(buffers)))
-    }
-}
-
-impl<T: Write> AsyncWrite for Async<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.registration.poll_io_mut(cx, Direction::Write, |io| uninterrupted(|| io.write(buffer)))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.registration
-            .poll_io_mut(cx, Direction::Write, |io| uninterrupted(|| io.write_vectored(buffers)))
-    }
-
-    /// Flushes `T`, and waits only if that would block.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check_open()?;
-        match uninterrupted(|| self.registration.get_mut().flush()) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.registration
-                    .poll_io_mut(cx, Direction::Write, |io| uninterrupted(|| io.flush()))
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffers: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.get_mut().registration.$poll_io(cx, Direction::Read, |mut io| {
+                    uninterrupted(|| Read::read_vectored(&mut io, buffers))
+                })
             }
-            done => Poll::Ready(done),
         }
-    }
 
-    /// Only flushes; see [`Async`].
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
+        impl<T> AsyncWrite for $async
+        where
+            $($writes)+
+        {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.get_mut().registration.$poll_io(cx, Direction::Write, |mut io| {
+                    uninterrupted(|| Write::write(&mut io, buffer))
+                })
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffers: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.get_mut().registration.$poll_io(cx, Direction::Write, |mut io| {
+                    uninterrupted(|| Write::write_vectored(&mut io, buffers))
+                })
+            }
+
+            /// Flushes `T`, and waits only if that would block.
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                let this = self.get_mut();
+                this.check_open()?;
+                match uninterrupted(|| Write::flush(&mut this.registration.$get())) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        this.registration.$poll_io(cx, Direction::Write, |mut io| {
+                            uninterrupted(|| Write::flush(&mut io))
+                        })
+                    }
+                    done => Poll::Ready(done),
+                }
+            }
+
+            /// Only flushes; see [`Async`].
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_flush(cx)
+            }
+        }
+    };
 }
+
+io_traits!(Async<T>, poll_io_mut, get_mut, [T: Read], [T: Write]);
+io_traits!(&Async<T>, poll_io, get_ref, [for<'a> &'a T: Read], [for<'a> &'a T: Write]);

@@ -1,4 +1,4 @@
-//! TCP and UDP over the types of the standard library, with their defaults unless documented otherwise.
+//! The sockets of the standard library, with their defaults unless documented otherwise.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -12,7 +12,8 @@ use futures_util::stream;
 use netpoll::{Direction, OpError, Registration};
 
 use super::Async;
-use crate::sealed::{ListenerSocket, StdSocket};
+use crate::datagram::with_sender;
+use crate::sealed::{DatagramSocket, ListenerSocket, PeerSocket, StdSocket};
 
 type Accepted<L> = (Async<<L as ListenerSocket>::Stream>, <L as StdSocket>::Address);
 
@@ -82,19 +83,42 @@ impl Async<TcpStream> {
         let only = Arc::into_inner(stream.shared).expect("there is no clone of it yet");
         Ok(only.registration.into())
     }
+}
 
-    /// Reads, and leaves the bytes in the socket's queue.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read_with`](Self::read_with).
+/// Each method waits, and fails as [`read_with`](Self::read_with) does.
+impl<S: PeerSocket> Async<S> {
+    /// Reads or receives, and leaves the bytes or the datagram in the socket's queue.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.registration.io(Direction::Read, |socket| sys::peek(socket.as_fd(), buffer)).await
     }
 }
 
-/// Each method waits, and fails as [`read_with`](Self::read_with) does. A datagram that is longer than
-/// the buffer is cut off.
+/// UDP sockets and Unix sockets for datagrams. Each method waits, and fails as
+/// [`read_with`](Self::read_with) does. A datagram that is longer than the buffer is cut off.
+impl<S: DatagramSocket> Async<S> {
+    /// Receives a datagram. Returns its length and the sender's address.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
+        let recv = |socket: &S| with_sender::<S>(sys::recv_from(socket.as_fd(), buffer));
+        self.registration.io(Direction::Read, recv).await
+    }
+
+    /// [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
+    pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, S::Address)> {
+        let peek = |socket: &S| with_sender::<S>(sys::peek_from(socket.as_fd(), buffer));
+        self.registration.io(Direction::Read, peek).await
+    }
+
+    /// Receives a datagram of the connected peer. Returns its length.
+    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.registration.io(Direction::Read, |socket| sys::recv(socket.as_fd(), buffer)).await
+    }
+
+    /// Sends a datagram to the connected peer.
+    pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.registration.io(Direction::Write, |socket| sys::send(socket.as_fd(), buffer)).await
+    }
+}
+
 impl Async<UdpSocket> {
     /// Binds, as [`std::net::UdpSocket::bind`] does.
     ///
@@ -105,25 +129,7 @@ impl Async<UdpSocket> {
         Self::new(UdpSocket::bind(address.into())?)
     }
 
-    /// Receives a datagram. Returns its length and the sender's address.
-    pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let recv = |socket: &UdpSocket| {
-            let (len, origin) = sys::recv_from(socket.as_fd(), buffer)?;
-            Ok((len, origin.internet()?))
-        };
-        self.registration.io(Direction::Read, recv).await
-    }
-
-    /// [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
-    pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let peek = |socket: &UdpSocket| {
-            let (len, origin) = sys::peek_from(socket.as_fd(), buffer)?;
-            Ok((len, origin.internet()?))
-        };
-        self.registration.io(Direction::Read, peek).await
-    }
-
-    /// Sends a datagram.
+    /// Sends a datagram. It waits, and fails as [`write_with`](Self::write_with) does.
     pub async fn send_to<A: Into<SocketAddr>>(
         &self,
         buffer: &[u8],
@@ -132,20 +138,5 @@ impl Async<UdpSocket> {
         let address = address.into();
         let send = |socket: &UdpSocket| sys::send_to(socket.as_fd(), buffer, &address);
         self.registration.io(Direction::Write, send).await
-    }
-
-    /// Receives a datagram of the connected peer. Returns its length.
-    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Read, |socket| sys::recv(socket.as_fd(), buffer)).await
-    }
-
-    /// [`recv`](Self::recv), but leaves the datagram in the queue.
-    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Read, |socket| sys::peek(socket.as_fd(), buffer)).await
-    }
-
-    /// Sends a datagram to the connected peer.
-    pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Write, |socket| sys::send(socket.as_fd(), buffer)).await
     }
 }

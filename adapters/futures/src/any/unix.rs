@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::sys;
-use netpoll::{Direction, OpError};
+use netpoll::OpError;
 
 use super::Async;
 use crate::unix::listen_at;
@@ -57,8 +57,6 @@ impl Async<UnixStream> {
     }
 }
 
-/// Each method waits, and fails as [`read_with`](Self::read_with) does. A datagram that is longer than
-/// the buffer is cut off.
 impl Async<UnixDatagram> {
     /// Binds to a path, which must not exist.
     ///
@@ -88,16 +86,7 @@ impl Async<UnixDatagram> {
         Ok((Self::new(one)?, Self::new(other)?))
     }
 
-    /// Receives a datagram. Returns its length and the sender's address.
-    pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let recv = |socket: &UnixDatagram| {
-            let (len, origin) = sys::recv_from(socket.as_fd(), buffer)?;
-            Ok((len, origin.unix()?))
-        };
-        self.registration.io(Direction::Read, recv).await
-    }
-
-    /// Sends a datagram.
+    /// Sends a datagram. It waits, and fails as [`write_with`](Self::write_with) does.
     ///
     /// The send waits for room in this socket's own queue. If the receiver's queue is full, which epoll
     /// does not report for an unconnected socket, the send is tried again each time other tasks have
@@ -107,15 +96,5 @@ impl Async<UnixDatagram> {
         let to = SocketAddr::from_pathname(path)?;
         let send = |socket: &UnixDatagram| sys::send_to_unix(socket.as_fd(), buffer, &to);
         self.write_with(send).await
-    }
-
-    /// Receives a datagram of the connected peer. Returns its length.
-    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Read, |socket| sys::recv(socket.as_fd(), buffer)).await
-    }
-
-    /// Sends a datagram to the connected peer.
-    pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.registration.io(Direction::Write, |socket| sys::send(socket.as_fd(), buffer)).await
     }
 }

@@ -140,7 +140,7 @@ impl<S: DatagramSocket> Datagram<S> {
     }
 }
 
-fn with_sender<S: DatagramSocket>(
+pub(crate) fn with_sender<S: DatagramSocket>(
     received: io::Result<(usize, Origin)>,
 ) -> io::Result<(usize, S::Address)> {
     let (len, origin) = received?;
