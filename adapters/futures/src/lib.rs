@@ -80,6 +80,8 @@ mod limit;
 mod linger;
 mod listener;
 mod partial;
+#[doc(hidden)]
+pub mod peer;
 mod per_process;
 mod sealed;
 mod socket;

@@ -1,7 +1,6 @@
-//! The atomics and locks that take part in a handshake. The models of `tests/loom` mount the modules
+//! The locks that take part in a handshake. The models of `tests/loom` mount the modules
 //! that use them over loom's.
 
-pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Locks a mutex and ignores poisoning: no user code runs under these locks.

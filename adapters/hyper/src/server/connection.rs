@@ -14,7 +14,6 @@ use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use netpoll::Direction;
 use netpoll_futures::{Stream, StreamSocket};
 
 use super::connections::{ConnectionGuard, ShutdownPhase};
@@ -179,7 +178,7 @@ async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
             phase == ShutdownPhase::Graceful && !std::mem::replace(&mut shutting_down, true);
         if begins_shutdown {
             // A request that has arrived by now is in flight, also if hyper has not read it yet.
-            tracker.assume_ready(Direction::Read);
+            tracker.peer.assume_readable();
         }
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use netpoll::Direction;
+use netpoll_futures::peer::Expiry;
 use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
 
-use super::progress::{Expiry, ProgressTracker};
+use super::progress::ProgressTracker;
 use crate::read_buf::poll_fill;
 
 /// The connection that a [`Server`](super::Server) gives to hyper: an [`Io`](crate::Io) with the server's
@@ -39,38 +41,6 @@ impl<S: StreamSocket> ServedIo<S> {
         self.tracker.stop();
         self.stream
     }
-
-    /// Makes a write, and repeats it if the server's deadline has passed (rule 2 of [`progress`](super::progress)).
-    fn poll_write_with(
-        &self,
-        mut write: impl FnMut() -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            match write() {
-                Poll::Ready(Err(error)) if is_deadline_exceeded(&error) => {
-                    match self.tracker.write_expired() {
-                        Expiry::Moved => {}
-                        Expiry::Foreign => return Poll::Ready(Err(error)),
-                        Expiry::Passed => {
-                            let last = self.record_write(write());
-                            let stalled = last.is_pending() && !self.tracker.peer_took_bytes();
-                            return if stalled { Poll::Ready(Err(error)) } else { last };
-                        }
-                    }
-                }
-                written => return self.record_write(written),
-            }
-        }
-    }
-
-    fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &written {
-            Poll::Ready(Ok(1..)) => self.tracker.bytes_written(),
-            Poll::Pending => self.tracker.write_blocked(),
-            Poll::Ready(_) => {}
-        }
-        written
-    }
 }
 
 /// Prints the stream.
@@ -81,8 +51,8 @@ impl<S: StreamSocket> fmt::Debug for ServedIo<S> {
 }
 
 impl<S: StreamSocket> Read for ServedIo<S> {
-    /// A deadline of the server does not fail a read. The tracker records that it has passed and clears it, the
-    /// read calls the kernel once more, and the connection's task decides after hyper has used the bytes.
+    /// A deadline of the server does not fail a read. The tracker removes it from the socket, the read calls the
+    /// kernel once more, and the connection's task decides after hyper has used the bytes.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -91,7 +61,7 @@ impl<S: StreamSocket> Read for ServedIo<S> {
         loop {
             match poll_fill(&self.stream, cx, &mut buffer, |bytes| self.tracker.bytes_read(bytes)) {
                 Poll::Ready(Err(error)) if is_deadline_exceeded(&error) => {
-                    if self.tracker.read_expired() == Expiry::Foreign {
+                    if self.tracker.peer.expired(Direction::Read) == Expiry::Foreign {
                         return Poll::Ready(Err(error));
                     }
                 }
@@ -107,7 +77,7 @@ impl<S: StreamSocket> Write for ServedIo<S> {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(|| self.stream.poll_write(cx, buffer))
+        self.tracker.peer.poll_write(|| self.stream.poll_write(cx, buffer))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -127,6 +97,6 @@ impl<S: StreamSocket> Write for ServedIo<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(|| self.stream.poll_write_vectored(cx, buffers))
+        self.tracker.peer.poll_write(|| self.stream.poll_write_vectored(cx, buffers))
     }
 }

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use netpoll::{Interest, Reactor, Registration, is_deadline_exceeded};
+use netpoll::{Direction, Interest, Reactor, Registration, is_deadline_exceeded};
 use netpoll_futures::Stream;
+use netpoll_futures::peer::Expiry;
 
 use super::*;
 
@@ -48,11 +48,11 @@ impl Scene {
     /// deadline is not due: without one the read would never end.
     #[track_caller]
     fn decision_at_deadline(&self) -> Decision {
-        let (until, _) = self.state().read_deadline.expect("a deadline is set");
+        let until = self.read_deadline().expect("a deadline is set");
         assert!(until <= self.reactor.now(), "the deadline has not come");
         let error = block_on(self.stream.read(&mut [0])).expect_err("nothing comes");
         assert!(is_deadline_exceeded(&error), "{error}");
-        assert_eq!(self.tracker.read_expired(), Expiry::Passed);
+        assert_eq!(self.tracker.peer.expired(Direction::Read), Expiry::Passed);
         assert!(self.poll_read_is_pending(), "the deadline is cleared for the last read");
         self.tracker.decide()
     }
@@ -71,25 +71,44 @@ impl Scene {
     }
 
     /// Finds no room at the deadline of a blocked write. Returns whether the peer has stalled.
-    #[track_caller]
     fn has_stalled(&self) -> bool {
-        assert_eq!(self.tracker.write_expired(), Expiry::Passed, "the deadline has come");
-        !self.tracker.peer_took_bytes()
+        let mut context = Context::from_waker(Waker::noop());
+        while !matches!(self.stream.poll_write_ready(&mut context), Poll::Ready(Err(_))) {
+            std::thread::yield_now();
+        }
+        let mut attempts = 0;
+        let written = self.tracker.peer.poll_write(|| {
+            attempts += 1;
+            match self.stream.poll_write_ready(&mut context) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                _ => Poll::Pending,
+            }
+        });
+        assert_eq!(attempts, 2, "the write is repeated");
+        matches!(written, Poll::Ready(Err(error)) if is_deadline_exceeded(&error))
+    }
+
+    fn poll_write(&self) -> Poll<io::Result<usize>> {
+        let mut context = Context::from_waker(Waker::noop());
+        self.tracker.peer.poll_write(|| self.stream.poll_write(&mut context, &[0; 4096]))
     }
 
     /// Writes until there is no room, as hyper would.
     fn block(&self) {
-        let mut context = Context::from_waker(Waker::noop());
-        while self.stream.poll_write(&mut context, &[0; 4096]).is_ready() {}
-        self.tracker.write_blocked();
+        while self.poll_write().is_ready() {}
     }
 
-    fn state(&self) -> MutexGuard<'_, State<UnixStream>> {
-        self.tracker.lock().expect("no fork")
+    fn read_deadline(&self) -> Option<Instant> {
+        self.with_peer(|peer| peer.deadline(Direction::Read))
     }
 
     fn awaited(&self) -> Option<Deadline> {
-        self.state().read_deadline.and_then(|(_, deadline)| deadline)
+        self.with_peer(|peer| peer.rules.limit(peer.is_blocked()))
+            .and_then(|(_, deadline)| deadline)
+    }
+
+    fn with_peer<T>(&self, ask: impl FnOnce(&Peer<UnixStream, State>) -> T) -> T {
+        self.tracker.peer.update(|peer| ask(peer)).expect("no fork")
     }
 }
 
@@ -112,7 +131,7 @@ fn no_limit_holds_while_a_request_is_in_flight() -> io::Result<()> {
     drop(first);
     assert_eq!(scene.awaited(), None, "there is another");
     scene.tracker.bytes_read(b"body");
-    scene.tracker.bytes_written();
+    scene.tracker.peer.bytes_written();
     assert_eq!(scene.awaited(), None, "bodies of requests have no limit");
     drop(second);
     assert_eq!(scene.awaited(), Some(Deadline::Idle));
@@ -175,7 +194,7 @@ fn a_blocked_peer_is_not_idle() -> io::Result<()> {
     scene.block();
     assert_eq!(scene.awaited(), None);
     scene.reactor.advance(99 * SECOND);
-    scene.tracker.bytes_written();
+    scene.tracker.peer.bytes_written();
     assert_eq!(scene.decision_after(100 * SECOND), Decision::End, "it counts from the last byte");
     Ok(())
 }
@@ -187,9 +206,7 @@ fn a_peer_that_acknowledges_nothing_has_stalled() -> io::Result<()> {
     scene.block();
     assert_eq!(scene.awaited(), None, "it is not idle");
     scene.reactor.advance(999 * SECOND);
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(scene.stream.poll_write(&mut context, &[0]).is_pending());
-    scene.tracker.write_blocked();
+    assert!(scene.poll_write().is_pending());
     scene.reactor.advance(SECOND + TICK);
     assert!(scene.has_stalled(), "another attempt renews no limit");
     assert_eq!(scene.tracker.stop(), Some(Deadline::WriteStall));
@@ -216,13 +233,13 @@ fn a_write_with_progress_is_no_longer_blocked() -> io::Result<()> {
     let scene = scene()?;
     let in_flight = scene.tracker.request_began();
     scene.block();
-    assert!(scene.state().write_deadline.is_some());
-    scene.tracker.bytes_written();
-    assert_eq!(scene.state().write_deadline, None);
+    assert!(scene.with_peer(|peer| peer.deadline(Direction::Write)).is_some());
+    scene.tracker.peer.bytes_written();
+    assert_eq!(scene.with_peer(|peer| peer.deadline(Direction::Write)), None);
     scene.block();
     drop(in_flight);
     assert_eq!(scene.awaited(), None);
-    scene.tracker.bytes_written();
+    scene.tracker.peer.bytes_written();
     assert_eq!(scene.awaited(), Some(Deadline::Idle));
     Ok(())
 }
@@ -235,7 +252,7 @@ fn a_deadline_that_was_moved_has_not_passed() -> io::Result<()> {
     let error = block_on(scene.stream.read(&mut [0])).expect_err("nothing comes");
     assert!(is_deadline_exceeded(&error));
     let _in_flight = scene.tracker.request_began();
-    assert_eq!(scene.tracker.read_expired(), Expiry::Moved);
+    assert_eq!(scene.tracker.peer.expired(Direction::Read), Expiry::Moved);
     assert!(scene.poll_read_is_pending());
     assert_eq!(scene.tracker.decide(), Decision::Wait);
     assert_eq!(scene.tracker.stop(), None);
@@ -249,7 +266,7 @@ fn progress_after_an_expiry_cancels_it() -> io::Result<()> {
     scene.reactor.advance(10 * SECOND + TICK);
     let error = block_on(scene.stream.read(&mut [0])).expect_err("nothing comes");
     assert!(is_deadline_exceeded(&error));
-    assert_eq!(scene.tracker.read_expired(), Expiry::Passed);
+    assert_eq!(scene.tracker.peer.expired(Direction::Read), Expiry::Passed);
     let in_flight = scene.tracker.request_began();
     assert_eq!(scene.tracker.decide(), Decision::Wait);
     drop(in_flight);
@@ -264,101 +281,29 @@ fn a_tracker_that_was_stopped_sets_no_deadline() -> io::Result<()> {
     in_flight.upgraded();
     drop(in_flight);
     scene.tracker.bytes_read(b"anything");
-    scene.tracker.bytes_written();
-    scene.tracker.write_blocked();
+    scene.tracker.peer.bytes_written();
+    scene.block();
     scene.reactor.advance(10_000 * SECOND);
     assert!(scene.poll_read_is_pending());
-    assert_eq!(scene.tracker.read_expired(), Expiry::Foreign);
-    assert_eq!(scene.tracker.write_expired(), Expiry::Foreign);
-    Ok(())
-}
-
-/// A waker of an executor that polls a task in place, where it is woken.
-struct PollsInPlace {
-    tracker: Arc<ProgressTracker<UnixStream>>,
-    found_it_locked: AtomicBool,
-    ran: AtomicBool,
-}
-
-impl Wake for PollsInPlace {
-    fn wake(self: Arc<Self>) {
-        // `bytes_read`, for example, would wait for the lock for ever.
-        let is_locked = self.tracker.state.try_lock().is_err();
-        self.found_it_locked.fetch_or(is_locked, Ordering::Relaxed);
-        self.ran.store(true, Ordering::Relaxed);
-    }
-}
-
-#[test]
-fn no_waker_runs_under_the_lock() -> io::Result<()> {
-    let scene = scene()?;
-    let waker = Arc::new(PollsInPlace {
-        tracker: scene.tracker.clone(),
-        found_it_locked: AtomicBool::new(false),
-        ran: AtomicBool::new(false),
-    });
-    let woken = Waker::from(waker.clone());
-    let mut context = Context::from_waker(&woken);
-    drop(scene.tracker.request_began());
-    scene.block();
-    // The idle limit is over when the write ends: the connection's task is woken to decide.
-    scene.state().limits.idle = Some(SECOND);
-    scene.reactor.advance(2 * SECOND);
-    assert!(scene.stream.poll_read(&mut context, &mut [0]).is_pending());
-    scene.state().blocked = None;
-    scene.tracker.update(State::arm_read);
-    assert!(waker.ran.load(Ordering::Relaxed), "the deadline has passed");
-    assert!(!waker.found_it_locked.load(Ordering::Relaxed));
-    Ok(())
-}
-
-/// At the fork, a thread of the parent held the lock. The child does not have that thread.
-#[test]
-fn in_a_forked_child_no_method_takes_the_lock() -> io::Result<()> {
-    let Scene { stream, tracker, .. } = scene()?;
-    let mut tracker = Arc::into_inner(tracker).expect("the only owner");
-    tracker.generation += 1;
-    let tracker = Arc::new(tracker);
-    let _held = tracker.state.lock();
-    let in_flight = tracker.request_began();
-    in_flight.data_queued();
-    in_flight.data_advanced();
-    in_flight.data_released();
-    in_flight.upgraded();
-    drop(in_flight);
-    tracker.bytes_read(b"x");
-    tracker.write_blocked();
-    tracker.bytes_written();
-    assert_eq!(tracker.read_expired(), Expiry::Foreign);
-    assert_eq!(tracker.write_expired(), Expiry::Foreign);
-    assert!(!tracker.peer_took_bytes());
-    tracker.assume_ready(Direction::Read);
-    tracker.shut_down();
-    assert_eq!(tracker.decide(), Decision::End);
-    assert_eq!(tracker.stop(), None);
-    drop(stream);
+    assert_eq!(scene.tracker.peer.expired(Direction::Read), Expiry::Foreign);
+    assert_eq!(scene.tracker.peer.expired(Direction::Write), Expiry::Foreign);
     Ok(())
 }
 
 #[test]
 fn without_limits_there_are_no_deadlines() -> io::Result<()> {
-    let Scene { stream, .. } = scene()?;
-    let none = ProgressTracker::new(stream.clone(), Deadlines::none());
-    let state = |tracker: &ProgressTracker<_>| {
-        let state = tracker.lock().expect("no fork");
-        (state.read_deadline, state.write_deadline)
-    };
-    assert_eq!(state(&none), (None, None));
-    drop(none.request_began());
-    assert_eq!(state(&none), (None, None));
-    none.write_blocked();
-    assert_eq!(state(&none), (None, None));
+    let mut scene = scene()?;
+    scene.tracker = ProgressTracker::new(scene.stream.clone(), Deadlines::none());
+    let deadlines =
+        |scene: &Scene| Direction::BOTH.map(|one| scene.with_peer(|peer| peer.deadline(one)));
+    assert_eq!(deadlines(&scene), [None, None]);
+    drop(scene.tracker.request_began());
+    assert_eq!(deadlines(&scene), [None, None]);
+    scene.block();
+    assert_eq!(deadlines(&scene), [None, None]);
     let ever = Deadlines::none().header(Duration::MAX);
-    assert_eq!(
-        state(&ProgressTracker::new(stream, ever)),
-        (None, None),
-        "`Instant` cannot represent it"
-    );
+    scene.tracker = ProgressTracker::new(scene.stream.clone(), ever);
+    assert_eq!(deadlines(&scene), [None, None], "`Instant` cannot represent it");
     Ok(())
 }
 
@@ -414,7 +359,7 @@ mod http2 {
         drop(scene.tracker.request_began());
         scene.reactor.advance(99 * SECOND);
         scene.tracker.bytes_read(PING);
-        scene.tracker.bytes_written();
+        scene.tracker.peer.bytes_written();
         assert_eq!(scene.awaited(), Some(Deadline::Idle));
         assert_eq!(scene.decision_after(SECOND), Decision::ShutDown);
         Ok(())
@@ -437,7 +382,7 @@ mod http2 {
         drop(scene.tracker.request_began());
         assert_eq!(scene.decision_after(100 * SECOND), Decision::ShutDown);
         let crossed = scene.tracker.request_began();
-        assert_eq!(scene.state().read_deadline, None);
+        assert_eq!(scene.read_deadline(), None);
         scene.reactor.advance(1000 * SECOND);
         drop(crossed);
         scene.reactor.advance(GRACE + TICK);

@@ -3,12 +3,14 @@
 use std::io;
 
 #[cfg(all(feature = "http1", feature = "http2"))]
-use netpoll_futures::is_deadline_exceeded;
+use netpoll::{Direction, Ready};
 use netpoll_futures::{Stream, StreamSocket};
-
-use super::progress::ProgressTracker;
 #[cfg(all(feature = "http1", feature = "http2"))]
-use super::progress::{Decision, Expiry};
+use netpoll_futures::{is_deadline_exceeded, peer::Expiry};
+
+#[cfg(all(feature = "http1", feature = "http2"))]
+use super::progress::Decision;
+use super::progress::ProgressTracker;
 
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,25 +32,27 @@ pub(super) async fn detect_version<S: StreamSocket>(
     tracker: &ProgressTracker<S>,
 ) -> io::Result<Option<Version>> {
     loop {
-        match stream.registration().ready(netpoll::Direction::Read).await {
+        match stream.registration().ready(Direction::Read).await {
             Ok(readiness) => {
                 // After the end of the stream no byte follows: HTTP/1 refuses an incomplete preface.
-                let has_ended = readiness.ready().intersects(netpoll::Ready::READ_HANGUP);
+                let has_ended = readiness.ready().intersects(Ready::READ_HANGUP);
                 match peek_version(stream)?.or_else(|| has_ended.then_some(Version::Http1)) {
                     Some(version) => return Ok(Some(version)),
                     // The event of the next bytes, or of the end, makes the stream ready again.
                     None => stream.registration().clear_ready(readiness),
                 }
             }
-            Err(error) if is_deadline_exceeded(&error) => match tracker.read_expired() {
-                Expiry::Moved => {}
-                Expiry::Foreign => return Err(error),
-                Expiry::Passed => match peek_version(stream)? {
-                    Some(version) => return Ok(Some(version)),
-                    None if tracker.decide() == Decision::Wait => {}
-                    None => return Ok(None),
-                },
-            },
+            Err(error) if is_deadline_exceeded(&error) => {
+                match tracker.peer.expired(Direction::Read) {
+                    Expiry::Moved => {}
+                    Expiry::Foreign => return Err(error),
+                    Expiry::Passed => match peek_version(stream)? {
+                        Some(version) => return Ok(Some(version)),
+                        None if tracker.decide() == Decision::Wait => {}
+                        None => return Ok(None),
+                    },
+                }
+            }
             Err(error) => return Err(error),
         }
     }

@@ -1,21 +1,21 @@
-//! A stream with limits on the time that it waits for its peer.
-
-mod watch;
+//! A stream with limits on the time that it waits for its peer: [`Rules`] for a [`PeerTracker`].
+//!
+//! A read begins to wait when a poll first returns `Pending`, and waits until a read succeeds: a future that is dropped and
+//! started again gains no time.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use netpoll::is_deadline_exceeded;
+use netpoll::{Direction, is_deadline_exceeded};
 
-use crate::partial;
+use crate::peer::{Expiry, Peer, PeerTracker, Rules};
 use crate::sealed::StreamSocket;
 use crate::stream::{Stream, poll_write, poll_write_all};
-use watch::Watch;
+use crate::{partial, sys};
 
 /// How long a [`TimeoutStream`] waits. `None` means no limit, as does a time beyond the range of the
 /// clock.
@@ -100,15 +100,36 @@ impl Timeouts {
 ///
 /// The timeouts use the deadlines of the socket. An operation that begins to wait sets a deadline, and
 /// progress clears it, for a few nanoseconds each; an operation that need not wait sets none. So do not
-/// set deadlines on the inner stream. To limit a whole request, use a separate timer, or call
-/// [`set_timeouts`](Self::set_timeouts) for each phase.
+/// set deadlines on the inner stream: the timeouts replace them. To limit a whole request, use a
+/// separate timer, or call [`set_timeouts`](Self::set_timeouts) for each phase.
 ///
 /// After an idle timeout, reading fails until a byte arrives or is written. After a write timeout,
 /// writing fails until the peer takes a byte. [`set_timeouts`](Self::set_timeouts) ends both states.
 /// Clones share one stream.
 pub struct TimeoutStream<S: StreamSocket> {
     stream: Stream<S>,
-    watch: Arc<Watch>,
+    tracker: Arc<PeerTracker<S, Idle>>,
+}
+
+/// The rules for an idle peer.
+#[derive(Debug)]
+struct Idle {
+    timeouts: Timeouts,
+    is_reading: bool,
+}
+
+impl Rules for Idle {
+    fn read_limit(&self, is_blocked: bool) -> Option<Duration> {
+        self.timeouts.idle.filter(|_| self.is_reading && !is_blocked)
+    }
+
+    fn write_stall(&self) -> Option<Duration> {
+        self.timeouts.write_stall
+    }
+
+    fn written(&mut self, _: bool) -> bool {
+        self.is_reading
+    }
 }
 
 /// Prints the stream and its timeouts.
@@ -123,7 +144,7 @@ impl<S: StreamSocket> fmt::Debug for TimeoutStream<S> {
 
 impl<S: StreamSocket> Clone for TimeoutStream<S> {
     fn clone(&self) -> Self {
-        Self { stream: self.stream.clone(), watch: self.watch.clone() }
+        Self { stream: self.stream.clone(), tracker: self.tracker.clone() }
     }
 }
 
@@ -131,7 +152,8 @@ impl<S: StreamSocket> TimeoutStream<S> {
     /// Wraps a stream. The timeouts apply from the next wait on.
     #[must_use]
     pub fn new(stream: Stream<S>, timeouts: Timeouts) -> Self {
-        Self { stream, watch: Arc::new(Watch::new(timeouts)) }
+        let rules = Idle { timeouts, is_reading: false };
+        Self { tracker: Arc::new(PeerTracker::new(stream.clone(), rules)), stream }
     }
 
     /// The inner stream, for calls other than reading and writing: bytes that are read or written there
@@ -151,13 +173,19 @@ impl<S: StreamSocket> TimeoutStream<S> {
     /// The current timeouts.
     #[must_use]
     pub fn timeouts(&self) -> Timeouts {
-        self.watch.timeouts()
+        self.tracker.update(|peer| peer.rules.timeouts).unwrap_or_default()
     }
 
     /// Sets the timeouts and restarts them: a waiting operation gets the whole time again, and a
     /// direction that has timed out becomes usable.
     pub fn set_timeouts(&self, timeouts: Timeouts) {
-        self.watch.set_timeouts(&self.stream, timeouts);
+        self.tracker.update(|peer| {
+            peer.rules.timeouts = timeouts;
+            peer.progress();
+            if peer.is_blocked() {
+                peer.block();
+            }
+        });
     }
 
     /// [`Stream::read`], which fails when the connection has been idle for too long.
@@ -170,22 +198,26 @@ impl<S: StreamSocket> TimeoutStream<S> {
     ///
     /// If the future is dropped, no byte has been read. A new read continues with the remaining time.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let read = self.reading(self.stream.read(buffer)).await;
-            if !self.watch.reads_on(&self.stream, &read) {
-                return read;
-            }
+        if buffer.is_empty() {
+            return self.stream.nothing_to_read();
         }
+        let mut waiting = self.stream.registration().readiness_wait(Direction::Read);
+        let transfer = Stream::<S>::transfer(buffer.len());
+        let mut read = |socket: &S| sys::recv(socket.as_fd(), buffer);
+        poll_fn(|cx| self.poll_reading(|| waiting.poll_io(cx, transfer, &mut read))).await
     }
 
     /// As [`read`](Self::read), into several buffers.
     pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        loop {
-            let read = self.reading(self.stream.read_vectored(buffers)).await;
-            if !self.watch.reads_on(&self.stream, &read) {
-                return read;
-            }
+        let (window, len) = sys::window(buffers);
+        if len == 0 {
+            return self.stream.nothing_to_read();
         }
+        let mut waiting = self.stream.registration().readiness_wait(Direction::Read);
+        let transfer = Stream::<S>::transfer(len);
+        let mut read =
+            |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
+        poll_fn(|cx| self.poll_reading(|| waiting.poll_io(cx, transfer, &mut read))).await
     }
 
     /// [`Stream::write`], which fails when the peer has stalled.
@@ -220,7 +252,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
                 let before = written;
                 let polled = poll_write_all(&mut writing, cx, buffer, &mut written);
                 if written > before {
-                    self.watch.has_written(&self.stream);
+                    self.tracker.bytes_written();
                     // The deadline belonged to bytes that have been written since.
                     if matches!(&polled, Poll::Ready(Err(late)) if is_deadline_exceeded(late)) {
                         continue;
@@ -258,7 +290,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
 
     /// [`write`](Self::write) as a poll function.
     pub fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.watch.write(&self.stream, || self.stream.poll_write(cx, buffer))
+        self.tracker.poll_write(|| self.stream.poll_write(cx, buffer))
     }
 
     /// [`poll_write`](Self::poll_write) from several buffers.
@@ -267,7 +299,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.watch.write(&self.stream, || self.stream.poll_write_vectored(cx, buffers))
+        self.tracker.poll_write(|| self.stream.poll_write_vectored(cx, buffers))
     }
 
     pub(crate) fn check_open(&self) -> io::Result<()> {
@@ -278,29 +310,47 @@ impl<S: StreamSocket> TimeoutStream<S> {
         self.stream.end_writing()
     }
 
+    /// Polls a read, and repeats it if its deadline was moved, or has passed.
     fn poll_reading(
         &self,
-        mut poll: impl FnMut() -> Poll<io::Result<usize>>,
+        mut read: impl FnMut() -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let read = ready!(self.watch.read(&self.stream, poll()));
-            if !self.watch.reads_on(&self.stream, &read) {
-                return Poll::Ready(read);
+            match read() {
+                Poll::Ready(Err(error)) if is_deadline_exceeded(&error) => {
+                    match self.tracker.expired(Direction::Read) {
+                        Expiry::Moved => {}
+                        Expiry::Foreign => return Poll::Ready(Err(error)),
+                        Expiry::Passed => {
+                            let last = self.record_read(read());
+                            let is_idle = self.tracker.update(Peer::take_passed_read);
+                            let fails = last.is_pending() && is_idle == Some(true);
+                            return if fails { Poll::Ready(Err(error)) } else { last };
+                        }
+                    }
+                }
+                read => return self.record_read(read),
             }
         }
     }
 
-    async fn reading(&self, read: impl Future<Output = io::Result<usize>>) -> io::Result<usize> {
-        let mut read = pin!(read);
-        poll_fn(|cx| self.watch.read(&self.stream, read.as_mut().poll(cx))).await
+    fn record_read(&self, read: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.tracker.update(|peer| match &read {
+            Poll::Pending if !peer.rules.is_reading => {
+                peer.rules.is_reading = true;
+                peer.progress();
+            }
+            Poll::Ready(Ok(_)) => peer.rules.is_reading = false,
+            _ => {}
+        });
+        read
     }
 
-    /// Polls a write until it is over. A write whose deadline does not count keeps the write lock and
-    /// is polled again.
+    /// Polls a write until it is over. A write that is repeated keeps the write lock.
     async fn writing(
         &self,
         mut write: impl FnMut(&mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> io::Result<usize> {
-        poll_fn(|cx| self.watch.write(&self.stream, || write(cx))).await
+        poll_fn(|cx| self.tracker.poll_write(|| write(cx))).await
     }
 }
