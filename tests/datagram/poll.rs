@@ -36,10 +36,13 @@ async fn every_way_to_poll_a_receive<S: Family>(stage: Stage) -> io::Result<()> 
     assert_unready(|cx| near.poll_recv(cx, &mut buffer));
     assert_unready(|cx| near.poll_recv_from(cx, &mut buffer));
     assert_unready(|cx| near.poll_recv_msg(cx, &mut buffer));
+    let mut vec = Vec::with_capacity(8);
+    assert_unready(|cx| near.poll_recv_buf(cx, &mut vec));
+    assert_unready(|cx| near.poll_recv_buf_from(cx, &mut vec));
     assert_unready(|cx| near.poll_peek(cx, &mut buffer));
     assert_unready(|cx| near.poll_peek_from(cx, &mut buffer));
     assert_unready(|cx| near.poll_recv_ready(cx));
-    for datagram in [b"one", b"two", b"six"] {
+    for datagram in [b"one", b"two", b"six", b"ten", b"cut"] {
         far.send(datagram).await?;
     }
     poll_fn(|cx| near.poll_recv_ready(cx)).await?;
@@ -51,6 +54,9 @@ async fn every_way_to_poll_a_receive<S: Family>(stage: Stage) -> io::Result<()> 
     assert_eq!((&buffer[..3], &other[..3]), (&b"one"[..], &b"two"[..]));
     let message = poll_fn(|cx| near.poll_recv_msg(cx, &mut buffer[..1])).await?;
     assert_eq!((message.filled, message.len, buffer[0]), (1, 3, b's'));
+    assert_eq!(poll_fn(|cx| near.poll_recv_buf(cx, &mut vec)).await?, 3);
+    assert_eq!(poll_fn(|cx| near.poll_recv_buf_from(cx, &mut vec)).await?.0, 3);
+    assert_eq!(vec, b"tencut");
     Ok(())
 }
 
