@@ -63,9 +63,9 @@ fn limit_and_a_waiter() {
         let (mut task, place) = accepting.join().unwrap();
         assert!(place.is_some() || task.was_woken());
         let place = place.or_else(|| listener.poll_accept(&limit, &mut task));
-        assert!(place.is_some() && limit.taken() == 1);
+        assert!(place.is_some() && limit.in_use() == 1);
         drop(place);
-        assert_eq!(limit.taken(), 0);
+        assert_eq!(limit.in_use(), 0);
     });
 }
 
@@ -95,6 +95,6 @@ fn limit_of_two_listeners() {
             assert!(had_it || task.was_woken());
             assert!(had_it || listener.poll_accept(&limit, &mut task).is_some());
         }
-        assert_eq!(limit.taken(), 0);
+        assert_eq!(limit.in_use(), 0);
     });
 }

@@ -209,7 +209,7 @@ fn without_a_thread_a_lingering_close_closes() {
         }
         block_on(near.write_all(b"the last words")).expect("room");
         block_on(near.close()).expect("it is closed");
-        assert_eq!(limit.taken(), 0);
+        assert_eq!(limit.in_use(), 0);
         let mut all = Vec::new();
         far.read_to_end(&mut all).expect("all, and the end");
         assert_eq!(all, b"the last words");

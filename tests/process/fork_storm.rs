@@ -379,7 +379,7 @@ fn a_child_of_threads_that_use_sockets() {
             let polled = poll_once(pin!(poll_fn(|cx| listener.poll_accept(cx))));
             step.report(6, matches!(polled, Poll::Ready(result) if is_gone(&result)));
             let _ = listener.set_limit(None);
-            step.report(7, limit.taken() == 0);
+            step.report(7, limit.in_use() == 0);
             let _ = (timed.timeouts(), timed.set_timeouts(Timeouts::default()));
             step.report(8, true);
             let connected = TcpStream::connect(address).now_or_never();

@@ -65,12 +65,12 @@ async fn streams_end<G>(refused: impl Fn() -> G) -> io::Result<()> {
     let limit = Limit::new(1);
     let (far, near) = tcp_pair(Some(&limit)).await?;
     let clone = near.clone();
-    assert_eq!(limit.taken(), 1);
+    assert_eq!(limit.in_use(), 1);
     far.set_read_deadline(in_time())?;
     let guard = refused();
     near.close().await.expect("the peer has seen the end");
     assert_eq!(far.read(&mut [0]).await.expect("the end"), 0);
-    assert_eq!(limit.taken(), 0, "the place is given back");
+    assert_eq!(limit.in_use(), 0, "the place is given back");
     assert!(is_closed(&near.close().await.expect_err("it is closed")));
     assert!(is_closed(&clone.read(&mut [0]).await.expect_err("it is closed")));
     drop(guard);

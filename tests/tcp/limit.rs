@@ -39,7 +39,7 @@ fn a_place_is_kept_until_the_stream_is_dropped_or_closed() {
         let listener = limited(&limit).await?;
         let _peers = connect(&listener, 4).await?;
         let (first, second) = (accept(&listener).await?, accept(&listener).await?);
-        assert_eq!((limit.taken(), limit.most()), (2, 2));
+        assert_eq!((limit.in_use(), limit.max()), (2, 2));
         let wakes = CountingWaker::new();
         let mut third = Box::pin(accept(&listener));
         assert!(wakes.poll(third.as_mut()).is_pending(), "though there is a connection");
@@ -52,15 +52,15 @@ fn a_place_is_kept_until_the_stream_is_dropped_or_closed() {
         drop(clone);
         assert_eq!(wakes.wakes(), 1);
         let third = third.await?;
-        assert_eq!(limit.taken(), 2);
+        assert_eq!(limit.in_use(), 2);
 
         second.close().await?;
-        assert_eq!(limit.taken(), 1, "closed, though it is not dropped");
+        assert_eq!(limit.in_use(), 1, "closed, though it is not dropped");
         let fourth = accept(&listener).await?;
         drop(second);
-        assert_eq!(limit.taken(), 2, "it has given it back before");
+        assert_eq!(limit.in_use(), 2, "it has given it back before");
         drop((third, fourth));
-        assert_eq!(limit.taken(), 0);
+        assert_eq!(limit.in_use(), 0);
         Ok(())
     });
 }
@@ -71,7 +71,7 @@ async fn only(limit: &Limit) -> io::Result<(TcpStream, TcpStream)> {
     let peer = connect(&listener, 1).await?.pop().expect("one");
     peer.set_read_deadline(in_ms(20_000))?;
     let stream = accept(&listener).await?;
-    assert_eq!(limit.taken(), 1);
+    assert_eq!(limit.in_use(), 1);
     Ok((stream, peer))
 }
 
@@ -84,19 +84,19 @@ fn a_place_is_given_back_by_every_kind_of_close() {
         let (stream, peer) = only(&limit).await?;
         let clone = stream.clone();
         stream.registration().close().await?;
-        assert_eq!(limit.taken(), 0, "closed by its registration");
+        assert_eq!(limit.in_use(), 0, "closed by its registration");
         assert_eq!(peer.read(&mut [0]).await?, 0);
         let (other, _peer) = only(&limit).await?;
         assert_closed(stream.close().await);
         drop((stream, clone));
-        assert_eq!(limit.taken(), 1, "the other's");
+        assert_eq!(limit.in_use(), 1, "the other's");
 
         drop(other.registration().begin_close()?);
-        assert_eq!(limit.taken(), 0, "begun, and dropped");
+        assert_eq!(limit.in_use(), 0, "begun, and dropped");
         let (third, _peer) = only(&limit).await?;
         drop(other);
         let std = std::net::TcpStream::try_from(third)?;
-        assert_eq!(limit.taken(), 0, "it is another type of socket");
+        assert_eq!(limit.in_use(), 0, "it is another type of socket");
         drop(std);
         Ok(())
     });
@@ -112,13 +112,13 @@ fn a_place_is_given_back_by_a_close_that_is_dropped_halfway() {
         let clone = stream.clone();
         let inside = stream.try_io(Direction::Write, |_| {
             assert!(poll_once(pin!(stream.close())).is_pending(), "an operation is inside");
-            Ok(limit.taken())
+            Ok(limit.in_use())
         });
         assert_eq!(inside?, 1, "the connection is still open");
-        assert_eq!(limit.taken(), 0);
+        assert_eq!(limit.in_use(), 0);
         assert_eq!(peer.read(&mut [0]).await?, 0);
         drop((stream, clone));
-        assert_eq!(limit.taken(), 0, "once");
+        assert_eq!(limit.in_use(), 0, "once");
         Ok(())
     });
 }
@@ -131,7 +131,7 @@ fn an_accept_without_a_connection_keeps_no_place() {
         let listener = limited(&limit).await?;
         assert_kind(listener.try_accept(), io::ErrorKind::WouldBlock);
         assert!(poll_once(pin!(listener.accept())).is_pending());
-        assert_eq!(limit.taken(), 0);
+        assert_eq!(limit.in_use(), 0);
         let _peer = connect(&listener, 1).await?;
         assert!(accept(&listener).await.is_ok());
         Ok(())
@@ -220,12 +220,12 @@ fn a_limit_may_be_changed_at_any_time() {
         listener.set_limit(Some(&two))?;
         assert_eq!(wakes.wakes(), 1);
         let _second = second.await?;
-        assert_eq!((one.taken(), two.taken()), (1, 1));
+        assert_eq!((one.in_use(), two.in_use()), (1, 1));
         let mut third = Box::pin(accept(&listener));
         assert!(wakes.poll(third.as_mut()).is_pending());
         listener.set_limit(None)?;
         let _third = third.await?;
-        assert_eq!((one.taken(), two.taken()), (1, 1));
+        assert_eq!((one.in_use(), two.in_use()), (1, 1));
         Ok(())
     });
 }
@@ -238,9 +238,9 @@ fn other_sockets_have_no_place() {
         let _peer = connect(&listener, 1).await?;
         let stream = accept(&listener).await?;
         let socket = std::net::TcpStream::try_from(stream).map_err(io::Error::other)?;
-        assert_eq!(limit.taken(), 0);
+        assert_eq!(limit.in_use(), 0);
         drop(TcpStream::try_from(socket)?);
-        assert_eq!(limit.taken(), 0);
+        assert_eq!(limit.in_use(), 0);
         Ok(())
     });
 }
@@ -267,7 +267,7 @@ fn no_connection_is_forgotten_and_none_is_too_many() {
                 let (listener, limit, served) = (listener.clone(), limit.clone(), served.clone());
                 let accepting = async move {
                     while let Ok(stream) = accept(&listener).await {
-                        assert!(limit.taken() <= 3);
+                        assert!(limit.in_use() <= 3);
                         // Before the write: after it, the client may have ended the test.
                         served.fetch_add(1, Ordering::Relaxed);
                         stream.write_all(b"x").await.expect("the peer is there");

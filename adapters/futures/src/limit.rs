@@ -38,9 +38,9 @@ use crate::sync::{Mutex, MutexGuard, lock};
 ///
 /// let client = TcpStream::connect(listener.local_addr()?).await?;
 /// let (stream, _) = listener.accept().await?;
-/// assert_eq!(limit.taken(), 1);
+/// assert_eq!(limit.in_use(), 1);
 /// stream.close().await?;
-/// assert_eq!(limit.taken(), 0);
+/// assert_eq!(limit.in_use(), 0);
 /// # drop(client); Ok(()) }) }
 /// ```
 ///
@@ -54,7 +54,7 @@ pub struct Limit {
 
 #[derive(Debug)]
 struct Places {
-    most: usize,
+    max: usize,
     /// The process that made the limit. A forked child does not take the lock: a thread of the parent
     /// may have held it at the fork.
     generation: u32,
@@ -63,7 +63,7 @@ struct Places {
 
 #[derive(Debug, Default)]
 struct State {
-    taken: usize,
+    in_use: usize,
     /// The listeners that have found no place since a place was last given back.
     waiters: Vec<Weak<dyn LimitWaiter>>,
 }
@@ -80,39 +80,39 @@ pub(crate) struct Place {
 }
 
 impl Limit {
-    /// A limit of `most` connections.
+    /// A limit of `max` connections.
     ///
     /// # Panics
     ///
-    /// If `most` is zero: no connection would ever be accepted.
+    /// If `max` is zero: no connection would ever be accepted.
     #[must_use]
-    pub fn new(most: usize) -> Self {
-        assert!(most > 0, "Limit::new: a limit of no connections admits none");
+    pub fn new(max: usize) -> Self {
+        assert!(max > 0, "Limit::new: a limit of no connections admits none");
         let (generation, state) = (fork_generation(), Mutex::new(State::default()));
-        Self { places: Arc::new(Places { most, generation, state }) }
+        Self { places: Arc::new(Places { max, generation, state }) }
     }
 
     /// The maximum number of connections.
     #[must_use]
-    pub fn most(&self) -> usize {
-        self.places.most
+    pub fn max(&self) -> usize {
+        self.places.max
     }
 
     /// The number of connections that are open now. In a forked child it is zero.
     #[must_use]
-    pub fn taken(&self) -> usize {
-        self.places.lock().map_or(0, |state| state.taken)
+    pub fn in_use(&self) -> usize {
+        self.places.lock().map_or(0, |state| state.in_use)
     }
 
     /// Takes a place, if one is free. Otherwise stores the result of `waiter`, which retries when a
     /// place is given back.
     pub(crate) fn take(&self, waiter: impl FnOnce() -> Weak<dyn LimitWaiter>) -> Option<Place> {
         let mut state = self.places.lock()?;
-        if state.taken == self.places.most {
+        if state.in_use == self.places.max {
             state.add_waiter(waiter());
             return None;
         }
-        state.taken += 1;
+        state.in_use += 1;
         Some(Place { places: self.places.clone() })
     }
 }
@@ -138,7 +138,7 @@ fn is_same(one: &Weak<dyn LimitWaiter>, other: &Weak<dyn LimitWaiter>) -> bool {
 impl Drop for Place {
     fn drop(&mut self) {
         let Some(mut state) = self.places.lock() else { return };
-        state.taken -= 1;
+        state.in_use -= 1;
         let waiters = std::mem::take(&mut state.waiters);
         drop(state);
         waiters.iter().filter_map(Weak::upgrade).for_each(|waiter| waiter.retry());
@@ -147,7 +147,7 @@ impl Drop for Place {
 
 impl fmt::Debug for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (most, taken) = (self.most(), self.taken());
-        f.debug_struct("Limit").field("most", &most).field("taken", &taken).finish()
+        let (max, in_use) = (self.max(), self.in_use());
+        f.debug_struct("Limit").field("max", &max).field("in_use", &in_use).finish()
     }
 }
