@@ -2,7 +2,7 @@
 //!
 //! Every atomic and lock that takes part in a handshake comes from here, so that the model
 //! checker explores exactly the code that ships. Under `--cfg netpoll_loom` the modules of the reactor, but for
-//! `sys`, `registration` and the handles, are compiled into the models of `tests/loom`, on loom's types;
+//! `sys` and the handles, are compiled into the models of `tests/loom`, on loom's types;
 //! everything else about them stays the same.
 
 #[cfg(not(netpoll_loom))]

@@ -1,15 +1,23 @@
-//! The fixtures of the models: the search, and a task that waits.
+//! The fixtures of the models: the search, a task that waits, and a registration.
+#![allow(unsafe_code)] // `OwnsFd` of the object that is registered.
 
+use std::future::Future;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use loom::model::Builder;
 use loom::thread::{self, JoinHandle};
 use netpoll_tests::CountingWaker;
 
-use crate::ready::{Direction, Ready};
+use crate::budget;
+use crate::handle::Reactor;
+use crate::ready::{Direction, Interest, Ready};
+use crate::registration::Registration;
 use crate::slot::state::{Queue, State};
 use crate::slot::{Checked, Slot, Status, WaiterId};
+use crate::sys::OwnsFd;
 use crate::wake::wake;
 
 /// Explores all of a model.
@@ -29,7 +37,11 @@ fn search(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) 
     let mut builder = Builder::new();
     let more = builder.preemption_bound.unwrap_or(0);
     builder.preemption_bound = preemptions.map(|least| least.max(more));
-    builder.check(model);
+    builder.check(move || {
+        // Each execution begins with a full budget: it is the same in all of them.
+        budget::refill();
+        model();
+    });
 }
 
 /// A task that waits in a slot, and remembers how that went.
@@ -132,4 +144,70 @@ pub(crate) fn deliver(slot: &Slot, seen: Ready) {
 /// The reactor checks the slot's deadlines, and wakes.
 pub(crate) fn check(slot: &Slot, now_ns: u64) -> Checked {
     slot.check_deadlines(now_ns, wake)
+}
+
+/// An object that owns a descriptor, of which the kernel of the models has one.
+#[derive(Debug)]
+pub(crate) struct Object(std::io::Stdin);
+
+impl AsFd for Object {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+// SAFETY: the kernel of the models ends no descriptor of the process.
+unsafe impl OwnsFd for Object {}
+
+/// A registration with a reactor that makes no turn.
+pub(crate) fn registered() -> Arc<Registration<Object>> {
+    let registered = Registration::with(&Reactor::new(), Object(std::io::stdin()), Interest::Both);
+    Arc::new(registered.unwrap())
+}
+
+/// A task that polls a future, and counts how often it is woken.
+pub(crate) struct Polled<R> {
+    future: Pin<Box<dyn Future<Output = R> + Send>>,
+    wakes: Arc<CountingWaker>,
+    waker: Waker,
+    pub(crate) last: Poll<R>,
+}
+
+impl<R: Send + 'static> Polled<R> {
+    pub(crate) fn new(future: impl Future<Output = R> + Send + 'static) -> Self {
+        let wakes = CountingWaker::new();
+        let waker = Waker::from(wakes.clone());
+        Self { future: Box::pin(future), wakes, waker, last: Poll::Pending }
+    }
+
+    /// Polls, unless the future is done.
+    pub(crate) fn poll(&mut self) -> &Poll<R> {
+        if self.last.is_pending() {
+            self.last = self.future.as_mut().poll(&mut Context::from_waker(&self.waker));
+        }
+        &self.last
+    }
+
+    /// Polls once on a thread of its own.
+    pub(crate) fn poll_on_a_thread(mut self) -> JoinHandle<Self> {
+        thread::spawn(move || {
+            self.poll();
+            self
+        })
+    }
+
+    pub(crate) fn was_woken(&self) -> bool {
+        self.wakes.wakes() > 0
+    }
+
+    /// Whether it knows that there is something for it: its poll said so, or it was woken to poll again.
+    pub(crate) fn is_served(&self) -> bool {
+        self.last.is_ready() || self.was_woken()
+    }
+
+    /// Whether the slot has kept no waker of it.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        // Ours, and the one inside our own waker.
+        Arc::strong_count(&self.wakes) == 2
+    }
 }

@@ -38,6 +38,8 @@ mod parker;
 mod reactor;
 #[path = "../../reactor/src/ready.rs"]
 mod ready;
+#[path = "../../reactor/src/registration/mod.rs"]
+mod registration;
 #[path = "../../reactor/src/sleep.rs"]
 mod sleep;
 #[path = "../../reactor/src/slot/mod.rs"]
@@ -59,6 +61,39 @@ mod time {
     pub(crate) mod clock;
     pub(crate) mod deadline;
     pub(crate) mod wheel;
+}
+
+/// A handle on one reactor, which the models turn by themselves.
+mod handle {
+    use std::io;
+    use std::os::fd::RawFd;
+    use std::sync::Arc;
+
+    use crate::reactor::ReactorInner;
+    use crate::time::clock::Clock;
+
+    #[derive(Clone)]
+    pub struct Reactor(Arc<ReactorInner>);
+
+    impl Reactor {
+        pub(crate) fn new() -> Self {
+            Self(Arc::new(ReactorInner::new(Clock::by_hand(), false).unwrap()))
+        }
+
+        pub fn global() -> io::Result<&'static Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(crate) fn inner(&self) -> &ReactorInner {
+            &self.0
+        }
+
+        pub(crate) fn assign_descriptor(&self, _: RawFd) -> Self {
+            self.clone()
+        }
+
+        pub(crate) fn forget_descriptor(&self, _: RawFd) {}
+    }
 }
 
 /// The models begin the reactor's thread themselves.

@@ -5,10 +5,14 @@
 //! that [waits for the reactor to sleep](wait_until_it_sleeps_for) no longer than it may ends, or loom finds a
 //! deadlock.
 
+#![allow(unsafe_code)] // Of the cell that stands for a descriptor.
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use loom::cell::UnsafeCell;
 use loom::sync::Condvar;
 
 use crate::ready::{Interest, Ready};
@@ -17,6 +21,7 @@ use crate::token::Token;
 
 loom::lazy_static! {
     static ref KERNEL: Kernel = Kernel { state: Mutex::new(State::default()), changed: Condvar::new() };
+    static ref DESCRIPTOR: Descriptor = Descriptor::default();
 }
 
 struct Kernel {
@@ -113,9 +118,65 @@ pub(crate) fn placeholder() -> io::Result<OwnedFd> {
     std::fs::File::open("/dev/null").map(OwnedFd::from)
 }
 
+/// The descriptor of a model. An operation reads the cell and the end writes it: loom fails the model if the one does not
+/// happen wholly before the other.
+#[derive(Default)]
+struct Descriptor {
+    cell: UnsafeCell<()>,
+    ends: AtomicUsize,
+}
+
+// SAFETY: the models check that one thread at a time writes the cell, and no thread reads it then; it has no contents, and
+// no code makes a reference to it.
+unsafe impl Sync for Descriptor {}
+
+/// A system call on the descriptor.
+pub(crate) fn operate() {
+    assert!(!is_ended(), "an operation on a descriptor that is gone");
+    DESCRIPTOR.cell.with(|_| ());
+}
+
 pub(crate) fn end(_: BorrowedFd<'_>, _: BorrowedFd<'_>) -> io::Result<()> {
+    DESCRIPTOR.cell.with_mut(|_| ());
+    assert_eq!(DESCRIPTOR.ends.fetch_add(1, Ordering::SeqCst), 0, "it ended before");
     Ok(())
 }
+
+/// Whether the descriptor was ended.
+pub(crate) fn is_ended() -> bool {
+    DESCRIPTOR.ends.load(Ordering::SeqCst) > 0
+}
+
+/// No model asks the kernel for readiness.
+pub(crate) mod descriptor {
+    use std::io;
+    use std::os::fd::BorrowedFd;
+
+    use crate::ready::{Direction, Ready};
+
+    #[derive(PartialEq)]
+    pub(crate) enum Polled {
+        Ready,
+        Flagged,
+        NotReady,
+        Unknown,
+    }
+
+    pub(crate) fn poll(_: BorrowedFd<'_>, _: Direction) -> io::Result<Polled> {
+        Ok(Polled::Unknown)
+    }
+
+    pub(crate) fn poll_flags(_: BorrowedFd<'_>) -> io::Result<Ready> {
+        Ok(Ready::EMPTY)
+    }
+
+    pub(crate) fn is_socket(_: BorrowedFd<'_>) -> bool {
+        true
+    }
+}
+
+/// No object of the models is asked to be closed in another way.
+pub unsafe trait OwnsFd: AsFd {}
 
 /// No model forks.
 pub(crate) fn count_forks() -> io::Result<()> {

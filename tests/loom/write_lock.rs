@@ -1,101 +1,98 @@
 //! The write lock of a descriptor, against tasks that wait for it and leave.
 
+use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use loom::thread;
 
-use super::fixtures::{Task, deliver, explore, explore_up_to};
-use crate::fd_mutex::{Entry, FdMutex};
+use super::fixtures::{Object, Polled, explore, explore_up_to, registered};
 use crate::ready::Direction::Write;
-use crate::ready::Ready;
-use crate::slot::state::Queue;
-use crate::slot::{Slot, Status, WaiterId};
+use crate::registration::{Contiguous, Registration};
 use crate::sync::{AtomicBool, Ordering};
 
-/// A descriptor with its slot: the calls and their order are those of `registration::write`.
-struct Descriptor {
-    fd_mutex: FdMutex,
-    slot: Slot,
-    /// A task has the lock.
-    is_writing: AtomicBool,
+type Writer = Polled<io::Result<usize>>;
+
+/// A registration whose writes check that no other runs.
+struct Stream {
+    registration: Arc<Registration<Object>>,
+    is_writing: Arc<AtomicBool>,
 }
 
-impl Descriptor {
-    fn new() -> Arc<Self> {
-        let (fd_mutex, slot) = (FdMutex::new(), Slot::new(0));
-        Arc::new(Self { fd_mutex, slot, is_writing: AtomicBool::new(false) })
+impl Stream {
+    fn new() -> Self {
+        Self { registration: registered(), is_writing: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// Polls a write once. True if it was made.
-    fn poll_write(&self, task: &mut Task, has_waited: &mut bool) -> Result<bool, Status> {
-        loop {
-            match self.fd_mutex.lock_and_enter(*has_waited) {
-                Entry::Entered => {
-                    if *has_waited && let Some(id) = task.id {
-                        self.slot.leave(Queue::WriteLock, id);
-                    }
-                    assert!(!self.is_writing.swap(true, Ordering::Relaxed), "two write at once");
-                    self.is_writing.store(false, Ordering::Relaxed);
-                    let _ = self.fd_mutex.leave_and_unlock(&self.slot);
-                    return Ok(true);
-                }
-                Entry::Locked => {}
-                Entry::Closing => return Err(Status::Closed),
-            }
-            match self.fd_mutex.wait_for_lock(&self.slot, task.id.as_mut(), &task.waker) {
-                Status::Pending => {
-                    *has_waited = task.id.is_some();
-                    return Ok(false);
-                }
-                Status::Ready(_) => *has_waited = task.id.is_some(),
-                over => return Err(over),
-            }
+    fn write(&self) -> impl FnMut(&Object) -> io::Result<usize> + Send + 'static {
+        let is_writing = self.is_writing.clone();
+        move |_| {
+            assert!(!is_writing.swap(true, Ordering::Relaxed), "two write at once");
+            is_writing.store(false, Ordering::Relaxed);
+            Ok(1)
         }
     }
 
-    /// A thread that polls a write once. Returns the task and whether it has written.
-    fn write_on_a_thread(
-        self: &Arc<Self>,
-        mut task: Task,
-    ) -> thread::JoinHandle<(Task, Result<bool, Status>)> {
-        let this = self.clone();
-        thread::spawn(move || {
-            let written = this.poll_write(&mut task, &mut false);
-            (task, written)
-        })
+    /// A future that writes.
+    fn writer(&self) -> Writer {
+        let (registration, write) = (self.registration.clone(), self.write());
+        Polled::new(async move { registration.io(Contiguous(1), write).await })
     }
 
-    /// Another task takes the lock, and keeps it for now.
-    fn locked() -> Arc<Self> {
-        let this = Self::new();
-        assert_eq!(this.fd_mutex.lock_and_enter(false), Entry::Entered);
-        let _ = this.fd_mutex.leave();
-        this
+    /// A task that writes by `poll_*` calls.
+    fn polling_writer(&self) -> Writer {
+        let (registration, mut write) = (self.registration.clone(), self.write());
+        Polled::new(poll_fn(move |cx| registration.poll_io(cx, Contiguous(1), &mut write)))
     }
+
+    /// A future that waits for room, and has the lock. Dropped, it unlocks.
+    fn holder(&self) -> Writer {
+        let registration = self.registration.clone();
+        let mut holder = Polled::new(async move {
+            registration.io(Contiguous(1), |_| Err(io::ErrorKind::WouldBlock.into())).await
+        });
+        assert!(holder.poll().is_pending());
+        holder
+    }
+
+    /// A future that waits for the lock.
+    fn waiter(&self) -> Writer {
+        let mut waiter = self.writer();
+        assert!(waiter.poll().is_pending());
+        waiter
+    }
+}
+
+fn has_written(writer: &Writer) -> bool {
+    matches!(writer.last, Poll::Ready(Ok(1)))
 }
 
 /// A task asks for the lock while the task that has it gives it back: it gets it, or is woken.
 #[test]
 fn waiter_against_unlock() {
-    explore(|| {
-        let descriptor = Descriptor::locked();
-        let writer = descriptor.write_on_a_thread(Task::future());
-        descriptor.fd_mutex.unlock(&descriptor.slot);
-        let (task, written) = writer.join().unwrap();
-        assert!(written.unwrap() || task.was_woken());
-        assert!(task.is_forgotten());
+    explore_up_to(6, || {
+        let stream = Stream::new();
+        let holder = stream.holder();
+        let writer = stream.writer().poll_on_a_thread();
+        drop(holder);
+        let writer = writer.join().unwrap();
+        assert!(has_written(&writer) || writer.was_woken());
+        assert!(writer.is_forgotten());
     });
 }
 
-/// The same for a `poll_*` call.
+/// The same for a `poll_*` call, which asks for the lock where the socket counts as ready.
 #[test]
 fn polling_waiter_against_unlock() {
-    explore(|| {
-        let descriptor = Descriptor::locked();
-        let writer = descriptor.write_on_a_thread(Task::polling());
-        descriptor.fd_mutex.unlock(&descriptor.slot);
-        let (task, written) = writer.join().unwrap();
-        assert!(written.unwrap() || task.was_woken());
+    explore_up_to(6, || {
+        let stream = Stream::new();
+        let holder = stream.holder();
+        stream.registration.assume_ready(Write);
+        let writer = stream.polling_writer().poll_on_a_thread();
+        drop(holder);
+        let writer = writer.join().unwrap();
+        assert!(has_written(&writer) || writer.was_woken());
     });
 }
 
@@ -103,20 +100,21 @@ fn polling_waiter_against_unlock() {
 /// and passes the lock on.
 #[test]
 fn two_waiters_against_unlock() {
-    explore_up_to(3, || {
-        let descriptor = Descriptor::locked();
-        let writers = [(); 2].map(|()| descriptor.write_on_a_thread(Task::future()));
-        descriptor.fd_mutex.unlock(&descriptor.slot);
-        let mut tasks = writers.map(|writer| writer.join().unwrap());
+    explore_up_to(2, || {
+        let stream = Stream::new();
+        let holder = stream.holder();
+        let writers = [(); 2].map(|()| stream.writer().poll_on_a_thread());
+        drop(holder);
+        let mut writers = writers.map(|writer| writer.join().unwrap());
         // Both orders of asking again: the task that was woken first is the first to write.
         for _ in 0..2 {
-            for (task, written) in &mut tasks {
-                if *written == Ok(false) && task.was_woken() {
-                    *written = descriptor.poll_write(task, &mut true);
+            for writer in &mut writers {
+                if writer.was_woken() {
+                    writer.poll();
                 }
             }
         }
-        assert!(tasks.iter().all(|(_, written)| *written == Ok(true)), "a task waits for ever");
+        assert!(writers.iter().all(has_written), "a task waits for ever");
     });
 }
 
@@ -124,16 +122,12 @@ fn two_waiters_against_unlock() {
 /// on to the other task that waits.
 #[test]
 fn waiter_leaves_against_unlock() {
-    explore(|| {
-        let descriptor = Descriptor::locked();
-        let (mut leaves, mut stays) = (Task::future(), Task::future());
-        assert_eq!(descriptor.poll_write(&mut leaves, &mut false), Ok(false));
-        assert_eq!(descriptor.poll_write(&mut stays, &mut false), Ok(false));
-        let there = descriptor.clone();
-        let leaver = thread::spawn(move || {
-            there.fd_mutex.leave_queue(&there.slot, leaves.id.unwrap_or(WaiterId::NONE));
-        });
-        descriptor.fd_mutex.unlock(&descriptor.slot);
+    explore_up_to(6, || {
+        let stream = Stream::new();
+        let holder = stream.holder();
+        let (leaves, stays) = (stream.waiter(), stream.waiter());
+        let leaver = thread::spawn(move || drop(leaves));
+        drop(holder);
         leaver.join().unwrap();
         assert!(stays.was_woken(), "the wake-up went with the task that left");
     });
@@ -143,16 +137,14 @@ fn waiter_leaves_against_unlock() {
 /// one or the other.
 #[test]
 fn barging_writer_against_leaving_waiter() {
-    explore_up_to(3, || {
-        let descriptor = Descriptor::locked();
-        let (mut leaves, mut stays) = (Task::future(), Task::future());
-        assert_eq!(descriptor.poll_write(&mut leaves, &mut false), Ok(false));
-        assert_eq!(descriptor.poll_write(&mut stays, &mut false), Ok(false));
-        descriptor.fd_mutex.unlock(&descriptor.slot);
-        let barges = descriptor.write_on_a_thread(Task::future());
-        descriptor.fd_mutex.leave_queue(&descriptor.slot, leaves.id.unwrap());
-        let (_, written) = barges.join().unwrap();
-        assert_eq!(written, Ok(true));
+    explore_up_to(5, || {
+        let stream = Stream::new();
+        let holder = stream.holder();
+        let (leaves, stays) = (stream.waiter(), stream.waiter());
+        drop(holder);
+        let barges = stream.writer().poll_on_a_thread();
+        drop(leaves);
+        assert!(has_written(&barges.join().unwrap()));
         assert!(stays.was_woken());
     });
 }
@@ -160,27 +152,29 @@ fn barging_writer_against_leaving_waiter() {
 /// A task asks for the lock while the socket is closed: it fails, or is woken.
 #[test]
 fn waiter_against_close() {
-    explore(|| {
-        let descriptor = Descriptor::locked();
-        let writer = descriptor.write_on_a_thread(Task::future());
-        assert!(descriptor.slot.close());
-        let (task, written) = writer.join().unwrap();
-        assert!(written == Err(Status::Closed) || task.was_woken());
-        assert!(task.is_forgotten());
+    explore_up_to(5, || {
+        let stream = Stream::new();
+        let _holder = stream.holder();
+        let writer = stream.writer().poll_on_a_thread();
+        assert!(stream.registration.begin_close().is_ok());
+        let writer = writer.join().unwrap();
+        assert!(matches!(writer.last, Poll::Ready(Err(_))) || writer.was_woken());
+        assert!(writer.is_forgotten());
     });
 }
 
 /// The same where the write deadline passes.
 #[test]
 fn waiter_against_deadline() {
-    explore(|| {
-        let descriptor = Descriptor::locked();
-        let _ = descriptor.slot.set_deadline(Write, 10);
-        let writer = descriptor.write_on_a_thread(Task::future());
-        descriptor.slot.expire(&[Write], 10);
-        let (task, written) = writer.join().unwrap();
-        assert!(written == Err(Status::Expired) || task.was_woken());
-        assert!(task.is_forgotten());
+    explore_up_to(5, || {
+        let stream = Stream::new();
+        let _holder = stream.holder();
+        let writer = stream.writer().poll_on_a_thread();
+        let now = stream.registration.reactor().inner().now();
+        stream.registration.set_write_deadline(now).unwrap();
+        let writer = writer.join().unwrap();
+        assert!(matches!(writer.last, Poll::Ready(Err(_))) || writer.was_woken());
+        assert!(writer.is_forgotten());
     });
 }
 
@@ -188,12 +182,28 @@ fn waiter_against_deadline() {
 #[test]
 fn room_leaves_the_queue_alone() {
     explore(|| {
-        let descriptor = Descriptor::locked();
-        let mut task = Task::future();
-        assert_eq!(descriptor.poll_write(&mut task, &mut false), Ok(false));
-        deliver(&descriptor.slot, Ready::WRITABLE);
-        assert!(!task.was_woken());
-        descriptor.fd_mutex.unlock(&descriptor.slot);
-        assert!(task.was_woken());
+        let stream = Stream::new();
+        let holder = stream.holder();
+        let waiter = stream.waiter();
+        stream.registration.assume_ready(Write);
+        assert!(holder.was_woken() && !waiter.was_woken());
+        drop(holder);
+        assert!(waiter.was_woken());
+    });
+}
+
+/// A task that waits is polled without having been woken, and finds the lock free. Its waker leaves the queue: a later unlock
+/// does not wake it in vain.
+#[test]
+fn write_out_of_turn() {
+    explore(|| {
+        let stream = Stream::new();
+        let holder = stream.holder();
+        let (first, mut second) = (stream.waiter(), stream.waiter());
+        drop(holder);
+        assert!(first.was_woken() && !second.was_woken());
+        second.poll();
+        assert!(has_written(&second) && second.is_forgotten());
+        assert!(!second.was_woken());
     });
 }
