@@ -114,13 +114,9 @@ impl Families {
 impl Addresses {
     /// The addresses, at least one.
     pub(crate) async fn resolve(self, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
-        let subject = match &self {
-            Addresses::Known(_) => "an empty list".to_owned(),
-            Addresses::Name(name) => name.clone(),
-        };
         let addresses = self.look_up(deadline).await?;
         if addresses.is_empty() {
-            return Err(OpError::wrap("resolve", subject, none()));
+            return Err(OpError::wrap("resolve", "an empty list", none()));
         }
         Ok(addresses)
     }

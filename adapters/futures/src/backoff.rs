@@ -11,16 +11,17 @@ use crate::Timer;
 const FIRST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// `ENFILE`, `EMFILE`, `ENOMEM`, `ENOBUFS`, and `ENOSPC`, which `epoll_ctl(2)` returns
-/// (`max_user_watches`). The numbers are the same on every Linux architecture.
-const OUT_OF_RESOURCES: [i32; 5] = [23, 24, 12, 105, 28];
-
+/// Resources have run out: `ENFILE`, `EMFILE`, `ENOMEM`, `ENOBUFS`, and `ENOSPC`, which `epoll_ctl(2)`
+/// returns (`max_user_watches`).
+///
 /// Errors of the connection that was to be accepted (`accept(2)`, "Error handling"): `EPERM`, `ENONET`,
 /// `EPROTO`, `ENOPROTOOPT`, `EOPNOTSUPP`, `ENETDOWN`, `ENETUNREACH`, `EHOSTDOWN` and `EHOSTUNREACH`,
 /// and those that "various Linux kernels can return": `ENOSR`, `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` and
 /// `ETIMEDOUT`. `ECONNRESET` and `ECONNABORTED` mean that the peer is gone.
-const OF_ONE_CONNECTION: [i32; 15] =
-    [1, 64, 71, 92, 95, 100, 101, 112, 113, 63, 93, 94, 110, 104, 103];
+///
+/// The numbers are the same on every Linux architecture.
+const PASSING: [i32; 20] =
+    [23, 24, 12, 105, 28, 1, 64, 71, 92, 95, 100, 101, 112, 113, 63, 93, 94, 110, 104, 103];
 
 /// The pauses of an accept loop after an error: 5 ms, doubling up to a second, as in Go's `net/http`.
 /// An accept that fails because descriptors have run out leaves the connection in the queue, so without
@@ -76,9 +77,7 @@ impl Backoff {
     ///
     /// Returns any other `error` unchanged. The pause itself cannot fail.
     pub async fn pause(&mut self, error: io::Error) -> io::Result<()> {
-        let code = raw_os_error(&error);
-        let passes = [&OUT_OF_RESOURCES[..], &OF_ONE_CONNECTION].concat();
-        let passes = code.is_some_and(|code| passes.contains(&code));
+        let passes = raw_os_error(&error).is_some_and(|code| PASSING.contains(&code));
         if !passes && error.kind() != io::ErrorKind::OutOfMemory {
             return Err(error);
         }

@@ -12,7 +12,6 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -51,13 +50,12 @@ struct Job {
     call: Box<dyn FnOnce(io::Result<()>) + Send>,
 }
 
-/// The domain and the top-level domain of a name, whose shares a call uses: hashes of the last two
-/// labels and of the last one. If two domains have the same hash, they have one share together, which
-/// does no harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The domain and the top-level domain of a name, whose shares a call uses: the last two labels, and the
+/// last one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Zone {
-    domain: u64,
-    top_level: u64,
+    domain: String,
+    top_level: String,
 }
 
 /// Runs `work`, which looks up `host`, on a thread of the pool. Dropping the future removes the call
@@ -153,7 +151,7 @@ impl Pool {
         let mut state = lock(&self.state);
         let id = state.next;
         state.next += 1;
-        let starts = state.threads < MOST_THREADS && state.may_begin(job.zone);
+        let starts = state.threads < MOST_THREADS && state.may_begin(&job.zone);
         state.queue.insert(id, job);
         if starts {
             state.threads += 1;
@@ -182,7 +180,7 @@ impl Pool {
     fn work(&self) {
         while let Some(Job { zone, call }) = self.next() {
             call(Ok(()));
-            lock(&self.state).end(zone);
+            lock(&self.state).end(&zone);
         }
     }
 
@@ -190,27 +188,27 @@ impl Pool {
     fn next(&self) -> Option<Job> {
         let mut state = lock(&self.state);
         let mut waiting = state.queue.iter();
-        let next = waiting.find(|(_, job)| state.may_begin(job.zone)).map(|(id, _)| *id);
+        let next = waiting.find(|(_, job)| state.may_begin(&job.zone)).map(|(id, _)| *id);
         let Some(job) = next.and_then(|id| state.queue.remove(&id)) else {
             state.threads -= 1;
             return None;
         };
-        state.running.push(job.zone);
+        state.running.push(job.zone.clone());
         Some(job)
     }
 }
 
 impl State {
-    fn may_begin(&self, zone: Zone) -> bool {
-        let running = |is_of: fn(&Zone, Zone) -> bool| {
+    fn may_begin(&self, zone: &Zone) -> bool {
+        let running = |is_of: fn(&Zone, &Zone) -> bool| {
             self.running.iter().filter(|other| is_of(other, zone)).count()
         };
         running(|other, zone| other.domain == zone.domain) < SHARE_OF_A_DOMAIN
             && running(|other, zone| other.top_level == zone.top_level) < SHARE_OF_A_TOP_LEVEL
     }
 
-    fn end(&mut self, zone: Zone) {
-        let place = self.running.iter().position(|other| *other == zone);
+    fn end(&mut self, zone: &Zone) {
+        let place = self.running.iter().position(|other| other == zone);
         self.running.swap_remove(place.expect("it was running"));
     }
 }
@@ -220,16 +218,10 @@ impl Zone {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let mut labels = host.rsplit('.');
         let (last, before) = (labels.next().unwrap_or_default(), labels.next());
-        let domain = hash(&(before, last));
+        let domain = format!("{}.{last}", before.unwrap_or_default());
         let top_level = if before.is_some() || last == "localhost" { last } else { "" };
-        Self { domain, top_level: hash(&top_level) }
+        Self { domain, top_level: top_level.to_owned() }
     }
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]
