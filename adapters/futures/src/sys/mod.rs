@@ -48,6 +48,9 @@ pub use socket::{
 };
 pub use unix::{Credentials, bind_unix, connect_unix, peer_cred, send_to_unix, unix_stream};
 
+// The reactor's `sys` has the four functions below as well. Shared, they would be a part of netpoll's public
+// interface, where a C convention has no place.
+
 /// The result of a call that returns -1 for an error.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
