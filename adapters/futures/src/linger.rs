@@ -37,13 +37,12 @@ impl Lingering {
         }
     }
 
-    /// Waits until the peer has acknowledged all bytes, or until the linger time is over. If waiting
-    /// fails, for example without a reactor, this returns at once.
-    pub(crate) async fn wait(self, reactor: &Reactor) {
-        let _ = self.until_acknowledged(reactor).await;
-    }
-
-    async fn until_acknowledged(&self, reactor: &Reactor) -> io::Result<()> {
+    /// Waits until the peer has acknowledged all bytes, or until the linger time is over.
+    ///
+    /// # Errors
+    ///
+    /// If waiting fails, for example without a reactor, this returns at once.
+    pub(crate) async fn wait(self, reactor: &Reactor) -> io::Result<()> {
         sys::shutdown(self.connection.as_fd(), Shutdown::Write)?;
         let connection = Registration::with(reactor, self.connection.as_fd(), Interest::Writable)?;
         connection.set_write_deadline(reactor.now().checked_add(self.time))?;

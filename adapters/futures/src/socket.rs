@@ -93,7 +93,7 @@ impl<S: StdSocket> Socket<S> {
         self.shared.extra.closing();
         let closed = closing.finish().await;
         if let Some(lingering) = lingering {
-            lingering.wait(self.reactor()).await;
+            let _ = lingering.wait(self.reactor()).await;
         }
         closed
     }

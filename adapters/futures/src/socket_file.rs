@@ -18,9 +18,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 use std::process;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
+
+use crate::sync::lock;
 
 /// Dropping it removes the file, if removal is set.
 #[derive(Debug, Default)]
@@ -32,16 +34,11 @@ pub(crate) struct SocketFile {
     process: u32,
 }
 
-/// A path, and the file that it leads to.
-#[derive(Debug)]
-struct Bound {
-    path: PathBuf,
-    identity: Identity,
-}
-
-/// The identity of a file, independent of its name.
+/// A path, and the identity of the file that it leads to.
 #[derive(Debug, PartialEq, Eq)]
-struct Identity {
+struct Bound {
+    /// Absolute: a relative path leads elsewhere after `chdir(2)`.
+    path: PathBuf,
     device: u64,
     inode: u64,
     /// The time of creation, or of the last modification. `None` if the file system records neither.
@@ -67,7 +64,7 @@ impl SocketFile {
         if self.process != process::id() {
             return;
         }
-        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let bound = lock(&self.bound).take();
         let is_to_go =
             |bound: &Bound| self.removed_on_close.load(Ordering::Relaxed) && bound.is_there();
         if let Some(bound) = bound.filter(is_to_go) {
@@ -85,22 +82,14 @@ impl Drop for SocketFile {
 
 impl Bound {
     fn at(path: &Path) -> io::Result<Self> {
-        let identity = Identity::of(path)?;
-        // A relative path leads elsewhere after `chdir(2)`.
+        // Not the metadata of the file behind a link: `bind(2)` follows none in the last component.
+        let found = fs::symlink_metadata(path)?;
+        let time = found.created().or_else(|_| found.modified()).ok();
         let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Ok(Self { path, identity })
+        Ok(Self { path, device: found.dev(), inode: found.ino(), time })
     }
 
     fn is_there(&self) -> bool {
-        Identity::of(&self.path).is_ok_and(|found| found == self.identity)
-    }
-}
-
-impl Identity {
-    /// `symlink_metadata`, since `bind(2)` does not follow a link in the last component.
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::symlink_metadata(path)?;
-        let time = found.created().or_else(|_| found.modified()).ok();
-        Ok(Self { device: found.dev(), inode: found.ino(), time })
+        Self::at(&self.path).is_ok_and(|found| found == *self)
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn of(operation: &'static str, path: &Path) -> io::Result<SocketAddr>
         None => (bytes, false),
     };
     let address = if name.len() > LONGEST {
-        Err(too_long(name.len()))
+        let message = format!("a name of {} bytes, where {LONGEST} are the most", name.len());
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
     } else if is_abstract {
         SocketAddr::from_abstract_name(name)
     } else {
@@ -48,11 +49,6 @@ fn written(name: &[u8], is_abstract: bool) -> String {
     } else {
         Path::new(OsStr::from_bytes(name)).display().to_string()
     }
-}
-
-fn too_long(len: usize) -> io::Error {
-    let message = format!("a name of {len} bytes, where {LONGEST} are the most");
-    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 #[cfg(test)]
