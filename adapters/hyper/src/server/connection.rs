@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Incoming};
@@ -18,12 +17,14 @@ use netpoll_futures::{Stream, StreamSocket};
 
 use super::connections::{ConnectionGuard, ShutdownPhase};
 use super::deadlines::Deadline;
+#[cfg(all(feature = "http1", feature = "http2"))]
+use super::detect::detect_version;
 #[cfg(feature = "http1")]
 use super::head_timer::{HEADER_READ_TIMEOUT, HeadTimer};
 use super::io::ServedIo;
 use super::progress::{Decision, ProgressTracker};
 use super::service::TrackedService;
-use super::version::{self, Version};
+use super::version::Version;
 use super::{BoxError, Settings};
 
 /// How a connection ended.
@@ -73,8 +74,41 @@ where
 {
     let tracker = ProgressTracker::new(stream.clone(), settings.deadlines);
     let report = Report { tracker: &tracker, settings, is_pending: true };
-    let ended = serve_http(settings, stream, service, guard, &tracker).await;
-    report.send(ended)
+    let serving = async {
+        guard.connections().check_process()?;
+        let version = match settings.version {
+            Some(version) => version,
+            #[cfg(all(feature = "http1", feature = "http2"))]
+            None => match detect_version(&stream, &tracker, guard).await? {
+                Some(version) => version,
+                None if guard.connections().phase() == ShutdownPhase::Closed => {
+                    return Ok(End::Closed);
+                }
+                None => return Ok(End::Finished),
+            },
+            #[cfg(not(all(feature = "http1", feature = "http2")))]
+            None => Version::ONLY,
+        };
+        let service = TrackedService::new(service, tracker.clone());
+        let io = ServedIo::new(stream, tracker.clone());
+        match version {
+            #[cfg(feature = "http1")]
+            Version::Http1 => {
+                let mut http1 = settings.http1.clone();
+                let timer = HeadTimer::new(tracker.clone());
+                http1.timer(timer).header_read_timeout(HEADER_READ_TIMEOUT);
+                let connection = pin!(http1.serve_connection(io, service).with_upgrades());
+                drive(guard, &tracker, connection, UpgradeableConnection::graceful_shutdown).await
+            }
+            #[cfg(feature = "http2")]
+            Version::Http2 => {
+                tracker.speaks_http2();
+                let connection = pin!(settings.http2.serve_connection(io, service));
+                drive(guard, &tracker, connection, http2::Connection::graceful_shutdown).await
+            }
+        }
+    };
+    report.send(serving.await)
 }
 
 /// Calls `on_end` exactly once. If the connection's future is dropped, or a service panics in it, the drop of the
@@ -87,12 +121,10 @@ struct Report<'a, S: StreamSocket> {
 }
 
 impl<S: StreamSocket> Report<'_, S> {
-    fn send(mut self, ended: Result<Option<()>, BoxError>) -> End {
-        let end = match (self.tracker.stop(), ended) {
-            (Some(deadline), _) => End::TimedOut(deadline),
-            (None, Ok(Some(()))) => End::Finished,
-            (None, Ok(None)) => End::Closed,
-            (None, Err(error)) => End::Failed(error),
+    fn send(mut self, ended: Result<End, BoxError>) -> End {
+        let end = match self.tracker.stop() {
+            Some(deadline) => End::TimedOut(deadline),
+            None => ended.unwrap_or_else(End::Failed),
         };
         self.is_pending = false;
         (self.settings.on_end)(&end);
@@ -113,66 +145,19 @@ impl<S: StreamSocket> Drop for Report<'_, S> {
     }
 }
 
-/// Detects the version and has hyper serve the connection. `None` if the server was closed.
-async fn serve_http<S, V, B>(
-    settings: &Settings,
-    stream: Stream<S>,
-    service: V,
-    guard: &ConnectionGuard,
-    tracker: &Arc<ProgressTracker<S>>,
-) -> Result<Option<()>, BoxError>
-where
-    S: StreamSocket,
-    V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Send + 'static,
-    V::Future: Send + 'static,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-{
-    let connections = guard.connections();
-    connections.check_process()?;
-    let version = match settings.version {
-        Some(version) => Some(version),
-        None => match until_shutdown(guard, version::detect_version(&stream, tracker)).await {
-            Some(version) => version?,
-            None if connections.phase() == ShutdownPhase::Closed => return Ok(None),
-            // The server still serves a request that has arrived by now.
-            None => version::peek_version(&stream)?,
-        },
-    };
-    let Some(version) = version else {
-        return Ok(Some(()));
-    };
-    let service = TrackedService::new(service, tracker.clone());
-    let io = ServedIo::new(stream, tracker.clone());
-    match version {
-        #[cfg(feature = "http1")]
-        Version::Http1 => {
-            let mut http1 = settings.http1.clone();
-            http1.timer(HeadTimer::new(tracker.clone())).header_read_timeout(HEADER_READ_TIMEOUT);
-            let connection = http1.serve_connection(io, service).with_upgrades();
-            drive(guard, tracker, pin!(connection), UpgradeableConnection::graceful_shutdown).await
-        }
-        #[cfg(feature = "http2")]
-        Version::Http2 => {
-            tracker.speaks_http2();
-            let connection = settings.http2.serve_connection(io, service);
-            drive(guard, tracker, pin!(connection), http2::Connection::graceful_shutdown).await
-        }
-    }
-}
-
 /// Polls hyper's connection, and decides after each poll whether the connection goes on. `shut_down` tells hyper to
-/// finish the requests in flight and to close. `None` if the server was closed.
+/// finish the requests in flight and to close.
 async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
     guard: &ConnectionGuard,
     tracker: &ProgressTracker<S>,
     mut connection: Pin<&mut C>,
     shut_down: impl Fn(Pin<&mut C>),
-) -> Result<Option<()>, BoxError> {
+) -> Result<End, BoxError> {
     let mut shutting_down = false;
     poll_fn(|cx| {
         let phase = guard.poll_phase(cx);
         if phase == ShutdownPhase::Closed {
-            return Poll::Ready(Ok(None));
+            return Poll::Ready(Ok(End::Closed));
         }
         let mut begins_shutdown =
             phase == ShutdownPhase::Graceful && !std::mem::replace(&mut shutting_down, true);
@@ -182,7 +167,7 @@ async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
         }
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                return Poll::Ready(ended.map(Some).map_err(Into::into));
+                return Poll::Ready(ended.map(|()| End::Finished).map_err(Into::into));
             }
             let decision = if std::mem::take(&mut begins_shutdown) {
                 tracker.shut_down();
@@ -193,7 +178,7 @@ async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
             match decision {
                 Decision::Wait => return Poll::Pending,
                 Decision::ShutDown => shut_down(connection.as_mut()),
-                Decision::End => return Poll::Ready(Ok(Some(()))),
+                Decision::End => return Poll::Ready(Ok(End::Finished)),
             }
         }
     })

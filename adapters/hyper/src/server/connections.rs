@@ -3,6 +3,10 @@
 //! Each task that must learn of a shutdown has a [`ConnectionGuard`] with a waker of its own. It registers the
 //! waker, *then* reads the phase. A shutdown stores the phase, *then* wakes all guards. A guard that is made
 //! in between reads the new phase in its first poll.
+//!
+//! A task waits for the last connection only after it has read that the server shuts down. The guard of a connection reads
+//! the phase under the lock, after it has removed its entry. So it finds the shutdown and wakes the task, or the task finds no
+//! connection.
 
 use std::collections::HashMap;
 use std::io;
@@ -35,11 +39,9 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Guards {
     last_id: u64,
-    connections: HashMap<u64, Arc<AtomicWaker>>,
-    /// The guards of tasks that accept, or that wait for the end of the server.
-    observers: HashMap<u64, Arc<AtomicWaker>>,
-    /// An observer waits until there is no connection.
-    awaits_last: bool,
+    wakers: HashMap<u64, Arc<AtomicWaker>>,
+    /// The number of guards of connections. The others belong to tasks that accept, or that wait for the end of the server.
+    connections: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +88,9 @@ impl Connections {
             return;
         }
         self.phase.fetch_max(phase as u8, Ordering::SeqCst);
-        let Some(guards) = self.lock() else { return };
-        let wakers: Vec<_> =
-            guards.connections.values().chain(guards.observers.values()).cloned().collect();
-        drop(guards);
-        wake_all(&wakers);
+        if let Some(guards) = self.lock() {
+            wake_all(guards);
+        }
     }
 
     /// Adds an entry. In a forked child it is not counted.
@@ -102,7 +102,7 @@ impl Connections {
 
     /// The number of connections. In a forked child there are none.
     pub(super) fn count(&self) -> usize {
-        self.lock().map_or(0, |guards| guards.connections.len())
+        self.lock().map_or(0, |guards| guards.connections)
     }
 
     /// `None` in a forked child.
@@ -115,16 +115,9 @@ impl Connections {
 impl Guards {
     fn add(&mut self, role: Role, waker: Arc<AtomicWaker>) -> u64 {
         self.last_id += 1;
-        let id = self.last_id;
-        self.of(role).insert(id, waker);
-        id
-    }
-
-    fn of(&mut self, role: Role) -> &mut HashMap<u64, Arc<AtomicWaker>> {
-        match role {
-            Role::Connection => &mut self.connections,
-            Role::Observer => &mut self.observers,
-        }
+        self.wakers.insert(self.last_id, waker);
+        self.connections += usize::from(role == Role::Connection);
+        self.last_id
     }
 }
 
@@ -139,34 +132,29 @@ impl ConnectionGuard {
         self.connections.phase()
     }
 
-    /// Ready when there are no connections.
+    /// Ready when there are no connections. The server must be shutting down.
     pub(super) fn poll_no_connections(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
-        match self.connections.lock() {
-            Some(mut guards) if !guards.connections.is_empty() => {
-                guards.awaits_last = true;
-                Poll::Pending
-            }
-            _ => Poll::Ready(()),
-        }
+        if self.connections.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let Some(mut guards) = self.connections.lock() else { return };
-        guards.of(self.role).remove(&self.id);
-        let is_last = self.role == Role::Connection && guards.connections.is_empty();
-        if !is_last || !std::mem::take(&mut guards.awaits_last) {
-            return;
+        guards.wakers.remove(&self.id);
+        if self.role == Role::Connection {
+            guards.connections -= 1;
+            if guards.connections == 0 && self.connections.phase() != ShutdownPhase::Running {
+                wake_all(guards);
+            }
         }
-        let observers: Vec<_> = guards.observers.values().cloned().collect();
-        drop(guards);
-        wake_all(&observers);
     }
 }
 
-/// Wakes each task, also after the waker of another panicked.
-fn wake_all(wakers: &[Arc<AtomicWaker>]) {
+/// Wakes each task without the lock, also after the waker of another panicked.
+fn wake_all(guards: MutexGuard<'_, Guards>) {
+    let wakers: Vec<_> = guards.wakers.values().cloned().collect();
+    drop(guards);
     wakers.iter().filter_map(|waker| waker.take()).for_each(netpoll::wake);
 }

@@ -54,6 +54,8 @@
 mod connection;
 mod connections;
 mod deadlines;
+#[cfg(all(feature = "http1", feature = "http2"))]
+mod detect;
 #[cfg(feature = "http2")]
 mod frames;
 #[cfg(feature = "http1")]
@@ -267,7 +269,11 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     backoff.reset();
-                    self.spawn_connection(stream, service(&peer));
+                    let (settings, service) = (self.settings.clone(), service(&peer));
+                    let guard = self.connections.enter(Role::Connection);
+                    self.executor.spawn(async move {
+                        connection::serve(&settings, stream, service, &guard).await;
+                    });
                 }
                 Err(error) => {
                     until_shutdown(&guard, backoff.pause(error)).await.transpose()?;
@@ -296,21 +302,6 @@ impl Server {
     {
         let guard = self.connections.enter(Role::Connection);
         connection::serve(&self.settings, stream, service, &guard).await
-    }
-
-    fn spawn_connection<S, V, B>(&self, stream: Stream<S>, service: V)
-    where
-        S: StreamSocket,
-        V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
-        V: Send + 'static,
-        V::Future: Send + 'static,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    {
-        let settings = self.settings.clone();
-        let guard = self.connections.enter(Role::Connection);
-        self.executor.spawn(async move {
-            connection::serve(&settings, stream, service, &guard).await;
-        });
     }
 
     /// Begins a graceful shutdown: the server accepts no more connections, finishes the requests in flight,

@@ -62,13 +62,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.call.poll(cx));
-        let in_flight = this.in_flight.take();
+        let in_flight = this.in_flight.take().expect("a future that is not complete");
         Poll::Ready(response.map(|response| {
             if is_upgrade(response.status(), *this.is_connect) {
-                in_flight.iter().for_each(|in_flight| in_flight.upgraded());
+                in_flight.upgraded();
             }
             response.map(|body| {
-                let next = QueuedData::new(in_flight.as_ref());
+                let next = Some(QueuedData::new(&in_flight));
                 TrackedBody { body, in_flight, next }
             })
         }))
@@ -85,7 +85,7 @@ pin_project! {
     pub(super) struct TrackedBody<B, S: StreamSocket> {
         #[pin]
         body: B,
-        in_flight: Option<Arc<InFlight<S>>>,
+        in_flight: Arc<InFlight<S>>,
         // hyper must poll for the next data. Some versions of hyper wait for the peer's window before they do.
         next: Option<QueuedData<S>>,
     }
@@ -101,13 +101,12 @@ impl<B: Body, S: StreamSocket> Body for TrackedBody<B, S> {
     ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
         let this = self.project();
         let frame = this.body.poll_frame(cx).map_ok(|frame| {
-            let in_flight = this.in_flight.as_ref();
-            frame.map_data(|data| TrackedData { data, queued: QueuedData::new(in_flight) })
+            frame.map_data(|data| TrackedData { data, queued: QueuedData::new(this.in_flight) })
         });
         if !matches!(frame, Poll::Ready(Some(Ok(_)))) {
             *this.next = None;
         } else if this.next.is_none() {
-            *this.next = QueuedData::new(this.in_flight.as_ref());
+            *this.next = Some(QueuedData::new(this.in_flight));
         }
         frame
     }
@@ -125,13 +124,7 @@ impl<B: Body, S: StreamSocket> Body for TrackedBody<B, S> {
 #[derive(Debug)]
 pub(super) struct TrackedData<D, S: StreamSocket> {
     data: D,
-    queued: Option<QueuedData<S>>,
-}
-
-impl<D, S: StreamSocket> TrackedData<D, S> {
-    fn advanced(&self) {
-        self.queued.iter().for_each(|queued| queued.0.data_advanced());
-    }
+    queued: QueuedData<S>,
 }
 
 impl<D: Buf, S: StreamSocket> Buf for TrackedData<D, S> {
@@ -150,14 +143,14 @@ impl<D: Buf, S: StreamSocket> Buf for TrackedData<D, S> {
     fn advance(&mut self, count: usize) {
         self.data.advance(count);
         if count > 0 {
-            self.advanced();
+            self.queued.0.data_advanced();
         }
     }
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         let bytes = self.data.copy_to_bytes(len);
         if len > 0 {
-            self.advanced();
+            self.queued.0.data_advanced();
         }
         bytes
     }
@@ -168,10 +161,9 @@ impl<D: Buf, S: StreamSocket> Buf for TrackedData<D, S> {
 struct QueuedData<S: StreamSocket>(Arc<InFlight<S>>);
 
 impl<S: StreamSocket> QueuedData<S> {
-    fn new(in_flight: Option<&Arc<InFlight<S>>>) -> Option<Self> {
-        let in_flight = in_flight?.clone();
+    fn new(in_flight: &Arc<InFlight<S>>) -> Self {
         in_flight.data_queued();
-        Some(Self(in_flight))
+        Self(in_flight.clone())
     }
 }
 
