@@ -366,8 +366,9 @@ fn public_types() -> Vec<String> {
             for declared in declared {
                 let end = declared.find(|c: char| !c.is_alphanumeric()).unwrap_or(declared.len());
                 // A macro declares `$name`: those are printed above, and not searched for. The state of a
-                // listener is an associated type that no user can name.
-                if end > 0 && &declared[..end] != "Listening" {
+                // listener is an associated type that no user can name, and the documentation hides the module `peer`.
+                let hidden = ["Listening", "Peer", "PeerTracker", "Expiry"];
+                if end > 0 && !hidden.contains(&&declared[..end]) {
                     found.push(format!("{name}::{}", &declared[..end]));
                 }
             }
