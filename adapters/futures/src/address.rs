@@ -154,23 +154,30 @@ fn scoped(host: &str, port: u16) -> Option<SocketAddrV6> {
     Some(SocketAddrV6::new(ip, port, 0, scope))
 }
 
-macro_rules! known {
-    ($($address:ty),+) => {$(
-        impl ToSocketAddrs for $address {
+/// Implements the trait for types that need one expression.
+macro_rules! to_socket_addrs {
+    ($([$($generics:tt)*] $type:ty: $this:ident => $addresses:expr;)+) => {$(
+        impl<$($generics)*> ToSocketAddrs for $type {
             fn to_addresses(&self) -> Addresses {
-                known(*self)
+                let $this = self;
+                $addresses
             }
         }
     )+};
 }
 
-known!(SocketAddr, SocketAddrV4, SocketAddrV6);
-known!((IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
-
-impl ToSocketAddrs for [SocketAddr] {
-    fn to_addresses(&self) -> Addresses {
-        Addresses::Known(self.to_vec())
-    }
+to_socket_addrs! {
+    [] SocketAddr: this => known(*this);
+    [] SocketAddrV4: this => known(*this);
+    [] SocketAddrV6: this => known(*this);
+    [] (IpAddr, u16): this => known(*this);
+    [] (Ipv4Addr, u16): this => known(*this);
+    [] (Ipv6Addr, u16): this => known(*this);
+    [] [SocketAddr]: this => Addresses::Known(this.to_vec());
+    [const N: usize] [SocketAddr; N]: this => Addresses::Known(this.to_vec());
+    [] String: this => this.as_str().to_addresses();
+    [] (String, u16): this => (this.0.as_str(), this.1).to_addresses();
+    [T: ToSocketAddrs + ?Sized] &T: this => (**this).to_addresses();
 }
 
 impl ToSocketAddrs for str {
@@ -180,35 +187,11 @@ impl ToSocketAddrs for str {
     }
 }
 
-impl ToSocketAddrs for String {
-    fn to_addresses(&self) -> Addresses {
-        self.as_str().to_addresses()
-    }
-}
-
 impl ToSocketAddrs for (&str, u16) {
     fn to_addresses(&self) -> Addresses {
         let (host, port) = *self;
         let address = host.parse::<IpAddr>().map(|ip| (ip, port).into()).ok();
         let address = address.or_else(|| scoped(host, port).map(SocketAddr::from));
         address.map_or_else(|| Addresses::Name(format!("{host}:{port}")), known)
-    }
-}
-
-impl ToSocketAddrs for (String, u16) {
-    fn to_addresses(&self) -> Addresses {
-        (self.0.as_str(), self.1).to_addresses()
-    }
-}
-
-impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
-    fn to_addresses(&self) -> Addresses {
-        (**self).to_addresses()
-    }
-}
-
-impl<const N: usize> ToSocketAddrs for [SocketAddr; N] {
-    fn to_addresses(&self) -> Addresses {
-        self.as_slice().to_addresses()
     }
 }
