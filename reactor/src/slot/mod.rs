@@ -140,8 +140,8 @@ impl Slot {
         }
     }
 
-    /// Whether a wait for an event after `before` is over, be the direction ready or not: the wait is over when the
-    /// event has come, the slot is closed, or its deadline has passed.
+    /// The status of a wait for the next event after `before`. [`Status::Ready`] means that the event has come, whether or
+    /// not the direction is ready now. As elsewhere, a close or an expiry ends the wait.
     pub(crate) fn status_after(&self, direction: Direction, before: State) -> Status {
         self.status_after_in(self.state(), direction, before)
     }
@@ -348,9 +348,11 @@ impl Slot {
         &self.deadlines[direction as usize]
     }
 
-    /// Marks expired deadlines of these directions in the state, both before it wakes any task: a reader that is
-    /// woken finds that it cannot write either. (Between the change of a deadline word and this
-    /// one, a thread that was not woken may find one direction expired and the other not. Writing comes first.)
+    /// Marks expired deadlines of these directions in the state, both in one change and before any task is woken: a
+    /// reader that is woken by a deadline of both directions finds that writing has expired too. (The deadline words
+    /// change before, one after the other. In between, on a slot on which both directions have expired before, a thread
+    /// that was not woken may find that writing has expired and reading has not, since both callers expire the word of
+    /// writing first.)
     fn mark_expired(&self, read: bool, write: bool, each: impl FnMut(Waker)) {
         if read || write {
             self.take_claimed(self.update_with(|state| state.expire(read, write)), each);

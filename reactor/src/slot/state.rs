@@ -11,8 +11,8 @@
 //! | flag | set | cleared | meaning |
 //! | --- | --- | --- | --- |
 //! | readable, writable | by an event | after `WouldBlock` or a short transfer, if its own tick stands still | an operation may succeed |
-//! | hangups, error | by an event | never | a short transfer proves nothing any more |
-//! | priority | by an event | together with readable, after `WouldBlock` | a read stops at the urgent mark: a short one proves nothing |
+//! | hangups, error | by an event | never | a short transfer no longer shows that the descriptor is drained |
+//! | priority | by an event | together with readable, after `WouldBlock` | a read stops at the urgent mark, so a short one does not show that the descriptor is drained |
 //! | closed | by `close` | never (the next tenant starts anew) | every operation ends |
 //! | has waiters, one flag for each [`Queue`] | by a waiter, under the slot's mutex | by the event, expiry or close that claims the waiters; by the last waiter that leaves | the queue may hold a waiter |
 //! | expired, one flag for each direction | with the first deadline that expires | never | read the deadline word as well |
@@ -80,7 +80,7 @@ impl From<Direction> for Queue {
 /// The flags and the tick of one direction.
 struct DirectionBits {
     ready: Ready,
-    /// Readiness that makes a short transfer prove nothing.
+    /// Readiness under which a short transfer does not show that the descriptor is drained.
     doubt: Ready,
     /// The readiness that `WouldBlock` clears.
     drained: Ready,

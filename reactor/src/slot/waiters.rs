@@ -5,11 +5,12 @@
 //! waiters of the queue.
 //!
 //! A future has a [`WaiterId`], by which it finds its place again: its newest waker replaces the older one,
-//! and its waker goes when the future is dropped. A `poll_*` call has no such place. The slot cannot tell a new
-//! task from an old one with a new waker, and knows only wakers that are the same. So that a task which
-//! shows a fresh waker at each poll does not fill the memory, each queue has a limit for these: when it is
-//! reached, all of them are woken and forgotten, and those that are alive come back. The limit doubles then,
-//! so that many tasks which wait find room the next time; and an event takes it back.
+//! and its waker is removed when the future is dropped. A `poll_*` call has no id. If its waker equals one that is in
+//! the queue, it replaces that one. If not, the slot cannot tell whether a new task polls, or one that has polled before
+//! with another waker, and adds the waker. A task that polls with a fresh waker each time would fill the memory. So
+//! each queue has a limit for the wakers of `poll_*` calls. When it is reached, the slot wakes and removes all of them;
+//! the tasks that still wait poll again. The limit then doubles, so that many tasks that wait find room the next time.
+//! An event takes all waiters out, and so resets the limit.
 //!
 //! No waker is cloned, woken or dropped under the mutex: the calls return them to the caller.
 
@@ -180,7 +181,7 @@ impl Waiters {
 }
 
 impl Waiter {
-    /// Whether the waiter with this id and this waker is this one, so that the later may replace the earlier.
+    /// Whether a waiter with this id and this waker is this one, so that the newer waker replaces the older.
     fn is(&self, id: WaiterId, waker: &Waker) -> bool {
         self.id == id && (id != WaiterId::NONE || self.waker.will_wake(waker))
     }
