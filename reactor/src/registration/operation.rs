@@ -5,24 +5,25 @@
 //! The kernel reports room from a third of a TCP socket's buffer on (half for UDP, three quarters for Unix
 //! sockets), and `send` takes bytes as soon as there is any. So a *new* write makes one attempt even where
 //! the slot says that it is not ready, and waits only if that blocks. A write that waits, and is polled
-//! again or woken, makes no attempt of this kind. A new read makes one where an event has reported an error, an
-//! end or urgent data: another operation may have blocked and cleared the readiness, while this one finds a message of
-//! the error queue.
+//! again or woken, makes no attempt of this kind. A new read makes one only where an event has reported an error, an
+//! end or urgent data. There, another operation may have returned `WouldBlock` and cleared the readiness, and this one
+//! may still succeed: `recvmsg` with `MSG_ERRQUEUE`, for instance, finds a message of the error queue that `recv` does not.
 //!
 //! - A future is new until it has made an attempt, which its [`Place`] stores.
-//! - A `poll_*` call cannot tell whether it is new. It counts as new where no task waits for the
-//!   direction, and if it writes, on a socket whose write deadline has passed before: the expiry has woken all waiters.
-//!   On other sockets it waits, as tokio's does, because there a `poll_*` call mostly follows one that was
-//!   cut short.
+//! - A `poll_*` call cannot tell whether it is new. A `poll_*` read counts as new if no task waits to read. A `poll_*`
+//!   write counts as new if no task waits to write and a write deadline of the socket has expired before: the expiry
+//!   has woken all waiters, so the call likely begins anew. On other sockets a `poll_*` write waits, as tokio's does,
+//!   because there it mostly follows one that wrote only a part.
 //!
 //! The state before the attempt is loaded first, as for any operation, so an event that comes meanwhile is
 //! newer, and `WouldBlock` clears no readiness of it (I4).
 //!
 //! # Level-triggered code
 //!
-//! The kernel keeps some flags though an operation finds no data: for a message in a
-//! socket's error queue, for instance, which a remote peer can put there. So for a [`Checked`](super::Checked)
-//! operation a flag alone causes one more attempt, and ends one wait for readiness, for each event.
+//! `poll(2)` keeps some flags set although an operation finds no data: for a message in a
+//! socket's error queue, for instance, which a remote peer can put there. If each flag caused an attempt, the task would
+//! spin. So where `poll(2)` returns such a flag and nothing else, a [`Checked`](super::Checked) operation makes one more
+//! attempt for each event, and one wait for readiness ends for each event.
 //!
 //! If `poll(2)` fails (a sandbox refuses it, or the limit of descriptors was lowered to zero), the registration renews
 //! its interest, so that epoll reports the present readiness of the descriptor as a new event.
@@ -100,8 +101,8 @@ impl<T> Registration<T> {
         }
     }
 
-    /// The readiness of the descriptor until now, whether `direction` is ready or not. To clear it clears
-    /// no later event.
+    /// The readiness of the descriptor until now, whether `direction` is ready or not.
+    /// [`clear_ready`](Self::clear_ready) with it clears nothing if an event has come since.
     #[must_use]
     pub fn seen(&self, direction: Direction) -> Readiness {
         Readiness { direction, state: self.slot.state() }
@@ -209,7 +210,8 @@ impl<T> Registration<T> {
 
     /// Makes an operation as soon as the direction is ready, and again until it does not block. A new write
     /// is attempted once at first, ready or not: the kernel reports room to write from a third of a socket's buffer on, or
-    /// more, and takes bytes before. A new read is, where the reactor has seen an error or the peer's end.
+    /// more, and takes bytes before. A new read is attempted at once only where an event has reported an error, the peer's
+    /// end or urgent data.
     ///
     /// # Errors
     ///
@@ -315,7 +317,7 @@ impl<T> Registration<T> {
         }
     }
 
-    /// The state by which to make the next attempt, for which the thread's budget has paid.
+    /// Ready when the next attempt may be made, with the state before it. The thread's budget has paid for the attempt.
     #[inline(always)] // A call would cost as much as the rest.
     fn poll_begin<R, O: Rule<R>>(
         &self,
@@ -382,8 +384,8 @@ impl<T> Registration<T> {
         let Readiness { direction, state } = readiness;
         let _inside = OpGuard::enter(self)?;
         let polled = self.poll_kernel(direction)?;
-        // Some descriptors report priority once, and `poll(2)` takes that report. On the others a read does not
-        // take the urgent data.
+        // An event of urgent data ends one wait, whatever `poll(2)` returns: this call does not ask for urgent data, and
+        // some descriptors report priority once, so that the call takes the report.
         let is_urgent = direction == Direction::Read && state.ready().intersects(Ready::PRIORITY);
         match polled {
             Polled::Ready => return Ok(true),

@@ -46,10 +46,11 @@ impl<R> sealed::Rule<R> for Direction {
     }
 }
 
-/// An operation that moves up to so many bytes of a stream. Fewer mean that the descriptor is drained, which
+/// An operation that moves up to so many bytes of a stream. If it moves fewer, the descriptor counts as drained, which
 /// saves the call that would return `WouldBlock`.
 ///
-/// With a length of 0, a small number of bytes proves nothing, as on the sockets of Unix streams with descriptors.
+/// With a length of 0, only `WouldBlock` shows that the descriptor is drained: for streams on which the kernel may end a
+/// read early although more bytes are there, as a Unix stream does at a message with descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer(pub Direction, pub usize);
 
@@ -69,8 +70,9 @@ impl sealed::Rule<usize> for Transfer {
 /// write goes on.
 ///
 /// A future (or a [`ReadinessWait`](crate::ReadinessWait)) keeps the lock while it waits for room. A write that fails
-/// while it waits, for its deadline most likely, keeps the lock, or its place in the queue, until it leaves or is
-/// dropped: polled again, it goes on where it was. A `poll_*` call keeps nothing between two polls.
+/// while it waits, by its deadline for instance, keeps the lock, or its place in the queue, until
+/// [`ReadinessWait::leave`](crate::ReadinessWait::leave) or the drop of the future. Polled again, it goes on where it was.
+/// A `poll_*` call keeps nothing between two polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contiguous(pub usize);
 

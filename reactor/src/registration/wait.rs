@@ -84,8 +84,8 @@ impl<T> Registration<T> {
         self.outcome(direction, status)
     }
 
-    /// Epoll would report no room: the wait fails, unless it is over. A registration that is being
-    /// closed has left epoll.
+    /// `EPOLLOUT` could not be enabled, so no event would end the wait: the wait fails, unless it is over. A close is one
+    /// cause, since it takes the descriptor out of epoll; the wait then ends with `Closed`.
     #[cold]
     fn not_enabled(&self, direction: Direction, error: io::Error) -> Poll<io::Result<State>> {
         match self.outcome(direction, self.slot.status(direction)) {
@@ -104,7 +104,7 @@ impl<T> Registration<T> {
         }
     }
 
-    /// The state by which to make an operation now: if the direction is ready, or for a [first
+    /// The state before an operation that is made now: if the direction is ready, or for a [first
     /// attempt](Self::first_attempt) where `is_new`.
     #[inline]
     pub(super) fn now(&self, direction: Direction, is_new: bool) -> io::Result<State> {
@@ -154,7 +154,7 @@ impl<T> Registration<T> {
         self.reactor.inner().modify(fd, self.slot.token(), interest)
     }
 
-    /// An operation did not block.
+    /// An operation has succeeded. If it wrote, there may be no more need of `EPOLLOUT`.
     #[inline]
     pub(super) fn has_moved(&self, direction: Direction) {
         if self.is_on_demand(direction) {

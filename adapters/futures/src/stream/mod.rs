@@ -145,7 +145,8 @@ impl<S: StreamSocket> Stream<S> {
         Ok(registration.into())
     }
 
-    /// A read of up to `len` bytes. Fewer bytes have drained the socket, unless it is of a kind where they prove nothing.
+    /// The rule of a read of up to `len` bytes. If it returns fewer, the socket counts as drained, except on a kind of
+    /// socket whose reads may end early.
     pub(crate) fn transfer(len: usize) -> Transfer {
         Transfer(Direction::Read, if S::SHORT_READ_DRAINS { len } else { 0 })
     }
