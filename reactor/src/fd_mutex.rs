@@ -13,13 +13,13 @@
 //! A task that finds the lock taken waits in the slot, in a [queue](crate::slot::state::Queue::WriteLock) of
 //! its own, so that the write deadline, closing and shutdown wake it as they wake any other waiter.
 //!
-//! - **The waiter** adds itself to the queue, *then* sets `WAITED` beside `LOCKED`; or it finds the lock free in
-//!   that step, and takes it.
+//! - **The waiter** adds itself to the queue, *then* sets `WAITED` beside `LOCKED`. If it finds no `LOCKED` in that
+//!   step, it sets nothing and tries to take the lock again.
 //! - **The holder** takes both flags away in one step. If `WAITED` was among them, it *then* takes the next
 //!   waiter out of the queue and wakes it.
 //!
 //! Both are changes of one word. If the waiter's comes first, the holder sees the flag and finds the waiter in
-//! the queue. If it comes second, the waiter finds the lock free.
+//! the queue. If it comes second, the waiter finds no `LOCKED`.
 //!
 //! A waiter that was taken out and then takes the lock sets `WAITED` again, since others may be in the queue.
 //! If it is dropped instead, it passes the wake-up on: it sets `WAITED` for the holder that there is, or wakes

@@ -152,10 +152,9 @@ impl Reactor {
     }
 
     /// Ends the reactor: every operation of its sockets and timers fails with
-    /// [`ReactorGone`](crate::ReactorGone), the pending ones are woken, and its thread ends. Only this call
-    /// waits for the thread, and so does every other thread that makes the call meanwhile: it must not hold a lock
-    /// that a waker takes. Dropping the last handle, socket or timer ends the reactor as well, and
-    /// waits for nothing.
+    /// [`ReactorGone`](crate::ReactorGone), the pending ones are woken, and its thread ends. The call waits for the end
+    /// of that thread, so the caller must not hold a lock that a waker takes. If several threads make the call at once,
+    /// each waits. Dropping the last handle, socket or timer ends the reactor as well, and waits for nothing.
     ///
     /// The sockets' descriptors stay open until they are dropped or closed. Called by a waker on a
     /// reactor's own thread, of this reactor or another, it waits for no thread: two such threads could
@@ -212,7 +211,7 @@ impl Reactor {
         Self { shards: self.shards.clone(), shard }
     }
 
-    /// The descriptor is about to leave its shard, or has not come to it.
+    /// The descriptor is about to leave its shard, or its registration has failed.
     pub(crate) fn forget_descriptor(&self, number: RawFd) {
         self.shards.forget(number);
     }

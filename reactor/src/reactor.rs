@@ -115,7 +115,7 @@ impl ReactorInner {
     ) -> io::Result<()> {
         let before = wakers.len();
         self.file_armed(state, turned, wakers);
-        // A waker that is to be woken after this turn must not wait for it.
+        // Tasks are still to be woken, by an outer turn or for deadlines that were due: this turn must not sleep before.
         let timeout = if wakers.is_empty() { timeout } else { Some(Duration::ZERO) };
         let mut events = Events::new();
         let waited = self.wait(&mut events, &state.wheel, timeout, parker);
@@ -151,7 +151,7 @@ impl ReactorInner {
             return;
         }
         let now_ns = self.clock.now_ns();
-        // The wheel first: it files keys relative to its own time, which is still an earlier one.
+        // The wheel first: it files a key by the distance from its own tick, which is still that of the last step.
         self.step(&mut state.wheel, now_ns, turned, wakers);
         self.armed.take(STEPS_PER_TURN, |index| self.known_slot(index), &mut state.armed);
         for index in state.armed.drain(..) {

@@ -16,12 +16,14 @@
 //! alone sets the flag, in the check after which it files the slot. The reactor's check clears the flag when it has
 //! taken the slot out of the wheel: after that check the word is expired, or none, or filed anew.
 //!
-//! A setter that finds the flag and moves the time *later* needs no queue, no lock and no wheel. Its move is one compare-and-swap. (A plain store would overwrite an expiry that took the slot
-//! out of the wheel, and the reactor would never check the new time.) Every other setter clears the
-//! flag and puts the slot into the arm queue, and the reactor's check sets the flag again. A setter that stores "no
-//! deadline" keeps
-//! the flag for the next setter: `CLEARED` marks a time that is no deadline, but the time for which the wheel holds
-//! the slot.
+//! A setter that finds the flag and moves the time *later* needs no queue, no lock and no wheel. Its move is one
+//! compare-and-swap. (A plain store would overwrite an expiry that took the slot out of the wheel, and the reactor
+//! would never check the new time.) Every other setter clears the flag and puts the slot into the arm queue, and the
+//! reactor's check sets the flag again.
+//!
+//! A setter that stores "no deadline" on a filed slot keeps the time and the flag, and adds `CLEARED`: the time is then no
+//! deadline, but still the time for which the wheel holds the slot. So the next setter with a later time again needs
+//! no more than its compare-and-swap.
 //!
 //! All of this happens in one word by read-modify-write, so it needs no ordering between words.
 
@@ -278,7 +280,7 @@ mod tests {
         let deadline = DeadlineWord::new();
         assert_eq!(deadline.set(0), SetAction::Arm(0));
         assert!(deadline.expire(0), "the clock's very beginning");
-        assert!(deadline.expire(0), "by whomever");
+        assert!(deadline.expire(0), "whichever thread has expired it");
         assert_eq!(deadline.set(50), SetAction::Arm(50));
         assert!(!deadline.expire(40), "another has set 50 meanwhile");
         assert_eq!(deadline.check(49), Expiry::Again(50));
@@ -289,10 +291,10 @@ mod tests {
         assert!(!deadline.is_expired());
     }
 
-    /// The fault that there was: the setter that had asked for a look set the flag itself, also on a
+    /// The fault that there was: the setter that had asked for a check set the flag itself, also on a
     /// word that had expired and been set to the same time again.
     #[test]
-    fn only_a_look_sets_the_filed_flag() {
+    fn only_a_check_sets_the_filed_flag() {
         let deadline = DeadlineWord::new();
         assert_eq!(deadline.set(50), SetAction::Arm(50));
         assert_eq!(deadline.set(60), SetAction::Arm(60));

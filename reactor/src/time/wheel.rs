@@ -36,8 +36,8 @@ fn tick_at(time_ns: u64) -> u64 {
     time_ns.div_ceil(1 << TICK_SHIFT)
 }
 
-/// When the wheel is at that tick: a key filed for `time_ns` is due then. Deadlines of one tick have one
-/// answer.
+/// The time at which a key filed for `time_ns` is due: the beginning of its tick. All deadlines that are filed for one
+/// tick are due at one time.
 pub(crate) fn due_ns(time_ns: u64) -> u64 {
     tick_at(time_ns).saturating_mul(1 << TICK_SHIFT)
 }
@@ -141,8 +141,8 @@ impl Wheel {
     pub(crate) fn step(&mut self, now_ns: u64) -> Step {
         let now = now_ns >> TICK_SHIFT;
         loop {
-            // The wheel stands still until the bucket is empty: a later step would find a key that was
-            // left behind only after later ones.
+            // The wheel keeps its tick until the bucket is empty. Otherwise a later step would first find keys that
+            // were filed again on lower levels, and after them those left in this bucket, which may be due earlier.
             if let Some((level, bucket)) = self.emptying {
                 match self.take(level, bucket) {
                     Some(key) => return Step::Check(key),
@@ -209,7 +209,8 @@ impl Wheel {
         let shift = LEVEL_BITS * level as u32;
         let round = self.tick >> (shift + LEVEL_BITS) << (shift + LEVEL_BITS);
         let start = round + ((bucket as u64) << shift);
-        // Only the top level goes round past the wheel: below, such a key lies a level higher.
+        // A bucket behind the wheel belongs to the next round. That happens on the top level only: on a lower level, a
+        // key of the next round differs from the wheel in a higher digit, and lies a level higher.
         let behind = start + (1 << shift) <= self.tick;
         if behind { start + (1 << (shift + LEVEL_BITS)) } else { start }
     }
