@@ -309,14 +309,15 @@ impl ReactorInner {
     }
 
     /// A setter has stored a deadline for which the wheel does not hold `slot`, in one of these directions at least.
-    /// Expires it if it has passed already. If not, the reactor must check the slot by `at_ns`.
+    /// Expires it if it has passed already. If not, or if another setter has moved it meanwhile, the reactor must check the
+    /// slot by `at_ns`.
     ///
     /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
     /// one, needs no signal.
     #[cold]
     pub(crate) fn arm(&self, slot: &Slot, directions: &[Direction], at_ns: u64) {
-        if at_ns <= self.now_ns() {
-            return slot.expire(directions, at_ns);
+        if at_ns <= self.now_ns() && slot.expire(directions, at_ns) {
+            return;
         }
         self.armed.push(slot);
         if self.sleep.needs_waking_by(due_ns(at_ns)) {

@@ -304,12 +304,15 @@ impl Slot {
     }
 
     /// The setter finds that the deadline it has just stored has passed: pending operations fail now, and later ones
-    /// before they begin. If another setter has stored another deadline meanwhile, that one stays.
-    pub(crate) fn expire(&self, directions: &[Direction], time_ns: u64) {
+    /// before they begin. If another setter has stored another deadline meanwhile, that one stays, and it returns false.
+    #[must_use]
+    pub(crate) fn expire(&self, directions: &[Direction], time_ns: u64) -> bool {
         let expire =
             |direction| directions.contains(&direction) && self.deadline(direction).expire(time_ns);
         let write = expire(Direction::Write);
-        self.mark_expired(expire(Direction::Read), write, wake);
+        let read = expire(Direction::Read);
+        self.mark_expired(read, write, wake);
+        usize::from(read) + usize::from(write) == directions.len()
     }
 
     /// The reactor checks whether deadlines are due. Passes each waker that an expiry wakes on to `each`.

@@ -181,7 +181,7 @@ impl Scene {
             let in_time = self.check_at.is_some_and(|look| look <= at);
             assert!(in_time, "the reactor does not look by {at}, but at {:?}", self.check_at);
         } else if at <= self.now {
-            self.slot.expire(&[direction], at);
+            let _ = self.slot.expire(&[direction], at);
             self.side(direction).time = Time::Expired;
         } else {
             self.check_at = Some(self.check_at.map_or(at, |look| look.min(at)));

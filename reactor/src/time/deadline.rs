@@ -16,10 +16,17 @@
 //! alone sets the flag, in the check after which it files the slot. The reactor's check clears the flag when it has
 //! taken the slot out of the wheel: after that check the word is expired, or none, or filed anew.
 //!
-//! A setter that finds the flag and moves the time *later* needs no queue, no lock and no wheel. Its move is one
-//! compare-and-swap. (A plain store would overwrite an expiry that took the slot out of the wheel, and the reactor
-//! would never check the new time.) Every other setter clears the flag and puts the slot into the arm queue, and the
-//! reactor's check sets the flag again.
+//! # The setter that arms
+//!
+//! A setter that finds a time to come and moves it *later* needs no queue, no lock and no wheel: the reactor will check
+//! the slot by the earlier time. Either the flag says that the wheel holds the slot, or the setter that stored
+//! the earlier time puts the slot into the arm queue, now or in a moment. Such a move is one compare-and-swap. (A
+//! plain store would overwrite an expiry that took the slot out of the wheel, and the reactor would never check the new
+//! time.)
+//!
+//! Every other setter clears the flag and arms: it puts the slot into the arm queue. The exception is a setter whose
+//! time has passed and that expires the word itself. If it cannot, because another setter has moved the time later since,
+//! it arms too: the other setter relies on it.
 //!
 //! A setter that stores "no deadline" on a filed slot keeps the time and the flag, and adds `CLEARED`: the time is then no
 //! deadline, but still the time for which the wheel holds the slot. So the next setter with a later time again needs
@@ -46,7 +53,7 @@ pub(crate) struct Word(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum SetAction {
-    /// None: the reactor will check the slot in time.
+    /// None: the reactor will check the slot in time, or another setter is about to ask for it.
     Nothing,
     /// Ask the reactor to check the slot by this time.
     Arm(u64),
@@ -89,13 +96,13 @@ impl Word {
         self.0 & flag != 0
     }
 
-    /// A setter moves the time of a filed slot later. (An expired word reads as a time later than any
-    /// that can be set.)
+    /// A setter moves a time to come later, or stores a time later than the one for which the wheel holds the slot. (An
+    /// expired word reads as a time later than any that can be set.)
     #[inline]
     fn moved_away(self, time_ns: u64) -> Option<Word> {
         let time_ns = time_ns.min(LAST_NS);
-        let covered = self.has(FILED) && self.time_ns() <= time_ns;
-        covered.then_some(Word(time_ns << TIME_SHIFT | FILED))
+        let is_covered = self != Word::NONE && self.time_ns() <= time_ns;
+        is_covered.then_some(Word(time_ns << TIME_SHIFT | self.0 & FILED))
     }
 
     /// A setter stores a time to come.
@@ -159,7 +166,7 @@ impl DeadlineWord {
         if self.moved_away(time_ns) { SetAction::Nothing } else { self.set_anew(time_ns) }
     }
 
-    /// The common case, inline: the slot is filed, and no other thread changes the word.
+    /// The common case, inline: a time to come is moved later, and no other thread changes the word.
     #[inline]
     fn moved_away(&self, time_ns: u64) -> bool {
         let seen = self.0.load_to_swap(Ordering::Relaxed);
@@ -225,16 +232,17 @@ mod tests {
         Word(LAST_NS << TIME_SHIFT | FILED),
     ];
 
-    /// The flag stays only where the wheel holds the slot for early enough.
+    /// The flag stays only where the wheel holds the slot for early enough. A setter asks for a check unless the word
+    /// holds an earlier time.
     #[test]
     fn a_setter_keeps_the_filed_flag_or_asks_for_a_check() {
         for word in WORDS {
             for time in [1, 49, 50, 51, LAST_NS, u64::MAX] {
                 let (next, action) = word.set(time);
-                let filed_in_time =
-                    word != Word::EXPIRED && word.has(FILED) && word.time_ns() <= time.min(LAST_NS);
-                assert_eq!(action == SetAction::Nothing, filed_in_time, "{word:?} set {time}");
-                assert_eq!(next.has(FILED), filed_in_time);
+                let has_time = word != Word::EXPIRED && word != Word::NONE;
+                let is_covered = has_time && word.time_ns() <= time.min(LAST_NS);
+                assert_eq!(action == SetAction::Nothing, is_covered, "{word:?} set {time}");
+                assert_eq!(next.has(FILED), is_covered && word.has(FILED));
                 assert_eq!(next.time_ns(), time.clamp(1, LAST_NS));
                 assert_ne!(next, Word::EXPIRED, "a far deadline must not read as expired");
             }
@@ -297,12 +305,15 @@ mod tests {
     fn only_a_check_sets_the_filed_flag() {
         let deadline = DeadlineWord::new();
         assert_eq!(deadline.set(50), SetAction::Arm(50));
-        assert_eq!(deadline.set(60), SetAction::Arm(60));
-        assert_eq!(deadline.check(0), Expiry::Again(60));
+        assert_eq!(deadline.set(60), SetAction::Nothing, "the first setter asks");
+        assert_eq!(deadline.set(55), SetAction::Arm(55));
+        assert_eq!(deadline.check(0), Expiry::Again(55));
         assert_eq!(deadline.set(70), SetAction::Nothing);
         assert_eq!(deadline.check(70), Expiry::Expired);
         assert_eq!(deadline.set(70), SetAction::Arm(70));
-        assert_eq!(deadline.set(80), SetAction::Arm(80));
+        assert_eq!(deadline.set(80), SetAction::Nothing);
+        deadline.clear();
+        assert_eq!(deadline.set(90), SetAction::Arm(90), "the wheel does not hold it");
     }
 
     #[test]
