@@ -105,8 +105,8 @@ impl<T> Registration<T> {
     }
 }
 
-/// Sets or clears a deadline of a slot, and arms the slot if the wheel does not hold it for early enough. The common
-/// case, a deadline that is moved later, ends with the first comparison.
+/// Sets or clears a deadline of a slot, and arms the slot unless each word held an earlier time. The common
+/// case, a deadline that is moved later, ends with the compare-and-swap of the word.
 #[inline]
 pub(crate) fn set_slot_deadline(
     reactor: &Reactor,
