@@ -9,7 +9,7 @@
 //! use std::io::{Read, Write};
 //! use std::os::unix::net::UnixStream;
 //! use std::time::Duration;
-//! use netpoll::{Direction, Reactor, Registration, is_deadline_exceeded};
+//! use netpoll::{Direction, Registration, is_deadline_exceeded};
 //!
 //! # fn main() -> std::io::Result<()> { netpoll::block_on(async {
 //! let (socket, mut peer) = UnixStream::pair()?;
@@ -18,8 +18,7 @@
 //! let mut buffer = [0; 8];
 //!
 //! // No byte arrives before the deadline.
-//! let reactor = Reactor::global()?;
-//! socket.set_read_deadline(Some(reactor.now() + Duration::from_millis(5)))?;
+//! socket.set_read_deadline(Duration::from_millis(5))?;
 //! let read = socket.io(Direction::Read, |mut socket| socket.read(&mut buffer)).await;
 //! assert!(is_deadline_exceeded(&read.unwrap_err()));
 //!
