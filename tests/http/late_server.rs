@@ -3,13 +3,14 @@
 //! Client and server share one thread, and the clock of the server is moved by hand. A test has the peer
 //! act in time, then has the deadline pass, and only then lets the server's tasks run.
 
-use futures::FutureExt;
-use netpoll_futures::TcpStream;
+use std::os::fd::AsFd;
+
+use netpoll_futures::{TcpStream, sys};
 use netpoll_hyper::{Deadline, Deadlines, Executor};
 use netpoll_tests::watched;
 
 use crate::client::read_to_the_end;
-use crate::fixtures::{Outcome, let_others_run, ms, under, until};
+use crate::fixtures::{Outcome, ms, under, until};
 use crate::raw::{DATA, HEADERS, Raw, get, hello, windows};
 use crate::site::{MIB, Site};
 
@@ -23,21 +24,25 @@ where
     watched(|| under("local_pool", test));
 }
 
-/// Writes at once, and lets no other task run meanwhile.
+/// Writes at once, and lets no other task run until the system of the server has acknowledged the bytes.
 fn write(stream: &TcpStream, bytes: &[u8]) -> Outcome {
-    Ok(stream.write_all(bytes).now_or_never().ok_or("no room for so little")??)
+    assert_eq!(stream.try_write(bytes)?, bytes.len(), "there is room for so little");
+    while sys::not_taken(stream.as_fd())? > 0 {
+        std::thread::yield_now();
+    }
+    Ok(())
 }
 
 async fn connect(site: &Site) -> Outcome<TcpStream> {
     until(|| site.server.connections() == 0).await;
     let stream = TcpStream::connect(site.address).await?;
     until(|| site.server.connections() == 1).await;
-    let_others_run().await;
+    site.settle().await?;
     Ok(stream)
 }
 
 /// Fetches with HTTP/1, and leaves the connection open.
-async fn fetch(stream: &TcpStream) -> Outcome {
+async fn fetch(site: &Site, stream: &TcpStream) -> Outcome {
     stream.write_all(REQUEST).await?;
     let mut answer = Vec::new();
     let mut buffer = [0; 1024];
@@ -46,7 +51,7 @@ async fn fetch(stream: &TcpStream) -> Outcome {
         assert!(count > 0, "the answer ends: {}", answer.escape_ascii());
         answer.extend_from_slice(&buffer[..count]);
     }
-    let_others_run().await;
+    site.settle().await?;
     Ok(())
 }
 
@@ -62,7 +67,7 @@ fn a_first_request_that_came_in_time_is_answered() {
         for cut in [0, 3, REQUEST.len()] {
             let stream = connect(&site).await?;
             stream.write_all(&LAST_REQUEST[..cut]).await?;
-            let_others_run().await;
+            site.settle().await?;
             write(&stream, &LAST_REQUEST[cut..])?;
             site.pass_while_the_thread_is_busy(ms(2000))?;
             let answer = read_to_the_end(&stream).await;
@@ -79,9 +84,9 @@ fn a_next_request_that_came_in_time_is_answered() {
         let site = Site::by_hand(&executor, all_limits())?;
         for cut in [0, 3] {
             let stream = connect(&site).await?;
-            fetch(&stream).await?;
+            fetch(&site, &stream).await?;
             stream.write_all(&LAST_REQUEST[..cut]).await?;
-            let_others_run().await;
+            site.settle().await?;
             write(&stream, &LAST_REQUEST[cut..])?;
             site.pass_while_the_thread_is_busy(ms(2000))?;
             let answer = read_to_the_end(&stream).await;
@@ -98,10 +103,10 @@ fn a_head_that_is_seen_late_has_its_whole_time() {
     run(|executor| async move {
         let site = Site::by_hand(&executor, all_limits())?;
         let stream = connect(&site).await?;
-        fetch(&stream).await?;
+        fetch(&site, &stream).await?;
         write(&stream, &LAST_REQUEST[..3])?;
         site.pass_while_the_thread_is_busy(ms(2000))?;
-        let_others_run().await;
+        site.settle().await?;
         site.pass(ms(900)).await?;
         stream.write_all(&LAST_REQUEST[3..]).await?;
         let answer = read_to_the_end(&stream).await;
@@ -133,7 +138,7 @@ fn a_request_of_http2_that_came_in_time_is_answered() {
         write(&raw.stream, &[hello(), get(1, "/hello")].concat())?;
         site.pass_while_the_thread_is_busy(ms(2000))?;
         assert_eq!(raw.answer(1).await?, b"hello");
-        let_others_run().await;
+        site.settle().await?;
         write(&raw.stream, &get(3, "/hello"))?;
         site.pass_while_the_thread_is_busy(ms(2000))?;
         assert_eq!(raw.answer(3).await?, b"hello");
@@ -159,7 +164,7 @@ fn a_download_goes_on_while_its_client_reads() {
             while read < end {
                 read += raw.next_of(DATA).await?.payload.len();
             }
-            let_others_run().await;
+            site.settle().await?;
             write(&raw.stream, &windows(1, window as u32))?;
             site.pass_while_the_thread_is_busy(ms(2000))?;
         }
@@ -180,14 +185,14 @@ fn a_peer_that_made_room_in_time_is_not_stalled() {
         stream.write_all(request.as_bytes()).await?;
         let mut buffer = vec![0; MIB];
         let mut read = stream.read(&mut buffer).await?;
-        let_others_run().await;
+        site.settle().await?;
         while read < 64 * MIB {
             while let Ok(count @ 1..) = stream.try_read(&mut buffer) {
                 read += count;
             }
             if read < 64 * MIB {
                 site.pass_while_the_thread_is_busy(ms(2000))?;
-                let_others_run().await;
+                site.settle().await?;
                 read += stream.read(&mut buffer).await?;
             }
         }

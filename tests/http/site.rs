@@ -19,7 +19,7 @@ use netpoll::{Interest, Reactor, Registration, Timer};
 use netpoll_futures::TcpListener;
 use netpoll_hyper::{BoxError, Deadline, Deadlines, End, Executor, Server};
 
-use crate::fixtures::{Outcome, until};
+use crate::fixtures::{Outcome, let_others_run, ms, until};
 
 pub(crate) const KIB: usize = 1024;
 pub(crate) const MIB: usize = 1024 * KIB;
@@ -167,6 +167,17 @@ impl Site {
         // A timer fires with the tick after its time.
         reactor.advance(time + Duration::from_millis(1));
         Ok(passed.await?)
+    }
+
+    /// Waits until the server has handled all that has arrived, on an executor with one thread. A few milliseconds pass.
+    ///
+    /// The turn of the reactor that fires the first timer has found each event that came before. The second timer fires in a
+    /// later turn, and by then the first turn has woken its tasks.
+    pub(crate) async fn settle(&self) -> Outcome {
+        self.pass(ms(1)).await?;
+        self.pass(ms(1)).await?;
+        let_others_run().await;
+        Ok(())
     }
 
     /// Waits until so many connections have missed a deadline.
