@@ -9,8 +9,8 @@ use netpoll_tests::watched;
 use crate::{assert_none, root};
 
 /// Pronouns without an actor.
-const NO_ACTOR: [&str; 7] =
-    ["who", "whoever", "whom", "nobody", "somebody", "everybody", "anybody"];
+const NO_ACTOR: [&str; 8] =
+    ["who", "whoever", "whom", "whomever", "nobody", "somebody", "everybody", "anybody"];
 
 /// Nouns for people. The check accepts "who" directly after one of them.
 const PEOPLE: [&str; 6] = ["user", "users", "reader", "readers", "maintainer", "maintainers"];
