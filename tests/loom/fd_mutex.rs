@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::fixtures::{Object, Polled, explore, explore_up_to, registered};
-use crate::registration::Registration;
+use crate::registration::{Contiguous, Registration};
 use crate::sys::{is_ended, operate};
 
 /// Makes an operation. False if it was refused.
@@ -59,6 +59,28 @@ fn closed_twice() {
         let closed = registration.begin_close().is_ok();
         assert!(closed != other.join().unwrap());
         assert!(is_ended());
+    });
+}
+
+/// A write under the write lock is the last operation out, on another thread: it ends the descriptor, and wakes the
+/// closer.
+#[test]
+fn close_against_write() {
+    explore(|| {
+        let registration = registered();
+        let write = {
+            let registration = registration.clone();
+            thread::spawn(move || {
+                let _ = registration.try_io(Contiguous(1), |_| {
+                    operate();
+                    Ok(1)
+                });
+            })
+        };
+        let mut closer = closer(&registration);
+        assert!(closer.poll().is_pending() || is_ended(), "closed too early");
+        write.join().unwrap();
+        assert!(is_ended() && closer.is_served());
     });
 }
 
