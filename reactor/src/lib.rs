@@ -93,7 +93,6 @@
 //! glossary are in [`architecture`].
 
 mod arena;
-mod arm;
 mod budget;
 mod driver;
 mod error;
@@ -116,7 +115,6 @@ mod time;
 mod timer;
 mod token;
 mod wake;
-mod write_interest;
 
 #[cfg(doc)]
 #[doc = include_str!("../ARCHITECTURE.md")]

@@ -11,13 +11,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use crate::arena::{Arena, OwnedSlot};
-use crate::arm::ArmQueue;
 use crate::error::ReactorGone;
 use crate::lease::Lease;
 use crate::metrics::{Counters, Metrics, Turned};
 use crate::parker::Parker;
 use crate::ready::{Direction, Interest};
-use crate::sleep::{Announced, Sleep, short_of};
+use crate::sleep::{Sleep, short_of};
 use crate::slot::Slot;
 use crate::sync::{Arc, Mutex, Ordering, lock};
 use crate::sys::{self, Epoll, EventFd, Events};
@@ -43,7 +42,6 @@ pub(crate) struct ReactorInner {
     /// The descriptor that a closed number stands for while registrations still use the number.
     placeholder: OwnedFd,
     arena: Arc<Arena>,
-    armed: ArmQueue,
     sleep: Sleep,
     clock: Clock,
     pub(crate) lease: Lease,
@@ -75,7 +73,6 @@ impl ReactorInner {
             wake_up,
             placeholder: sys::placeholder()?,
             arena: Arena::new(),
-            armed: ArmQueue::new(),
             sleep: Sleep::new(),
             clock,
             lease: Lease::new(has_thread),
@@ -147,13 +144,13 @@ impl ReactorInner {
 
     /// Checks the slots whose deadlines were moved to an earlier time.
     fn file_armed(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
-        if self.armed.is_empty() {
+        if !self.sleep.has_armed() {
             return;
         }
         let now_ns = self.clock.now_ns();
         // The wheel first: it files a key by the distance from its own tick, which is still that of the last step.
         self.step(&mut state.wheel, now_ns, turned, wakers);
-        self.armed.take(STEPS_PER_TURN, |index| self.known_slot(index), &mut state.armed);
+        self.sleep.take_armed(STEPS_PER_TURN, |index| self.known_slot(index), &mut state.armed);
         for index in state.armed.drain(..) {
             self.check(index, now_ns, &mut state.wheel, turned, wakers);
         }
@@ -219,9 +216,9 @@ impl ReactorInner {
         if timeout == Some(Duration::ZERO) {
             return self.epoll.wait(events, timeout);
         }
-        let announced = self.sleep.announce(until_ns);
-        let is_woken = self.is_gone() || parker.is_some_and(Parker::is_notified);
-        let may_sleep = announced == Announced::Sleep && self.armed.is_empty() && !is_woken;
+        let may_sleep = self.sleep.announce(until_ns)
+            && !self.is_gone()
+            && !parker.is_some_and(Parker::is_notified);
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
         let waited = self.epoll.wait(events, timeout);
         self.sleep.awake();
@@ -319,8 +316,7 @@ impl ReactorInner {
         if at_ns <= self.now_ns() && slot.expire(directions, at_ns) {
             return;
         }
-        self.armed.push(slot);
-        if self.sleep.needs_waking_by(due_ns(at_ns)) {
+        if self.sleep.arm(slot, due_ns(at_ns)) {
             self.signal();
         }
     }
@@ -391,7 +387,7 @@ impl ReactorInner {
     /// Whether the arm queue has slots. For the loom models.
     #[cfg(netpoll_loom)]
     pub(crate) fn has_armed(&self) -> bool {
-        !self.armed.is_empty()
+        self.sleep.has_armed()
     }
 
     pub(crate) fn now_ns(&self) -> u64 {

@@ -1,4 +1,5 @@
-//! The reactor's sleep in epoll, and the handshake that saves writes of the eventfd.
+//! The reactor's sleep in epoll, the queue of slots that it must check earlier than it had filed them, and the
+//! handshake that saves writes of the eventfd.
 //!
 //! The word holds the end of the reactor's sleep: none (it is awake), a time, or
 //! never (it sleeps until an event). A thread that needs the reactor earlier lowers the word. Only a thread that lowers it
@@ -8,10 +9,15 @@
 //!
 //! - **The sleeper** stores the end of its sleep in the word, *then* checks for work once more (the arm
 //!   queue, shutdown), and then waits.
-//! - **The other thread** queues its work, *then* lowers the word.
+//! - **The other thread** queues its work, *then* lowers the word. A setter ([`arm`](Sleep::arm)) stores its deadline,
+//!   pushes the slot to the arm queue, and lowers the word to the deadline.
 //!
 //! Both changes are read-modify-writes of one word. If the sleeper's comes first, the other thread
 //! sees that it sleeps, and for how long. If it comes second, the sleeper's check sees the work.
+//!
+//! The arm queue lies under a lock, and a slot in it has a mark, so that it is in it once. The turn takes slots out and
+//! their marks off under the lock, *then* checks their deadlines. If a setter's push comes before that, the check sees
+//! the deadline. If it comes after, the setter finds no mark and pushes the slot again.
 //!
 //! A thread that wakes the parker of the driver that makes the turn (see [`parker`](crate::parker)) leaves the word
 //! as it is, but by a read-modify-write too, for the same order.
@@ -33,7 +39,8 @@
 
 use std::time::Duration;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::slot::Slot;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 
 /// The timer slack of a thread, if the program has set no other (`prctl(2)`).
 const SLACK: Duration = Duration::from_micros(50);
@@ -72,30 +79,26 @@ const FOREVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Sleep {
     until: AtomicU64,
-}
-
-/// Whether an announced sleep may happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Announced {
-    /// Check for work a last time, then sleep.
-    Sleep,
-    /// Do not sleep: a thread has asked for the turn to end.
-    Notified,
+    armed: Mutex<Vec<u32>>,
+    /// Whether `armed` has slots. Changed under its lock, read without.
+    has_armed: AtomicBool,
 }
 
 impl Sleep {
     pub(crate) fn new() -> Self {
-        Self { until: AtomicU64::new(AWAKE) }
+        Self {
+            until: AtomicU64::new(AWAKE),
+            armed: Mutex::new(Vec::new()),
+            has_armed: AtomicBool::new(false),
+        }
     }
 
-    /// The sleeper is about to sleep until `until_ns`, or for ever.
-    pub(crate) fn announce(&self, until_ns: Option<u64>) -> Announced {
+    /// The sleeper is about to sleep until `until_ns`, or for ever. False: it must not, since a thread has asked for
+    /// the turn to end, or has armed a slot. If true, the caller checks for other work a last time.
+    #[must_use]
+    pub(crate) fn announce(&self, until_ns: Option<u64>) -> bool {
         let until = until_ns.map_or(FOREVER, |ns| ns.max(NOTIFIED + 1));
-        match self.until.swap(until, Ordering::AcqRel) {
-            NOTIFIED => Announced::Notified,
-            _ => Announced::Sleep,
-        }
+        self.until.swap(until, Ordering::AcqRel) != NOTIFIED && !self.has_armed()
     }
 
     /// The sleeper is awake again.
@@ -103,9 +106,44 @@ impl Sleep {
         self.until.swap(AWAKE, Ordering::AcqRel);
     }
 
-    /// Work is queued that needs a turn by `at_ns`. True: write the eventfd.
+    /// The reactor must check `slot` by `at_ns`: the caller has stored a deadline in it. True: write the eventfd.
     #[must_use]
-    pub(crate) fn needs_waking_by(&self, at_ns: u64) -> bool {
+    pub(crate) fn arm(&self, slot: &Slot, at_ns: u64) -> bool {
+        let mut armed = lock(&self.armed);
+        // Relaxed: the lock orders the changes of the mark.
+        if !slot.queued.load(Ordering::Relaxed) {
+            slot.queued.store(true, Ordering::Relaxed);
+            armed.push(slot.index);
+            self.has_armed.store(true, Ordering::Release);
+        }
+        drop(armed);
+        self.needs_waking_by(at_ns)
+    }
+
+    /// Acquire, so that a sleeper that saw a setter's change of the word sees its push as well.
+    pub(crate) fn has_armed(&self) -> bool {
+        self.has_armed.load(Ordering::Acquire)
+    }
+
+    /// Moves up to `most` armed slots to `taken`; the others stay for the next call. The caller checks their deadlines
+    /// afterwards.
+    pub(crate) fn take_armed<'a>(
+        &self,
+        most: usize,
+        slot: impl Fn(u32) -> &'a Slot,
+        taken: &mut Vec<u32>,
+    ) {
+        let mut armed = lock(&self.armed);
+        let rest = armed.len().saturating_sub(most);
+        for index in armed.drain(rest..) {
+            slot(index).queued.store(false, Ordering::Relaxed);
+            taken.push(index);
+        }
+        self.has_armed.store(!armed.is_empty(), Ordering::Release);
+    }
+
+    /// Lowers the word. True if that ends a sleep.
+    fn needs_waking_by(&self, at_ns: u64) -> bool {
         let at = at_ns.clamp(NOTIFIED + 1, FOREVER - 1);
         self.until.fetch_min(at, Ordering::AcqRel) > at
     }
@@ -132,7 +170,7 @@ mod tests {
     fn only_an_earlier_time_writes() {
         let sleep = Sleep::new();
         assert!(!sleep.needs_waking_by(5), "awake: it checks before it sleeps");
-        assert_eq!(sleep.announce(Some(100)), Announced::Sleep);
+        assert!(sleep.announce(Some(100)));
         assert!(!sleep.needs_waking_by(100));
         assert!(sleep.needs_waking_by(50));
         assert!(!sleep.needs_waking_by(50), "one write is enough");
@@ -140,6 +178,25 @@ mod tests {
         assert!(sleep.needs_waking_by(20), "but an earlier one is another");
         sleep.awake();
         assert!(!sleep.needs_waking_by(1));
+    }
+
+    #[test]
+    fn a_slot_is_armed_once_and_keeps_the_reactor_awake() {
+        let (sleep, slots) = (Sleep::new(), [0, 1].map(Slot::new));
+        assert!(sleep.announce(Some(100)));
+        assert!(sleep.arm(&slots[0], 50));
+        assert!(!sleep.arm(&slots[0], 60), "in the queue, and the reactor wakes for 50");
+        assert!(!sleep.arm(&slots[1], 70));
+        sleep.awake();
+        assert!(!sleep.announce(None));
+        let take = || {
+            let mut taken = Vec::new();
+            sleep.take_armed(1, |index| &slots[index as usize], &mut taken);
+            taken
+        };
+        assert_eq!((take(), take(), take()), (vec![1], vec![0], vec![]));
+        assert!(sleep.announce(None));
+        assert!(sleep.arm(&slots[0], 50), "and again");
     }
 
     /// When the kernel ends a sleep at the latest.
@@ -177,9 +234,9 @@ mod tests {
     fn a_notification_is_kept_for_the_next_sleep() {
         let sleep = Sleep::new();
         assert!(!sleep.notify());
-        assert_eq!(sleep.announce(None), Announced::Notified);
+        assert!(!sleep.announce(None));
         sleep.awake();
-        assert_eq!(sleep.announce(None), Announced::Sleep);
+        assert!(sleep.announce(None));
         assert!(sleep.notify());
         assert!(!sleep.notify());
     }

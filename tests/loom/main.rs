@@ -16,8 +16,6 @@
 
 #[path = "../../reactor/src/arena.rs"]
 mod arena;
-#[path = "../../reactor/src/arm.rs"]
-mod arm;
 #[path = "../../reactor/src/budget.rs"]
 mod budget;
 #[path = "../../reactor/src/driver/mod.rs"]
@@ -53,8 +51,6 @@ mod thread;
 mod token;
 #[path = "../../reactor/src/wake.rs"]
 mod wake;
-#[path = "../../reactor/src/write_interest.rs"]
-mod write_interest;
 
 #[path = "../../reactor/src/time"]
 mod time {

@@ -106,7 +106,7 @@ fn slots_and_time_make_no_system_call_and_know_no_descriptor() {
 }
 
 /// Each module with those it may use. Lower ones come first.
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("sync", &[]),
     ("error", &[]),
     ("ready", &[]),
@@ -114,21 +114,19 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("sys", &["ready", "sync"]),
     ("wake", &["sync"]),
     ("budget", &["ready"]),
-    ("write_interest", &["sync"]),
-    ("sleep", &["sync"]),
     ("metrics", &["sync"]),
     ("parker", &["sync"]),
     ("lease", &["parker", "sync"]),
     ("time", &["sync"]),
     ("slot", &["ready", "sync", "time", "token", "wake"]),
     ("fd_mutex", &["slot", "sync", "wake"]),
-    ("arm", &["slot", "sync"]),
+    ("sleep", &["slot", "sync"]),
     ("arena", &["error", "slot", "sync", "token"]),
     (
         "reactor",
         &[
-            "arena", "arm", "error", "lease", "metrics", "parker", "ready", "sleep", "slot",
-            "sync", "sys", "time", "token", "wake",
+            "arena", "error", "lease", "metrics", "parker", "ready", "sleep", "slot", "sync",
+            "sys", "time", "token", "wake",
         ],
     ),
     ("driver", &["budget", "lease", "parker", "reactor", "sync"]),
@@ -142,18 +140,8 @@ const LAYERS: [(&str, &[&str]); 25] = [
     (
         "registration",
         &[
-            "arena",
-            "budget",
-            "error",
-            "fd_mutex",
-            "handle",
-            "ready",
-            "slot",
-            "sys",
-            "time",
-            "token",
-            "wake",
-            "write_interest",
+            "arena", "budget", "error", "fd_mutex", "handle", "ready", "slot", "sys", "time",
+            "token", "wake",
         ],
     ),
     ("timer", &["arena", "budget", "handle", "ready", "registration", "slot"]),

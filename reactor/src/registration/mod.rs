@@ -20,7 +20,6 @@ use crate::fd_mutex::{CloseWaiter, FdMutex};
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
 use crate::wake::catch_panic;
-use crate::write_interest::WriteInterest;
 
 pub use close::Closing;
 pub use deadline::Deadline;
@@ -70,7 +69,6 @@ pub struct Registration<T> {
     slot: OwnedSlot,
     fd_mutex: FdMutex,
     close_waiter: CloseWaiter,
-    write_interest: WriteInterest,
     reactor: Reactor,
 }
 
@@ -114,20 +112,10 @@ impl<T: AsFd> Registration<T> {
                 return Err((io, error));
             }
         };
-        let (fd_mutex, close_waiter, write_interest) =
-            (FdMutex::new(), CloseWaiter::new(), WriteInterest::new());
+        let (fd_mutex, close_waiter) = (FdMutex::new(), CloseWaiter::new());
         let (io, as_fd) = (Some(io), T::as_fd as fn(&T) -> BorrowedFd<'_>);
-        let registration = Self {
-            io,
-            as_fd,
-            number,
-            interest,
-            slot,
-            fd_mutex,
-            close_waiter,
-            write_interest,
-            reactor,
-        };
+        let registration =
+            Self { io, as_fd, number, interest, slot, fd_mutex, close_waiter, reactor };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);
         }

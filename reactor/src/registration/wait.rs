@@ -74,12 +74,11 @@ impl<T> Registration<T> {
     }
 
     fn waited_otherwise(&self, direction: Direction, status: Status) -> Poll<io::Result<State>> {
-        if status == Status::Pending && self.is_on_demand(direction) {
-            let fd = self.registered(self.get_ref());
-            let enabled = self.write_interest.enable(|| self.set_interest(fd, Interest::Both));
-            if let Err(error) = enabled {
-                return self.not_enabled(direction, error);
-            }
+        if status == Status::Pending
+            && self.is_on_demand(direction)
+            && let Err(error) = self.report_room_on_demand()
+        {
+            return self.not_enabled(direction, error);
         }
         self.outcome(direction, status)
     }
@@ -148,7 +147,7 @@ impl<T> Registration<T> {
     }
 
     /// Changes epoll's interest. The caller passes `fd` from [`registered`](Self::registered), which is user code and
-    /// must not run here, under the lock of `write_interest`.
+    /// must not run here, under the slot's mutex.
     fn set_interest(&self, fd: Option<BorrowedFd<'_>>, interest: Interest) -> io::Result<()> {
         let fd = fd.ok_or_else(|| changed("wait"))?;
         self.reactor.inner().modify(fd, self.slot.token(), interest)
@@ -157,22 +156,22 @@ impl<T> Registration<T> {
     /// An operation has succeeded. If it wrote, there may be no more need of `EPOLLOUT`.
     #[inline]
     pub(super) fn has_moved(&self, direction: Direction) {
-        if self.is_on_demand(direction) {
-            self.has_written_on_demand(direction);
+        // A forked child leaves epoll, and the mutex, as they are.
+        if self.is_on_demand(direction)
+            && self.slot.reports_room()
+            && self.reactor.inner().is_ours()
+        {
+            // If this fails, epoll goes on reporting room, without harm.
+            let _ = self.report_room_on_demand();
         }
     }
 
-    /// Disables `EPOLLOUT`, unless a task waits for room.
     #[inline(never)]
-    fn has_written_on_demand(&self, direction: Direction) {
-        // A forked child leaves epoll, and the lock, as they are.
-        if self.reactor.inner().is_ours() {
-            let fd = self.registered(self.get_ref());
-            let has_waiter = || self.slot.state().has_waiter(direction.into());
-            // If this fails, epoll goes on reporting room, without harm.
-            let disable = || drop(self.set_interest(fd, self.interest));
-            self.write_interest.disable_if_idle(has_waiter, disable);
-        }
+    fn report_room_on_demand(&self) -> io::Result<()> {
+        let fd = self.registered(self.get_ref());
+        self.slot.report_room_on_demand(|is_wanted| {
+            self.set_interest(fd, if is_wanted { Interest::Both } else { self.interest })
+        })
     }
 
     /// A wait of this direction, which has not begun. See [`ReadinessWait`].

@@ -25,6 +25,20 @@
 //! A deadline lies in a word of its own. An expiry changes that word, *then* sets the flag "expired" in the state. So a
 //! thread that sees the flag sees the expired word, and the argument above holds for expiries too.
 //!
+//! # Whether epoll reports room
+//!
+//! For [`Interest::WriteOnDemand`](crate::Interest::WriteOnDemand), epoll reports room (`EPOLLOUT`) only while a writer
+//! waits. A flag, changed under the mutex, says whether it does.
+//!
+//! - **A writer that must wait** is among the waiters, as above. *Then* it locks the mutex, reads the state, and has epoll
+//!   report room, unless the flag says that it does.
+//! - **A writer that has written** and finds the flag set locks the mutex, reads the state, and has epoll stop, unless a
+//!   writer waits.
+//!
+//! If the waiter's lock came first, the other writer sees it waiting and changes nothing. If it came second, the waiter
+//! finds the flag cleared. `epoll_ctl` reports existing room as an edge, so it wakes a waiter that comes after the
+//! room. A writer that misses a flag which has just been set leaves it to the waiter, which writes next.
+//!
 //! # Invariants
 //!
 //! | | holds | held by |
@@ -63,6 +77,8 @@ pub(crate) struct Slot {
     waiters: Mutex<Waiters>,
     /// Whether the slot is in the arm queue.
     pub(crate) queued: AtomicBool,
+    /// Whether epoll reports room, where it does on demand.
+    reports_room: AtomicBool,
     pub(crate) index: u32, // Its place in the arena.
 }
 
@@ -96,6 +112,7 @@ impl Slot {
             deadlines: [DeadlineWord::new(), DeadlineWord::new()],
             waiters: Mutex::new(Waiters::new()),
             queued: AtomicBool::new(false),
+            reports_room: AtomicBool::new(false),
             index,
         }
     }
@@ -292,6 +309,27 @@ impl Slot {
         self.update_if(|state| state.short(direction, before));
     }
 
+    /// Whether epoll reports room, where it does on demand. Relaxed: a stale answer costs an event at most.
+    #[inline]
+    pub(crate) fn reports_room(&self) -> bool {
+        self.reports_room.load(Ordering::Relaxed)
+    }
+
+    /// Has epoll report room if a writer waits, and not otherwise. `change` makes the change, and runs no user code: it is
+    /// called under the mutex.
+    pub(crate) fn report_room_on_demand<E>(
+        &self,
+        change: impl FnOnce(bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let _waiters = lock(&self.waiters);
+        let is_wanted = self.state().has_waiter(Queue::Write);
+        if is_wanted != self.reports_room() {
+            change(is_wanted)?;
+            self.reports_room.store(is_wanted, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// Stores a new deadline, in the reactor's time. The caller has checked that it has not passed.
     #[inline]
     pub(crate) fn set_deadline(&self, direction: Direction, time_ns: u64) -> SetAction {
@@ -343,6 +381,7 @@ impl Slot {
     pub(crate) fn vacate(&self) {
         let claimed = self.update_with(State::vacate);
         self.deadlines.iter().for_each(DeadlineWord::reset);
+        self.reports_room.store(false, Ordering::Relaxed);
         self.take_claimed(claimed, |waker| catch_panic(|| drop(waker)));
     }
 
