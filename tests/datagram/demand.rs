@@ -97,6 +97,41 @@ fn only_a_send_that_waits_is_told() {
     });
 }
 
+/// The same where the task makes its own system call, by `async_io` of netpoll-tokio.
+#[test]
+fn only_an_operation_of_the_callers_that_waits_is_told() {
+    use netpoll_tokio::io::Interest;
+
+    watched(|| {
+        let show = || -> io::Result<()> {
+            let (reactor, near, far) = sender::<unix::UnixDatagram>()?;
+            fill(&near)?;
+            let number = near.as_fd().try_clone_to_owned()?;
+            let own = unix::UnixDatagram::from(number);
+            let near = netpoll_tokio::net::UnixDatagram::from(near);
+            let send = || near.async_io(Interest::WRITABLE, || own.send(b"datagram"));
+            let waker = CountingWaker::new();
+            let mut waits = send().boxed_local();
+            assert!(waker.poll(waits.as_mut()).is_pending());
+            assert!(drain(&far)? > 1);
+            while waker.wakes() == 0 {
+                reactor.turn(None)?;
+            }
+            assert_eq!(waits.now_or_never().expect("there is room")?, 8);
+            assert_eq!(drain(&far)?, 1);
+            let mut seen = events(&reactor)?;
+            for _ in 0..DATAGRAMS {
+                assert_eq!(send().now_or_never().expect("there is room")?, 8);
+                assert_eq!(drain(&far)?, 1);
+                seen += events(&reactor)?;
+            }
+            assert_eq!(seen, 0);
+            Ok(())
+        };
+        show().expect("no error");
+    });
+}
+
 /// The events that each epoll of this process watches a descriptor for, by the kernel's account.
 fn asked_of(socket: &impl AsRawFd) -> io::Result<Vec<u32>> {
     let number = socket.as_raw_fd().to_string();

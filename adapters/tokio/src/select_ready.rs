@@ -39,6 +39,12 @@ impl ReadySet {
         of(self.read, Interest::READABLE) | of(self.write, Interest::WRITABLE) | flags
     }
 
+    /// The first direction that is ready.
+    fn direction(&self) -> Option<Direction> {
+        let write = self.write.map(|_| Direction::Write);
+        self.read.map(|_| Direction::Read).or(write)
+    }
+
     /// Clears the parts in `ready`, each at most once.
     pub(crate) fn clear<T: AsFd>(
         &mut self,
@@ -287,6 +293,9 @@ pub(crate) fn try_io<T: AsFd, R>(
     operation: impl FnOnce(&T) -> io::Result<R>,
 ) -> io::Result<R> {
     let mut ready = ready_now(registration, cleared, interest)?;
+    if let Some(direction) = ready.direction() {
+        return registration.try_io(direction, operation);
+    }
     let done = registration.while_open(operation);
     if would_block(&done) {
         ready.clear(registration, cleared, Ready::ALL);
