@@ -1,5 +1,6 @@
 //! Clients: hyper's over our stream, with HTTP/1 or HTTP/2, or by hand.
 
+use std::io;
 use std::net::SocketAddr;
 
 use http_body_util::BodyExt;
@@ -91,6 +92,18 @@ pub(crate) fn get(path: &str) -> Request<Body> {
 pub(crate) fn post(path: &str, body: Body) -> Request<Body> {
     let uri = format!("http://localhost{path}");
     Request::post(uri).header("host", "localhost").body(body).expect("a request")
+}
+
+/// Reads until the answer ends with these bytes.
+pub(crate) async fn read_up_to(stream: &TcpStream, end: &[u8]) -> io::Result<Vec<u8>> {
+    let mut answer = Vec::new();
+    let mut buffer = [0; 1024];
+    while !answer.ends_with(end) {
+        let count = stream.read(&mut buffer).await?;
+        assert!(count > 0, "the answer ends: {}", answer.escape_ascii());
+        answer.extend_from_slice(&buffer[..count]);
+    }
+    Ok(answer)
 }
 
 /// Reads until the connection ends, in whatever way.

@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use netpoll_futures::TcpStream;
 use netpoll_hyper::{Deadline, Deadlines, Version};
 
-use crate::client::{Client, post, read_to_the_end};
+use crate::client::{Client, post, read_to_the_end, read_up_to};
 use crate::fixtures::{Outcome, has_ended, ms, now, pause, run, until};
 use crate::site::{Site, from_channel};
 
@@ -108,13 +108,7 @@ fn the_second_head_has_its_deadline_too() {
         let request = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n";
         for _ in 0..2 {
             stream.write_all(request).await?;
-            let mut answer = Vec::new();
-            let mut buffer = [0; 1024];
-            while !answer.ends_with(b"hello") {
-                let count = stream.read(&mut buffer).await?;
-                assert!(count > 0, "the answer ends: {}", answer.escape_ascii());
-                answer.extend_from_slice(&buffer[..count]);
-            }
+            read_up_to(&stream, b"hello").await?;
             // Between requests there is no limit here.
             site.pass(ms(5000)).await?;
         }

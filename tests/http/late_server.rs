@@ -9,7 +9,7 @@ use netpoll_futures::{TcpStream, sys};
 use netpoll_hyper::{Deadline, Deadlines, Executor};
 use netpoll_tests::watched;
 
-use crate::client::read_to_the_end;
+use crate::client::{read_to_the_end, read_up_to};
 use crate::fixtures::{Outcome, ms, under, until};
 use crate::raw::{DATA, HEADERS, Raw, get, hello, windows};
 use crate::site::{MIB, Site};
@@ -44,13 +44,7 @@ async fn connect(site: &Site) -> Outcome<TcpStream> {
 /// Fetches with HTTP/1, and leaves the connection open.
 async fn fetch(site: &Site, stream: &TcpStream) -> Outcome {
     stream.write_all(REQUEST).await?;
-    let mut answer = Vec::new();
-    let mut buffer = [0; 1024];
-    while !answer.ends_with(b"hello") {
-        let count = stream.read(&mut buffer).await?;
-        assert!(count > 0, "the answer ends: {}", answer.escape_ascii());
-        answer.extend_from_slice(&buffer[..count]);
-    }
+    read_up_to(stream, b"hello").await?;
     site.settle().await?;
     Ok(())
 }
