@@ -12,7 +12,7 @@ use crate::{assert_none, root};
 const NO_ACTOR: [&str; 8] =
     ["who", "whoever", "whom", "whomever", "nobody", "somebody", "everybody", "anybody"];
 
-/// Nouns for people. The check accepts "who" directly after one of them.
+/// Nouns for people. The check accepts the relative pronoun directly after one of them.
 const PEOPLE: [&str; 6] = ["user", "users", "reader", "readers", "maintainer", "maintainers"];
 
 /// Names that had a meaning for their author alone. Each stands for one that the code has today.

@@ -79,12 +79,23 @@ pub(super) struct Place {
 impl Place {
     pub(super) const KEPT: Self =
         Self { id: WaiterId::NONE, write_lock: WriteLock::No, is_new: true, is_kept: true };
-    const OF_A_POLL: Self = Self { is_kept: false, ..Self::KEPT };
+
+    fn of_a_poll() -> Self {
+        Self { is_kept: false, ..Self::KEPT }
+    }
 
     #[inline]
     pub(super) fn id(&mut self) -> Option<&mut WaiterId> {
         self.is_kept.then_some(&mut self.id)
     }
+}
+
+/// Whether an operation is one of several that belong together, under one write lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Whole,
+    /// If it writes less than it could, more operations follow, and the lock is kept for them.
+    OfMany,
 }
 
 impl<T> Registration<T> {
@@ -145,7 +156,7 @@ impl<T> Registration<T> {
         cx: &mut Context<'_>,
         rule: impl Rule<()>,
     ) -> Poll<io::Result<Readiness>> {
-        self.poll_ready_at(cx, rule, &mut Place { ..Place::OF_A_POLL })
+        self.poll_ready_at(cx, rule, &mut Place::of_a_poll())
     }
 
     /// Waits until a direction is ready.
@@ -198,11 +209,8 @@ impl<T> Registration<T> {
         let before = self.now(rule.direction(), true)?;
         let _inside = if O::IS_LOCKED { self.try_lock() } else { OpGuard::enter(self) }?;
         let result = operation(self.get_ref());
-        if O::IS_CHECKED && would_block(&result) {
-            let polled = self.poll_kernel(rule.direction())?;
-            if matches!(polled, Polled::Ready | Polled::Flagged) {
-                return result;
-            }
+        if matches!(self.ask_after(rule, &result)?, Polled::Ready | Polled::Flagged) {
+            return result;
         }
         self.report(rule, before, &result);
         result
@@ -240,29 +248,27 @@ impl<T> Registration<T> {
         rule: impl Rule<R>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_operation(cx, rule, &mut Place { ..Place::OF_A_POLL }, operation)
+        self.poll_operation(cx, rule, Part::Whole, &mut Place::of_a_poll(), operation)
     }
 
     /// [`poll_io`](Self::poll_io) by `&mut`, for an operation that changes
     /// the object. See [`get_mut`](Self::get_mut). It takes no write lock: no other operation runs.
-    pub fn poll_io_mut<R, O: Rule<R>>(
+    pub fn poll_io_mut<R>(
         &mut self,
         cx: &mut Context<'_>,
-        rule: O,
+        rule: impl Rule<R>,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let mut place = Place { ..Place::OF_A_POLL };
+        let mut place = Place::of_a_poll();
         loop {
             let before = ready!(self.poll_begin(cx, rule, &mut place))?;
             drop(OpGuard::enter(self)?);
             place.is_new = false;
             let mut result = operation(self.get_mut());
-            if O::IS_CHECKED && would_block(&result) {
-                match self.poll_kernel(rule.direction())? {
-                    Polled::Ready => return again(cx),
-                    Polled::Flagged => result = operation(self.get_mut()),
-                    Polled::NotReady | Polled::Unknown => {}
-                }
+            match self.ask_after(rule, &result)? {
+                Polled::Ready => return again(cx),
+                Polled::Flagged => result = operation(self.get_mut()),
+                Polled::NotReady | Polled::Unknown => {}
             }
             self.report(rule, before, &result);
             if !would_block(&result) {
@@ -277,6 +283,7 @@ impl<T> Registration<T> {
         &self,
         cx: &mut Context<'_>,
         rule: O,
+        part: Part,
         place: &mut Place,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
@@ -293,18 +300,16 @@ impl<T> Registration<T> {
             };
             place.is_new = false;
             let mut result = operation(self.get_ref());
-            if O::IS_CHECKED && would_block(&result) {
-                match self.poll_kernel(rule.direction())? {
-                    Polled::Ready => return again(cx),
-                    Polled::Flagged => result = operation(self.get_ref()),
-                    Polled::NotReady | Polled::Unknown => {}
-                }
+            match self.ask_after(rule, &result)? {
+                Polled::Ready => return again(cx),
+                Polled::Flagged => result = operation(self.get_ref()),
+                Polled::NotReady | Polled::Unknown => {}
             }
             self.report(rule, before, &result);
             let is_over = !would_block(&result);
             if O::IS_LOCKED && place.is_kept {
-                let keeps_lock = result.as_ref().map_or(!is_over, |moved| rule.keeps_lock(moved));
-                if keeps_lock {
+                let continues = |moved| part == Part::OfMany && rule.is_short(moved);
+                if result.as_ref().map_or(!is_over, continues) {
                     inside.keep_lock();
                     place.write_lock = WriteLock::Held;
                 }
@@ -397,6 +402,17 @@ impl<T> Registration<T> {
         }
         self.slot.drained(direction, state);
         Ok(is_urgent || polled != Polled::NotReady)
+    }
+
+    /// The kernel's answer after an operation that is [checked](super::Checked) and returned `WouldBlock`. After any other,
+    /// `NotReady`.
+    #[inline]
+    fn ask_after<R, O: Rule<R>>(&self, rule: O, result: &io::Result<R>) -> io::Result<Polled> {
+        if O::IS_CHECKED && would_block(result) {
+            self.poll_kernel(rule.direction())
+        } else {
+            Ok(Polled::NotReady)
+        }
     }
 
     /// Polls this direction with `poll(2)`. If that fails, epoll reports the readiness later, as an event.

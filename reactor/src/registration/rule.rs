@@ -31,11 +31,6 @@ pub(super) mod sealed {
         fn is_short(&self, _moved: &R) -> bool {
             false
         }
-
-        /// Whether the write lock is kept for another operation.
-        fn keeps_lock(&self, _moved: &R) -> bool {
-            false
-        }
     }
 }
 
@@ -86,29 +81,6 @@ impl sealed::Rule<usize> for Contiguous {
 
     #[inline]
     fn is_short(&self, moved: &usize) -> bool {
-        is_short(*moved, self.0)
-    }
-}
-
-/// As [`Contiguous`], for the bytes that are left of a longer write: the lock is kept until the last of them.
-#[derive(Clone, Copy)]
-pub(super) struct Rest(pub(super) usize);
-
-impl sealed::Rule<usize> for Rest {
-    const IS_LOCKED: bool = true;
-
-    #[inline]
-    fn direction(&self) -> Direction {
-        Direction::Write
-    }
-
-    #[inline]
-    fn is_short(&self, moved: &usize) -> bool {
-        is_short(*moved, self.0)
-    }
-
-    #[inline]
-    fn keeps_lock(&self, moved: &usize) -> bool {
         is_short(*moved, self.0)
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll};
 
 use super::close::changed;
-use super::operation::{Place, Readiness};
+use super::operation::{Part, Place, Readiness};
 use super::rule::Rule;
 use super::write_lock::WriteLock;
 use super::{Registration, closed};
@@ -241,7 +241,7 @@ impl<'a, T> ReadinessWait<'a, T> {
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         debug_assert_eq!(rule.direction(), self.direction, "a wait has one direction");
-        self.registration.poll_operation(cx, rule, &mut self.place, operation)
+        self.registration.poll_operation(cx, rule, Part::Whole, &mut self.place, operation)
     }
 
     /// Writes the bytes from `written` up to `len`, under the write lock, which it keeps from the first byte to

@@ -7,8 +7,8 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use super::close::OpGuard;
-use super::operation::Place;
-use super::rule::Rest;
+use super::operation::{Part, Place};
+use super::rule::Contiguous;
 use super::{Registration, closed};
 use crate::fd_mutex::Entry;
 use crate::ready::Direction;
@@ -93,8 +93,9 @@ impl<T> Registration<T> {
         operation: &mut impl FnMut(&T, usize) -> io::Result<usize>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let (from, rest) = (*written, Rest(len - *written));
-            let moved = self.poll_operation(cx, rest, place, |io| operation(io, from));
+            let (from, rest) = (*written, Contiguous(len - *written));
+            let moved =
+                self.poll_operation(cx, rest, Part::OfMany, place, |io| operation(io, from));
             *written += match ready!(moved)? {
                 0 if from < len => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 moved => moved,
