@@ -362,6 +362,31 @@ mod tests {
         Ok(())
     }
 
+    /// A waker of an executor that polls a task in place, and the task moves the limits.
+    struct MovesTheLimits(Tracker);
+
+    impl Wake for MovesTheLimits {
+        fn wake(self: Arc<Self>) {
+            self.0.update(|peer| peer.rules = Limits(100 * SECOND));
+        }
+    }
+
+    /// Between the setters of one change, another change sets its deadlines. The newest deadlines stand (rule 3).
+    #[test]
+    fn the_newest_deadlines_stand() -> io::Result<()> {
+        let (stream, tracker, _peer, reactor) = scene()?;
+        let waker = Arc::new(MovesTheLimits(tracker));
+        let woken = Waker::from(waker.clone());
+        assert!(stream.poll_read(&mut Context::from_waker(&woken), &mut [0]).is_pending());
+        waker.0.update(Peer::block);
+        reactor.advance(2 * SECOND);
+        // The read deadline has passed, so its setter wakes the task before the setter of the write deadline runs.
+        waker.0.update(|peer| peer.rules = Limits(SECOND));
+        assert!(stream.registration().try_ready(Direction::Write).is_ok());
+        assert!(stream.poll_read(&mut Context::from_waker(Waker::noop()), &mut [0]).is_pending());
+        Ok(())
+    }
+
     /// At the fork, a thread of the parent held the lock. The child does not have that thread.
     #[test]
     fn in_a_forked_child_no_method_takes_the_lock() -> io::Result<()> {
