@@ -12,6 +12,7 @@
 //!    The thread whose setters run last finds the state that they have set, so the newest deadlines stand.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -37,6 +38,11 @@ pub trait Rules {
 
     /// Records that the peer has stalled: a write fails.
     fn stalled(&mut self) {}
+
+    /// Whether an operation that succeeds may change a limit although no write waits. If not, the operation takes no lock.
+    fn counts_progress(&self) -> bool {
+        true
+    }
 }
 
 /// Follows the progress of a peer, and sets the deadlines of its stream.
@@ -45,6 +51,8 @@ pub struct PeerTracker<S: StreamSocket, R> {
     /// Of the process that made it. A forked child does not take the lock: a thread of the parent may have held
     /// it at the fork, and the child does not have that thread.
     generation: u32,
+    /// Whether an operation that succeeds has progress to record. Changed under the lock, read without.
+    counts_progress: AtomicBool,
     peer: Mutex<Peer<S, R>>,
 }
 
@@ -58,6 +66,8 @@ pub struct Peer<S: StreamSocket, R> {
     blocked: Option<Blocked>,
     /// By direction, a deadline that has passed: the socket does not have it. A later one has not passed.
     passed: [Option<Instant>; 2],
+    /// The deadlines of the socket that follow from the state.
+    deadlines: [Option<Instant>; 2],
 }
 
 /// A write waits for room.
@@ -85,10 +95,12 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
     pub fn new(stream: Stream<S>, rules: R) -> Self {
         let last_progress = stream.reactor().now();
         let stream = Some(stream);
-        let peer = Peer { rules, stream, last_progress, blocked: None, passed: [None; 2] };
-        let tracker = Self { generation: fork_generation(), peer: Mutex::new(peer) };
+        let (passed, deadlines) = ([None; 2], [None; 2]);
+        let peer = Peer { rules, stream, last_progress, blocked: None, passed, deadlines };
+        let (counts_progress, peer) = (AtomicBool::new(true), Mutex::new(peer));
+        let tracker = Self { generation: fork_generation(), counts_progress, peer };
         if let Some(peer) = tracker.lock() {
-            tracker.set_deadlines(peer, None);
+            tracker.set_deadlines(peer, true);
         }
         tracker
     }
@@ -96,9 +108,8 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
     /// Applies `change` to the state, and sets the deadlines that it moves. `None` in a forked child.
     pub fn update<T>(&self, change: impl FnOnce(&mut Peer<S, R>) -> T) -> Option<T> {
         let mut peer = self.lock()?;
-        let before = peer.deadlines();
         let result = change(&mut peer);
-        self.set_deadlines(peer, Some(before));
+        self.set_deadlines(peer, false);
         Some(result)
     }
 
@@ -109,7 +120,7 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
         let passed = peer.deadline(direction).filter(|deadline| *deadline <= peer.now());
         peer.passed[direction as usize] = passed;
         // Also a deadline that was only moved is set again: another thread may be about to set it.
-        self.set_deadlines(peer, None);
+        self.set_deadlines(peer, true);
         if passed.is_none() {
             return Expiry::Moved;
         }
@@ -140,8 +151,17 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
         }
     }
 
+    /// Whether an operation that succeeds has progress to record.
+    #[inline]
+    pub fn counts_progress(&self) -> bool {
+        self.counts_progress.load(Ordering::Acquire)
+    }
+
     /// Records that bytes were written.
     pub fn bytes_written(&self) {
+        if !self.counts_progress() {
+            return;
+        }
         self.update(|peer| {
             let was_blocked = peer.blocked.take().is_some();
             if peer.rules.written(was_blocked) {
@@ -198,21 +218,23 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
         has_stalled.unwrap_or(true)
     }
 
-    /// Sets the deadlines of the socket to those of the state (rule 3). `set`: the deadlines that the socket has, or that
-    /// another thread is about to set and to compare.
-    fn set_deadlines<'a>(
-        &'a self,
-        mut peer: MutexGuard<'a, Peer<S, R>>,
-        mut set: Option<[Option<Instant>; 2]>,
-    ) {
-        if set == Some(peer.deadlines()) {
+    /// Sets the deadlines of the socket to those of the state (rule 3), where the state has changed them. `all`: also those
+    /// that stay.
+    fn set_deadlines<'a>(&'a self, mut peer: MutexGuard<'a, Peer<S, R>>, all: bool) {
+        let counts_progress = peer.is_blocked() || peer.rules.counts_progress();
+        self.counts_progress.store(counts_progress, Ordering::Release);
+        let deadlines = peer.deadlines();
+        // The socket has these, or another thread is about to set and to compare them.
+        let before = std::mem::replace(&mut peer.deadlines, deadlines);
+        if before == deadlines && !all {
             return;
         }
         let stream = peer.stream.clone();
+        let mut set = (!all).then_some(before);
         while let Some(stream) = &stream
-            && set != Some(peer.deadlines())
+            && set != Some(peer.deadlines)
         {
-            let [read, write] = peer.deadlines();
+            let [read, write] = peer.deadlines;
             drop(peer);
             // The setters fail only on a closed socket, which needs no deadline.
             if set.is_none_or(|set| set[0] != read) {
@@ -268,7 +290,7 @@ impl<S: StreamSocket, R: Rules> Peer<S, R> {
         }
     }
 
-    /// The deadlines of the socket.
+    /// Computes the deadlines of the socket.
     fn deadlines(&self) -> [Option<Instant>; 2] {
         Direction::BOTH.map(|direction| {
             let passed = self.passed[direction as usize];
@@ -293,7 +315,6 @@ impl<S: StreamSocket, R: Rules> Peer<S, R> {
 mod tests {
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Context, Wake, Waker};
 
     use netpoll::{Interest, Reactor, Registration};

@@ -130,6 +130,10 @@ impl Rules for Idle {
     fn written(&mut self, _: bool) -> bool {
         self.is_reading
     }
+
+    fn counts_progress(&self) -> bool {
+        self.is_reading
+    }
 }
 
 /// Prints the stream and its timeouts.
@@ -335,6 +339,9 @@ impl<S: StreamSocket> TimeoutStream<S> {
     }
 
     fn record_read(&self, read: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if read.is_ready() && !self.tracker.counts_progress() {
+            return read;
+        }
         self.tracker.update(|peer| match &read {
             Poll::Pending if !peer.rules.is_reading => {
                 peer.rules.is_reading = true;
