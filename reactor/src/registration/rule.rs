@@ -41,7 +41,7 @@ impl<R> sealed::Rule<R> for Direction {
     }
 }
 
-/// An operation that moves up to so many bytes of a stream. If it moves fewer, the descriptor counts as drained, which
+/// An operation that moves at most the given number of bytes of a stream. If it moves fewer, the descriptor counts as drained, which
 /// saves the call that would return `WouldBlock`.
 ///
 /// With a length of 0, only `WouldBlock` shows that the descriptor is drained: for streams on which the kernel may end a
@@ -61,8 +61,8 @@ impl sealed::Rule<usize> for Transfer {
     }
 }
 
-/// A write of up to so many bytes of a stream, under the write lock of the registration: it waits while another such
-/// write goes on.
+/// A write of at most the given number of bytes of a stream, under the write lock of the registration: it waits while
+/// another task has the lock.
 ///
 /// A future (or a [`ReadinessWait`](crate::ReadinessWait)) keeps the lock while it waits for room. A write that fails
 /// while it waits, by its deadline for instance, keeps the lock, or its place in the queue, until
