@@ -37,6 +37,10 @@ macro_rules! program {
 program!(over_tokio, tokio::net);
 program!(over_netpoll, netpoll_tokio::net);
 
+/// Both types are tokio's own.
+const _: (tokio::io::Interest, tokio::io::Ready) =
+    (netpoll_tokio::io::Interest::READABLE, netpoll_tokio::io::Ready::EMPTY);
+
 /// Each trait is used by itself, so that neither import hides that the other is unused.
 async fn only_reads(mut stream: netpoll_tokio::net::UnixStream) -> std::io::Result<usize> {
     use tokio::io::AsyncReadExt;

@@ -1,7 +1,6 @@
-//! Readiness and any descriptor, as in `tokio::io`. The traits are tokio's own.
+//! Any descriptor, as in `tokio::io`. The traits, `Interest` and `Ready` are tokio's own.
 
-pub use crate::ready::{Interest, Ready};
-pub use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+pub use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 /// Any descriptor, as in `tokio::io::unix`.
 pub mod unix {

@@ -1,10 +1,9 @@
 //! tokio's sockets with Go's deadlines, over the netpoll reactor.
 //!
-//! [`net`] and [`io`] have the shape and the names of `tokio::net` and of `Interest`, `Ready` and `AsyncFd` in
-//! `tokio::io`. A program changes its `use` lines, and every socket gains `set_deadline`,
+//! [`net`] and [`io`] have the shape and the names of `tokio::net` and of `AsyncFd` in `tokio::io`. A program changes its `use` lines, and every socket gains `set_deadline`,
 //! `set_read_deadline`, `set_write_deadline` and [`close`](Stream::close). The
 //! streams implement tokio's own [`AsyncRead`](tokio::io::AsyncRead) and
-//! [`AsyncWrite`](tokio::io::AsyncWrite), so libraries for these traits take them.
+//! [`AsyncWrite`](tokio::io::AsyncWrite), so libraries for these traits take them. `Interest` and `Ready` are tokio's own.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -36,8 +35,8 @@
 //!
 //! # Without a runtime, and inside one
 //!
-//! The sockets need no runtime: they work on any thread, under any executor. Of tokio this crate uses only
-//! the feature `rt`, which has no dependencies, for the cooperative budget.
+//! The sockets need no runtime: they work on any thread, under any executor. Of tokio this crate uses
+//! the features `rt`, for the cooperative budget, and `net`, for [`Interest`](io::Interest) and [`Ready`](io::Ready).
 //!
 //! The reactor runs beside the runtime, on its own thread. `tokio::time::pause` does not stop the clock of the
 //! deadlines, and a shutdown of the runtime does not end the reactor.

@@ -17,7 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::async_fd::AsyncFd;
 use crate::budget;
 use crate::forward::forward;
-use crate::ready::{Interest, Ready};
+use crate::io::{Interest, Ready};
+use crate::ready::directions;
 
 /// The most bytes of one read: the default capacity of a pipe. The standard library reads into initialised memory only,
 /// and this bounds the memory that a read initialises.
@@ -136,7 +137,7 @@ macro_rules! ends {
             /// direction; or the error of `ioctl(2)` or of `epoll_ctl(2)`.
             pub fn from_file(file: File) -> io::Result<Self> {
                 check_is_pipe(&file)?;
-                if sys::interest(file.as_fd()) == $other.into() {
+                if sys::interest(file.as_fd()) == directions($other) {
                     return Err(refused("the pipe was not opened for this direction"));
                 }
                 sys::set_nonblocking(file.as_fd(), true)?;

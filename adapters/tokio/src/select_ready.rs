@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use netpoll::{Direction, OwnedReadinessWait, ReactorGone, Readiness, Registration};
 
 use crate::budget;
-use crate::ready::{Interest, Ready};
+use crate::io::{Interest, Ready};
+use crate::ready::{from_reactor, parts};
 
 /// The directions and flags that were ready, each with the [`Readiness`] that clears it.
 #[derive(Clone, Copy, Default)]
@@ -33,7 +34,7 @@ impl ReadySet {
 
     pub(crate) fn ready(&self) -> Ready {
         let of = |found: Option<Readiness>, interest| {
-            found.map_or(Ready::EMPTY, |found| Ready::from(found.ready()).of(interest))
+            found.map_or(Ready::EMPTY, |found| from_reactor(found.ready()) & parts(interest))
         };
         let flags = self.flags.map_or(Ready::EMPTY, |(flags, _)| flags);
         of(self.read, Interest::READABLE) | of(self.write, Interest::WRITABLE) | flags
@@ -122,9 +123,9 @@ fn flagged<T: AsFd>(
     if registration.reactor().is_gone() {
         return Err(ReactorGone::error());
     }
-    let flags = cleared.remaining(Ready::from(registration.flagged()?), seen);
-    let end = Ready::from(seen.ready()) & Ready::READ_CLOSED;
-    Ok((flags | end).of(interest))
+    let flags = cleared.remaining(from_reactor(registration.flagged()?), seen);
+    let end = from_reactor(seen.ready()) & Ready::READ_CLOSED;
+    Ok((flags | end) & parts(interest))
 }
 
 /// `interest` without the directions.

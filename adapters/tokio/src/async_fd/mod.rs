@@ -13,6 +13,7 @@ use netpoll::{Deadline, Direction, OwnsFd, Reactor, Registration};
 
 use crate::forward::forward;
 use crate::io::Interest;
+use crate::ready::directions;
 use crate::select_ready::{ClearedFlags, ReadySet};
 use crate::{budget, select_ready};
 
@@ -103,7 +104,7 @@ impl<T: AsFd> AsyncFd<T> {
             Ok(reactor) => reactor,
             Err(cause) => return Err(AsyncFdRegisterError::new(inner, cause)),
         };
-        Registration::try_with(reactor, inner, interest.into())
+        Registration::try_with(reactor, inner, directions(interest))
             .map(Self::from)
             .map_err(|(inner, cause)| AsyncFdRegisterError::new(inner, cause))
     }
