@@ -16,7 +16,7 @@ use crate::slot::Slot;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 use crate::token::Token;
 
-/// The first chunks hold this many slots each; from then on eight chunks double the arena.
+/// There are eight chunks of this many slots, then eight of twice as many, and so on.
 const FIRST: u32 = 32;
 const PER_DOUBLING: u32 = 8;
 const CHUNKS: usize = 172;
@@ -44,8 +44,6 @@ struct Free {
 }
 
 /// The place of slot `index`: its chunk, its offset in the chunk, and the size of the chunk.
-///
-/// Chunk sizes are a number with three bits of mantissa: eight times 32, eight times 64, ...
 fn place(index: u32) -> (usize, usize, usize) {
     let n = index + FIRST * PER_DOUBLING;
     let doubling = n.ilog2() - (FIRST * PER_DOUBLING).ilog2();

@@ -41,9 +41,10 @@
 //! deadline  = set_deadline | set_read_deadline | set_write_deadline
 //! ```
 //!
-//! Any number of uses may run at once, from any task. Each operation has a [`Rule`]: a [`Direction`]; a [`Transfer`] for the
-//! bytes of a stream; [`Contiguous`] for writes under the write lock; [`Checked`] where `WouldBlock` does not prove that
-//! the descriptor is drained. `clear_ready` follows a `WouldBlock`.
+//! Any number of uses may run at once, from any task. Each operation has a [`Rule`]: a [`Direction`]; a
+//! [`Transfer`] for the bytes of a stream; [`Contiguous`] for writes under the write lock; [`Checked`] where
+//! `WouldBlock` does not prove that the descriptor is drained. `clear_ready` is for a system call of the caller's
+//! own that returned `WouldBlock`.
 //!
 //! Guaranteed:
 //!
@@ -54,11 +55,12 @@
 //!   again; then the registration works as before. A deadline that was moved before it fired does not fire.
 //! - Every operation checks in this order: closed, deadline passed, ready.
 //! - A new write (`try_io`, `io`, a [`ReadinessWait`]) makes one attempt even where the descriptor is not
-//!   ready: the kernel reports room from a third of the buffer on, and takes bytes before. A
-//!   writer that waits makes no further attempt until an event reports room. A new read makes one attempt where
-//!   an error or the peer's end was reported: it may find a message of the error queue that another read did not.
-//! - A flag that stays while an operation finds no data (a message in the error queue, a shutdown of a
-//!   datagram socket) counts once for each event, so no wait spins.
+//!   ready: the kernel reports room from a third of the buffer on, and takes bytes before. A writer that waits
+//!   makes no further attempt until an event reports room. A new read does so only after an error, urgent data
+//!   or the peer's end was reported: there, a read of the error queue may succeed where an ordinary one did
+//!   not.
+//! - The kernel may go on flagging a descriptor on which operations find no data (a message is in its error queue, or
+//!   it is a datagram socket that was shut down). Such a flag ends one wait for each event, so no wait spins.
 //! - An operation that need not wait takes no lock and allocates nothing. An event for a descriptor without waiters
 //!   takes no lock either.
 //! - A reactor without events and due deadlines makes no turn, and its thread does
@@ -66,11 +68,11 @@
 //!   would end a sleep of that length late, by a thousandth of it.
 //! - If a task keeps the thread of a driver busy, the reactor's thread takes over, within 12 ms where a processor is free
 //!   (see [`block_on`]). A reactor without a thread has no such help.
-//! - A task whose descriptors are always ready yields after 128 operations. While the budget of the thread is spent, each operation that a task
-//!   polls is put off to another poll of that task.
-//! - A reactor ends by itself only when the system does not let it wait: its epoll descriptor was closed
-//!   by other code, or the reactor can neither write its eventfd nor ask epoll for it. The reactor repeats one wait that
-//!   fails. After eight failures in a row every operation fails with [`ReactorGone`], and standard error has the reason.
+//! - A task whose descriptors are always ready yields after 128 operations: the next ones wake the task and are
+//!   pending, until the executor polls the task again.
+//! - A reactor ends by itself in two cases only: eight waits in a row have failed (other code has closed its epoll
+//!   descriptor), or it cannot end its own sleep (it can neither write its eventfd nor change its interest in it). Then
+//!   every operation fails with [`ReactorGone`], and standard error has the reason.
 //! - A waker runs under no lock and may call any function of this crate, [`block_on`] included. A panic of a waker is caught.
 //!
 //! Not guaranteed:

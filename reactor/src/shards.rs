@@ -26,7 +26,8 @@ pub(crate) struct Shards {
 struct Shard {
     inner: Arc<ReactorInner>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// The shard of each descriptor whose number, modulo the number of shards, is the index of this one.
+    /// The shard where each descriptor is registered. The map is split over the shards: this part has the descriptors
+    /// whose number, modulo the number of shards, is the index of this shard.
     homes: Mutex<HashMap<RawFd, usize>>,
 }
 

@@ -24,11 +24,11 @@
 //!
 //! # How long a sleep is
 //!
-//! The kernel may end a sleep of `epoll_wait` late: by the timer slack of the thread, which is 50 us, or by
-//! a thousandth of the sleep if that is more, or by a two-hundredth in a process of positive niceness; by
-//! 100 ms at most (`select_estimate_accuracy` in `fs/select.c`). It ends the sleep at the latest of these
-//! times, unless another timer interrupts the processor before. So the reactor sleeps [short of](short_of)
-//! a deadline by that much; and short of a far deadline, and then for the rest.
+//! The kernel may end a sleep of `epoll_wait` late: by the timer slack of the thread, which is 50 us, or by a
+//! thousandth of the sleep if that is more, or by a two-hundredth in a process of positive niceness; by 100 ms
+//! at most (`select_estimate_accuracy` in `fs/select.c`). It waits that long for another timer that interrupts
+//! the processor anyway. So the reactor asks for a sleep that is [shorter](short_of) by that much. Before a far
+//! deadline it sleeps twice: first short of the deadline, then for the rest.
 //!
 //! To set the timer slack of the thread would be an exact way as well, but every thread and process that a
 //! waker begins on it would inherit the slack.

@@ -60,8 +60,8 @@ pub struct Registration<T> {
     /// one, though dropping it asks the object. `number` alone would not do: the object may have been exchanged
     /// by [`get_mut`](Self::get_mut) and closed, and then the number stands for a descriptor of another owner.
     ///
-    /// It makes the type invariant in `T`. That is needed: `T::as_fd` may be there for `'static` alone, and must
-    /// not be called with an object of a shorter lifetime.
+    /// It makes the type invariant in `T`, as it must: if `AsFd` is implemented for `X<'static>` alone, a registration
+    /// of `X<'static>` must not pass for one of `X<'short>`, whose `as_fd` does not exist.
     as_fd: for<'a> fn(&'a T) -> BorrowedFd<'a>,
     /// The number that `as_fd` returned when the descriptor was registered.
     number: RawFd,

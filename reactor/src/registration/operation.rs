@@ -10,10 +10,10 @@
 //! may still succeed: `recvmsg` with `MSG_ERRQUEUE`, for instance, finds a message of the error queue that `recv` does not.
 //!
 //! - A future is new until it has made an attempt, which its [`Place`] stores.
-//! - A `poll_*` call cannot tell whether it is new. A `poll_*` read counts as new if no task waits to read. A `poll_*`
-//!   write counts as new if no task waits to write and a write deadline of the socket has expired before: the expiry
-//!   has woken all waiters, so the call likely begins anew. On other sockets a `poll_*` write waits, as tokio's does,
-//!   because there it mostly follows one that wrote only a part.
+//! - A `poll_*` call cannot tell whether it is new. A `poll_*` read counts as new if no task waits to read. A
+//!   `poll_*` write counts as new if no task waits to write and a write deadline of the socket has expired before:
+//!   the expiry has woken all waiters, so the call likely begins anew. Without such an expiry, a `poll_*` write
+//!   waits, as tokio's does: mostly it continues a write that has just filled the buffer.
 //!
 //! The state before the attempt is loaded first, as for any operation, so an event that comes meanwhile is
 //! newer, and `WouldBlock` clears no readiness of it (I4).
@@ -22,8 +22,8 @@
 //!
 //! `poll(2)` keeps some flags set although an operation finds no data: for a message in a
 //! socket's error queue, for instance, which a remote peer can put there. If each flag caused an attempt, the task would
-//! spin. So where `poll(2)` returns such a flag and nothing else, a [`Checked`](super::Checked) operation makes one more
-//! attempt for each event, and one wait for readiness ends for each event.
+//! spin. So where `poll(2)` returns such flags alone, each event allows one more attempt of a [`Checked`](super::Checked)
+//! operation, and ends one wait for readiness.
 //!
 //! If `poll(2)` fails (a sandbox refuses it, or the limit of descriptors was lowered to zero), the registration renews
 //! its interest, so that epoll reports the present readiness of the descriptor as a new event.
@@ -389,8 +389,8 @@ impl<T> Registration<T> {
         let Readiness { direction, state } = readiness;
         let _inside = OpGuard::enter(self)?;
         let polled = self.poll_kernel(direction)?;
-        // An event of urgent data ends one wait, whatever `poll(2)` returns: this call does not ask for urgent data, and
-        // some descriptors report priority once, so that the call takes the report.
+        // An event of urgent data ends one wait, whatever `poll(2)` returns: the call does not ask for urgent data, and
+        // some descriptors report priority to one call only, which may be this one.
         let is_urgent = direction == Direction::Read && state.ready().intersects(Ready::PRIORITY);
         match polled {
             Polled::Ready => return Ok(true),

@@ -64,10 +64,10 @@ impl sealed::Rule<usize> for Transfer {
 /// A write of at most the given number of bytes of a stream, under the write lock of the registration: it waits while
 /// another task has the lock.
 ///
-/// A future (or a [`ReadinessWait`](crate::ReadinessWait)) keeps the lock while it waits for room. A write that fails
-/// while it waits, by its deadline for instance, keeps the lock, or its place in the queue, until
-/// [`ReadinessWait::leave`](crate::ReadinessWait::leave) or the drop of the future. Polled again, it goes on where it was.
-/// A `poll_*` call keeps nothing between two polls.
+/// A future (or a [`ReadinessWait`](crate::ReadinessWait)) keeps the lock while it waits for room. If it fails meanwhile,
+/// by its deadline for instance, it still has the lock, or its place in the queue, and goes on from there when it is polled
+/// again. [`ReadinessWait::leave`](crate::ReadinessWait::leave) or the drop of the future gives both up. A `poll_*` call
+/// keeps nothing between two polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contiguous(pub usize);
 

@@ -9,8 +9,8 @@
 //! Readiness and the flags that say which queues have waiters are in one word, the state (see [`state`]), and
 //! every change of it is a read-modify-write. The waiters themselves lie under a mutex.
 //!
-//! - **The waiter** locks the mutex, *then* sets the flag of its queue in the state, *then* reads the state that
-//!   it found there. If that state is not ready, the waiter adds its waker to the queue. Then it unlocks.
+//! - **The waiter** locks the mutex, *then* sets the flag of its queue, by a change of the state that returns the state
+//!   before it. If that state is not ready, the waiter adds its waker to the queue. Then it unlocks.
 //! - **The waker side** (an event, an expiry, a close) puts its change into the state and clears the flags of
 //!   the queues that it wakes, in one step. For each flag that it cleared it locks the mutex, takes the queue's
 //!   waiters out, unlocks, and wakes them.
@@ -35,9 +35,10 @@
 //! - **A writer that has written** and finds the flag set locks the mutex, reads the state, and has epoll stop, unless a
 //!   writer waits.
 //!
-//! If the waiter's lock came first, the other writer sees it waiting and changes nothing. If it came second, the waiter
-//! finds the flag cleared. `epoll_ctl` reports existing room as an edge, so it wakes a waiter that comes after the
-//! room. A writer that misses a flag which has just been set leaves it to the waiter, which writes next.
+//! If the waiter's lock came first, the other writer sees it waiting and changes nothing. If it came second, the
+//! waiter finds the flag cleared. `epoll_ctl` reports existing room as an edge, so it wakes a waiter that comes after
+//! the room. A writer reads the flag without the lock: if it misses one that has just been set, the waiter that set
+//! it clears it after its own write.
 //!
 //! # Invariants
 //!
@@ -390,11 +391,11 @@ impl Slot {
         &self.deadlines[direction as usize]
     }
 
-    /// Marks expired deadlines of these directions in the state, both in one change and before any task is woken: a
-    /// reader that is woken by a deadline of both directions finds that writing has expired too. (The deadline words
-    /// change before, one after the other. In between, on a slot on which both directions have expired before, a thread
-    /// that was not woken may find that writing has expired and reading has not, since both callers expire the word of
-    /// writing first.)
+    /// Marks expired deadlines of these directions in the state: both in one change, before any task is woken. So a
+    /// reader that is woken by a deadline of both directions finds that writing has expired too.
+    ///
+    /// The callers have expired the deadline words before, that of writing first. A thread that was not woken can see
+    /// one without the other, on a slot whose "expired" flags are set since an earlier deadline.
     fn mark_expired(&self, read: bool, write: bool, each: impl FnMut(Waker)) {
         if read || write {
             self.take_claimed(self.update_with(|state| state.expire(read, write)), each);
@@ -427,8 +428,8 @@ impl Slot {
         }
     }
 
-    /// Changes the word, and writes it even if the value stays: a waiter relies on its change coming before or after
-    /// that of the waker side, and a mere load has no place in that order.
+    /// Changes the word, and writes it even if the value stays the same: the handshakes rely on the order of all
+    /// changes, and a load is not one of them.
     fn update_with<R>(&self, transition: impl Fn(State) -> (State, R)) -> R {
         let mut seen = self.state.load_to_swap(Ordering::Relaxed);
         loop {

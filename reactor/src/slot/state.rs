@@ -24,8 +24,8 @@
 //!
 //! 65,536 events of one direction look like none, if they come between the load of the state that begins an
 //! operation and the clearing that ends it. One system call lies in between, and each event takes a turn of
-//! the reactor. An operation would have to be stopped for that many turns, exactly, and then find the
-//! descriptor drained; and the next event makes it good.
+//! the reactor. An operation would have to be stopped for exactly that many turns, and then find the
+//! descriptor drained. Even then, the next event wakes the waiters.
 
 use crate::ready::{Direction, Ready};
 use crate::token::{GENERATION_BITS, Generation};

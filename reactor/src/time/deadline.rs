@@ -40,9 +40,9 @@ const FILED: u64 = 1;
 const CLEARED: u64 = 1 << 1;
 const TIME_SHIFT: u32 = 2;
 
-/// The last time a word can hold, 146 years after the clock began. It stands for every later time, and
-/// never comes: a deadline is not early, even on a clock that is moved so far by hand. It is one below the largest
-/// time that the bits hold, which with both flags would read as expired.
+/// The last time a word can hold, 146 years after the clock began. It stands for every later time, and never
+/// comes: a deadline is not early, even on a clock that is moved so far by hand. It is one below the largest time
+/// that the bits hold: that one, with both flags, would be the word [`EXPIRED`](Word::EXPIRED).
 const LAST_NS: u64 = (u64::MAX >> TIME_SHIFT) - 1;
 
 /// A snapshot of the word.
@@ -96,8 +96,8 @@ impl Word {
         self.0 & flag != 0
     }
 
-    /// A setter moves a time to come later, or stores a time later than the one for which the wheel holds the slot. (An
-    /// expired word reads as a time later than any that can be set.)
+    /// A setter moves a time to come later, or stores a time later than the one for which the wheel holds the slot. `None`
+    /// for any other word: an expired one reads as a time above [`LAST_NS`], so no setter moves it later.
     #[inline]
     fn moved_away(self, time_ns: u64) -> Option<Word> {
         let time_ns = time_ns.min(LAST_NS);

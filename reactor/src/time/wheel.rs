@@ -1,9 +1,10 @@
 //! The times at which the reactor checks slots: a hierarchical timing wheel, after Varghese and Lauck (1987).
 //!
-//! Seven levels of 64 buckets; a bucket of level `n` is 64^n ticks wide. A key is filed by the
-//! highest six bits in which its tick differs from the wheel's. When the wheel reaches a bucket of a
-//! higher level, it takes each key out of it, and the caller files the key again, for the time that the
-//! deadline then has, or forgets it. Filing and removing are O(1), whatever the number of keys.
+//! Seven levels of 64 buckets; a bucket of level `n` is 64^n ticks wide. A tick is read as digits of six
+//! bits: the highest digit in which a key's tick differs from the wheel's gives its level, and the digit
+//! itself its bucket. When the wheel reaches a bucket of a higher level, it takes each key out of it, and the
+//! caller files the key again, for the time that the deadline then has, or forgets it. Filing and removing
+//! are O(1), whatever the number of keys.
 //!
 //! A tick is 65.5 microseconds. With the millisecond that timer wheels usually have, a deadline of
 //! 100 microseconds would fire a millisecond late; the price is one more level.
@@ -27,8 +28,8 @@ const BUCKETS: usize = 1 << LEVEL_BITS;
 const END: u32 = u32::MAX;
 /// The tick of a key that is not filed.
 const NOT_FILED: u64 = u64::MAX;
-/// Keys of later ticks are filed here, nine years on, and the reactor checks them again then. It is one bucket short
-/// of a whole round of the top level, so that a later key never falls into the current bucket.
+/// Keys of later ticks are filed here, nine years on, and the reactor checks them again then. A whole round of
+/// the top level would lead back to the current bucket, so the horizon is one bucket short of it.
 const HORIZON: u64 = ((BUCKETS as u64 - 1) << (LEVEL_BITS * (LEVELS as u32 - 1))) - 1;
 
 /// The first tick at whose beginning `time_ns` has passed: rounded up, so that nothing is early.

@@ -167,7 +167,7 @@ mod tests {
     use std::os::unix::net::{UnixDatagram, UnixStream};
 
     use super::*;
-    use crate::sys::socket::set_option;
+    use crate::sys::options::set_option;
 
     /// The number of words for one descriptor and its header. As it is rounded up, more descriptors may
     /// fit.

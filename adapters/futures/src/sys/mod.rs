@@ -41,9 +41,8 @@ pub use datagram::{
 pub use descriptor::{interest, set_nonblocking, uninterrupted};
 pub use options::*;
 pub use socket::{
-    KeepAlive, accept, accept_unix, bind, connect, interface_index, is_datagram, is_stream,
-    keepalive, linger, listen, listen_with_backlog, not_taken, peek, recv, recv_uninit,
-    recv_vectored, send, send_vectored, set_keepalive, set_linger, set_nodelay, set_reuse_address,
+    accept, accept_unix, bind, connect, interface_index, is_datagram, is_stream, listen,
+    listen_with_backlog, not_taken, peek, recv, recv_uninit, recv_vectored, send, send_vectored,
     shutdown, stream, window,
 };
 pub use unix::{Credentials, bind_unix, connect_unix, peer_cred, send_to_unix, unix_stream};

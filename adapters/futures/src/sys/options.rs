@@ -1,16 +1,42 @@
-//! Options of a socket before it is bound, listens or connects: those that the standard library lacks.
+//! The options of sockets that the standard library lacks, or has for fewer types.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
-use super::socket::{option, set_option};
+use super::check;
 
 /// The size of a device's name with its zero (`net/if.h`).
 const DEVICE_NAME: usize = libc::IFNAMSIZ;
 
+/// Keep-alive probes, which detect a dead peer: after `idle` without a byte, the kernel sends `count`
+/// probes, `interval` apart. `None` leaves a value unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// `TCP_KEEPIDLE`, rounded up to seconds.
+    pub idle: Option<Duration>,
+    /// `TCP_KEEPINTVL`, rounded up to seconds.
+    pub interval: Option<Duration>,
+    /// `TCP_KEEPCNT`.
+    pub count: Option<u32>,
+}
+
+impl Default for KeepAlive {
+    /// Go's: 15 seconds, 15 seconds, 9 (`net/dial.go`, `net/tcpsockopt_unix.go`).
+    fn default() -> Self {
+        let period = Some(Duration::from_secs(15));
+        Self { idle: period, interval: period, count: Some(9) }
+    }
+}
+
 /// `SO_REUSEADDR`
 pub fn reuse_address(fd: BorrowedFd<'_>) -> io::Result<bool> {
     is_on(fd, libc::SO_REUSEADDR)
+}
+
+/// `SO_REUSEADDR`
+pub fn set_reuse_address(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, &libc::c_int::from(on))
 }
 
 /// `SO_REUSEPORT`
@@ -69,6 +95,60 @@ pub fn set_only_v6(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_number(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, on.into())
 }
 
+/// `SO_LINGER`
+pub fn linger(fd: BorrowedFd<'_>) -> io::Result<Option<Duration>> {
+    let off = libc::linger { l_onoff: 0, l_linger: 0 };
+    let linger = option(fd, libc::SOL_SOCKET, libc::SO_LINGER, off)?;
+    Ok((linger.l_onoff != 0).then(|| Duration::from_secs(linger.l_linger as u64)))
+}
+
+/// `SO_LINGER`, rounded up to seconds. With zero, closing resets the connection.
+pub fn set_linger(fd: BorrowedFd<'_>, linger: Option<Duration>) -> io::Result<()> {
+    let value = libc::linger {
+        l_onoff: linger.is_some().into(),
+        l_linger: linger.map_or(0, seconds_rounded_up),
+    };
+    set_option(fd, libc::SOL_SOCKET, libc::SO_LINGER, &value)
+}
+
+/// The settings of keep-alive probes, or `None` if they are off.
+pub fn keepalive(fd: BorrowedFd<'_>) -> io::Result<Option<KeepAlive>> {
+    if option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 0)? == 0 {
+        return Ok(None);
+    }
+    let tcp = |name| option::<libc::c_int>(fd, libc::IPPROTO_TCP, name, 0);
+    let seconds = |name| tcp(name).map(|seconds| Some(Duration::from_secs(seconds as u64)));
+    Ok(Some(KeepAlive {
+        idle: seconds(libc::TCP_KEEPIDLE)?,
+        interval: seconds(libc::TCP_KEEPINTVL)?,
+        count: Some(tcp(libc::TCP_KEEPCNT)? as u32),
+    }))
+}
+
+/// Turns keep-alive probes on or off.
+pub fn set_keepalive(fd: BorrowedFd<'_>, keepalive: Option<KeepAlive>) -> io::Result<()> {
+    let on = libc::c_int::from(keepalive.is_some());
+    set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, &on)?;
+    let Some(KeepAlive { idle, interval, count }) = keepalive else { return Ok(()) };
+    let count = count.map(|count| libc::c_int::try_from(count).unwrap_or(libc::c_int::MAX));
+    let values = [
+        (libc::TCP_KEEPIDLE, idle.map(seconds_rounded_up)),
+        (libc::TCP_KEEPINTVL, interval.map(seconds_rounded_up)),
+        (libc::TCP_KEEPCNT, count),
+    ];
+    for (name, value) in values {
+        if let Some(value) = value {
+            set_option(fd, libc::IPPROTO_TCP, name, &value)?;
+        }
+    }
+    Ok(())
+}
+
+/// `TCP_NODELAY`
+pub fn set_nodelay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &libc::c_int::from(on))
+}
+
 /// `TCP_QUICKACK`
 pub fn quick_ack(fd: BorrowedFd<'_>) -> io::Result<bool> {
     number(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK).map(|on| on != 0)
@@ -120,4 +200,35 @@ fn set_number(
 ) -> io::Result<()> {
     let value = libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);
     set_option(fd, level, name, &value)
+}
+
+fn seconds_rounded_up(duration: Duration) -> libc::c_int {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    libc::c_int::try_from(duration.as_secs().saturating_add(up)).unwrap_or(libc::c_int::MAX)
+}
+
+pub(super) fn set_option<T>(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let len = size_of::<T>() as libc::socklen_t;
+    let pointer = std::ptr::from_ref(value).cast();
+    // SAFETY: the kernel reads `len` bytes of `value`.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, pointer, len) }).map(drop)
+}
+
+/// Reads an option whose type is plain integers, starting from `value`.
+pub(super) fn option<T>(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    mut value: T,
+) -> io::Result<T> {
+    let mut len = size_of::<T>() as libc::socklen_t;
+    let pointer = (&raw mut value).cast();
+    // SAFETY: the kernel writes at most `len` bytes of `value`, integers, which any bits are.
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut len) })?;
+    Ok(value)
 }

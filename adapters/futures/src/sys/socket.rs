@@ -1,4 +1,4 @@
-//! Calls of stream sockets, and options that every socket has.
+//! Calls of stream sockets.
 
 use std::ffi::CString;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -7,9 +7,9 @@ use std::net::{Shutdown, SocketAddr};
 use std::ops::{Deref, Range};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net as unix;
-use std::time::Duration;
 
 use super::address::Address;
+use super::options::option;
 use super::{check, check_len, owned, raw_syscalls, retry};
 
 /// The maximum number of buffers in one vectored call (`IOV_MAX`).
@@ -22,26 +22,6 @@ pub(super) const RECEIVE: libc::c_int = libc::MSG_DONTWAIT;
 /// The flags of every call that sends: the call does not block (see [`RECEIVE`]) and raises no
 /// `SIGPIPE`.
 pub(super) const SEND: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-
-/// Keep-alive probes, which detect a dead peer: after `idle` without a byte, the kernel sends `count`
-/// probes, `interval` apart. `None` leaves a value unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepAlive {
-    /// `TCP_KEEPIDLE`, rounded up to seconds.
-    pub idle: Option<Duration>,
-    /// `TCP_KEEPINTVL`, rounded up to seconds.
-    pub interval: Option<Duration>,
-    /// `TCP_KEEPCNT`.
-    pub count: Option<u32>,
-}
-
-impl Default for KeepAlive {
-    /// Go's: 15 seconds, 15 seconds, 9 (`net/dial.go`, `net/tcpsockopt_unix.go`).
-    fn default() -> Self {
-        let period = Some(Duration::from_secs(15));
-        Self { idle: period, interval: period, count: Some(9) }
-    }
-}
 
 /// A TCP socket of the family of `address`. `socket(2)`
 pub fn stream(address: &SocketAddr) -> io::Result<OwnedFd> {
@@ -253,60 +233,6 @@ pub fn interface_index(name: &str) -> io::Result<u32> {
     }
 }
 
-/// `SO_REUSEADDR`
-pub fn set_reuse_address(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
-    set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, &libc::c_int::from(on))
-}
-
-/// `SO_LINGER`
-pub fn linger(fd: BorrowedFd<'_>) -> io::Result<Option<Duration>> {
-    let off = libc::linger { l_onoff: 0, l_linger: 0 };
-    let linger = option(fd, libc::SOL_SOCKET, libc::SO_LINGER, off)?;
-    Ok((linger.l_onoff != 0).then(|| Duration::from_secs(linger.l_linger as u64)))
-}
-
-/// `SO_LINGER`, rounded up to seconds. With zero, closing resets the connection.
-pub fn set_linger(fd: BorrowedFd<'_>, linger: Option<Duration>) -> io::Result<()> {
-    let value = libc::linger {
-        l_onoff: linger.is_some().into(),
-        l_linger: linger.map_or(0, seconds_rounded_up),
-    };
-    set_option(fd, libc::SOL_SOCKET, libc::SO_LINGER, &value)
-}
-
-/// The settings of keep-alive probes, or `None` if they are off.
-pub fn keepalive(fd: BorrowedFd<'_>) -> io::Result<Option<KeepAlive>> {
-    if option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 0)? == 0 {
-        return Ok(None);
-    }
-    let tcp = |name| option::<libc::c_int>(fd, libc::IPPROTO_TCP, name, 0);
-    let seconds = |name| tcp(name).map(|seconds| Some(Duration::from_secs(seconds as u64)));
-    Ok(Some(KeepAlive {
-        idle: seconds(libc::TCP_KEEPIDLE)?,
-        interval: seconds(libc::TCP_KEEPINTVL)?,
-        count: Some(tcp(libc::TCP_KEEPCNT)? as u32),
-    }))
-}
-
-/// Turns keep-alive probes on or off.
-pub fn set_keepalive(fd: BorrowedFd<'_>, keepalive: Option<KeepAlive>) -> io::Result<()> {
-    let on = libc::c_int::from(keepalive.is_some());
-    set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, &on)?;
-    let Some(KeepAlive { idle, interval, count }) = keepalive else { return Ok(()) };
-    let count = count.map(|count| libc::c_int::try_from(count).unwrap_or(libc::c_int::MAX));
-    let values = [
-        (libc::TCP_KEEPIDLE, idle.map(seconds_rounded_up)),
-        (libc::TCP_KEEPINTVL, interval.map(seconds_rounded_up)),
-        (libc::TCP_KEEPCNT, count),
-    ];
-    for (name, value) in values {
-        if let Some(value) = value {
-            set_option(fd, libc::IPPROTO_TCP, name, &value)?;
-        }
-    }
-    Ok(())
-}
-
 /// `SO_TYPE`
 pub(super) fn kind(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
     option(fd, libc::SOL_SOCKET, libc::SO_TYPE, 0)
@@ -327,40 +253,4 @@ pub fn is_datagram(fd: BorrowedFd<'_>) -> bool {
 /// Whether the descriptor is a TCP socket.
 pub(super) fn is_tcp(fd: BorrowedFd<'_>) -> bool {
     option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL, 0).is_ok_and(|is| is == libc::IPPROTO_TCP)
-}
-
-/// `TCP_NODELAY`
-pub fn set_nodelay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
-    set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &libc::c_int::from(on))
-}
-
-fn seconds_rounded_up(duration: Duration) -> libc::c_int {
-    let up = u64::from(duration.subsec_nanos() > 0);
-    libc::c_int::try_from(duration.as_secs().saturating_add(up)).unwrap_or(libc::c_int::MAX)
-}
-
-pub(super) fn set_option<T>(
-    fd: BorrowedFd<'_>,
-    level: libc::c_int,
-    name: libc::c_int,
-    value: &T,
-) -> io::Result<()> {
-    let len = size_of::<T>() as libc::socklen_t;
-    let pointer = std::ptr::from_ref(value).cast();
-    // SAFETY: the kernel reads `len` bytes of `value`.
-    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, pointer, len) }).map(drop)
-}
-
-/// Reads an option whose type is plain integers, starting from `value`.
-pub(super) fn option<T>(
-    fd: BorrowedFd<'_>,
-    level: libc::c_int,
-    name: libc::c_int,
-    mut value: T,
-) -> io::Result<T> {
-    let mut len = size_of::<T>() as libc::socklen_t;
-    let pointer = (&raw mut value).cast();
-    // SAFETY: the kernel writes at most `len` bytes of `value`, integers, which any bits are.
-    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut len) })?;
-    Ok(value)
 }

@@ -10,7 +10,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr;
 
-use super::socket::{SEND, option};
+use super::options::option;
+use super::socket::SEND;
 use super::{check, check_len, owned, retry};
 
 /// The identity of the peer of a Unix socket. The kernel recorded it when the connection or the pair
