@@ -69,31 +69,35 @@
 //! stream.
 #![doc = include_str!("differences.md")]
 
+// rustdoc lists the methods of `Socket` in the order of these modules: how a socket is made comes first.
+mod tcp;
+mod udp;
+mod unix;
+
+mod datagram;
+mod listener;
+mod stream;
+
+mod socket;
+
 mod address;
 mod any;
 mod backoff;
 mod blocking;
-mod datagram;
 mod deadlines;
 mod io_traits;
 mod limit;
 mod linger;
-mod listener;
 mod partial;
 #[doc(hidden)]
 pub mod peer;
 mod per_process;
 mod sealed;
-mod socket;
 mod socket_file;
-mod stream;
 mod sync;
 pub mod sys;
-mod tcp;
 mod timeout;
 mod timer;
-mod udp;
-mod unix;
 
 pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
 pub use any::{Async, Readable, ReadableOwned, Writable, WritableOwned};

@@ -33,69 +33,13 @@ pub(crate) struct Shared<S: StdSocket> {
 }
 
 impl<S: StdSocket> Socket<S> {
-    /// Sets or clears the deadline of reading and writing; on a listener, that of accepting.
-    /// [`Registration::set_read_deadline`] explains deadlines.
+    /// The address that the socket is bound to.
     ///
     /// # Errors
     ///
-    /// [`Closed`].
-    #[inline]
-    pub fn set_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
-        self.registration().set_deadline(deadline)
-    }
-
-    /// Sets or clears the deadline of reading, receiving or accepting.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`].
-    #[inline]
-    pub fn set_read_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
-        self.registration().set_read_deadline(deadline)
-    }
-
-    /// Sets or clears the deadline of writing or sending. It has no effect on a listener.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`].
-    #[inline]
-    pub fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
-        self.registration().set_write_deadline(deadline)
-    }
-
-    /// A handle that sets these deadlines after the socket was moved into a library. It does not keep
-    /// the socket open.
-    #[must_use]
-    pub fn deadlines(&self) -> Deadlines {
-        Deadlines::of(&self.shared)
-    }
-
-    /// Closes the socket as Go does: pending operations of all clones fail with [`Closed`]. Once this
-    /// future resolves, the descriptor is closed and its address can be bound again. See
-    /// [`Registration::close`].
-    ///
-    /// With `SO_LINGER`, TCP sends the end of the stream at once, behind the written bytes, and this
-    /// future resolves when the peer has acknowledged all of them, or after the linger time. Only the
-    /// task waits; no thread blocks. The connection ends for duplicates of the descriptor too.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`] if it was closed before.
-    ///
-    /// # Cancel safety
-    ///
-    /// The first poll closes the socket. If the future is dropped after that, the socket is closed all
-    /// the same, and does not linger.
-    pub async fn close(&self) -> io::Result<()> {
-        let lingering = self.registration().while_open(|socket| Ok(Lingering::of(socket)))?;
-        let closing = self.registration().begin_close()?;
-        self.shared.extra.closing();
-        let closed = closing.finish().await;
-        if let Some(lingering) = lingering {
-            let _ = lingering.wait(self.reactor()).await;
-        }
-        closed
+    /// [`Closed`], or an error of `getsockname(2)`.
+    pub fn local_addr(&self) -> io::Result<S::Address> {
+        self.registration().while_open(S::own_address)
     }
 
     /// Waits until there are bytes to read, a datagram to receive or a connection to accept; or until
@@ -137,13 +81,42 @@ impl<S: StdSocket> Socket<S> {
         self.registration().io(direction, operation).await
     }
 
-    /// The address that the socket is bound to.
+    /// Sets or clears the deadline of reading and writing; on a listener, that of accepting.
+    /// [`Registration::set_read_deadline`] explains deadlines.
     ///
     /// # Errors
     ///
-    /// [`Closed`], or an error of `getsockname(2)`.
-    pub fn local_addr(&self) -> io::Result<S::Address> {
-        self.registration().while_open(S::own_address)
+    /// [`Closed`].
+    #[inline]
+    pub fn set_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
+        self.registration().set_deadline(deadline)
+    }
+
+    /// Sets or clears the deadline of reading, receiving or accepting.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`].
+    #[inline]
+    pub fn set_read_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
+        self.registration().set_read_deadline(deadline)
+    }
+
+    /// Sets or clears the deadline of writing or sending. It has no effect on a listener.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`].
+    #[inline]
+    pub fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()> {
+        self.registration().set_write_deadline(deadline)
+    }
+
+    /// A handle that sets these deadlines after the socket was moved into a library. It does not keep
+    /// the socket open.
+    #[must_use]
+    pub fn deadlines(&self) -> Deadlines {
+        Deadlines::of(&self.shared)
     }
 
     /// `SO_ERROR`. Reading it clears it.
@@ -262,6 +235,36 @@ impl<S: PeerSocket> Socket<S> {
                 Err(_) => error,
             }
         })
+    }
+}
+
+/// The end of a socket of any kind.
+impl<S: StdSocket> Socket<S> {
+    /// Closes the socket as Go does: pending operations of all clones fail with [`Closed`]. Once this
+    /// future resolves, the descriptor is closed and its address can be bound again. See
+    /// [`Registration::close`].
+    ///
+    /// With `SO_LINGER`, TCP sends the end of the stream at once, behind the written bytes, and this
+    /// future resolves when the peer has acknowledged all of them, or after the linger time. Only the
+    /// task waits; no thread blocks. The connection ends for duplicates of the descriptor too.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if it was closed before.
+    ///
+    /// # Cancel safety
+    ///
+    /// The first poll closes the socket. If the future is dropped after that, the socket is closed all
+    /// the same, and does not linger.
+    pub async fn close(&self) -> io::Result<()> {
+        let lingering = self.registration().while_open(|socket| Ok(Lingering::of(socket)))?;
+        let closing = self.registration().begin_close()?;
+        self.shared.extra.closing();
+        let closed = closing.finish().await;
+        if let Some(lingering) = lingering {
+            let _ = lingering.wait(self.reactor()).await;
+        }
+        closed
     }
 }
 

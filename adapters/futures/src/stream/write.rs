@@ -65,6 +65,21 @@ impl<S: StreamSocket> Stream<S> {
         })
     }
 
+    /// [`write`](Self::write) without waiting: fails with `WouldBlock` if there is no room, or while
+    /// another writer holds the write lock. It uses any room, even too little for the socket to be
+    /// [`writable`](Self::writable).
+    pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        let write = |socket: &S| sys::send(socket.as_fd(), buffer);
+        self.registration().try_io(Contiguous(buffer.len()), write)
+    }
+
+    /// [`write_vectored`](Self::write_vectored) without waiting. See [`try_write`](Self::try_write).
+    pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let (window, len) = sys::window(buffers);
+        let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
+        self.registration().try_io(Contiguous(len), write)
+    }
+
     /// A write that is about to begin.
     pub(crate) fn writing(&self) -> ReadinessWait<'_, S> {
         self.registration().readiness_wait(Direction::Write)

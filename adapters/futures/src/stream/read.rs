@@ -1,0 +1,80 @@
+//! Reading.
+
+use std::future::poll_fn;
+use std::io::{self, IoSliceMut};
+use std::task::Poll;
+
+use netpoll::{Direction, Registration, Transfer};
+
+use super::Stream;
+use crate::sealed::StreamSocket;
+use crate::socket::check_open;
+use crate::sys;
+
+impl<S: StreamSocket> Stream<S> {
+    /// Waits until bytes have arrived, and reads at most `buffer.len()` of them. Zero is the end of the
+    /// stream.
+    ///
+    /// With an empty buffer, it returns 0 at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed), [`DeadlineExceeded`](crate::DeadlineExceeded), or a system error.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, no byte has been read.
+    pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
+        // Not an `async fn`: its future would store the arguments twice.
+        let mut waiting = self.registration().readiness_wait(Direction::Read);
+        poll_fn(move |cx| {
+            let len = buffer.len();
+            if len == 0 {
+                return Poll::Ready(nothing_to_read(waiting.registration()));
+            }
+            let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
+            waiting.poll_io(cx, Self::transfer(len), read)
+        })
+    }
+
+    /// As [`read`](Self::read), into several buffers.
+    pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let (window, len) = sys::window(buffers);
+        if len == 0 {
+            return self.nothing_to_read();
+        }
+        let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
+        self.registration().io(Self::transfer(len), read).await
+    }
+
+    /// [`read`](Self::read) without waiting: fails with `WouldBlock` if no byte has arrived.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return self.nothing_to_read();
+        }
+        let len = buffer.len();
+        let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
+        self.registration().try_io(Self::transfer(len), read)
+    }
+
+    /// [`read_vectored`](Self::read_vectored) without waiting: fails with `WouldBlock` if no byte has
+    /// arrived.
+    pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let (window, len) = sys::window(buffers);
+        if len == 0 {
+            return self.nothing_to_read();
+        }
+        let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
+        self.registration().try_io(Self::transfer(len), read)
+    }
+
+    /// The rule of a read of up to `len` bytes. If it returns fewer, the socket counts as drained, except on a kind of
+    /// socket whose reads may end early.
+    pub(crate) fn transfer(len: usize) -> Transfer {
+        Transfer(Direction::Read, if S::SHORT_READ_DRAINS { len } else { 0 })
+    }
+}
+
+fn nothing_to_read<S>(registration: &Registration<S>) -> io::Result<usize> {
+    check_open(registration).map(|()| 0)
+}
