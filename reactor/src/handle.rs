@@ -13,6 +13,7 @@ use once_cell::race::OnceBox;
 use crate::budget;
 use crate::driver::Driver;
 use crate::helper::{Affinity, fork_generation};
+use crate::lease::Turn;
 use crate::metrics::Metrics;
 use crate::reactor::ReactorInner;
 use crate::shards::Shards;
@@ -129,7 +130,10 @@ impl Reactor {
         budget::refill();
         let message = "reactor: another thread is turning it";
         let mut turned = Err(io::Error::new(io::ErrorKind::WouldBlock, message));
-        self.inner().lease.turn_once(|| turned = self.inner().turn(timeout, None).map(drop));
+        self.inner().lease.turn_once(|| {
+            turned = self.inner().turn(timeout, None).map(drop);
+            if self.is_gone() { Turn::Gone } else { Turn::Idle }
+        });
         turned
     }
 

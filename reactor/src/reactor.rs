@@ -124,14 +124,14 @@ impl ReactorInner {
     }
 
     /// As [`turn`](Self::turn), but ends the reactor if [`FAILED_WAITS`] waits in a row have failed. `None` if the
-    /// reactor has ended, now or before.
+    /// reactor has ended, now or before, or if a waker has forked and this is the child.
     pub(crate) fn turn_or_end(
         &self,
         timeout: Option<Duration>,
         parker: Option<&Parker>,
     ) -> Option<u64> {
         let error = match self.turn(timeout, parker) {
-            Ok(woken) => return Some(woken),
+            Ok(woken) => return self.is_ours().then_some(woken),
             Err(error) => error,
         };
         self.check_usable().ok()?;

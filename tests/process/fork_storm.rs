@@ -9,9 +9,9 @@ use std::io;
 use std::net::TcpStream as StdStream;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ use netpoll_hyper::{End, Executor, Server};
 use netpoll_tests::CountingWaker;
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::LOOPBACK;
-use netpoll_tests::fixtures::os::{Steps, in_a_child_with_steps};
+use netpoll_tests::fixtures::os::{Forked, Steps, end_child, fork_here, in_a_child_with_steps};
 use netpoll_tokio::io::Interest as TokioInterest;
 use netpoll_tokio::io::unix::AsyncFd;
 
@@ -270,6 +270,61 @@ fn a_child_of_threads_that_drive() {
             step.report(10, fired.is_ok());
             own.shutdown();
             step.report(11, true);
+        });
+    });
+}
+
+/// A waker that forks. Both processes return from it.
+#[derive(Default)]
+struct Forking(Mutex<Option<Forked>>);
+
+impl Wake for Forking {
+    fn wake(self: Arc<Self>) {
+        *self.0.lock().expect("no panic") = fork_here();
+    }
+}
+
+/// A waker forks in a turn of a driver. In the child, the driver returns as well: it takes no lock of the reactor
+/// after the turn.
+#[test]
+fn a_child_made_by_a_waker_leaves_the_turn() {
+    alone("fork_storm::a_child_made_by_a_waker_leaves_the_turn", || {
+        let builder = Reactor::builder().thread(false).manual_clock();
+        let reactor = builder.build().expect("a reactor");
+        let second = Duration::from_secs(1);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        drop(reactor.driver());
+                    }
+                });
+            }
+            let forked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let mut driver = reactor.driver();
+                for round in 0..FORKS {
+                    let timer = Timer::at(&reactor, reactor.now() + second).expect("a timer");
+                    let forking = Arc::new(Forking::default());
+                    let waker = Waker::from(forking.clone());
+                    assert!(timer.poll_fired(&mut Context::from_waker(&waker)).is_pending());
+                    reactor.advance(2 * second);
+                    let parent = std::process::id();
+                    match round % 2 {
+                        0 => driver.park(),
+                        _ => drop(reactor.turn(None)),
+                    }
+                    if std::process::id() != parent {
+                        end_child();
+                    }
+                    let child = forking.0.lock().expect("no panic").take();
+                    child.expect("the timer was due").wait();
+                }
+            }));
+            over.store(true, Ordering::Relaxed);
+            if let Err(panic) = forked {
+                std::panic::resume_unwind(panic);
+            }
         });
     });
 }

@@ -108,9 +108,7 @@ impl Driver {
     /// 64 tasks or so.
     pub fn poll_now(&mut self) {
         if let Some(reactor) = self.thread.usable_reactor() {
-            reactor.lease.turn_once(|| {
-                let _ = reactor.turn_or_end(Some(Duration::ZERO), None);
-            });
+            reactor.lease.turn_once(|| Turn::of(reactor.turn_or_end(Some(Duration::ZERO), None)));
         }
     }
 
@@ -138,11 +136,11 @@ impl Driver {
             self.thread.parker.end();
             return self.poll_now();
         }
-        while !self.wait(|turn| turn == Turn::Gone) {}
+        while !self.wait(|_| false) {}
     }
 
-    /// Waits until its waker is woken, or a turn `stops` it. True if the waker was woken. It may also return false for
-    /// no reason.
+    /// Waits until its waker is woken, a turn `stops` it, or the reactor is gone. True if the waker was woken. It may
+    /// also return false for no reason.
     fn wait(&mut self, stops: impl Fn(Turn) -> bool) -> bool {
         budget::refill();
         let wants = replace(&mut self.waited, true);
@@ -150,11 +148,7 @@ impl Driver {
         let Some(reactor) = self.thread.usable_reactor() else {
             return parker.wait();
         };
-        let turn = || match reactor.turn_or_end(None, Some(parker)) {
-            Some(0) => Turn::Idle,
-            Some(_) => Turn::Woke,
-            None => Turn::Gone,
-        };
+        let turn = || Turn::of(reactor.turn_or_end(None, Some(parker)));
         reactor.lease.wait(parker, wants, turn, stops)
     }
 }

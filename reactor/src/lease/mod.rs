@@ -111,8 +111,31 @@ pub(crate) enum Turn {
     Idle,
     /// It has woken tasks.
     Woke,
-    /// The reactor has ended.
+    /// The reactor has ended, or a waker has forked and this is the child. The lease is kept: no thread needs it, and
+    /// in the child a thread of the parent may hold the lock that a release takes.
     Gone,
+}
+
+/// The reason for which a driver makes no more turns for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// It was woken, or its last turn stops it.
+    Here,
+    /// It makes turns for others.
+    LeftToOthers,
+    /// No turn is possible any more.
+    Gone,
+}
+
+impl Turn {
+    /// The outcome of a turn that woke so many tasks, or of none.
+    pub(crate) fn of(woken: Option<u64>) -> Self {
+        match woken {
+            Some(0) => Self::Idle,
+            Some(_) => Self::Woke,
+            None => Self::Gone,
+        }
+    }
 }
 
 impl Lease {
@@ -166,12 +189,15 @@ impl Lease {
                     for_others += u32::from(turn == Turn::Woke && self.turns_for_others());
                     for_others >= TURNS_FOR_OTHERS
                 };
-                let (woken, left_to_others) = self.drive(parker, &mut turn, &stops, serves_others);
-                if !left_to_others {
-                    self.release();
-                    return woken;
+                let (woken, ended) = self.drive(parker, &mut turn, &stops, serves_others);
+                match ended {
+                    Ended::Here => {
+                        self.release();
+                        return woken;
+                    }
+                    Ended::Gone => return woken,
+                    Ended::LeftToOthers => self.release_without_nudge(),
                 }
-                self.release_without_nudge();
                 gave_up = true;
             }
             if !parker.begin_sleep() {
@@ -201,39 +227,41 @@ impl Lease {
     }
 
     /// Turns once if no other thread does.
-    pub(crate) fn turn_once(&self, turn: impl FnOnce()) -> bool {
+    pub(crate) fn turn_once(&self, turn: impl FnOnce() -> Turn) -> bool {
         if self.is_held_here() {
-            turn();
+            let _ = turn();
             return true;
         }
         let taken = self.take(Holder::Driver);
-        if taken {
-            turn();
+        if taken && turn() != Turn::Gone {
             self.release();
         }
         taken
     }
 
-    /// Turns until the driver is woken, or a turn ends it. Returns whether the driver was woken, and whether
-    /// `serves_others` has ended it.
+    /// Turns until the driver is woken, or a turn ends it. Returns whether the driver was woken, and why it makes no
+    /// more turns.
     fn drive(
         &self,
         parker: &Parker,
         turn: &mut impl FnMut() -> Turn,
         stops: impl Fn(Turn) -> bool,
         mut serves_others: impl FnMut(Turn) -> bool,
-    ) -> (bool, bool) {
+    ) -> (bool, Ended) {
         let drive = parker.drive();
-        let mut left_to_others = false;
-        while !drive.is_woken() && !left_to_others {
+        let mut ended = Ended::Here;
+        while !drive.is_woken() && ended == Ended::Here {
             let turn = turn();
-            if stops(turn) {
+            if turn == Turn::Gone {
+                ended = Ended::Gone;
+            } else if stops(turn) {
                 break;
+            } else if !drive.is_woken() && serves_others(turn) {
+                ended = Ended::LeftToOthers;
             }
-            left_to_others = !drive.is_woken() && serves_others(turn);
         }
         let woken = drive.end();
-        (woken, left_to_others && !woken)
+        (woken, if woken && ended == Ended::LeftToOthers { Ended::Here } else { ended })
     }
 
     /// Samples the lease, for the thread.
