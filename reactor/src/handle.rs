@@ -13,7 +13,6 @@ use once_cell::race::OnceBox;
 use crate::budget;
 use crate::driver::Driver;
 use crate::helper::{Affinity, fork_generation};
-use crate::lease::Turn;
 use crate::metrics::Metrics;
 use crate::reactor::ReactorInner;
 use crate::shards::Shards;
@@ -128,13 +127,10 @@ impl Reactor {
         // Before the lease: in a forked child, no thread would release it.
         self.inner().check_usable()?;
         budget::refill();
-        let message = "reactor: another thread is turning it";
-        let mut turned = Err(io::Error::new(io::ErrorKind::WouldBlock, message));
-        self.inner().lease.turn_once(|| {
-            turned = self.inner().turn(timeout, None).map(drop);
-            if self.is_gone() { Turn::Gone } else { Turn::Idle }
-        });
-        turned
+        self.inner().turn_if_free(timeout).unwrap_or_else(|| {
+            let message = "reactor: another thread is turning it";
+            Err(io::Error::new(io::ErrorKind::WouldBlock, message))
+        })
     }
 
     /// Runs a future to its end on this thread, which turns the reactor itself while it has nothing

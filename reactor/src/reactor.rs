@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::arena::{Arena, OwnedSlot};
 use crate::error::ReactorGone;
-use crate::lease::Lease;
+use crate::lease::{Lease, Turn};
 use crate::metrics::{Counters, Metrics, Turned};
 use crate::parker::Parker;
 use crate::ready::{Direction, Interest};
@@ -121,6 +121,16 @@ impl ReactorInner {
         state.failed_waits = if waited.is_ok() { 0 } else { state.failed_waits + 1 };
         turned.wakes = (wakers.len() - before) as u64;
         waited
+    }
+
+    /// Takes the lease for one turn. `None` if another thread has it.
+    pub(crate) fn turn_if_free(&self, timeout: Option<Duration>) -> Option<io::Result<()>> {
+        let mut turned = None;
+        self.lease.turn_once(|| {
+            let woken = turned.insert(self.turn(timeout, None)).as_ref().map_or(0, |woken| *woken);
+            Turn::of(self.check_usable().is_ok().then_some(woken))
+        });
+        turned.map(|turned| turned.map(drop))
     }
 
     /// As [`turn`](Self::turn), but ends the reactor if [`FAILED_WAITS`] waits in a row have failed. `None` if the
