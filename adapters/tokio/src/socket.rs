@@ -7,12 +7,12 @@ use std::net;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net as unix;
 
-use netpoll::{Deadline, OpError};
+use netpoll::{Deadline, OpError, Registration};
 use netpoll_futures::{PeerSocket, StdSocket};
 
 use crate::forward::{forward, forward_async};
 use crate::io::{Interest, Ready};
-use crate::select_ready::{self, ClearedFlags};
+use crate::select_ready::{ClearedFlags, Select};
 
 /// A socket: a [`Stream`](crate::Stream), a [`Listener`](crate::Listener) or a [`Datagram`](crate::Datagram), over TCP,
 /// UDP or Unix sockets.
@@ -137,8 +137,7 @@ impl<S: PeerSocket> Socket<S> {
     ///
     /// If the future is dropped, nothing changes.
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        let cleared = ClearedFlags::default();
-        let found = select_ready::ready(self.inner.registration(), &cleared, interest).await?;
+        let found = self.select(interest, &ClearedFlags::default()).ready().await?;
         Ok(found.ready())
     }
 
@@ -175,8 +174,7 @@ impl<S: PeerSocket> Socket<S> {
         interest: Interest,
         operation: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
-        let cleared = ClearedFlags::default();
-        select_ready::try_io(self.inner.registration(), &cleared, interest, |_| operation())
+        self.select(interest, &ClearedFlags::default()).try_io(|_| operation())
     }
 
     /// Makes `operation` on the socket as soon as a part of `interest` is ready, and repeats it while it returns
@@ -195,8 +193,15 @@ impl<S: PeerSocket> Socket<S> {
         interest: Interest,
         mut operation: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
-        let cleared = ClearedFlags::default();
-        select_ready::io(self.inner.registration(), &cleared, interest, |_| operation()).await
+        self.select(interest, &ClearedFlags::default()).io(|_| operation()).await
+    }
+
+    fn select<'a>(
+        &'a self,
+        interest: Interest,
+        cleared: &'a ClearedFlags,
+    ) -> Select<'a, &'a Registration<S>> {
+        Select { registration: self.inner.registration(), cleared, interest }
     }
 }
 

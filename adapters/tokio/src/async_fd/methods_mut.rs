@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
-use netpoll::Direction;
+use netpoll::{Direction, Registration};
 
 use super::{AsyncFd, AsyncFdReadyMutGuard};
+use crate::budget;
 use crate::io::Interest;
-use crate::select_ready::ReadySet;
-use crate::{budget, select_ready};
+use crate::select_ready::{ReadySet, Select};
 
 /// Each method is the one without `_mut`, for an exclusive borrow.
 impl<T: AsFd> AsyncFd<T> {
@@ -34,8 +34,7 @@ impl<T: AsFd> AsyncFd<T> {
         &mut self,
         interest: Interest,
     ) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
-        let found =
-            select_ready::ready_mut(&mut self.registration, &self.cleared, interest).await?;
+        let found = self.select_mut(interest).ready().await?;
         Ok(AsyncFdReadyMutGuard { async_fd: self, found })
     }
 
@@ -65,7 +64,7 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnOnce(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        select_ready::try_io_mut(&mut self.registration, &self.cleared, interest, operation)
+        self.select_mut(interest).try_io_mut(operation)
     }
 
     /// Makes an operation that changes the object, as soon as a part of `interest` is ready.
@@ -74,6 +73,10 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        select_ready::io_mut(&mut self.registration, &self.cleared, interest, operation).await
+        self.select_mut(interest).io_mut(operation).await
+    }
+
+    fn select_mut(&mut self, interest: Interest) -> Select<'_, &mut Registration<T>> {
+        Select { registration: &mut self.registration, cleared: &self.cleared, interest }
     }
 }

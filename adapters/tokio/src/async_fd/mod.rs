@@ -11,11 +11,11 @@ use std::task::{Context, Poll};
 
 use netpoll::{Deadline, Direction, OwnsFd, Reactor, Registration};
 
+use crate::budget;
 use crate::forward::forward;
 use crate::io::Interest;
 use crate::ready::directions;
-use crate::select_ready::{ClearedFlags, ReadySet};
-use crate::{budget, select_ready};
+use crate::select_ready::{ClearedFlags, ReadySet, Select};
 
 pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
 pub use register_error::AsyncFdRegisterError;
@@ -175,7 +175,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// As for [`readable`](Self::readable), as soon as one of the directions must fail.
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        let found = select_ready::ready(&self.registration, &self.cleared, interest).await?;
+        let found = self.select(interest).ready().await?;
         Ok(self.guard(found))
     }
 
@@ -212,7 +212,7 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        select_ready::try_io(&self.registration, &self.cleared, interest, operation)
+        self.select(interest).try_io(operation)
     }
 
     /// Makes `operation` as soon as a part of `interest` is ready, and repeats it while it returns
@@ -230,7 +230,7 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        select_ready::io(&self.registration, &self.cleared, interest, operation).await
+        self.select(interest).io(operation).await
     }
 
     forward! { self.registration:
@@ -246,6 +246,10 @@ impl<T: AsFd> AsyncFd<T> {
 
         /// Sets or clears the deadline of writing.
         fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
+    }
+
+    fn select(&self, interest: Interest) -> Select<'_, &Registration<T>> {
+        Select { registration: &self.registration, cleared: &self.cleared, interest }
     }
 
     fn guard(&self, found: ReadySet) -> AsyncFdReadyGuard<'_, T> {
