@@ -5,12 +5,9 @@
 //! tokio's holds alone: netpoll's is filled again when it is spent.
 
 use std::future::poll_fn;
-use std::io;
-use std::os::fd::AsFd;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use netpoll::{Direction, Readiness, Registration};
 use tokio::runtime::Handle;
 use tokio::task::coop::poll_proceed;
 
@@ -35,13 +32,4 @@ pub(crate) fn poll<R>(
 pub(crate) async fn spend<F: Future>(operation: F) -> F::Output {
     let mut operation = pin!(operation);
     poll_fn(|cx| poll(cx, |cx| operation.as_mut().poll(cx))).await
-}
-
-/// [`Registration::poll_ready`] within both budgets.
-pub(crate) fn poll_ready<T: AsFd>(
-    cx: &mut Context<'_>,
-    registration: &Registration<T>,
-    direction: Direction,
-) -> Poll<io::Result<Readiness>> {
-    poll(cx, |cx| registration.poll_ready(cx, direction))
 }

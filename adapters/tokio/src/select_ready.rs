@@ -31,7 +31,7 @@ fn found(direction: Direction, readiness: Readiness) -> Found {
 
 impl ReadySet {
     /// The set of one direction.
-    pub(crate) fn of(direction: Direction, readiness: Readiness) -> Self {
+    fn of(direction: Direction, readiness: Readiness) -> Self {
         let found = Some(found(direction, readiness));
         match direction {
             Direction::Read => Self([found, None, None]),
@@ -219,21 +219,31 @@ impl<T: AsFd> Select<'_, &Registration<T>> {
 }
 
 impl<T: AsFd> Select<'_, &mut Registration<T>> {
-    /// `try_io` for an operation that changes the object.
-    pub(crate) fn try_io_mut<O>(
+    /// For an operation that changes the object.
+    pub(crate) fn try_io<O>(
         &mut self,
         operation: impl FnOnce(&mut T) -> io::Result<O>,
     ) -> io::Result<O> {
         self.attempt(|registration, _| operation(registration.get_mut()))
     }
 
-    /// `io` for an operation that changes the object.
-    pub(crate) async fn io_mut<O>(
+    /// For an operation that changes the object.
+    pub(crate) async fn io<O>(
         mut self,
         mut operation: impl FnMut(&mut T) -> io::Result<O>,
     ) -> io::Result<O> {
-        self.repeat(|select| select.try_io_mut(&mut operation)).await
+        self.repeat(|select| select.try_io(&mut operation)).await
     }
+}
+
+/// Polls one direction, within both budgets.
+pub(crate) fn poll_ready<T: AsFd>(
+    cx: &mut Context<'_>,
+    registration: &Registration<T>,
+    direction: Direction,
+) -> Poll<io::Result<ReadySet>> {
+    let polled = budget::poll(cx, |cx| registration.poll_ready(cx, direction));
+    polled.map_ok(|readiness| ReadySet::of(direction, readiness))
 }
 
 /// The wait of a [`Select`].

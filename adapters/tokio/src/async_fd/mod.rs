@@ -1,21 +1,19 @@
 //! `AsyncFd`: any descriptor, in tokio's shape.
 
 mod guard;
-mod methods_mut;
 mod register_error;
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use netpoll::{Deadline, Direction, OwnsFd, Reactor, Registration};
 
-use crate::budget;
 use crate::forward::forward;
 use crate::io::Interest;
 use crate::ready::directions;
-use crate::select_ready::{ClearedFlags, ReadySet, Select};
+use crate::select_ready::{ClearedFlags, Select, poll_ready};
 
 pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
 pub use register_error::AsyncFdRegisterError;
@@ -146,91 +144,10 @@ impl<T: AsFd> AsyncFd<T> {
         self.registration.into_inner().expect("into_inner: the descriptor is closed")
     }
 
-    /// Waits until a read may succeed, or must fail.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or
-    /// `InvalidInput` for a direction for which the descriptor is not registered.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, nothing changes.
-    pub async fn readable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        self.ready(Interest::READABLE).await
-    }
-
-    /// Waits until a write may succeed, or must fail. See [`readable`](Self::readable).
-    ///
-    /// # Errors
-    ///
-    /// As for [`readable`](Self::readable).
-    pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        self.ready(Interest::WRITABLE).await
-    }
-
-    /// Waits until a part of `interest` is ready. See [`readable`](Self::readable).
-    ///
-    /// # Errors
-    ///
-    /// As for [`readable`](Self::readable), as soon as one of the directions must fail.
-    pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        let found = self.select(interest).ready().await?;
-        Ok(self.guard(found))
-    }
-
-    /// Polls [`readable`](Self::readable). An event wakes every task that polled.
-    pub fn poll_read_ready<'a>(
-        &'a self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
-        budget::poll_ready(cx, &self.registration, Direction::Read)
-            .map_ok(|read| self.guard(ReadySet::of(Direction::Read, read)))
-    }
-
-    /// Polls [`writable`](Self::writable). An event wakes every task that polled.
-    pub fn poll_write_ready<'a>(
-        &'a self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
-        budget::poll_ready(cx, &self.registration, Direction::Write)
-            .map_ok(|write| self.guard(ReadySet::of(Direction::Write, write)))
-    }
-
-    /// Makes `operation` if a part of `interest` is ready. `operation` must return `WouldBlock` if and
-    /// only if the descriptor did.
-    ///
-    /// With two directions, `WouldBlock` must mean both: the direction that was ready is not ready until the
-    /// next event.
-    ///
-    /// # Errors
-    ///
-    /// `WouldBlock` if none is ready, [`Closed`](netpoll::Closed),
-    /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the error of `operation`.
-    pub fn try_io<R>(
-        &self,
-        interest: Interest,
-        operation: impl FnOnce(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.select(interest).try_io(operation)
-    }
-
-    /// Makes `operation` as soon as a part of `interest` is ready, and repeats it while it returns
-    /// `WouldBlock`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`readable`](Self::readable), or the error of `operation`.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, `operation` has not succeeded.
-    pub async fn async_io<R>(
-        &self,
-        interest: Interest,
-        operation: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.select(interest).io(operation).await
+    /// The object. It must keep the descriptor that was registered: the reactor does not watch another one in its
+    /// place.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.registration.get_mut()
     }
 
     forward! { self.registration:
@@ -252,9 +169,118 @@ impl<T: AsFd> AsyncFd<T> {
         Select { registration: &self.registration, cleared: &self.cleared, interest }
     }
 
-    fn guard(&self, found: ReadySet) -> AsyncFdReadyGuard<'_, T> {
-        AsyncFdReadyGuard { async_fd: self, found }
+    fn select_mut(&mut self, interest: Interest) -> Select<'_, &mut Registration<T>> {
+        Select { registration: &mut self.registration, cleared: &self.cleared, interest }
     }
+}
+
+/// The waits and the operations of a shared or of an exclusive borrow.
+macro_rules! waits {
+    (
+        $(#[$doc:meta])*
+        $select:ident, $guard:ident, &$($mut:ident)?: $readable:ident, $writable:ident, $ready:ident,
+        $poll_read_ready:ident, $poll_write_ready:ident, $try_io:ident, $async_io:ident
+    ) => {
+        $(#[$doc])*
+        impl<T: AsFd> AsyncFd<T> {
+            /// Waits until a read may succeed, or must fail.
+            ///
+            /// # Errors
+            ///
+            /// [`Closed`](netpoll::Closed), [`DeadlineExceeded`](netpoll::DeadlineExceeded), or
+            /// `InvalidInput` for a direction for which the descriptor is not registered.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped, nothing changes.
+            pub async fn $readable(&$($mut)? self) -> io::Result<$guard<'_, T>> {
+                self.$ready(Interest::READABLE).await
+            }
+
+            /// Waits until a write may succeed, or must fail. See [`readable`](Self::readable).
+            ///
+            /// # Errors
+            ///
+            /// As for [`readable`](Self::readable).
+            pub async fn $writable(&$($mut)? self) -> io::Result<$guard<'_, T>> {
+                self.$ready(Interest::WRITABLE).await
+            }
+
+            /// Waits until a part of `interest` is ready. See [`readable`](Self::readable).
+            ///
+            /// # Errors
+            ///
+            /// As for [`readable`](Self::readable), as soon as one of the directions must fail.
+            pub async fn $ready(&$($mut)? self, interest: Interest) -> io::Result<$guard<'_, T>> {
+                let found = self.$select(interest).ready().await?;
+                Ok($guard { async_fd: self, found })
+            }
+
+            /// Polls [`readable`](Self::readable). An event wakes every task that polled.
+            pub fn $poll_read_ready<'a>(
+                &'a $($mut)? self,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<$guard<'a, T>>> {
+                let found = ready!(poll_ready(cx, &self.registration, Direction::Read))?;
+                Poll::Ready(Ok($guard { async_fd: self, found }))
+            }
+
+            /// Polls [`writable`](Self::writable). An event wakes every task that polled.
+            pub fn $poll_write_ready<'a>(
+                &'a $($mut)? self,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<$guard<'a, T>>> {
+                let found = ready!(poll_ready(cx, &self.registration, Direction::Write))?;
+                Poll::Ready(Ok($guard { async_fd: self, found }))
+            }
+
+            /// Makes `operation` if a part of `interest` is ready. `operation` must return `WouldBlock` if and
+            /// only if the descriptor did.
+            ///
+            /// With two directions, `WouldBlock` must mean both: the direction that was ready is not ready until the
+            /// next event.
+            ///
+            /// # Errors
+            ///
+            /// `WouldBlock` if none is ready, [`Closed`](netpoll::Closed),
+            /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), or the error of `operation`.
+            pub fn $try_io<R>(
+                &$($mut)? self,
+                interest: Interest,
+                operation: impl FnOnce(&$($mut)? T) -> io::Result<R>,
+            ) -> io::Result<R> {
+                self.$select(interest).try_io(operation)
+            }
+
+            /// Makes `operation` as soon as a part of `interest` is ready, and repeats it while it returns
+            /// `WouldBlock`.
+            ///
+            /// # Errors
+            ///
+            /// As for [`readable`](Self::readable), or the error of `operation`.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped, `operation` has not succeeded.
+            pub async fn $async_io<R>(
+                &$($mut)? self,
+                interest: Interest,
+                operation: impl FnMut(&$($mut)? T) -> io::Result<R>,
+            ) -> io::Result<R> {
+                self.$select(interest).io(operation).await
+            }
+        }
+    };
+}
+
+waits! {
+    select, AsyncFdReadyGuard, &: readable, writable, ready, poll_read_ready, poll_write_ready, try_io, async_io
+}
+
+waits! {
+    /// For operations that change the object. The futures are `Send` also if the object is not `Sync`.
+    select_mut, AsyncFdReadyMutGuard, &mut: readable_mut, writable_mut, ready_mut, poll_read_ready_mut,
+    poll_write_ready_mut, try_io_mut, async_io_mut
 }
 
 impl<T: OwnsFd> AsyncFd<T> {
