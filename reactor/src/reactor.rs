@@ -158,7 +158,7 @@ impl ReactorInner {
             return;
         }
         let now_ns = self.clock.now_ns();
-        // The wheel first: it files a key by the distance from its own tick, which is still that of the last step.
+        // The wheel steps first: it files a key relative to its own tick, which stands still between two steps.
         self.step(&mut state.wheel, now_ns, turned, wakers);
         self.sleep.take_armed(STEPS_PER_TURN, |index| self.known_slot(index), &mut state.armed);
         for index in state.armed.drain(..) {

@@ -81,26 +81,30 @@
 //! extension traits, the documentation of each method applies.
 #![doc = include_str!("public.md")]
 
-mod async_fd;
-mod budget;
-mod datagram;
-mod forward;
-mod halves;
-mod io_traits;
-mod listener;
-mod pipe;
-mod raw_fd;
-mod read_buf;
-mod ready;
-mod select_ready;
-mod socket;
-mod stream;
+// rustdoc lists the methods of `Socket` in the order of these modules: how a socket is made comes first.
 mod tcp;
 mod tcp_socket;
 mod udp;
 mod unix;
 mod unix_datagram;
 mod unix_socket;
+
+mod datagram;
+mod halves;
+mod listener;
+mod stream;
+
+mod socket;
+
+mod async_fd;
+mod budget;
+mod forward;
+mod io_traits;
+mod pipe;
+mod raw_fd;
+mod read_buf;
+mod ready;
+mod select_ready;
 
 pub mod io;
 pub mod net;

@@ -21,6 +21,16 @@ pub struct Socket<S: StdSocket> {
 }
 
 impl<S: StdSocket> Socket<S> {
+    /// Registers a socket of the standard library, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// The error of `ioctl(2)` or `epoll_ctl(2)`.
+    pub fn from_std(socket: S) -> io::Result<Self> {
+        let fd: OwnedFd = socket.into();
+        netpoll_futures::Socket::try_from(fd).map(Self::from).map_err(OpError::strip)
+    }
+
     forward! { self.inner:
         /// Sets or clears the deadline of both directions. See
         /// [`set_read_deadline`](Self::set_read_deadline). tokio's sockets have no deadlines.
@@ -56,16 +66,6 @@ impl<S: StdSocket> Socket<S> {
         fn take_error(&self) -> io::Result<Option<io::Error>>;
     }
 
-    /// Closes the socket, as Go's `Close` does: pending operations fail with [`Closed`](netpoll::Closed),
-    /// and the future resolves when the descriptor is closed. tokio's sockets have no such method.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](netpoll::Closed) if it was closed before.
-    pub async fn close(&self) -> io::Result<()> {
-        self.inner.close().await
-    }
-
     /// A handle that sets the deadlines and does not keep the socket open: for the owner of a socket that a library has
     /// taken.
     #[must_use]
@@ -80,16 +80,6 @@ impl<S: StdSocket> Socket<S> {
         &self.inner
     }
 
-    /// Registers a socket of the standard library, and makes it non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// The error of `ioctl(2)` or `epoll_ctl(2)`.
-    pub fn from_std(socket: S) -> io::Result<Self> {
-        let fd: OwnedFd = socket.into();
-        netpoll_futures::Socket::try_from(fd).map(Self::from).map_err(OpError::strip)
-    }
-
     /// Ends the registration and returns the socket of the standard library, which stays non-blocking.
     ///
     /// # Errors
@@ -97,6 +87,16 @@ impl<S: StdSocket> Socket<S> {
     /// [`Closed`](netpoll::Closed).
     pub fn into_std(self) -> io::Result<S> {
         OwnedFd::try_from(self.inner).map(S::from)
+    }
+
+    /// Closes the socket, as Go's `Close` does: pending operations fail with [`Closed`](netpoll::Closed),
+    /// and the future resolves when the descriptor is closed. tokio's sockets have no such method.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](netpoll::Closed) if it was closed before.
+    pub async fn close(&self) -> io::Result<()> {
+        self.inner.close().await
     }
 }
 

@@ -17,8 +17,8 @@
 //!   the thread sleeps without ticking until that driver releases it.
 //! - The thread makes turns when there are no drivers, and when it has taken over. It goes back to
 //!   watching after a turn that woke a driver which has requested the lease.
-//! - A driver requests the lease from its second wait on. So a program that blocks on one operation at a time
-//!   does not move the lease from the thread and back again each time.
+//! - A driver that finds the lease with the thread requests it, from its second wait on. So a `block_on` that waits
+//!   only once does not move the lease away from the thread and back again.
 //! - A driver that makes turns for others gives the lease up: after two turns in a row that woke another driver and
 //!   not itself, it sleeps. The other driver has work, will have to wait again, and makes turns then. So of two drivers
 //!   of which one is idle, the busy one has the lease, and no event costs a switch. If the other driver does not come

@@ -1,15 +1,19 @@
 //! Sockets in async-net's shape.
 
+// rustdoc lists the methods of `Socket` in the order of these modules: how a socket is made comes first.
+mod tcp;
+pub mod unix;
+
 mod datagram;
 mod listener;
-mod socket;
 mod stream;
-pub mod unix;
+
+mod socket;
 
 use std::io;
 use std::net;
 
-use netpoll_futures::{OpError, try_each};
+use netpoll_futures::OpError;
 
 #[doc(no_inline)]
 pub use std::net::{
@@ -32,38 +36,6 @@ pub type UdpSocket = Datagram<net::UdpSocket>;
 
 /// A TCP socket that accepts connections.
 pub type TcpListener = Listener<net::TcpListener>;
-
-impl TcpStream {
-    /// Connects to the first address that answers. See [`netpoll_futures::TcpStream::connect`].
-    ///
-    /// # Errors
-    ///
-    /// The error for the last address.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, it leaves no socket behind.
-    pub async fn connect(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        try_each(addresses, netpoll_futures::TcpStream::connect)
-            .await
-            .map(Self::from)
-            .map_err(OpError::strip)
-    }
-}
-
-impl TcpListener {
-    /// Binds to the first address that can be bound. See [`netpoll_futures::TcpListener::bind`].
-    ///
-    /// # Errors
-    ///
-    /// The error for the last address.
-    pub async fn bind(addresses: impl AsyncToSocketAddrs) -> io::Result<Self> {
-        try_each(addresses, netpoll_futures::TcpListener::bind_as_configured)
-            .await
-            .map(Self::from)
-            .map_err(OpError::strip)
-    }
-}
 
 /// Resolves names to addresses. An empty list gives an empty list.
 ///

@@ -41,14 +41,6 @@ impl<S: StdSocket> Socket<S> {
         self.0.deadlines()
     }
 
-    /// Closes the socket for all clones: pending operations fail with [`Closed`](netpoll_futures::Closed),
-    /// and the future resolves when the descriptor is closed.
-    ///
-    /// It has a name of its own, since smol's `AsyncWriteExt::close` only shuts down writing.
-    pub async fn close_socket(&self) -> io::Result<()> {
-        self.0.close().await
-    }
-
     /// The local address.
     pub fn local_addr(&self) -> io::Result<S::Address> {
         self.0.local_addr()
@@ -58,6 +50,14 @@ impl<S: StdSocket> Socket<S> {
     #[must_use]
     pub fn get_ref(&self) -> &netpoll_futures::Socket<S> {
         &self.0
+    }
+
+    /// Closes the socket for all clones: pending operations fail with [`Closed`](netpoll_futures::Closed),
+    /// and the future resolves when the descriptor is closed.
+    ///
+    /// It has a name of its own, since smol's `AsyncWriteExt::close` only shuts down writing.
+    pub async fn close_socket(&self) -> io::Result<()> {
+        self.0.close().await
     }
 }
 
