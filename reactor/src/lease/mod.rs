@@ -23,8 +23,8 @@
 //!   not itself, it sleeps. The other driver has work, will have to wait again, and makes turns then. So of two drivers
 //!   of which one is idle, the busy one has the lease, and no event costs a switch. If the other driver does not come
 //!   back, the thread finds the lease free. (So in a reactor without a thread, no driver gives the lease up.)
-//! - The last driver to unregister wakes the thread, and one that unregisters before nudges a sleeping one: otherwise they
-//!   would come only after a tick or two.
+//! - A driver that unregisters while the lease is free nudges a sleeping driver, or wakes the thread if none sleeps.
+//!   Otherwise they would find the lease only after a tick or two.
 //! - In a reactor without a thread, a driver that releases the lease nudges a sleeping driver.
 //!
 //! # The handshake

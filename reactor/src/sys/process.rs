@@ -123,8 +123,8 @@ pub(crate) fn adopt_affinity_of_process() {
     }
 }
 
-/// Puts the calling thread into `SCHED_BATCH` if it is in `SCHED_OTHER`: it is no less often given a
-/// processor, but does not preempt the thread that it has just woken. Best effort, and no privilege is
+/// Puts the calling thread into `SCHED_BATCH` if it is in `SCHED_OTHER`: it gets a processor as
+/// often as before, but does not preempt the thread that it has just woken. Best effort, and no privilege is
 /// needed. A thread of any other policy keeps it: leaving `SCHED_FIFO` would be a demotion, and leaving
 /// `SCHED_IDLE` a promotion.
 ///
