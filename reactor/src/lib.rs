@@ -43,7 +43,7 @@
 //!
 //! Any number of uses may run at once, from any task. Each operation has a [`Rule`]: a [`Direction`]; a
 //! [`Transfer`] for the bytes of a stream; [`Contiguous`] for writes under the write lock; [`Checked`] where
-//! `WouldBlock` does not prove that the descriptor is drained. `clear_ready` is for a system call of the caller's
+//! `WouldBlock` does not prove that the descriptor is drained; [`Eager`] where each poll makes an attempt. `clear_ready` is for a system call of the caller's
 //! own that returned `WouldBlock`.
 //!
 //! Guaranteed:
@@ -69,7 +69,7 @@
 //! - If a task keeps the thread of a driver busy, the reactor's thread takes over, within 12 ms where a processor is free
 //!   (see [`block_on`]). A reactor without a thread has no such help.
 //! - A task whose descriptors are always ready yields after 128 operations: the next ones wake the task and are
-//!   pending, until the executor polls the task again.
+//!   pending, until the executor polls the task again. (Not under the rule [`Eager`].)
 //! - A reactor ends by itself in two cases only: eight waits in a row have failed (other code has closed its epoll
 //!   descriptor), or it cannot end its own sleep (it can neither write its eventfd nor change its interest in it). Then
 //!   every operation fails with [`ReactorGone`], and standard error has the reason.
@@ -136,7 +136,7 @@ pub use helper::{fork_generation, spawn_helper};
 pub use metrics::Metrics;
 pub use ready::{Direction, Interest, Ready};
 pub use registration::{
-    Checked, Closing, Contiguous, Deadline, OwnedReadinessWait, Readiness, ReadinessWait,
+    Checked, Closing, Contiguous, Deadline, Eager, OwnedReadinessWait, Readiness, ReadinessWait,
     Registration, Rule, Transfer,
 };
 pub use sys::OwnsFd;

@@ -10,6 +10,7 @@ mod accuracy;
 mod close;
 mod deadlines;
 mod demand;
+mod eager;
 mod errors;
 mod fixtures;
 mod fork;

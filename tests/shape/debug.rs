@@ -59,6 +59,7 @@ fn debug_of_every_public_type_is_short_with_2000_sockets_open() {
         block_on(futures_types(&mut printed)).expect("the types of netpoll-futures");
         block_on(tokio_types(&mut printed)).expect("the types of netpoll-tokio");
         block_on(smol_types(&mut printed)).expect("the types of netpoll-smol");
+        async_io_types(&mut printed).expect("the types of async-io");
         hyper_types(&mut printed).expect("the types of netpoll-hyper");
 
         let mut offences = Vec::new();
@@ -139,6 +140,7 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
     let readiness = block_on(registration.ready(Direction::Write))?;
     printed.add("netpoll::Readiness", readiness);
     printed.add("netpoll::Checked", netpoll::Checked(Direction::Read));
+    printed.add("netpoll::Eager", netpoll::Eager(Direction::Read));
     printed.add("netpoll::Contiguous", netpoll::Contiguous(1));
     printed.add("netpoll::Transfer", netpoll::Transfer(Direction::Read, 1));
     printed.add("netpoll::ReadinessWait", registration.readiness_wait(Direction::Read));
@@ -299,6 +301,13 @@ async fn smol_types(printed: &mut Printed) -> io::Result<()> {
     Ok(())
 }
 
+fn async_io_types(printed: &mut Printed) -> io::Result<()> {
+    let (one, _other) = netpoll_async_io::Async::<unix::UnixStream>::pair()?;
+    printed.add("async-io::Async", one);
+    printed.add("async-io::Timer", netpoll_async_io::Timer::interval(Duration::from_secs(1)));
+    Ok(())
+}
+
 fn hyper_types(printed: &mut Printed) -> io::Result<()> {
     let executor = Executor::new(drop);
     printed.add("hyper::Executor", &executor);
@@ -350,6 +359,7 @@ fn public_types() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let crates = [
         ("netpoll", "reactor"),
+        ("async-io", "adapters/async-io"),
         ("futures", "adapters/futures"),
         ("tokio", "adapters/tokio"),
         ("smol", "adapters/smol"),

@@ -30,7 +30,7 @@ pub use close::Closing;
 pub use deadline::Deadline;
 pub(crate) use deadline::set_slot_deadline;
 pub use operation::Readiness;
-pub use rule::{Checked, Contiguous, Rule, Transfer};
+pub use rule::{Checked, Contiguous, Eager, Rule, Transfer};
 pub use wait::{OwnedReadinessWait, ReadinessWait};
 
 /// A descriptor that a reactor watches, with readiness, deadlines and waiters for each direction.

@@ -10,6 +10,7 @@
 //! may still succeed: `recvmsg` with `MSG_ERRQUEUE`, for instance, finds a message of the error queue that `recv` does not.
 //!
 //! - A future is new until it has made an attempt, which its [`Place`] stores.
+//! - Under the rule [`Eager`](super::Eager), each poll makes one, in either direction.
 //! - A `poll_*` call cannot tell whether it is new. A `poll_*` read counts as new if no task waits to read. A
 //!   `poll_*` write counts as new if no task waits to write and a write deadline of the socket has expired before:
 //!   the expiry has woken all waiters, so the call likely begins anew. Without such an expiry, a `poll_*` write
@@ -132,7 +133,7 @@ impl<T> Registration<T> {
     /// `WouldBlock` if it is not; otherwise as for [`poll_ready`](Self::poll_ready).
     pub fn try_ready(&self, rule: impl Rule<()>) -> io::Result<Readiness> {
         let direction = rule.direction();
-        let readiness = Readiness { direction, state: self.now(direction, false)? };
+        let readiness = Readiness { direction, state: self.now(direction, || None)? };
         if self.is_confirmed(rule, readiness)? {
             Ok(readiness)
         } else {
@@ -206,7 +207,8 @@ impl<T> Registration<T> {
         rule: O,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let before = self.now(rule.direction(), true)?;
+        let direction = rule.direction();
+        let before = self.now(direction, || self.first_attempt(direction, O::IS_EAGER))?;
         let _inside = if O::IS_LOCKED { self.try_lock() } else { OpGuard::enter(self) }?;
         let result = operation(self.get_ref());
         if matches!(self.ask_after(rule, &result)?, Polled::Ready | Polled::Flagged) {
@@ -287,6 +289,7 @@ impl<T> Registration<T> {
         place: &mut Place,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        place.is_new |= O::IS_EAGER;
         loop {
             let before = ready!(self.poll_begin(cx, rule, place))?;
             let mut inside = if O::IS_LOCKED {
@@ -333,31 +336,40 @@ impl<T> Registration<T> {
         let direction = rule.direction();
         let mut status = self.slot.status(direction);
         if status == Status::Pending {
-            let first = place.is_new.then(|| self.first_attempt_at(direction, place)).flatten();
+            let first = || self.first_attempt_at(direction, place, O::IS_EAGER);
+            let first = place.is_new.then(first).flatten();
             status = match first {
                 Some(state) => Status::Ready(state),
                 None => self.wait(cx, direction, place),
             };
         }
         let before = ready!(self.waited(direction, status)).inspect_err(|_| place.is_new = true)?;
-        ready!(budget::poll_spend(cx, Key::of(self, direction)));
+        if !O::IS_EAGER {
+            ready!(budget::poll_spend(cx, Key::of(self, direction)));
+        }
         Poll::Ready(Ok(before))
     }
 
     /// [`first_attempt`](Self::first_attempt), if the operation may be new.
     #[cold]
-    fn first_attempt_at(&self, direction: Direction, place: &Place) -> Option<State> {
-        let state = self.first_attempt(direction)?;
+    fn first_attempt_at(
+        &self,
+        direction: Direction,
+        place: &Place,
+        is_eager: bool,
+    ) -> Option<State> {
+        let state = self.first_attempt(direction, is_eager)?;
         let is_new = direction == Direction::Read || state.has_expired(direction);
-        (place.is_kept || (is_new && !state.has_waiter(direction.into()))).then_some(state)
+        let may_be_new = place.is_kept || (is_new && !state.has_waiter(direction.into()));
+        (is_eager || may_be_new).then_some(state)
     }
 
     /// The state for the first attempt of a new operation that is not ready; `None` if the operation must wait.
     #[cold]
-    pub(super) fn first_attempt(&self, direction: Direction) -> Option<State> {
+    fn first_attempt(&self, direction: Direction, is_eager: bool) -> Option<State> {
         let state = self.slot.state();
         let may_find = direction == Direction::Write || state.is_doubtful(direction);
-        (may_find && self.interest.includes(direction)).then_some(state)
+        (is_eager || (may_find && self.interest.includes(direction))).then_some(state)
     }
 
     /// Clears the slot's readiness if the result of an operation, which began at `before`, shows that the descriptor is

@@ -11,6 +11,7 @@ use crate::ready::Direction;
 /// | [`Transfer`] | after `WouldBlock`, or when fewer bytes than asked for were moved | the bytes of a stream |
 /// | [`Contiguous`] | the same | writes of a stream, under the write lock |
 /// | [`Checked`] | after `WouldBlock`, if `poll(2)` agrees | code that was made for a level-triggered reactor |
+/// | [`Eager`] | as the rule in it says | objects with a buffer of their own, futures that are polled once |
 pub trait Rule<R>: sealed::Rule<R> + Copy {}
 
 impl<R, T: sealed::Rule<R> + Copy> Rule<R> for T {}
@@ -24,6 +25,8 @@ pub(super) mod sealed {
         const IS_CHECKED: bool = false;
         /// The operation takes the write lock.
         const IS_LOCKED: bool = false;
+        /// Each poll makes an attempt, ready or not, and outside the budget.
+        const IS_EAGER: bool = false;
 
         fn direction(&self) -> Direction;
 
@@ -101,6 +104,54 @@ impl<R> sealed::Rule<R> for Checked {
     #[inline]
     fn direction(&self) -> Direction {
         self.0
+    }
+}
+
+/// An operation of the rule in it that is attempted at each poll, whatever the readiness. So an object may have a buffer of
+/// its own, from which an operation succeeds although the descriptor is drained. After `WouldBlock` the task waits for
+/// the descriptor.
+///
+/// The budget of the thread puts no such operation off: a future that is polled once, to see whether it is done at once,
+/// is done if the operation can be. A task that makes no other operations does not yield by itself.
+///
+/// [Closed](crate::Closed) and the deadline are checked before the attempt, as under each rule.
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::io::{self, Read};
+/// use std::os::unix::net::UnixStream;
+/// use netpoll::{Checked, Direction, Eager, Registration};
+///
+/// let (socket, _peer) = UnixStream::pair()?;
+/// socket.set_nonblocking(true)?;
+/// let socket = Registration::new(socket)?;
+/// let buffered = Cell::new(Some(7));
+/// let take = |mut socket: &UnixStream| match buffered.take() {
+///     Some(byte) => Ok(byte),
+///     None => socket.read(&mut [0]).map(|_| 0),
+/// };
+/// // The socket is drained, and the buffer is not.
+/// let drained = socket.try_io(Direction::Read, |mut socket| socket.read(&mut [0]));
+/// assert_eq!(drained.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+/// assert_eq!(netpoll::block_on(socket.io(Eager(Checked(Direction::Read)), take))?, 7);
+/// # io::Result::Ok(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eager<O>(pub O);
+
+impl<R, O: Rule<R>> sealed::Rule<R> for Eager<O> {
+    const IS_CHECKED: bool = O::IS_CHECKED;
+    const IS_LOCKED: bool = O::IS_LOCKED;
+    const IS_EAGER: bool = true;
+
+    #[inline]
+    fn direction(&self) -> Direction {
+        self.0.direction()
+    }
+
+    #[inline]
+    fn is_short(&self, moved: &R) -> bool {
+        self.0.is_short(moved)
     }
 }
 

@@ -103,13 +103,17 @@ impl<T> Registration<T> {
         }
     }
 
-    /// The state before an operation that is made now: if the direction is ready, or for a [first
-    /// attempt](Self::first_attempt) where `is_new`.
+    /// The state before an operation that is made now: if the direction is ready, or else of `first`, which may allow a
+    /// first attempt.
     #[inline]
-    pub(super) fn now(&self, direction: Direction, is_new: bool) -> io::Result<State> {
+    pub(super) fn now(
+        &self,
+        direction: Direction,
+        first: impl FnOnce() -> Option<State>,
+    ) -> io::Result<State> {
         match self.slot.status(direction) {
             Status::Ready(state) => Ok(state),
-            status => self.not_ready_now(direction, status, is_new),
+            status => self.not_ready_now(direction, status, first),
         }
     }
 
@@ -118,11 +122,10 @@ impl<T> Registration<T> {
         &self,
         direction: Direction,
         status: Status,
-        is_new: bool,
+        first: impl FnOnce() -> Option<State>,
     ) -> io::Result<State> {
         if status == Status::Pending
-            && is_new
-            && let Some(state) = self.first_attempt(direction)
+            && let Some(state) = first()
         {
             return Ok(state);
         }

@@ -1,0 +1,145 @@
+//! Objects with a buffer of their own: a read succeeds although the descriptor is drained and no event will come. async-io
+//! makes an attempt at each poll, and code that was written for it relies on that. A reactor that waits for readiness first
+//! would leave the bytes in the buffer for ever.
+
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use netpoll::{Checked, Direction, Eager, Interest, Registration, is_closed, is_deadline_exceeded};
+use netpoll_tests::fixtures::{budget, would_block};
+use netpoll_tests::{CountingWaker, watched};
+
+use crate::fixtures::{
+    by_hand, by_hand_with_clock, discard, failed, fill, finish, send, settled, turn_until,
+};
+
+const READ: Eager<Checked> = Eager(Checked(Direction::Read));
+
+/// A buffer for one byte, and the number of attempts.
+#[derive(Default)]
+struct Buffered {
+    byte: Cell<Option<u8>>,
+    attempts: Cell<u32>,
+}
+
+impl Buffered {
+    /// Takes the byte of the buffer, or else reads one from the socket.
+    fn read(&self, mut socket: &TcpStream) -> io::Result<u8> {
+        self.attempts.set(self.attempts.get() + 1);
+        if let Some(byte) = self.byte.take() {
+            return Ok(byte);
+        }
+        let mut byte = [0];
+        socket.read_exact(&mut byte)?;
+        Ok(byte[0])
+    }
+}
+
+#[test]
+fn each_poll_of_an_eager_operation_makes_an_attempt() {
+    watched(|| {
+        let reactor = by_hand();
+        let (mut near, far) = settled(&reactor);
+        let (buffered, waker) = (Buffered::default(), CountingWaker::new());
+        {
+            let mut read = pin!(near.io(READ, |io| buffered.read(io)));
+            assert!(waker.poll(read.as_mut()).is_pending());
+            assert!(waker.poll(read.as_mut()).is_pending());
+            assert_eq!(buffered.attempts.get(), 2, "a poll without an event is an attempt too");
+            buffered.byte.set(Some(b'a'));
+            assert!(matches!(waker.poll(read), Poll::Ready(Ok(b'a'))));
+        }
+        let task = Waker::from(waker.clone());
+        let cx = &mut Context::from_waker(&task);
+        assert!(near.poll_io(cx, READ, |io| buffered.read(io)).is_pending());
+        buffered.byte.set(Some(b'b'));
+        let polled = near.poll_io(cx, READ, |io| buffered.read(io));
+        assert!(matches!(polled, Poll::Ready(Ok(b'b'))), "{polled:?}");
+        buffered.byte.set(Some(b'c'));
+        let polled = near.poll_io_mut(cx, READ, |io| buffered.read(io));
+        assert!(matches!(polled, Poll::Ready(Ok(b'c'))), "{polled:?}");
+        buffered.byte.set(Some(b'd'));
+        assert_eq!(near.try_io(READ, |io| buffered.read(io)).expect("the buffered byte"), b'd');
+        assert!(would_block(&near.try_io(READ, |io| buffered.read(io))));
+
+        assert_eq!(waker.wakes(), 0, "no event has come");
+        send(&reactor, &far, b"e");
+        assert!(waker.wakes() > 0, "the event wakes the task");
+        assert_eq!(finish(&reactor, near.io(READ, |io| buffered.read(io))).expect("a byte"), b'e');
+    });
+}
+
+#[test]
+fn no_budget_puts_an_eager_operation_off() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        send(&reactor, &far, b"ab");
+        let waker = CountingWaker::new();
+        let buffered = Buffered::default();
+        budget::spend_all();
+        let put_off = pin!(near.io(Checked(Direction::Read), |io| buffered.read(io)));
+        assert!(waker.poll(put_off).is_pending());
+        assert_eq!(buffered.attempts.get(), 0, "the budget puts other operations off");
+        let read = pin!(near.io(READ, |io| buffered.read(io)));
+        assert!(matches!(waker.poll(read), Poll::Ready(Ok(b'a'))));
+        budget::fill();
+    });
+}
+
+#[test]
+fn closed_and_the_deadline_come_before_an_eager_attempt() {
+    watched(|| {
+        let reactor = by_hand_with_clock();
+        let (near, _far) = settled(&reactor);
+        let buffered = Buffered { byte: Cell::new(Some(b'a')), ..Buffered::default() };
+        let cx = &mut Context::from_waker(Waker::noop());
+        near.set_read_deadline(reactor.now()).expect("it is open");
+        let late = near.poll_io(cx, READ, |io| buffered.read(io));
+        assert!(failed(&late, is_deadline_exceeded), "{late:?}");
+        near.set_read_deadline(None).expect("it is open");
+        finish(&reactor, near.close()).expect("the first close");
+        assert!(failed(&near.poll_io(cx, READ, |io| buffered.read(io)), is_closed));
+        assert_eq!(buffered.attempts.get(), 0);
+    });
+}
+
+#[test]
+fn an_eager_attempt_is_made_in_a_direction_that_is_not_registered() {
+    watched(|| {
+        let reactor = by_hand();
+        let (reader, _writer) = io::pipe().expect("a pipe");
+        let reader = Registration::with(&reactor, reader, Interest::Readable).expect("registered");
+        let write = Eager(Direction::Write);
+        let error = finish(&reactor, reader.io(write, |_| Err::<(), _>(io::Error::other("mine"))));
+        assert_eq!(error.expect_err("of the attempt").to_string(), "mine");
+        let full =
+            finish(&reactor, reader.io(write, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into())));
+        let never = full.expect_err("a wait that would never end");
+        assert_eq!(never.kind(), io::ErrorKind::InvalidInput);
+    });
+}
+
+/// Without the check, a rule believes the `WouldBlock` of the descriptor itself.
+#[test]
+fn an_eager_write_waits_for_room() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        let sent = fill(&near, &far);
+        let waker = CountingWaker::new();
+        let attempts = Cell::new(0);
+        let mut write = pin!(near.io(Eager(Direction::Write), |mut io| {
+            attempts.set(attempts.get() + 1);
+            io.write(b"x")
+        }));
+        assert!(waker.poll(write.as_mut()).is_pending());
+        assert_eq!((attempts.get(), waker.wakes()), (1, 0));
+        discard(&far, sent);
+        turn_until(&reactor, "an event of room", || waker.wakes() > 0);
+        assert!(matches!(waker.poll(write), Poll::Ready(Ok(1))));
+    });
+}
