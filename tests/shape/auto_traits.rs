@@ -124,6 +124,26 @@ fn types_have_the_auto_traits_of_smols() {
     }
 }
 
+#[test]
+fn types_have_the_auto_traits_of_async_ios() {
+    use async_io as peer;
+    use netpoll_async_io as ours;
+
+    compare! {
+        ours::Async<net::TcpStream>, peer::Async<net::TcpStream>;
+        ours::Async<NotSync>, peer::Async<NotSync>;
+        ours::Readable<'static, net::TcpStream>, peer::Readable<'static, net::TcpStream>;
+        ours::Readable<'static, NotSync>, peer::Readable<'static, NotSync>;
+        ours::Writable<'static, net::TcpStream>, peer::Writable<'static, net::TcpStream>;
+        ours::Writable<'static, NotSync>, peer::Writable<'static, NotSync>;
+        ours::ReadableOwned<net::TcpStream>, peer::ReadableOwned<net::TcpStream>;
+        ours::ReadableOwned<NotSync>, peer::ReadableOwned<NotSync>;
+        ours::WritableOwned<net::TcpStream>, peer::WritableOwned<net::TcpStream>;
+        ours::WritableOwned<NotSync>, peer::WritableOwned<NotSync>;
+        ours::Timer, peer::Timer;
+    }
+}
+
 /// A panic that is caught leaves a reactor and its sockets as they are: no transition of theirs runs code of the user
 /// halfway.
 #[test]

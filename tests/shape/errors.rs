@@ -535,77 +535,95 @@ fn sockets_fail_as_in_smol() {
     });
 }
 
-#[test]
-fn async_fails_as_in_async_io() {
-    in_smol(async {
-        use async_io::Async as Peer;
-        use netpoll_smol::Async as Ours;
+macro_rules! async_fails_as_in_async_io {
+    ($name:ident, $ours:ty) => {
+        #[test]
+        fn $name() {
+            in_smol(async {
+                use async_io::Async as Peer;
+                type Ours<T> = $ours;
 
-        let bad = Bad::new()?;
-        let mut rows = Vec::new();
-        row!(rows, "new, a file", Peer::new(bad.file()?), Ours::new(bad.file()?));
-        row!(rows, "new_nonblocking, a file", Peer::new_nonblocking(bad.file()?), {
-            Ours::new_nonblocking(bad.file()?)
-        });
-        row!(rows, "try_from, a file", Peer::<net::TcpStream>::try_from(bad.file()?), {
-            Ours::<net::TcpStream>::try_from(bad.file()?)
-        });
-        let (reader, _writer) = io::pipe()?;
-        row!(
-            rows,
-            "new, twice",
-            {
-                let _first = Peer::new(reader.as_fd())?;
-                Peer::new(reader.as_fd())
-            },
-            {
-                let _first = Ours::new(reader.as_fd())?;
-                Ours::new(reader.as_fd())
-            }
-        );
-        for (name, address) in [("bind, taken", bad.taken), ("bind, foreign", bad.foreign)] {
-            row!(rows, name, Peer::<net::TcpListener>::bind(address), {
-                Ours::<net::TcpListener>::bind(address)
+                let bad = Bad::new()?;
+                let mut rows = Vec::new();
+                row!(rows, "new, a file", Peer::new(bad.file()?), Ours::new(bad.file()?));
+                row!(rows, "new_nonblocking, a file", Peer::new_nonblocking(bad.file()?), {
+                    Ours::new_nonblocking(bad.file()?)
+                });
+                row!(rows, "try_from, a file", Peer::<net::TcpStream>::try_from(bad.file()?), {
+                    Ours::<net::TcpStream>::try_from(bad.file()?)
+                });
+                let (reader, _writer) = io::pipe()?;
+                row!(
+                    rows,
+                    "new, twice",
+                    {
+                        let _first = Peer::new(reader.as_fd())?;
+                        Peer::new(reader.as_fd())
+                    },
+                    {
+                        let _first = Ours::new(reader.as_fd())?;
+                        Ours::new(reader.as_fd())
+                    }
+                );
+                for (name, address) in [("bind, taken", bad.taken), ("bind, foreign", bad.foreign)]
+                {
+                    row!(rows, name, Peer::<net::TcpListener>::bind(address), {
+                        Ours::<net::TcpListener>::bind(address)
+                    });
+                }
+                row!(rows, "udp bind, foreign", Peer::<net::UdpSocket>::bind(bad.foreign), {
+                    Ours::<net::UdpSocket>::bind(bad.foreign)
+                });
+                row!(
+                    rows,
+                    "connect, refused",
+                    Peer::<net::TcpStream>::connect(bad.refusing).await,
+                    { Ours::<net::TcpStream>::connect(bad.refusing).await }
+                );
+                let (peer, ours) = (
+                    Peer::<net::UdpSocket>::bind(([127, 0, 0, 1], 0))?,
+                    Ours::<net::UdpSocket>::bind(([127, 0, 0, 1], 0))?,
+                );
+                row!(rows, "send, not connected", peer.send(b"a").await, ours.send(b"a").await);
+                row!(rows, "send_to, too long", peer.send_to(&[0; 100_000], bad.refusing).await, {
+                    ours.send_to(&[0; 100_000], bad.refusing).await
+                });
+                for (name, path) in [
+                    ("unix listener, taken", &bad.taken_path),
+                    ("unix listener, missing", &bad.missing),
+                    ("unix listener, too long", &bad.too_long),
+                ] {
+                    row!(rows, name, Peer::<unix::UnixListener>::bind(path), {
+                        Ours::<unix::UnixListener>::bind(path)
+                    });
+                    row!(rows, name, Peer::<unix::UnixDatagram>::bind(path), {
+                        Ours::<unix::UnixDatagram>::bind(path)
+                    });
+                }
+                let (peer, ours) = (
+                    Peer::<unix::UnixDatagram>::unbound()?,
+                    Ours::<unix::UnixDatagram>::unbound()?,
+                );
+                for (name, path) in
+                    [("unix, refused", &bad.refusing_path), ("unix, missing", &bad.missing)]
+                {
+                    row!(rows, name, Peer::<unix::UnixStream>::connect(path).await, {
+                        Ours::<unix::UnixStream>::connect(path).await
+                    });
+                    row!(
+                        rows,
+                        name,
+                        peer.send_to(b"a", path).await,
+                        ours.send_to(b"a", path).await
+                    );
+                }
+                Ok(rows)
             });
         }
-        row!(rows, "udp bind, foreign", Peer::<net::UdpSocket>::bind(bad.foreign), {
-            Ours::<net::UdpSocket>::bind(bad.foreign)
-        });
-        row!(rows, "connect, refused", Peer::<net::TcpStream>::connect(bad.refusing).await, {
-            Ours::<net::TcpStream>::connect(bad.refusing).await
-        });
-        let (peer, ours) = (
-            Peer::<net::UdpSocket>::bind(([127, 0, 0, 1], 0))?,
-            Ours::<net::UdpSocket>::bind(([127, 0, 0, 1], 0))?,
-        );
-        row!(rows, "send, not connected", peer.send(b"a").await, ours.send(b"a").await);
-        row!(rows, "send_to, too long", peer.send_to(&[0; 100_000], bad.refusing).await, {
-            ours.send_to(&[0; 100_000], bad.refusing).await
-        });
-        for (name, path) in [
-            ("unix listener, taken", &bad.taken_path),
-            ("unix listener, missing", &bad.missing),
-            ("unix listener, too long", &bad.too_long),
-        ] {
-            row!(rows, name, Peer::<unix::UnixListener>::bind(path), {
-                Ours::<unix::UnixListener>::bind(path)
-            });
-            row!(rows, name, Peer::<unix::UnixDatagram>::bind(path), {
-                Ours::<unix::UnixDatagram>::bind(path)
-            });
-        }
-        let (peer, ours) =
-            (Peer::<unix::UnixDatagram>::unbound()?, Ours::<unix::UnixDatagram>::unbound()?);
-        for (name, path) in [("unix, refused", &bad.refusing_path), ("unix, missing", &bad.missing)]
-        {
-            row!(rows, name, Peer::<unix::UnixStream>::connect(path).await, {
-                Ours::<unix::UnixStream>::connect(path).await
-            });
-            row!(rows, name, peer.send_to(b"a", path).await, ours.send_to(b"a", path).await);
-        }
-        Ok(rows)
-    });
+    };
 }
+async_fails_as_in_async_io!(async_of_netpoll_smol_fails_as_in_async_io, netpoll_smol::Async<T>);
+async_fails_as_in_async_io!(async_of_async_io_fails_as_in_async_io, netpoll_async_io::Async<T>);
 
 #[test]
 fn a_process_out_of_descriptors_fails_as_with_the_peers() {

@@ -182,6 +182,18 @@ impl<T> Async<T> {
         self.registration.get_mut()
     }
 
+    /// The registration, for operations that have no method here.
+    #[must_use]
+    pub fn registration(&self) -> &Registration<T> {
+        &self.registration
+    }
+
+    /// The registration, with exclusive access.
+    #[must_use]
+    pub fn registration_mut(&mut self) -> &mut Registration<T> {
+        &mut self.registration
+    }
+
     /// Returns the object, which stays non-blocking.
     ///
     /// # Errors

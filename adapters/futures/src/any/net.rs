@@ -79,10 +79,31 @@ impl Async<TcpStream> {
     ///
     /// Dropping the future closes the socket.
     pub async fn connect<A: Into<SocketAddr>>(address: A) -> io::Result<Self> {
-        let stream = crate::TcpStream::connect(address.into()).await.map_err(OpError::strip)?;
-        let only = Arc::into_inner(stream.shared).expect("there is no clone of it yet");
-        Ok(only.registration.into())
+        connected(crate::TcpStream::connect(address.into()).await)
     }
+
+    /// Connects a socket that the caller has created, as
+    /// [`TcpStream::connect_with`](crate::TcpStream::connect_with) does. Its options stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// An error of `connect(2)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the socket.
+    pub async fn connect_with(
+        socket: impl Into<TcpStream>,
+        address: SocketAddr,
+    ) -> io::Result<Self> {
+        connected(crate::TcpStream::connect_with(socket, address).await)
+    }
+}
+
+fn connected(stream: io::Result<crate::TcpStream>) -> io::Result<Async<TcpStream>> {
+    let stream = stream.map_err(OpError::strip)?;
+    let only = Arc::into_inner(stream.shared).expect("there is no clone of it yet");
+    Ok(only.registration.into())
 }
 
 /// Each method waits, and fails as [`read_with`](Self::read_with) does.
