@@ -40,6 +40,23 @@ macro_rules! forward_poll {
     )+};
 }
 
+/// The descriptor of a field, lent and as a number. A parameter of the type follows, with its bound.
+macro_rules! descriptor {
+    ($type:ty: $field:ident $(, $parameter:ident: $bound:path)?) => {
+        impl$(<$parameter: $bound>)? std::os::fd::AsFd for $type {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.$field.as_fd()
+            }
+        }
+
+        impl$(<$parameter: $bound>)? std::os::fd::AsRawFd for $type {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.$field.as_fd().as_raw_fd()
+            }
+        }
+    };
+}
+
 /// The traits of a socket that is not registered yet.
 macro_rules! unregistered {
     ($type:ident) => {
@@ -56,17 +73,7 @@ macro_rules! unregistered {
             }
         }
 
-        impl AsFd for $type {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.socket.as_fd()
-            }
-        }
-
-        impl AsRawFd for $type {
-            fn as_raw_fd(&self) -> RawFd {
-                self.socket.as_raw_fd()
-            }
-        }
+        crate::forward::descriptor!($type: socket);
 
         impl IntoRawFd for $type {
             fn into_raw_fd(self) -> RawFd {
@@ -76,4 +83,4 @@ macro_rules! unregistered {
     };
 }
 
-pub(crate) use {forward, forward_async, forward_poll, unregistered};
+pub(crate) use {descriptor, forward, forward_async, forward_poll, unregistered};

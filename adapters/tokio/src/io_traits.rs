@@ -4,37 +4,13 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use netpoll::Closed;
+use netpoll::{Closed, Registration};
 use netpoll_futures::StreamSocket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::stream::Stream;
 use crate::{budget, read_buf};
-
-/// Reading and writing by `&self`, which the halves of a stream share.
-impl<S: StreamSocket> Stream<S> {
-    fn poll_read_into(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        budget::poll(cx, |cx| read_buf::poll_read(&self.inner, cx, buf))
-    }
-
-    fn poll_write_from(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        budget::poll(cx, |cx| self.inner.poll_write(cx, buffer))
-    }
-
-    fn poll_write_from_all(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        budget::poll(cx, |cx| self.inner.poll_write_vectored(cx, buffers))
-    }
-
-    /// The kernel has all bytes that were written.
-    fn flush(&self) -> io::Result<()> {
-        if self.inner.registration().is_closed() { Err(Closed::error()) } else { Ok(()) }
-    }
-}
 
 macro_rules! reads {
     ($($type:ty),+) => {$(
@@ -45,7 +21,8 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                (*self).as_ref().poll_read_into(cx, buffer)
+                let stream: &Stream<S> = (*self).as_ref();
+                budget::poll(cx, |cx| read_buf::poll_read(&stream.inner, cx, buffer))
             }
         }
     )+};
@@ -60,7 +37,8 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buffer: &[u8],
             ) -> Poll<io::Result<usize>> {
-                (*self).as_ref().poll_write_from(cx, buffer)
+                let stream: &Stream<S> = (*self).as_ref();
+                budget::poll(cx, |cx| stream.inner.poll_write(cx, buffer))
             }
 
             fn poll_write_vectored(
@@ -68,7 +46,8 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                (*self).as_ref().poll_write_from_all(cx, buffers)
+                let stream: &Stream<S> = (*self).as_ref();
+                budget::poll(cx, |cx| stream.inner.poll_write_vectored(cx, buffers))
             }
 
             fn is_write_vectored(&self) -> bool {
@@ -76,7 +55,8 @@ macro_rules! writes {
             }
 
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready((*self).as_ref().flush())
+                let stream: &Stream<S> = (*self).as_ref();
+                Poll::Ready(flush(stream.inner.registration()))
             }
 
             fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -84,6 +64,11 @@ macro_rules! writes {
             }
         }
     )+};
+}
+
+/// The kernel has all bytes that were written.
+pub(crate) fn flush<T>(registration: &Registration<T>) -> io::Result<()> {
+    if registration.is_closed() { Err(Closed::error()) } else { Ok(()) }
 }
 
 reads!(Stream<S>, ReadHalf<'_, S>, OwnedReadHalf<S>);

@@ -3,21 +3,22 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
-use netpoll::{Closed, Deadline, Direction};
+use netpoll::{Deadline, Direction};
 use netpoll_futures::sys;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::async_fd::AsyncFd;
 use crate::budget;
-use crate::forward::forward;
+use crate::forward::{descriptor, forward};
 use crate::io::{Interest, Ready};
+use crate::io_traits::flush;
 use crate::ready::directions;
 
 /// The most bytes of one read: the default capacity of a pipe. The standard library reads into initialised memory only,
@@ -240,17 +241,7 @@ macro_rules! ends {
             }
         }
 
-        impl AsFd for $end {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.io.as_fd()
-            }
-        }
-
-        impl AsRawFd for $end {
-            fn as_raw_fd(&self) -> RawFd {
-                self.io.as_raw_fd()
-            }
-        }
+        descriptor!($end: io);
     };
 }
 
@@ -299,11 +290,6 @@ impl Sender {
         ///
         /// [`Closed`](netpoll::Closed).
         fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
-    }
-
-    /// The kernel has all bytes that were written.
-    fn flush(&self) -> io::Result<()> {
-        if self.io.registration.is_closed() { Err(Closed::error()) } else { Ok(()) }
     }
 }
 
@@ -392,11 +378,11 @@ impl AsyncWrite for Sender {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.flush())
+        Poll::Ready(flush(&self.io.registration))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.flush())
+        Poll::Ready(flush(&self.io.registration))
     }
 }
 

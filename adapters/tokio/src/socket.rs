@@ -4,13 +4,13 @@
 use std::fmt;
 use std::io;
 use std::net;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net as unix;
 
 use netpoll::{Deadline, OpError, Registration};
 use netpoll_futures::{PeerSocket, StdSocket};
 
-use crate::forward::{forward, forward_async};
+use crate::forward::{descriptor, forward, forward_async};
 use crate::io::{Interest, Ready};
 use crate::select_ready::{ClearedFlags, Select};
 
@@ -240,14 +240,4 @@ impl<S: StdSocket> fmt::Debug for Socket<S> {
     }
 }
 
-impl<S: StdSocket> AsFd for Socket<S> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
-    }
-}
-
-impl<S: StdSocket> AsRawFd for Socket<S> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.inner.as_raw_fd()
-    }
-}
+descriptor!(Socket<S>: inner, S: StdSocket);

@@ -5,12 +5,12 @@ mod register_error;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use netpoll::{Deadline, Direction, OwnsFd, Reactor, Registration};
 
-use crate::forward::forward;
+use crate::forward::{descriptor, forward};
 use crate::io::Interest;
 use crate::ready::directions;
 use crate::select_ready::{ClearedFlags, Select, poll_ready};
@@ -24,7 +24,7 @@ pub use register_error::AsyncFdRegisterError;
 /// `T` is [`AsFd`], not `AsRawFd` as in tokio: a safe `AsRawFd` may return the number of any descriptor, and the end of
 /// its registration would then remove the registration of another object. tokio's `register` is `unsafe` for this
 /// reason. An object with `AsRawFd` only needs a wrapper that implements `AsFd`, by
-/// [`BorrowedFd::borrow_raw`].
+/// [`BorrowedFd::borrow_raw`](std::os::fd::BorrowedFd::borrow_raw).
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -305,14 +305,4 @@ impl<T: AsFd> From<Registration<T>> for AsyncFd<T> {
     }
 }
 
-impl<T: AsFd> AsFd for AsyncFd<T> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registration.as_fd()
-    }
-}
-
-impl<T: AsFd> AsRawFd for AsyncFd<T> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
+descriptor!(AsyncFd<T>: registration, T: AsFd);
