@@ -9,7 +9,7 @@
 //!    socket reports room only when a third of its buffer is free.
 //! 3. A setter may wake tasks, and no waker runs under a lock. So a thread calls the setters after it has released the
 //!    lock, and compares afterwards: if another thread has changed the state meanwhile, the thread sets the new deadlines too.
-//!    The thread whose setters run last finds the state that they have set, so the newest deadlines stand.
+//!    So the setters that run last are those of the newest state.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! Which limit a connection has at each moment: the [`Rules`] of HTTP for a [`PeerTracker`], which makes deadlines of
-//! the socket of them.
+//! Which limit a connection has at each moment: the [`Rules`] of HTTP for a [`PeerTracker`], which sets each limit as a
+//! deadline of the socket.
 //!
 //! 1. An event changes the state: bytes were read, a request began, data of a body moved, a write found no room.
 //! 2. A read whose deadline has passed does not fail. hyper reads and uses all bytes that the peer has sent, and
