@@ -239,7 +239,8 @@ impl<S: PeerSocket> Socket<S> {
 }
 
 /// The end of a socket of any kind.
-impl<S: StdSocket> Socket<S> {
+// Not `S`: rustdoc sorts the blocks by it on the pages of the aliases, and this one is to be the last.
+impl<T: StdSocket> Socket<T> {
     /// Closes the socket as Go does: pending operations of all clones fail with [`Closed`]. Once this
     /// future resolves, the descriptor is closed and its address can be bound again. See
     /// [`Registration::close`].
