@@ -156,11 +156,6 @@ impl<T: AsFd, R: Deref<Target = Registration<T>> + Unpin> Select<'_, R> {
         }
         done
     }
-
-    /// The interest without the directions.
-    fn flags(&self) -> Option<Interest> {
-        self.interest.remove(Interest::READABLE | Interest::WRITABLE)
-    }
 }
 
 impl<T: AsFd> Select<'_, &Registration<T>> {
@@ -185,24 +180,36 @@ impl<T: AsFd> Select<'_, &Registration<T>> {
 
     /// The first direction that is ready, otherwise the flags; `WouldBlock` if there is none.
     fn ready_now(&self) -> io::Result<ReadySet> {
-        let read = self.interest.is_readable().then_some(Direction::Read);
-        let write = self.interest.is_writable().then_some(Direction::Write);
-        for direction in read.into_iter().chain(write) {
-            let ready = self.registration.try_ready(direction);
-            if !would_block(&ready) {
-                return ready.map(|readiness| ReadySet::of(direction, readiness));
+        for direction in [Direction::Read, Direction::Write] {
+            if self.includes(direction) {
+                let ready = self.registration.try_ready(direction);
+                if !would_block(&ready) {
+                    return ready.map(|readiness| ReadySet::of(direction, readiness));
+                }
             }
         }
-        let seen = self.registration.seen(Direction::Read);
-        match self.flags().map(|flags| self.flagged(flags, seen)).transpose()? {
-            Some(flags) if !flags.is_empty() => Ok(ReadySet([None, None, Some((flags, seen))])),
-            _ => Err(io::ErrorKind::WouldBlock.into()),
+        match self.flagged(self.registration.seen(Direction::Read))? {
+            None => Err(io::ErrorKind::WouldBlock.into()),
+            flags => Ok(ReadySet([None, None, flags])),
         }
     }
 
-    /// The parts of `flags` that the kernel flags now: urgent data, errors, and the end of the peer's data, which tokio
-    /// reports with urgent data.
-    fn flagged(&self, flags: Interest, seen: Readiness) -> io::Result<Ready> {
+    fn includes(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Read => self.interest.is_readable(),
+            Direction::Write => self.interest.is_writable(),
+        }
+    }
+
+    /// The interest without the directions.
+    fn flags(&self) -> Option<Interest> {
+        self.interest.remove(Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// The flags of the interest that the kernel has now: urgent data, errors, and the end of the peer's data, which
+    /// tokio reports with urgent data.
+    fn flagged(&self, seen: Readiness) -> io::Result<Option<Found>> {
+        let Some(flags) = self.flags() else { return Ok(None) };
         let registration = self.registration;
         if flags.is_priority() && registration.interest() == netpoll::Interest::Writable {
             let message = "wait: the descriptor is not registered for PRIORITY";
@@ -214,7 +221,47 @@ impl<T: AsFd> Select<'_, &Registration<T>> {
         }
         let flagged = self.cleared.remaining(from_reactor(registration.flagged()?), seen);
         let end = from_reactor(seen.ready()) & Ready::READ_CLOSED;
-        Ok((flagged | end) & parts(flags))
+        let ready = (flagged | end) & parts(flags);
+        Ok((!ready.is_empty()).then_some((ready, seen)))
+    }
+
+    /// Waits for the readiness of a direction of the interest, or for one event after `since`.
+    ///
+    /// As in tokio, an event ends every wait that began before it, even if another task has cleared the
+    /// readiness before this task is polled. Otherwise tasks that clear the readiness for which all of them were woken
+    /// would wait for ever. The set of ready parts is empty then.
+    fn poll_direction(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        (wait, since): &mut (OwnedReadinessWait, Readiness),
+    ) -> io::Result<Option<Found>> {
+        if !self.includes(direction) {
+            return Ok(None);
+        }
+        let readiness = match wait.poll_ready(self.registration, cx, direction)? {
+            Poll::Ready(readiness) => Some(readiness),
+            Poll::Pending => {
+                Some(self.registration.seen(direction)).filter(|it| it.is_after(since))
+            }
+        };
+        Ok(readiness.map(|readiness| found(direction, readiness)))
+    }
+
+    /// Waits until the kernel has a flag of the interest. It asks the kernel after each event.
+    fn poll_flags(
+        &self,
+        cx: &mut Context<'_>,
+        wait: &mut OwnedReadinessWait,
+    ) -> io::Result<Option<Found>> {
+        while self.flags().is_some() {
+            let seen = self.registration.seen(Direction::Read);
+            let flags = self.flagged(seen)?;
+            if flags.is_some() || wait.poll_after(self.registration, cx, seen)?.is_pending() {
+                return Ok(flags);
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -249,17 +296,19 @@ pub(crate) fn poll_ready<T: AsFd>(
 /// The wait of a [`Select`].
 struct Wait<'s, 'a, R: Deref<Target = Registration<T>>, T: AsFd> {
     select: &'s mut Select<'a, R>,
-    waits: [Option<PartWait>; 3],
+    /// The events that the reactor had seen when the wait began stand beside the wait.
+    read: (OwnedReadinessWait, Readiness),
+    write: (OwnedReadinessWait, Readiness),
+    /// Urgent data and errors are events of the read direction.
+    flags: OwnedReadinessWait,
 }
 
-impl<'s, 'a, R: Deref<Target = Registration<T>> + Unpin, T: AsFd> Wait<'s, 'a, R, T> {
+impl<'s, 'a, R: Deref<Target = Registration<T>>, T: AsFd> Wait<'s, 'a, R, T> {
     fn new(select: &'s mut Select<'a, R>) -> Self {
-        let interest = select.interest;
-        let read = interest.is_readable().then(|| PartWait::new(Direction::Read, None));
-        let write = interest.is_writable().then(|| PartWait::new(Direction::Write, None));
-        // Urgent data and errors are events of the read direction.
-        let flags = select.flags().map(|flags| PartWait::new(Direction::Read, Some(flags)));
-        Self { select, waits: [read, write, flags] }
+        let [read, write] = [Direction::Read, Direction::Write].map(|direction| {
+            (OwnedReadinessWait::new(direction), select.registration.seen(direction))
+        });
+        Self { select, read, write, flags: OwnedReadinessWait::new(Direction::Read) }
     }
 }
 
@@ -268,87 +317,23 @@ impl<R: Deref<Target = Registration<T>> + Unpin, T: AsFd> Future for Wait<'_, '_
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<ReadySet>> {
         budget::leave_to_tokio();
-        let Self { select, waits } = &mut *self;
+        let Self { select, read, write, flags } = &mut *self;
         let select = select.shared();
-        let mut ready = ReadySet::default();
-        for (wait, found) in waits.iter_mut().zip(&mut ready.0) {
-            if let Some(wait) = wait {
-                *found = wait.poll(&select, cx)?;
-            }
+        match [
+            select.poll_direction(cx, Direction::Read, read)?,
+            select.poll_direction(cx, Direction::Write, write)?,
+            select.poll_flags(cx, flags)?,
+        ] {
+            [None, None, None] => Poll::Pending,
+            ready => Poll::Ready(Ok(ReadySet(ready))),
         }
-        if ready.0.iter().all(Option::is_none) { Poll::Pending } else { Poll::Ready(Ok(ready)) }
     }
 }
 
 impl<R: Deref<Target = Registration<T>>, T: AsFd> Drop for Wait<'_, '_, R, T> {
     fn drop(&mut self) {
-        for part in self.waits.iter_mut().flatten() {
-            part.wait.leave(&self.select.registration);
-        }
-    }
-}
-
-/// A wait for a direction, or for the flags.
-struct PartWait {
-    direction: Direction,
-    flags: Option<Interest>,
-    wait: OwnedReadinessWait,
-    /// The events that the reactor had seen when the wait began.
-    since: Option<Readiness>,
-}
-
-impl PartWait {
-    fn new(direction: Direction, flags: Option<Interest>) -> Self {
-        Self { direction, flags, wait: OwnedReadinessWait::new(direction), since: None }
-    }
-
-    fn poll<T: AsFd>(
-        &mut self,
-        select: &Select<'_, &Registration<T>>,
-        cx: &mut Context<'_>,
-    ) -> io::Result<Option<Found>> {
-        match self.flags {
-            Some(flags) => self.poll_flags(select, flags, cx),
-            None => self.poll_direction(select.registration, cx),
-        }
-    }
-
-    /// Waits for readiness, or for one event.
-    ///
-    /// As in tokio, an event ends every wait that began before it, even if another task has cleared the
-    /// readiness before this task is polled. Otherwise tasks that clear the readiness for which all of them were woken
-    /// would wait for ever. The set of ready parts is empty then.
-    fn poll_direction<T: AsFd>(
-        &mut self,
-        registration: &Registration<T>,
-        cx: &mut Context<'_>,
-    ) -> io::Result<Option<Found>> {
-        let since = *self.since.get_or_insert_with(|| registration.seen(self.direction));
-        let readiness = match self.wait.poll_ready(registration, cx, self.direction)? {
-            Poll::Ready(readiness) => Some(readiness),
-            Poll::Pending => {
-                Some(registration.seen(self.direction)).filter(|seen| seen.is_after(&since))
-            }
-        };
-        Ok(readiness.map(|readiness| found(self.direction, readiness)))
-    }
-
-    /// Waits until the kernel flags a part of `flags`. It asks the kernel after each event.
-    fn poll_flags<T: AsFd>(
-        &mut self,
-        select: &Select<'_, &Registration<T>>,
-        flags: Interest,
-        cx: &mut Context<'_>,
-    ) -> io::Result<Option<Found>> {
-        loop {
-            let seen = select.registration.seen(self.direction);
-            let flagged = select.flagged(flags, seen)?;
-            if !flagged.is_empty() {
-                return Ok(Some((flagged, seen)));
-            }
-            if self.wait.poll_after(select.registration, cx, seen)?.is_pending() {
-                return Ok(None);
-            }
+        for wait in [&mut self.read.0, &mut self.write.0, &mut self.flags] {
+            wait.leave(&self.select.registration);
         }
     }
 }
