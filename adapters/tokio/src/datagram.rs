@@ -1,18 +1,15 @@
 //! The datagram socket, of any family: receiving and sending.
 
 use std::io;
-use std::net;
-use std::os::unix::net as unix;
 use std::task::{Context, Poll, ready};
 
-use bytes::BufMut;
 use netpoll::OpError;
 use netpoll_futures::DatagramSocket;
 use tokio::io::ReadBuf;
 
+use crate::budget;
 use crate::forward::{forward, forward_async, forward_poll};
 use crate::socket::Socket;
-use crate::{budget, read_buf};
 
 /// A socket for datagrams: a [`UdpSocket`](crate::net::UdpSocket) or a
 /// [`UnixDatagram`](crate::net::UnixDatagram).
@@ -52,20 +49,6 @@ impl<S: DatagramSocket> Datagram<S> {
         async fn send(&self, datagram: &[u8]) -> io::Result<usize>;
     }
 
-    /// [`recv`](Self::recv) into the spare room of `buffer`, which it advances. The spare room of a full `Vec` or
-    /// `BytesMut` is 64 bytes.
-    pub async fn recv_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
-        budget::spend(read_buf::recv(&self.inner, buffer)).await.map_err(OpError::strip)
-    }
-
-    /// [`recv_buf`](Self::recv_buf), with the sender's address.
-    pub async fn recv_buf_from<B: BufMut>(
-        &self,
-        buffer: &mut B,
-    ) -> io::Result<(usize, S::Address)> {
-        budget::spend(read_buf::recv_from(&self.inner, buffer)).await.map_err(OpError::strip)
-    }
-
     /// Waits for a datagram and returns its sender. The datagram stays in the socket.
     pub async fn peek_sender(&self) -> io::Result<S::Address> {
         self.peek_from(&mut []).await.map(|(_, from)| from)
@@ -91,16 +74,6 @@ impl<S: DatagramSocket> Datagram<S> {
         fn try_send(&self, datagram: &[u8]) -> io::Result<usize>;
     }
 
-    /// Attempts [`recv_buf`](Self::recv_buf).
-    pub fn try_recv_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
-        read_buf::try_recv(&self.inner, buffer).map_err(OpError::strip)
-    }
-
-    /// Attempts [`recv_buf_from`](Self::recv_buf_from).
-    pub fn try_recv_buf_from<B: BufMut>(&self, buffer: &mut B) -> io::Result<(usize, S::Address)> {
-        read_buf::try_recv_from(&self.inner, buffer).map_err(OpError::strip)
-    }
-
     /// Attempts [`peek_sender`](Self::peek_sender).
     pub fn try_peek_sender(&self) -> io::Result<S::Address> {
         self.try_peek_from(&mut []).map(|(_, from)| from)
@@ -118,25 +91,6 @@ impl<S: DatagramSocket> Datagram<S> {
 
         /// Polls [`writable`](Self::writable).
         fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-    }
-
-    /// Polls [`recv`](Self::recv), into the unfilled part of `buffer`.
-    pub fn poll_recv(
-        &self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        budget::poll(cx, |cx| read_buf::poll_recv(&self.inner, cx, buffer)).map_err(OpError::strip)
-    }
-
-    /// Polls [`recv_from`](Self::recv_from), into the unfilled part of `buffer`. Returns the sender's address.
-    pub fn poll_recv_from(
-        &self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<S::Address>> {
-        let received = budget::poll(cx, |cx| read_buf::poll_recv_from(&self.inner, cx, buffer));
-        received.map_err(OpError::strip)
     }
 
     /// Polls [`peek_from`](Self::peek_from), into the unfilled part of `buffer`. Returns the sender's address.
@@ -163,21 +117,3 @@ impl<S: DatagramSocket> Datagram<S> {
         budget::poll(cx, |cx| self.inner.poll_peek_from(cx, buffer)).map_err(OpError::strip)
     }
 }
-
-macro_rules! poll_peek {
-    ($($std:ty),+) => {$(
-        impl Datagram<$std> {
-            /// Polls [`peek`](Self::peek), into the unfilled part of `buffer`.
-            pub fn poll_peek(
-                &self,
-                cx: &mut Context<'_>,
-                buffer: &mut ReadBuf<'_>,
-            ) -> Poll<io::Result<()>> {
-                self.poll_peek_from(cx, buffer).map_ok(drop)
-            }
-        }
-    )+};
-}
-
-// For each type: `poll_peek` of a stream returns another type, as in tokio.
-poll_peek!(net::UdpSocket, unix::UnixDatagram);

@@ -13,7 +13,6 @@ use tokio::io::ReadBuf;
 
 use crate::forward::forward;
 use crate::io::{Interest, Ready};
-use crate::read_buf;
 use crate::stream::Stream;
 
 /// The half for reading, of [`Stream::split`].
@@ -61,7 +60,7 @@ macro_rules! read_half {
                 cx: &mut Context<'_>,
                 buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<usize>> {
-                read_buf::poll_peek(&self.stream.inner, cx, buffer)
+                self.stream.poll_peek_buf(cx, buffer)
             }
 
             /// Waits until a read may succeed, or must fail.

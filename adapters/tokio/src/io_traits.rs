@@ -8,9 +8,9 @@ use netpoll::{Closed, Registration};
 use netpoll_futures::StreamSocket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::budget;
 use crate::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::stream::Stream;
-use crate::{budget, read_buf};
 
 macro_rules! reads {
     ($($type:ty),+) => {$(
@@ -21,8 +21,7 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                let stream: &Stream<S> = (*self).as_ref();
-                budget::poll(cx, |cx| read_buf::poll_read(&stream.inner, cx, buffer))
+                (*self).as_ref().poll_read_into(cx, buffer)
             }
         }
     )+};

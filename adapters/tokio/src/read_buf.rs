@@ -13,108 +13,105 @@ use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
-use netpoll_futures::{Datagram, DatagramSocket, Stream, StreamSocket};
+use netpoll::OpError;
+use netpoll_futures::{DatagramSocket, StreamSocket};
 use tokio::io::ReadBuf;
 
 use crate::budget;
+use crate::datagram::Datagram;
+use crate::stream::Stream;
 
-/// Polls a read into the unfilled part of `buffer`.
-pub(crate) fn poll_read<S: StreamSocket>(
-    stream: &Stream<S>,
-    cx: &mut Context<'_>,
-    buffer: &mut ReadBuf<'_>,
-) -> Poll<io::Result<()>> {
-    let read = |unfilled: &mut [_]| stream.poll_read_uninit(cx, unfilled).map_ok(|read| (read, ()));
-    // SAFETY: the stream promises it.
-    unsafe { poll_fill(buffer, read) }
+/// Reads into spare room. See [errors](Stream#errors).
+impl<S: StreamSocket> Stream<S> {
+    /// [`try_read`](Self::try_read) into the spare room of `buffer`, which it advances.
+    pub fn try_read_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
+        let read = |room: &mut [_]| self.inner.try_read_uninit(room).map(|read| (read, ()));
+        // SAFETY: the stream promises it.
+        unsafe { fill(buffer, read) }.map(|(read, ())| read)
+    }
+
+    /// Polls a read into the unfilled part of `buffer`.
+    pub(crate) fn poll_read_into(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = |unfilled: &mut [_]| {
+            let read = budget::poll(cx, |cx| self.inner.poll_read_uninit(cx, unfilled));
+            read.map_ok(|read| (read, ()))
+        };
+        // SAFETY: the stream promises it.
+        unsafe { poll_fill(buffer, read) }
+    }
 }
 
-/// Polls a peek into the unfilled part of `buffer`, within the budget of the task. Returns the number of bytes.
-pub(crate) fn poll_peek<S: StreamSocket>(
-    stream: &Stream<S>,
-    cx: &mut Context<'_>,
-    buffer: &mut ReadBuf<'_>,
-) -> Poll<io::Result<usize>> {
-    let unfilled = buffer.initialize_unfilled();
-    let count = ready!(budget::poll(cx, |cx| stream.poll_peek(cx, unfilled)))?;
-    buffer.advance(count);
-    Poll::Ready(Ok(count))
-}
+/// Receives into spare room, which it advances. The spare room of a full `Vec` or `BytesMut` is 64 bytes. See
+/// [errors](Datagram#errors).
+impl<S: DatagramSocket> Datagram<S> {
+    /// [`recv`](Self::recv) into the spare room of `buffer`.
+    pub async fn recv_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
+        // SAFETY: the socket makes no byte uninitialised.
+        let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+        let received = budget::spend(self.inner.recv_uninit(room)).await.map_err(OpError::strip)?;
+        // SAFETY: the socket has initialised as many bytes of the room.
+        unsafe { buffer.advance_mut(received) };
+        Ok(received)
+    }
 
-/// Polls a receive into the unfilled part of `buffer`.
-pub(crate) fn poll_recv<S: DatagramSocket>(
-    socket: &Datagram<S>,
-    cx: &mut Context<'_>,
-    buffer: &mut ReadBuf<'_>,
-) -> Poll<io::Result<()>> {
-    let recv = |unfilled: &mut [_]| socket.poll_recv_uninit(cx, unfilled).map_ok(|read| (read, ()));
-    // SAFETY: the socket promises it.
-    unsafe { poll_fill(buffer, recv) }
-}
+    /// [`recv_buf`](Self::recv_buf), with the sender's address.
+    pub async fn recv_buf_from<B: BufMut>(
+        &self,
+        buffer: &mut B,
+    ) -> io::Result<(usize, S::Address)> {
+        // SAFETY: the socket makes no byte uninitialised.
+        let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+        let receive = self.inner.recv_from_uninit(room);
+        let (received, from) = budget::spend(receive).await.map_err(OpError::strip)?;
+        // SAFETY: the socket has initialised as many bytes of the room.
+        unsafe { buffer.advance_mut(received) };
+        Ok((received, from))
+    }
 
-/// [`poll_recv`], with the address of the sender.
-pub(crate) fn poll_recv_from<S: DatagramSocket>(
-    socket: &Datagram<S>,
-    cx: &mut Context<'_>,
-    buffer: &mut ReadBuf<'_>,
-) -> Poll<io::Result<S::Address>> {
-    // SAFETY: the socket promises it.
-    unsafe { poll_fill(buffer, |unfilled| socket.poll_recv_from_uninit(cx, unfilled)) }
-}
+    /// Attempts [`recv_buf`](Self::recv_buf).
+    pub fn try_recv_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
+        let receive = |room: &mut [_]| self.inner.try_recv_uninit(room).map(|count| (count, ()));
+        // SAFETY: the socket promises it.
+        unsafe { fill(buffer, receive) }.map(|(received, ())| received).map_err(OpError::strip)
+    }
 
-/// Reads into the spare room of `buffer`, if bytes are available.
-pub(crate) fn try_read<S: StreamSocket>(
-    stream: &Stream<S>,
-    buffer: &mut impl BufMut,
-) -> io::Result<usize> {
-    // SAFETY: the stream promises it.
-    unsafe { fill(buffer, |room| stream.try_read_uninit(room).map(|read| (read, ()))) }
-        .map(|(read, ())| read)
-}
+    /// Attempts [`recv_buf_from`](Self::recv_buf_from).
+    pub fn try_recv_buf_from<B: BufMut>(&self, buffer: &mut B) -> io::Result<(usize, S::Address)> {
+        // SAFETY: the socket promises it.
+        unsafe { fill(buffer, |room| self.inner.try_recv_from_uninit(room)) }
+            .map_err(OpError::strip)
+    }
 
-/// Receives into the spare room of `buffer`, if a datagram is there.
-pub(crate) fn try_recv<S: DatagramSocket>(
-    socket: &Datagram<S>,
-    buffer: &mut impl BufMut,
-) -> io::Result<usize> {
-    // SAFETY: the socket promises it.
-    unsafe { fill(buffer, |room| socket.try_recv_uninit(room).map(|received| (received, ()))) }
-        .map(|(received, ())| received)
-}
+    /// Polls [`recv`](Self::recv), into the unfilled part of `buffer`.
+    pub fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let receive = |unfilled: &mut [_]| {
+            let received = budget::poll(cx, |cx| self.inner.poll_recv_uninit(cx, unfilled));
+            received.map_ok(|received| (received, ()))
+        };
+        // SAFETY: the socket promises it.
+        unsafe { poll_fill(buffer, receive) }.map_err(OpError::strip)
+    }
 
-/// [`try_recv`], with the address of the sender.
-pub(crate) fn try_recv_from<S: DatagramSocket>(
-    socket: &Datagram<S>,
-    buffer: &mut impl BufMut,
-) -> io::Result<(usize, S::Address)> {
-    // SAFETY: the socket promises it.
-    unsafe { fill(buffer, |room| socket.try_recv_from_uninit(room)) }
-}
-
-/// Receives into the spare room of `buffer`.
-pub(crate) async fn recv<S: DatagramSocket>(
-    socket: &Datagram<S>,
-    buffer: &mut impl BufMut,
-) -> io::Result<usize> {
-    // SAFETY: the socket makes no byte uninitialised.
-    let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
-    let received = socket.recv_uninit(room).await?;
-    // SAFETY: the socket has initialised as many bytes of the room.
-    unsafe { buffer.advance_mut(received) };
-    Ok(received)
-}
-
-/// [`recv`], with the address of the sender.
-pub(crate) async fn recv_from<S: DatagramSocket>(
-    socket: &Datagram<S>,
-    buffer: &mut impl BufMut,
-) -> io::Result<(usize, S::Address)> {
-    // SAFETY: the socket makes no byte uninitialised.
-    let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
-    let (received, from) = socket.recv_from_uninit(room).await?;
-    // SAFETY: the socket has initialised as many bytes of the room.
-    unsafe { buffer.advance_mut(received) };
-    Ok((received, from))
+    /// Polls [`recv_from`](Self::recv_from), into the unfilled part of `buffer`. Returns the sender's address.
+    pub fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<S::Address>> {
+        let receive = |unfilled: &mut [_]| {
+            budget::poll(cx, |cx| self.inner.poll_recv_from_uninit(cx, unfilled))
+        };
+        // SAFETY: the socket promises it.
+        unsafe { poll_fill(buffer, receive) }.map_err(OpError::strip)
+    }
 }
 
 /// Fills the unfilled part of `buffer` by as many bytes as `read` returns. Returns the other result of `read`.

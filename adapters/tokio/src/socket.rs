@@ -1,15 +1,19 @@
 //! The socket of every kind, in tokio's shape: deadlines, readiness, close and conversions. Streams, listeners and
 //! datagram sockets are operations on it.
 
+use std::convert::identity;
 use std::fmt;
 use std::io;
 use std::net;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net as unix;
+use std::task::{Context, Poll, ready};
 
 use netpoll::{Deadline, OpError, Registration};
 use netpoll_futures::{PeerSocket, StdSocket};
+use tokio::io::ReadBuf;
 
+use crate::budget;
 use crate::forward::{descriptor, forward, forward_async};
 use crate::io::{Interest, Ready};
 use crate::select_ready::{ClearedFlags, Select};
@@ -124,6 +128,18 @@ impl<S: PeerSocket> Socket<S> {
         async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize>;
     }
 
+    pub(crate) fn poll_peek_buf(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let unfilled = buffer.initialize_unfilled();
+        let peeked = budget::poll(cx, |cx| self.inner.poll_peek(cx, unfilled));
+        let count = ready!(peeked).map_err(OpError::strip)?;
+        buffer.advance(count);
+        Poll::Ready(Ok(count))
+    }
+
     /// Waits until the socket is ready for a part of `interest`, and returns these parts. They are a hint: an
     /// attempt that finds otherwise clears them, for example [`try_io`](Self::try_io). Room to send or write
     /// counts until an attempt has found none.
@@ -203,6 +219,30 @@ impl<S: PeerSocket> Socket<S> {
     ) -> Select<'a, &'a Registration<S>> {
         Select { registration: self.inner.registration(), cleared, interest }
     }
+}
+
+/// A method with two results, as in tokio.
+macro_rules! poll_peek {
+    ($($std:ty: $result:ty = $of_count:path;)+) => {$(
+        impl Socket<$std> {
+            /// Polls [`peek`](Self::peek), into the unfilled part of `buffer`. For a stream, it returns the number of
+            /// bytes.
+            pub fn poll_peek(
+                &self,
+                cx: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<$result>> {
+                self.poll_peek_buf(cx, buffer).map_ok($of_count)
+            }
+        }
+    )+};
+}
+
+poll_peek! {
+    net::TcpStream: usize = identity;
+    unix::UnixStream: usize = identity;
+    net::UdpSocket: () = drop;
+    unix::UnixDatagram: () = drop;
 }
 
 /// For example a socket of another reactor than the global one.

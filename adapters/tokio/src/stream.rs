@@ -1,17 +1,12 @@
 //! The stream, of any family: reading and writing.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net;
-use std::os::unix::net as unix;
 use std::task::{Context, Poll};
 
-use bytes::BufMut;
 use netpoll_futures::StreamSocket;
-use tokio::io::ReadBuf;
 
 use crate::forward::{forward, forward_poll};
 use crate::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use crate::read_buf;
 use crate::socket::Socket;
 
 /// A connection: a [`TcpStream`](crate::net::TcpStream) or a [`UnixStream`](crate::net::UnixStream).
@@ -54,11 +49,6 @@ impl<S: StreamSocket> Stream<S> {
         fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
     }
 
-    /// [`try_read`](Self::try_read) into the spare room of `buffer`, which it advances.
-    pub fn try_read_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
-        read_buf::try_read(&self.inner, buffer)
-    }
-
     /// Lends a half for reading and a half for writing, for two futures of one task.
     pub fn split(&mut self) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
         (ReadHalf { stream: self }, WriteHalf { stream: self })
@@ -82,21 +72,3 @@ impl<S: StreamSocket> AsRef<Stream<S>> for Stream<S> {
         self
     }
 }
-
-macro_rules! poll_peek {
-    ($($std:ty),+) => {$(
-        impl Stream<$std> {
-            /// Polls [`peek`](Self::peek), into the unfilled part of `buffer`. Returns the number of bytes.
-            pub fn poll_peek(
-                &self,
-                cx: &mut Context<'_>,
-                buffer: &mut ReadBuf<'_>,
-            ) -> Poll<io::Result<usize>> {
-                read_buf::poll_peek(&self.inner, cx, buffer)
-            }
-        }
-    )+};
-}
-
-// For each type: `poll_peek` of a datagram socket returns another type, as in tokio.
-poll_peek!(net::TcpStream, unix::UnixStream);
