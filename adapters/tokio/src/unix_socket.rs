@@ -1,13 +1,8 @@
 //! A Unix socket that is not connected and does not listen yet.
 
 use std::io;
-#[cfg(target_os = "android")]
-use std::os::android::net::SocketAddrExt;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd, RawFd};
-#[cfg(target_os = "linux")]
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{self, SocketAddr};
+use std::os::unix::net;
 use std::path::Path;
 
 use netpoll::OpError;
@@ -74,7 +69,7 @@ impl UnixSocket {
     /// The error of `bind(2)`. A path that exists is in use, also if no socket listens.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a path that is too long.
     pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        sys::bind_unix(self.as_fd(), &address(path.as_ref())?)
+        sys::bind_unix(self.as_fd(), &sys::unix_address(path.as_ref())?)
     }
 
     /// Makes the socket listen, with a queue for `backlog` connections.
@@ -101,7 +96,7 @@ impl UnixSocket {
     /// If the future is dropped, it closes the socket.
     pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
         self.refuse_datagrams("connect")?;
-        let address = address(path.as_ref())?;
+        let address = sys::unix_address(path.as_ref())?;
         let connected = netpoll_futures::UnixStream::connect_with(self.socket, &address).await;
         connected.map(Into::into).map_err(OpError::strip)
     }
@@ -123,13 +118,5 @@ impl UnixSocket {
             return Err(io::Error::other(format!("{operation}: the socket is for datagrams")));
         }
         Ok(())
-    }
-}
-
-/// The address of a path, or of an abstract name after a zero byte, as in tokio.
-fn address(path: &Path) -> io::Result<SocketAddr> {
-    match path.as_os_str().as_bytes().strip_prefix(b"\0") {
-        Some(name) => SocketAddr::from_abstract_name(name),
-        None => SocketAddr::from_pathname(path),
     }
 }

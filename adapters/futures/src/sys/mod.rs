@@ -45,7 +45,9 @@ pub use socket::{
     listen_with_backlog, not_taken, peek, recv, recv_uninit, recv_vectored, send, send_vectored,
     shutdown, stream, window,
 };
-pub use unix::{Credentials, bind_unix, connect_unix, peer_cred, send_to_unix, unix_stream};
+pub use unix::{
+    Credentials, bind_unix, connect_unix, peer_cred, send_to_unix, unix_address, unix_stream,
+};
 
 // The reactor's `sys` has the four functions below as well. Shared, they would be a part of netpoll's public
 // interface, where a C convention has no place.

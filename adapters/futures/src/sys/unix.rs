@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr;
+use std::path::Path;
 
 use super::options::option;
 use super::socket::SEND;
@@ -24,6 +25,25 @@ pub struct Credentials {
     pub uid: u32,
     /// Its effective group.
     pub gid: u32,
+}
+
+/// The longest path, and the longest abstract name (`unix(7)`: 108 bytes with its zero).
+const LONGEST_NAME: usize = 107;
+
+/// The address of `path`; if it begins with a zero byte, an abstract name, as in tokio and async-net. A name that is too
+/// long is [`InvalidInput`](io::ErrorKind::InvalidInput).
+pub fn unix_address(path: &Path) -> io::Result<SocketAddr> {
+    let bytes = path.as_os_str().as_bytes();
+    let name = bytes.strip_prefix(b"\0");
+    let len = name.unwrap_or(bytes).len();
+    if len > LONGEST_NAME {
+        let message = format!("a name of {len} bytes, where {LONGEST_NAME} are the most");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    match name {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(path),
+    }
 }
 
 /// A Unix stream socket. `socket(2)`

@@ -1,6 +1,5 @@
 //! Names of Unix sockets: paths, and names in the abstract namespace.
 
-use std::ffi::OsStr;
 use std::io;
 #[cfg(target_os = "android")]
 use std::os::android::net::SocketAddrExt;
@@ -12,43 +11,30 @@ use std::path::Path;
 
 use netpoll::OpError;
 
-/// The longest path, and the longest abstract name (`unix(7)`: 108 bytes with its zero).
-const LONGEST: usize = 107;
+use crate::sys;
 
-/// The address of `path`; if it begins with a zero byte, an abstract name (as in tokio and async-net).
-/// An error names `operation`.
+/// The address of `path`, as [`sys::unix_address`] has it. An error names `operation`.
 pub(super) fn of(operation: &'static str, path: &Path) -> io::Result<SocketAddr> {
-    let bytes = path.as_os_str().as_bytes();
-    let (name, is_abstract) = match bytes.strip_prefix(b"\0") {
-        Some(name) => (name, true),
-        None => (bytes, false),
-    };
-    let address = if name.len() > LONGEST {
-        let message = format!("a name of {} bytes, where {LONGEST} are the most", name.len());
-        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-    } else if is_abstract {
-        SocketAddr::from_abstract_name(name)
-    } else {
-        SocketAddr::from_pathname(path)
-    };
-    address.map_err(|error| OpError::wrap(operation, written(name, is_abstract), error))
+    sys::unix_address(path).map_err(|error| {
+        let name = match path.as_os_str().as_bytes().strip_prefix(b"\0") {
+            Some(name) => abstract_name(name),
+            None => path.display().to_string(),
+        };
+        OpError::wrap(operation, name, error)
+    })
 }
 
 /// The text form of an address, as in Go: an abstract name follows an `@`.
 pub(crate) fn name(address: &SocketAddr) -> String {
     match (address.as_pathname(), address.as_abstract_name()) {
-        (Some(path), _) => written(path.as_os_str().as_bytes(), false),
-        (_, Some(name)) => written(name, true),
+        (Some(path), _) => path.display().to_string(),
+        (_, Some(name)) => abstract_name(name),
         _ => "(unnamed)".to_owned(),
     }
 }
 
-fn written(name: &[u8], is_abstract: bool) -> String {
-    if is_abstract {
-        format!("@{}", name.escape_ascii())
-    } else {
-        Path::new(OsStr::from_bytes(name)).display().to_string()
-    }
+fn abstract_name(name: &[u8]) -> String {
+    format!("@{}", name.escape_ascii())
 }
 
 #[cfg(test)]
@@ -66,6 +52,7 @@ mod tests {
 
     #[test]
     fn a_name_has_its_longest() {
+        const LONGEST: usize = 107;
         for start in ["/", "\0"] {
             let longest = format!("{start}{}", "a".repeat(LONGEST - usize::from(start == "/")));
             of("bind", Path::new(&longest)).unwrap();
