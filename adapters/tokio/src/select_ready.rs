@@ -117,7 +117,8 @@ pub(crate) struct Select<'a, R> {
     pub(crate) interest: Interest,
 }
 
-impl<T: AsFd, R: Deref<Target = Registration<T>> + Unpin> Select<'_, R> {
+impl<T: AsFd, R: Deref<Target = Registration<T>>> Select<'_, R> {
+    /// The same with a shared borrow, for the time of a poll or an attempt.
     fn shared(&self) -> Select<'_, &Registration<T>> {
         Select { registration: &self.registration, cleared: self.cleared, interest: self.interest }
     }
@@ -312,7 +313,7 @@ impl<'s, 'a, R: Deref<Target = Registration<T>>, T: AsFd> Wait<'s, 'a, R, T> {
     }
 }
 
-impl<R: Deref<Target = Registration<T>> + Unpin, T: AsFd> Future for Wait<'_, '_, R, T> {
+impl<R: Deref<Target = Registration<T>>, T: AsFd> Future for Wait<'_, '_, R, T> {
     type Output = io::Result<ReadySet>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<ReadySet>> {
