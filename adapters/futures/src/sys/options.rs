@@ -219,8 +219,24 @@ pub(super) fn set_option<T>(
     check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, pointer, len) }).map(drop)
 }
 
-/// Reads an option whose type is plain integers, starting from `value`.
-pub(super) fn option<T>(
+/// The value of an option.
+///
+/// # Safety
+///
+/// Any bytes are a value of the type.
+pub(super) unsafe trait OptionValue {}
+
+// SAFETY: an integer.
+unsafe impl OptionValue for libc::c_int {}
+// SAFETY: two integers.
+unsafe impl OptionValue for libc::linger {}
+// SAFETY: three integers.
+unsafe impl OptionValue for libc::ucred {}
+// SAFETY: bytes.
+unsafe impl<const LEN: usize> OptionValue for [u8; LEN] {}
+
+/// Reads an option into `value`. Bytes that the kernel does not write stay as they are.
+pub(super) fn option<T: OptionValue>(
     fd: BorrowedFd<'_>,
     level: libc::c_int,
     name: libc::c_int,
@@ -228,7 +244,7 @@ pub(super) fn option<T>(
 ) -> io::Result<T> {
     let mut len = size_of::<T>() as libc::socklen_t;
     let pointer = (&raw mut value).cast();
-    // SAFETY: the kernel writes at most `len` bytes of `value`, integers, which any bits are.
+    // SAFETY: the kernel writes at most `len` bytes of `value`, and any bytes are one (`OptionValue`).
     check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut len) })?;
     Ok(value)
 }
