@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::num::NonZero;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,8 @@ use crate::time::clock::Clock;
 /// use std::time::Duration;
 /// use netpoll::Reactor;
 ///
-/// // Without a thread: this thread turns it.
-/// let reactor = Reactor::builder().thread(false).build()?;
+/// // Without a thread: this thread makes the turns.
+/// let reactor = Reactor::builder().embedded().build()?;
 /// reactor.turn(Some(Duration::ZERO))?;
 /// assert_eq!(reactor.metrics().turns, 1);
 /// # std::io::Result::Ok(())
@@ -163,6 +163,16 @@ impl Reactor {
         self.shards.shut_down();
     }
 
+    /// When the descriptor of an [embedded](Builder::embedded) reactor becomes readable for a deadline: for loops
+    /// that show or sort their timers. The present time if it is readable already or a turn is in progress. `None`
+    /// without a deadline, and for a reactor that has a thread.
+    ///
+    /// A deadline that was cleared or moved later counts until its old time has passed.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.inner().next_deadline()
+    }
+
     /// Whether the reactor was shut down, has failed, or belongs to the process that forked this one. Operations on
     /// its descriptors then fail with [`ReactorGone`](crate::ReactorGone).
     #[must_use]
@@ -217,6 +227,14 @@ impl Reactor {
     }
 }
 
+/// The descriptor that an event loop watches to embed the reactor: see [`Builder::embedded`]. That of a reactor with a
+/// thread tells a loop nothing, since the thread takes the events.
+impl AsFd for Reactor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner().as_fd()
+    }
+}
+
 /// Prints the figures of [`metrics`](Reactor::metrics).
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,10 +243,42 @@ impl fmt::Debug for Reactor {
 }
 
 impl Builder {
-    /// Whether the reactor has a thread of its own. By default it has.
+    /// The reactor has no thread of its own. An event loop makes its turns: it watches the reactor's descriptor, or
+    /// calls [`Reactor::turn`] again and again.
+    ///
+    /// # The contract with the loop
+    ///
+    /// - The descriptor ([`AsFd`]) is readable when a turn has something to do: an event, a deadline that is due, a
+    ///   call of [`Reactor::notify`] or [`Reactor::shutdown`]. Otherwise it is silent.
+    /// - When it is readable, the loop calls `turn(Some(Duration::ZERO))`. The loop never reads from it.
+    /// - Watching by level, by edge and once at a time all work. A turn takes at most 256 events; if there are more, the
+    ///   descriptor stays readable, and makes a new edge. A loop that watches by edges, or remembers the readiness, forgets
+    ///   it before the turn, not after it.
+    /// - Any thread may register descriptors and set deadlines. A deadline that is earlier than those before
+    ///   makes the descriptor readable once, so that the turn sets the alarm for it.
+    /// - The turn wakes tasks on the thread of the loop. Their wakers may call anything, `turn` too.
+    /// - `turn` fails with [`WouldBlock`](io::ErrorKind::WouldBlock) while another thread makes a turn; the loop ignores
+    ///   that. It fails with [`ReactorGone`](crate::ReactorGone) after a shutdown; the loop then stops watching.
+    /// - The handles and the registrations keep the descriptor open: the loop must stop watching before it drops the last.
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    /// use std::time::Duration;
+    /// use netpoll::Reactor;
+    ///
+    /// let reactor = Reactor::builder().embedded().build()?;
+    /// reactor.notify();
+    /// // The simplest loop: `poll(2)`, here without a limit of time.
+    /// let number = std::os::fd::AsRawFd::as_raw_fd(&reactor.as_fd());
+    /// let mut watched = libc::pollfd { fd: number, events: libc::POLLIN, revents: 0 };
+    /// // SAFETY: one structure, which outlives the call.
+    /// assert_eq!(unsafe { libc::poll(&raw mut watched, 1, -1) }, 1);
+    /// reactor.turn(Some(Duration::ZERO))?;
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
-    pub fn thread(mut self, thread: bool) -> Self {
-        self.thread = thread;
+    pub fn embedded(mut self) -> Self {
+        self.thread = false;
         self
     }
 
@@ -286,8 +336,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) if the system has no descriptors (each reactor needs three) or no thread.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for several reactors without threads.
+    /// An [`OpError`](crate::OpError) if the system has no descriptors (each reactor needs three, and an embedded one four) or no thread.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for several reactors that are embedded.
     pub fn build(self) -> io::Result<Reactor> {
         let clock = if self.manual_clock { Clock::by_hand() } else { Clock::monotonic() };
         let count = self.reactors.get();

@@ -19,7 +19,7 @@ use crate::ready::{Direction, Interest};
 use crate::sleep::{Sleep, short_of};
 use crate::slot::Slot;
 use crate::sync::{Arc, Mutex, Ordering, lock};
-use crate::sys::{self, Epoll, EventFd, Events};
+use crate::sys::{self, Epoll, EventFd, Events, TimerFd};
 use crate::time::clock::Clock;
 use crate::time::wheel::{Step, Wheel, due_ns};
 use crate::token::Token;
@@ -39,6 +39,8 @@ const FAILED_WAITS: u32 = 8;
 pub(crate) struct ReactorInner {
     epoll: Epoll,
     wake_up: EventFd,
+    /// In an embedded reactor: it fires for the first deadline of the wheel.
+    alarm: Option<TimerFd>,
     /// The descriptor that a closed number stands for while registrations still use the number.
     placeholder: OwnedFd,
     arena: Arc<Arena>,
@@ -60,6 +62,8 @@ struct TurnState {
     armed: Vec<u32>,
     /// How many waits in a row have failed.
     failed_waits: u32,
+    /// The time for which the alarm was set, until it has fired.
+    alarm_ns: Option<u64>,
 }
 
 impl ReactorInner {
@@ -68,15 +72,28 @@ impl ReactorInner {
         let epoll = Epoll::new()?;
         let wake_up = EventFd::new()?;
         epoll.add(wake_up.as_fd(), Token::WAKE_UP, Interest::Readable)?;
+        let sleep = Sleep::new();
+        let alarm = if has_thread { None } else { Some(TimerFd::new()?) };
+        if let Some(alarm) = &alarm {
+            epoll.add(alarm.as_fd(), Token::ALARM, Interest::Readable)?;
+            // The loop sleeps before it makes the first turn.
+            let _ = sleep.announce(None);
+        }
         Ok(Self {
             epoll,
             wake_up,
+            alarm,
             placeholder: sys::placeholder()?,
             arena: Arena::new(),
-            sleep: Sleep::new(),
+            sleep,
             clock,
             lease: Lease::new(has_thread),
-            turn: Mutex::new(TurnState { wheel: Wheel::new(), armed: Vec::new(), failed_waits: 0 }),
+            turn: Mutex::new(TurnState {
+                wheel: Wheel::new(),
+                armed: Vec::new(),
+                failed_waits: 0,
+                alarm_ns: None,
+            }),
             counters: Counters::default(),
             forks: sys::forks(),
         })
@@ -111,13 +128,21 @@ impl ReactorInner {
         wakers: &mut Wakers,
     ) -> io::Result<()> {
         let before = wakers.len();
-        self.file_armed(state, turned, wakers);
+        if self.alarm.is_some() {
+            self.sleep.awake();
+        }
+        let has_filed = self.file_armed(state, turned, wakers);
         // Tasks are still to be woken, by an outer turn or for deadlines that were due: this turn must not sleep before.
         let timeout = if wakers.is_empty() { timeout } else { Some(Duration::ZERO) };
         let mut events = Events::new();
         let waited = self.wait(&mut events, &state.wheel, timeout, parker);
-        self.dispatch(&events, turned, wakers);
+        self.dispatch(&events, state, turned, wakers);
         self.expire_due(state, turned, wakers);
+        if self.alarm.is_some() {
+            // The deadlines that were set during the wait: the next turn need not begin for them.
+            let _ = has_filed || self.file_armed(state, turned, wakers);
+            self.leave_to_loop(state, events.is_full());
+        }
         state.failed_waits = if waited.is_ok() { 0 } else { state.failed_waits + 1 };
         turned.wakes = (wakers.len() - before) as u64;
         waited
@@ -152,10 +177,10 @@ impl ReactorInner {
         None
     }
 
-    /// Checks the slots whose deadlines were moved to an earlier time.
-    fn file_armed(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
+    /// Checks the slots whose deadlines were moved to an earlier time, if there are any.
+    fn file_armed(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) -> bool {
         if !self.sleep.has_armed() {
-            return;
+            return false;
         }
         let now_ns = self.clock.now_ns();
         // The wheel steps first: it files a key relative to its own tick, which stands still between two steps.
@@ -164,6 +189,7 @@ impl ReactorInner {
         for index in state.armed.drain(..) {
             self.check(index, now_ns, &mut state.wheel, turned, wakers);
         }
+        true
     }
 
     fn expire_due(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
@@ -256,9 +282,42 @@ impl ReactorInner {
         (sleep.map(short_of), until)
     }
 
-    fn dispatch(&self, events: &Events, turned: &mut Turned, wakers: &mut Wakers) {
-        for (data, seen) in events.iter().filter(|(data, _)| *data != Token::WAKE_UP) {
-            turned.events += 1;
+    /// The end of a turn of an embedded reactor: its descriptor becomes readable when the next turn has something to
+    /// do.
+    fn leave_to_loop(&self, state: &mut TurnState, has_more_events: bool) {
+        let Some(alarm) = &self.alarm else { return };
+        let next_ns = state.wheel.next_ns().filter(|_| !self.clock.is_by_hand());
+        if next_ns != state.alarm_ns {
+            let now_ns = self.clock.now_ns();
+            let after = next_ns.map(|next| Duration::from_nanos(next.saturating_sub(now_ns)));
+            if let Err(error) = alarm.set(after) {
+                self.give_up("the alarm", &error);
+            }
+            state.alarm_ns = next_ns;
+        }
+        // A loop that watches by edges has had the edge of the events that are left. And this turn may have used up
+        // the edge of a shutdown, of which the loop learns by the next turn.
+        if !self.sleep.announce(next_ns) || has_more_events || self.is_gone() {
+            self.signal();
+        }
+    }
+
+    fn dispatch(
+        &self,
+        events: &Events,
+        state: &mut TurnState,
+        turned: &mut Turned,
+        wakers: &mut Wakers,
+    ) {
+        for (data, seen) in events.iter() {
+            match data {
+                Token::WAKE_UP => continue,
+                Token::ALARM => {
+                    state.alarm_ns = None;
+                    continue;
+                }
+                _ => turned.events += 1,
+            }
             let token = Token::decode(data);
             let wake = |waker| wakers.push_back(waker);
             let slot = self.arena.slot(token.index);
@@ -398,6 +457,18 @@ impl ReactorInner {
     #[cfg(netpoll_loom)]
     pub(crate) fn has_armed(&self) -> bool {
         self.sleep.has_armed()
+    }
+
+    /// The descriptor that becomes readable when a turn has something to do.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    /// When an embedded reactor needs its next turn for a deadline: now, if it needs one already.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.alarm.as_ref()?;
+        let at_ns = self.sleep.needed_at()?;
+        Some(self.clock.instant_at(at_ns.max(self.now_ns())))
     }
 
     pub(crate) fn now_ns(&self) -> u64 {

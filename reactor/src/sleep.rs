@@ -106,6 +106,16 @@ impl Sleep {
         self.until.swap(AWAKE, Ordering::AcqRel);
     }
 
+    /// When the sleeper is needed next, in the reactor's time: 0 if a thread has asked for it already, `None` if for
+    /// events alone. While it is awake, that is 0.
+    pub(crate) fn needed_at(&self) -> Option<u64> {
+        match self.until.load(Ordering::Acquire) {
+            FOREVER => None,
+            AWAKE | NOTIFIED => Some(0),
+            at_ns => Some(at_ns),
+        }
+    }
+
     /// The reactor must check `slot` by `at_ns`: the caller has stored a deadline in it. True: write the eventfd.
     #[must_use]
     pub(crate) fn arm(&self, slot: &Slot, at_ns: u64) -> bool {

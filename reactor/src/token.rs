@@ -42,6 +42,8 @@ pub(crate) struct Token {
 impl Token {
     /// The token of the reactor's own eventfd: no generation is this large, so no slot has it.
     pub(crate) const WAKE_UP: u64 = u64::MAX;
+    /// The token of the timer of an embedded reactor.
+    pub(crate) const ALARM: u64 = u64::MAX - 1;
 
     pub(crate) fn encode(self) -> u64 {
         self.generation.bits() << 32 | u64::from(self.index)

@@ -71,7 +71,7 @@ fn close_fails_a_pending_operation() {
 
 #[test]
 fn the_owner_of_a_reactor_without_a_thread_turns_it() {
-    let reactor = Reactor::builder().thread(false).manual_clock().build().expect("a reactor");
+    let reactor = Reactor::builder().embedded().manual_clock().build().expect("a reactor");
     let mut timer =
         pin!(Timer::at(&reactor, reactor.now() + Duration::from_secs(60)).expect("one"));
     let mut poll = || timer.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -102,7 +102,7 @@ fn an_end_registered_for_both_reports_its_own_direction() {
     use netpoll::{Reactor, Registration};
     use std::time::Duration;
     netpoll_tests::watched(|| {
-        let reactor = Reactor::builder().thread(false).build().expect("a reactor");
+        let reactor = Reactor::builder().embedded().build().expect("a reactor");
         let (reader, mut writer) = io::pipe().expect("a pipe");
         netpoll_futures::sys::set_nonblocking(reader.as_fd(), true).expect("open");
         let registration =

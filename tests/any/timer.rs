@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_nanos(1 << 16);
 const LOOK: Option<Duration> = Some(Duration::ZERO);
 
 fn by_hand() -> Reactor {
-    Reactor::builder().thread(false).manual_clock().build().expect("a reactor")
+    Reactor::builder().embedded().manual_clock().build().expect("a reactor")
 }
 
 fn pass(reactor: &Reactor, time: Duration) {

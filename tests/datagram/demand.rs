@@ -24,7 +24,7 @@ const LOOK: Option<Duration> = Some(Duration::ZERO);
 /// that only the sender's events count.
 fn sender<S: Family>() -> io::Result<(Reactor, Datagram<S>, Datagram<S>)> {
     let [reactor, other] =
-        [(); 2].map(|()| Reactor::builder().thread(false).build().expect("a reactor"));
+        [(); 2].map(|()| Reactor::builder().embedded().build().expect("a reactor"));
     let (near, far) = S::std_pair()?;
     let near = Registration::with(&reactor, near, Interest::WriteOnDemand)?;
     let far = Registration::with(&other, far, Interest::WriteOnDemand)?;

@@ -16,7 +16,7 @@ pub(crate) fn with_thread() -> Reactor {
 
 /// A reactor that only drivers turn.
 pub(crate) fn without_thread() -> Reactor {
-    Reactor::builder().thread(false).build().expect("a reactor without a thread")
+    Reactor::builder().embedded().build().expect("a reactor without a thread")
 }
 
 /// Both kinds.

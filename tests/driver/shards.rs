@@ -128,9 +128,9 @@ fn shutdown_ends_all() {
 
 #[test]
 fn several_without_threads_are_refused() {
-    let refused = Reactor::builder().reactors(2).thread(false).build();
+    let refused = Reactor::builder().reactors(2).embedded().build();
     assert_eq!(refused.expect_err("no thread would turn them").kind(), ErrorKind::InvalidInput);
-    Reactor::builder().reactors(0).thread(false).build().expect("zero is one");
+    Reactor::builder().reactors(0).embedded().build().expect("zero is one");
 }
 
 /// Wherever the first of them went: to the next in turn, or to the one that a thread drives.

@@ -316,7 +316,7 @@ fn a_try_takes_nothing_from_the_budget() {
 #[test]
 fn a_driver_that_waits_has_a_full_budget() {
     watched(|| {
-        let reactor = Reactor::builder().thread(false).build().expect("a reactor");
+        let reactor = Reactor::builder().embedded().build().expect("a reactor");
         let mut driver = reactor.driver();
         budget::spend_all();
         driver.waker().wake();

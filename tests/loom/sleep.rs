@@ -11,9 +11,10 @@ use super::fixtures::{check, explore, explore_up_to};
 use crate::arena::OwnedSlot;
 use crate::reactor::ReactorInner;
 use crate::ready::Direction::{self, Read, Write};
+use crate::ready::Ready;
 use crate::slot::Status;
 use crate::sync::Ordering;
-use crate::sys::wait_until_it_sleeps_for;
+use crate::sys::{self, wait_until_it_sleeps_for, wait_until_readable};
 use crate::time::clock::Clock;
 use crate::time::deadline::SetAction;
 
@@ -31,8 +32,17 @@ struct Reactor {
 }
 
 impl Reactor {
+    /// One that the models turn as its thread would.
     fn new() -> Arc<Self> {
-        let inner = Arc::new(ReactorInner::new(Clock::monotonic(), false).unwrap());
+        Self::with_thread(true)
+    }
+
+    fn embedded() -> Arc<Self> {
+        Self::with_thread(false)
+    }
+
+    fn with_thread(has_thread: bool) -> Arc<Self> {
+        let inner = Arc::new(ReactorInner::new(Clock::monotonic(), has_thread).unwrap());
         let slots = [(); 3].map(|()| inner.allocate().unwrap());
         let this = Self { inner, slots };
         let _ = this.set(2, Read, FILED_NS);
@@ -67,6 +77,16 @@ impl Reactor {
     /// Turns until it is shut down.
     fn turn_until_gone(&self) {
         while self.inner.turn(None, None).is_ok() {}
+    }
+
+    /// A loop that sleeps on the reactor's descriptor, until the reactor is shut down.
+    fn turn_when_readable(&self) {
+        loop {
+            wait_until_readable();
+            if self.inner.turn(Some(Duration::ZERO), None).is_err() {
+                return;
+            }
+        }
     }
 
     /// The reactor sleeps past none of its deadlines, of which this is the earliest. Then it is shut down.
@@ -247,5 +267,58 @@ fn notify_and_deadline_against_sleep() {
         notifier.join().unwrap();
         reactor.sleeps_until(FILED_NS - SECOND);
         turns.join().unwrap();
+    });
+}
+
+/// A loop goes to sleep on the descriptor of an embedded reactor while two threads set deadlines, both earlier than its
+/// alarm. The alarm is set for the earlier one in the end.
+#[test]
+fn embedded_against_two_setters() {
+    explore_up_to(3, || {
+        let reactor = Reactor::embedded();
+        let turns = reactor.spawn(Reactor::turn_when_readable);
+        let other = reactor.spawn(|reactor| {
+            let _ = reactor.set(1, Read, FILED_NS - 90 * SECOND);
+        });
+        let _ = reactor.set(0, Read, FILED_NS - 50 * SECOND);
+        other.join().unwrap();
+        reactor.sleeps_until(FILED_NS - 90 * SECOND);
+        turns.join().unwrap();
+    });
+}
+
+/// The same while an event comes and a thread sets a deadline. A later deadline than the alarm writes no eventfd.
+#[test]
+fn embedded_against_an_event_and_a_setter() {
+    explore_up_to(3, || {
+        let reactor = Reactor::embedded();
+        let before = reactor.signals();
+        let turns = reactor.spawn(Reactor::turn_when_readable);
+        let eventful = reactor.spawn(|reactor| {
+            sys::event(reactor.slots[1].token().encode(), Ready::READABLE);
+            let _ = reactor.set(1, Read, FILED_NS + SECOND);
+        });
+        let _ = reactor.set(0, Read, FILED_NS - SECOND);
+        eventful.join().unwrap();
+        let signals = reactor.signals() - before;
+        assert!(signals <= 3, "the earlier deadline, and two turns that find the queue filled");
+        reactor.sleeps_until(FILED_NS - SECOND);
+        turns.join().unwrap();
+        assert!(matches!(reactor.slots[1].status(Read), Status::Closed | Status::Ready(_)));
+    });
+}
+
+/// A notification ends the sleep of a loop, whenever it comes, and so does a shutdown.
+#[test]
+fn embedded_against_a_notification() {
+    explore_up_to(3, || {
+        let reactor = Reactor::embedded();
+        let notifier = reactor.spawn(|reactor| reactor.inner.notify());
+        reactor.turn_at_once();
+        notifier.join().unwrap();
+        // It came before the turn, which has used it up, or after it: then the descriptor is readable.
+        let ender = reactor.spawn(Reactor::shut_down);
+        reactor.turn_when_readable();
+        ender.join().unwrap();
     });
 }

@@ -1,5 +1,5 @@
 //! The kernel of the models, in place of the reactor's `sys`: an epoll instance whose events the models make,
-//! and an eventfd in it. There is one in each execution of a model.
+//! with an eventfd and a timer in it. There is one in each execution of a model.
 //!
 //! Time does not pass: a wait ends by an event or by the eventfd, or at once where its timeout is zero. So a model
 //! that [waits for the reactor to sleep](wait_until_it_sleeps_for) no longer than it may ends, or loom finds a
@@ -34,6 +34,8 @@ struct State {
     ready: Vec<(u64, Ready)>,
     /// How long the reactor sleeps, if it does.
     asleep: Option<Duration>,
+    /// After how long the timer fires, if it does.
+    alarm: Option<Duration>,
 }
 
 /// An event comes.
@@ -48,6 +50,17 @@ pub(crate) fn wait_until_it_sleeps_for(most: Duration) {
     while state.asleep.is_none_or(|asleep| asleep > most) {
         state = KERNEL.changed.wait(state).expect("no poison");
     }
+}
+
+/// A loop sleeps until the epoll instance is readable.
+pub(crate) fn wait_until_readable() {
+    let mut state = lock(&KERNEL.state);
+    while state.ready.is_empty() {
+        state.asleep = Some(state.alarm.unwrap_or(Duration::MAX));
+        KERNEL.changed.notify_all();
+        state = KERNEL.changed.wait(state).expect("no poison");
+    }
+    state.asleep = None;
 }
 
 pub(crate) struct Epoll;
@@ -82,6 +95,13 @@ impl Epoll {
     }
 }
 
+/// Any descriptor: no model watches it.
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        unreachable!("the models watch by `wait_until_readable`")
+    }
+}
+
 pub(crate) struct Events(Vec<(u64, Ready)>);
 
 impl Events {
@@ -91,6 +111,10 @@ impl Events {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Ready)> {
         self.0.iter().copied()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        false
     }
 }
 
@@ -109,6 +133,26 @@ impl EventFd {
 
 /// Any descriptor: this epoll does not ask.
 impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// It never fires, since time does not pass.
+pub(crate) struct TimerFd(EventFd);
+
+impl TimerFd {
+    pub(crate) fn new() -> io::Result<Self> {
+        EventFd::new().map(Self)
+    }
+
+    pub(crate) fn set(&self, after: Option<Duration>) -> io::Result<()> {
+        lock(&KERNEL.state).alarm = after;
+        Ok(())
+    }
+}
+
+impl AsFd for TimerFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -47,8 +47,8 @@ fn nothing_is_inherited() {
     alone("exec::nothing_is_inherited", || {
         let (before, count, own) = (inherited(), descriptors_of_a_child(), open());
         block_on(async {
-            let reactors = [true, false]
-                .map(|thread| Reactor::builder().thread(thread).build().expect("a reactor"));
+            let reactors = [Reactor::builder(), Reactor::builder().embedded()]
+                .map(|builder| builder.build().expect("a reactor"));
             let several = Reactor::builder().reactors(3).build()?;
             let connections = [pair().await?, pair().await?];
             let listener = TcpListener::bind(LOOPBACK).await?;

@@ -265,7 +265,7 @@ fn a_child_of_threads_that_drive() {
             step.report(9, true);
             // Without a thread: the standard library takes a lock of its own when a thread begins, which a
             // thread of the parent may have held.
-            let own = Reactor::builder().thread(false).build().expect("the child's own");
+            let own = Reactor::builder().embedded().build().expect("the child's own");
             let fired = own.block_on(async { Timer::at(&own, Instant::now())?.await });
             step.report(10, fired.is_ok());
             own.shutdown();
@@ -289,7 +289,7 @@ impl Wake for Forking {
 #[test]
 fn a_child_made_by_a_waker_leaves_the_turn() {
     alone("fork_storm::a_child_made_by_a_waker_leaves_the_turn", || {
-        let builder = Reactor::builder().thread(false).manual_clock();
+        let builder = Reactor::builder().embedded().manual_clock();
         let reactor = builder.build().expect("a reactor");
         let second = Duration::from_secs(1);
         let over = AtomicBool::new(false);

@@ -49,8 +49,8 @@ fn waiters(reactor: &Reactor) -> io::Result<Vec<Waiter>> {
 fn ten_thousand_waiters_are_told() {
     alone("shutdown::ten_thousand_waiters_are_told", || {
         let descriptors = DESCRIPTORS.min(raise_descriptor_limit() as usize - 100);
-        for thread in [true, false] {
-            let reactor = Reactor::builder().thread(thread).build().expect("a reactor");
+        for builder in [Reactor::builder(), Reactor::builder().embedded()] {
+            let reactor = builder.build().expect("a reactor");
             let mut all = Vec::new();
             for _ in 0..descriptors {
                 all.extend(waiters(&reactor).expect("a socket"));

@@ -127,7 +127,7 @@ fn a_direction_that_was_not_asked_for() {
     });
 }
 
-/// A reactor takes three descriptors and its memory, and gives them back: async-io#40 is about one
+/// A reactor takes its descriptors and its memory, and gives them back: async-io#40 is about one
 /// that cannot. A registration takes none, however it ends.
 #[test]
 fn descriptors_are_given_back() {
@@ -136,8 +136,10 @@ fn descriptors_are_given_back() {
 
 fn make_and_drop() {
     let before = open_descriptors();
-    for thread in [false, true].repeat(10) {
-        let reactor = Reactor::builder().thread(thread).build().expect("a reactor");
+    for round in 0..20 {
+        let builder = Reactor::builder();
+        let builder = if round % 2 == 0 { builder } else { builder.embedded() };
+        let reactor = builder.build().expect("a reactor");
         let made = open_descriptors();
         let ends: [fn(Registration<TcpStream>); 3] = [
             drop,

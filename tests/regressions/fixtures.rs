@@ -29,12 +29,12 @@ pub(crate) type Polled = Poll<io::Result<Readiness>>;
 
 /// A reactor that the test turns.
 pub(crate) fn by_hand() -> Reactor {
-    Reactor::builder().thread(false).build().expect("a reactor")
+    Reactor::builder().embedded().build().expect("a reactor")
 }
 
 /// A reactor that the test turns, with a clock that the test moves.
 pub(crate) fn by_hand_with_clock() -> Reactor {
-    Reactor::builder().thread(false).manual_clock().build().expect("a reactor")
+    Reactor::builder().embedded().manual_clock().build().expect("a reactor")
 }
 
 /// Both ends of a connection over loopback, non-blocking.

@@ -283,7 +283,9 @@ fn a_displaced_waker_that_panics_when_it_is_dropped() {
 fn a_waker_that_waits() {
     for of_its_own_thread in [false, true] {
         watched(move || {
-            let reactor = Reactor::builder().thread(of_its_own_thread).build().expect("a reactor");
+            let builder = Reactor::builder();
+            let builder = if of_its_own_thread { builder } else { builder.embedded() };
+            let reactor = builder.build().expect("a reactor");
             let (near, far) = registered(&reactor);
             let (other, far_other) = registered(&reactor);
             let woken = CountingWaker::new();

@@ -163,7 +163,7 @@ fn by_hand(made: &mut Made) -> io::Result<()> {
 async fn closed(made: &mut Made) -> io::Result<()> {
     let (near, far) = UnixStream::pair()?;
     near.close().await?;
-    let reactor = Reactor::builder().thread(false).build()?;
+    let reactor = Reactor::builder().embedded().build()?;
     let socket = net::UdpSocket::bind("127.0.0.1:0")?;
     let registered = Registration::with(&reactor, socket, Interest::Both)?;
     registered.close().await?;

@@ -126,7 +126,7 @@ fn debug_of_a_closed_socket_is_short_too() {
 #[test]
 fn debug_of_a_reactor_is_its_figures() {
     watched(|| {
-        let reactor = Reactor::builder().thread(false).build().expect("a reactor");
+        let reactor = Reactor::builder().embedded().build().expect("a reactor");
         let before = reactor.metrics();
         assert_eq!(format!("{reactor:?}"), format!("Reactor {{ metrics: {before:?}, .. }}"));
     });
@@ -175,7 +175,7 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
 
 /// The error of a reactor that was shut down.
 fn shut_down_error() -> io::Result<io::Error> {
-    let reactor = Reactor::builder().thread(false).build()?;
+    let reactor = Reactor::builder().embedded().build()?;
     reactor.shutdown();
     let failed = netpoll::Timer::never(&reactor);
     failed.err().ok_or_else(|| io::Error::other("a reactor that was shut down takes no timer"))

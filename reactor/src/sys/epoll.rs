@@ -40,6 +40,11 @@ impl Events {
         })
     }
 
+    /// Whether the kernel may have more events.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count == CAPACITY
+    }
+
     fn as_mut_ptr(&mut self) -> *mut libc::epoll_event {
         self.buffer.as_mut_ptr().cast()
     }

@@ -14,6 +14,7 @@ mod eventfd;
 mod owns_fd;
 mod process;
 mod raw_syscalls;
+mod timerfd;
 
 pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;
@@ -21,6 +22,7 @@ pub use owns_fd::OwnsFd;
 pub(crate) use process::{
     SignalsBlocked, adopt_affinity_of_process, batch_scheduling, count_forks, forks,
 };
+pub(crate) use timerfd::TimerFd;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -49,7 +51,7 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 /// Takes ownership of a descriptor that a call has just made.
 fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: callers pass a number that `epoll_create1` or `eventfd` has just returned, or that `pipe2` has
+    // SAFETY: callers pass a number that `epoll_create1`, `eventfd` or `timerfd_create` has just returned, or that `pipe2` has
     // stored, which no other object owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }

@@ -46,7 +46,11 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        self.began + Duration::from_nanos(self.now_ns())
+        self.instant_at(self.now_ns())
+    }
+
+    pub(crate) fn instant_at(&self, ns: u64) -> Instant {
+        self.began + Duration::from_nanos(ns)
     }
 
     /// The nanoseconds of `instant` on this clock: 0 for an instant before the clock began, the maximum for one

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) {
 
 /// Also checks that each fires once, and none of those that were moved.
 pub(crate) fn measure(slots: usize) -> Cost {
-    let reactor = Reactor::builder().thread(false).manual_clock().build().expect("a reactor");
+    let reactor = Reactor::builder().embedded().manual_clock().build().expect("a reactor");
     let each = |began: Instant| began.elapsed().as_nanos() as f64 / slots as f64;
     let mut timers = Vec::with_capacity(slots);
     // The table of the timers themselves is their owner's.

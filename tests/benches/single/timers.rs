@@ -42,7 +42,7 @@ impl Library for Netpoll {
     type Timer = Timer;
 
     fn new(timers: usize) -> Self {
-        Self(Reactor::builder().thread(false).build().expect("a reactor"), timers)
+        Self(Reactor::builder().embedded().build().expect("a reactor"), timers)
     }
 
     fn at(&self, instant: Instant) -> Timer {

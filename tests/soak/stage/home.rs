@@ -57,7 +57,7 @@ impl Home {
             Kind::Threaded => builder.build(),
             Kind::Several => builder.reactors(3).build(),
             Kind::ByClock => builder.manual_clock().build(),
-            Kind::ByHand => builder.thread(false).manual_clock().build(),
+            Kind::ByHand => builder.embedded().manual_clock().build(),
         };
         Self { reactor: reactor.expect("a reactor"), kind, number }
     }

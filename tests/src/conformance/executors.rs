@@ -127,7 +127,7 @@ fn tokio_runtime(builder: &mut tokio::runtime::Builder, body: Body) {
 /// A loop that runs tasks while there are any, and turns a reactor of its own when there are none.
 /// A wake-up, on whatever thread, ends the turn.
 fn turned_by_hand(body: Body) {
-    let reactor = Reactor::builder().thread(false).build().expect("a reactor");
+    let reactor = Reactor::builder().embedded().build().expect("a reactor");
     let (send, runnables) = mpsc::channel::<Runnable>();
     let tasks = Arc::new(Mutex::new(Vec::new()));
     let spawn: Spawn = {

@@ -57,7 +57,7 @@ async fn waits_for_the_end(reactor: &Reactor, near: &Registration<UnixStream>) -
 }
 
 fn by_hand() -> Played {
-    let reactor = Reactor::builder().thread(false).build().during("start")?;
+    let reactor = Reactor::builder().embedded().build().during("start")?;
     let (near, far) = registered(&reactor)?;
     drop(far);
     let waker = CountingWaker::new();
