@@ -114,8 +114,8 @@ impl Reactor {
     /// without limit.
     ///
     /// It returns after events, deadlines, [`notify`](Self::notify), a signal, the timeout, or for
-    /// no reason: call it in a loop. A wait of more than 100 ms ends once before its time, by a
-    /// two-hundredth of it or 100 ms, because the kernel ends a long sleep late; the next turn sleeps for
+    /// no reason: call it in a loop. A wait of more than 100 ms ends before its time, by a
+    /// two-hundredth of it and by 100 ms at most, because the kernel ends a long sleep late; the next turn sleeps for
     /// the short rest. A shorter wait may end 100 microseconds before its time.
     ///
     /// # Errors
