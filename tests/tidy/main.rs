@@ -216,6 +216,33 @@ fn documents_name_only_files_that_exist() {
     });
 }
 
+/// A filter that names no module runs no test, and passes.
+#[test]
+fn miri_runs_modules_that_exist() {
+    watched(|| {
+        let nightly = read(".ci/nightly").replace("\\\n", " ");
+        let mut filters = 0;
+        for line in nightly.lines() {
+            let Some((_, command)) = line.split_once("miri test -p netpoll") else { continue };
+            let (package, words) = command.split_once(' ').expect("options follow the package");
+            let folder = match package.strip_prefix('-') {
+                Some(adapter) => format!("adapters/{adapter}/src"),
+                None => "reactor/src".to_owned(),
+            };
+            let words = words.split(" --skip ").next().expect("a first part").split_whitespace();
+            for module in words.filter_map(|word| word.strip_suffix("::")) {
+                let files = [format!("{folder}/{module}.rs"), format!("{folder}/{module}/mod.rs")];
+                assert!(
+                    files.iter().any(|file| root().join(file).exists()),
+                    "{folder}: no {module}"
+                );
+                filters += 1;
+            }
+        }
+        assert!(filters > 2, "the commands are not found");
+    });
+}
+
 #[test]
 fn the_crates_depend_on_nothing_else() {
     watched(|| {
