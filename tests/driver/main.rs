@@ -11,5 +11,6 @@ mod fixtures;
 mod hook;
 mod inline;
 mod joins;
+mod named;
 mod several;
 mod shards;

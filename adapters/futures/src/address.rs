@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::sys;
 use crate::sys::interface_index;
-use netpoll::OpError;
+use netpoll::{OpError, Reactor};
 
 use crate::blocking;
 
@@ -113,7 +113,10 @@ impl Families {
 
 impl Addresses {
     /// The addresses, at least one.
-    pub(crate) async fn resolve(self, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
+    pub(crate) async fn resolve(
+        self,
+        deadline: Option<(&Reactor, Instant)>,
+    ) -> io::Result<Vec<SocketAddr>> {
         let addresses = self.look_up(deadline).await?;
         if addresses.is_empty() {
             return Err(OpError::wrap("resolve", "an empty list", none()));
@@ -121,7 +124,7 @@ impl Addresses {
         Ok(addresses)
     }
 
-    async fn look_up(self, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
+    async fn look_up(self, deadline: Option<(&Reactor, Instant)>) -> io::Result<Vec<SocketAddr>> {
         let name = match self {
             Addresses::Known(addresses) => return Ok(addresses),
             Addresses::Name(name) => name,

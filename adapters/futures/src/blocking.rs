@@ -73,13 +73,14 @@ pub(crate) async fn run<T: Send + 'static>(
     run_in(pool, generation, Zone::of(host), work).await
 }
 
-/// `work`, or [`DeadlineExceeded`] at the deadline. After the deadline, `work` is not polled at all.
+/// `work`, or [`DeadlineExceeded`] at a time on the clock of a reactor. After that, `work` is not polled
+/// at all.
 pub(crate) async fn before<T>(
-    deadline: Option<Instant>,
+    deadline: Option<(&Reactor, Instant)>,
     work: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
-    let Some(deadline) = deadline else { return work.await };
-    let timer = Timer::at(Reactor::global()?, deadline)?;
+    let Some((reactor, deadline)) = deadline else { return work.await };
+    let timer = Timer::at(reactor, deadline)?;
     let mut work = pin!(work);
     poll_fn(|cx| match timer.poll_fired(cx)? {
         Poll::Ready(()) => Poll::Ready(Err(DeadlineExceeded::error())),

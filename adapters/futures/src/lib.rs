@@ -47,6 +47,37 @@
 //! accept loop when descriptors have run out. The example of [`TimeoutStream`] uses all three. For
 //! HTTP, the server of `netpoll-hyper` has separate limits for heads, idle connections and responses.
 //!
+//! # Reactors
+//!
+//! Sockets belong to [`Reactor::global`](netpoll::Reactor::global), and a function that makes one also
+//! fails with its error. The functions whose names end in `_on` take another reactor:
+//! [`TcpListener::bind_on`], [`TcpStream::connect_on`], [`Socket::register_on`] for a socket that exists
+//! already, [`Async::new_on`]. Such a socket uses its own reactor for all that it needs: the deadline of
+//! the connect and of the lookup before it, the connections that it accepts, the end of a close. So a
+//! test may turn an [embedded](netpoll::Builder::embedded) reactor itself, and move its clock:
+//!
+//! ```
+//! use std::pin::pin;
+//! use std::task::{Context, Poll, Waker};
+//! use std::time::Duration;
+//! use netpoll::Reactor;
+//! use netpoll_futures::{UnixStream, is_deadline_exceeded};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let reactor = Reactor::builder().embedded().manual_clock().build()?;
+//! let (near, _far) = UnixStream::pair_on(&reactor)?;
+//! near.set_read_deadline(Duration::from_secs(3600))?;
+//! let mut buffer = [0];
+//! let mut read = pin!(near.read(&mut buffer));
+//! let mut cx = Context::from_waker(Waker::noop());
+//! assert!(read.as_mut().poll(&mut cx).is_pending());
+//! reactor.advance(Duration::from_secs(3601));
+//! reactor.turn(Some(Duration::ZERO))?;
+//! let Poll::Ready(late) = read.poll(&mut cx) else { panic!("an hour is over") };
+//! assert!(is_deadline_exceeded(&late.unwrap_err()));
+//! # Ok(()) }
+//! ```
+//!
 //! # Errors
 //!
 //! An operation after its deadline fails with [`io::ErrorKind::TimedOut`](std::io::ErrorKind::TimedOut)

@@ -33,6 +33,37 @@ pub(crate) struct Shared<S: StdSocket> {
 }
 
 impl<S: StdSocket> Socket<S> {
+    /// Registers a socket of the standard library, or the descriptor of one, with a reactor that the
+    /// caller names: the socket uses that reactor for all that it needs, and never the global one. The
+    /// connections that a listener accepts are registered with the listener's reactor.
+    ///
+    /// The socket is made non-blocking; its other options stay as they are. The file of a Unix listener
+    /// stays when the listener is closed, unless `set_unlink_on_close` says otherwise.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use netpoll::Reactor;
+    /// use netpoll_futures::{UnixStream, is_deadline_exceeded};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let reactor = Reactor::builder().build()?;
+    /// let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+    /// let near = UnixStream::register_on(&reactor, near)?;
+    /// near.set_read_deadline(Duration::from_millis(5))?;
+    /// let late = reactor.block_on(near.read(&mut [0])).unwrap_err();
+    /// assert!(is_deadline_exceeded(&late));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error of `ioctl(2)`, or of [registering](Registration::with). The socket is then closed.
+    pub fn register_on(reactor: &Reactor, socket: impl Into<S>) -> io::Result<Self> {
+        let socket = socket.into();
+        sys::set_nonblocking(socket.as_fd(), true)?;
+        Self::register_nonblocking(reactor, socket)
+    }
+
     /// The address that the socket is bound to.
     ///
     /// # Errors
@@ -150,14 +181,11 @@ impl<S: StdSocket> Socket<S> {
     }
 
     /// Registers a socket that is non-blocking already.
-    pub(crate) fn register(socket: impl Into<S>) -> io::Result<Self> {
-        Registration::with(Reactor::global()?, socket.into(), S::INTEREST).map(Self::from)
-    }
-
-    /// Registers a socket that may still be blocking.
-    fn adopt(socket: S) -> io::Result<Self> {
-        sys::set_nonblocking(socket.as_fd(), true)?;
-        Self::register(socket)
+    pub(crate) fn register_nonblocking(
+        reactor: &Reactor,
+        socket: impl Into<S>,
+    ) -> io::Result<Self> {
+        Registration::with(reactor, socket.into(), S::INTEREST).map(Self::from)
     }
 
     fn give_back(self) -> io::Result<S> {
@@ -310,9 +338,9 @@ impl<S: StdSocket> AsRawFd for Socket<S> {
     }
 }
 
-/// A socket of another reactor than the global one; connections that a listener accepts belong to the
-/// listener's reactor. The socket must be non-blocking, and registered for the directions that it is
-/// used for: a stream for both, a datagram socket or a Unix stream best with
+/// For a registration that the caller has made; [`register_on`](Socket::register_on) makes the usual
+/// one. The socket must be non-blocking, and registered for the directions that it is used for: a
+/// stream for both, a datagram socket or a Unix stream best with
 /// [`Interest::WriteOnDemand`](netpoll::Interest::WriteOnDemand).
 impl<S: StdSocket> From<Registration<S>> for Socket<S> {
     fn from(registration: Registration<S>) -> Self {
@@ -321,12 +349,12 @@ impl<S: StdSocket> From<Registration<S>> for Socket<S> {
     }
 }
 
-/// The socket is made non-blocking.
+/// [`register_on`](Socket::register_on) the global reactor.
 impl<S: StdSocket> TryFrom<OwnedFd> for Socket<S> {
     type Error = io::Error;
 
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        Self::adopt(fd.into())
+        Self::register_on(Reactor::global()?, fd)
     }
 }
 
@@ -344,13 +372,12 @@ impl<S: StdSocket> TryFrom<Socket<S>> for OwnedFd {
 /// implementation.
 macro_rules! convert {
     ($($socket:ty),+) => {$(
-        /// The socket is made non-blocking. The file of a Unix listener stays when the listener is
-        /// closed, unless `set_unlink_on_close` says otherwise.
+        /// [`register_on`](Socket::register_on) the global reactor.
         impl TryFrom<$socket> for Socket<$socket> {
             type Error = io::Error;
 
             fn try_from(socket: $socket) -> io::Result<Self> {
-                Self::adopt(socket)
+                Self::register_on(Reactor::global()?, socket)
             }
         }
 

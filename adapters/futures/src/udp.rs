@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use crate::sys;
-use netpoll::OpError;
+use netpoll::{OpError, Reactor};
 
 use crate::address::{Families, ToSocketAddrs, first_of};
 use crate::datagram::Datagram;
@@ -42,7 +42,17 @@ impl UdpSocket {
     ///
     /// An [`OpError`] with the first address tried, or the name that could not be looked up.
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::bind_for(addresses, Families::Both).await
+        Self::bind_on(Reactor::global()?, addresses).await
+    }
+
+    /// [`bind`](Self::bind) with a reactor that the caller names; see
+    /// [`register_on`](Self::register_on).
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub async fn bind_on(reactor: &Reactor, addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_for(reactor, addresses, Families::Both).await
     }
 
     /// [`bind`](Self::bind), but the system decides whether a socket on `[::]` also receives IPv4
@@ -52,10 +62,26 @@ impl UdpSocket {
     ///
     /// As for [`bind`](Self::bind).
     pub async fn bind_as_configured(addresses: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::bind_for(addresses, Families::AsConfigured).await
+        Self::bind_as_configured_on(Reactor::global()?, addresses).await
     }
 
-    async fn bind_for(addresses: impl ToSocketAddrs, families: Families) -> io::Result<Self> {
+    /// [`bind_as_configured`](Self::bind_as_configured) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub async fn bind_as_configured_on(
+        reactor: &Reactor,
+        addresses: impl ToSocketAddrs,
+    ) -> io::Result<Self> {
+        Self::bind_for(reactor, addresses, Families::AsConfigured).await
+    }
+
+    async fn bind_for(
+        reactor: &Reactor,
+        addresses: impl ToSocketAddrs,
+        families: Families,
+    ) -> io::Result<Self> {
         let addresses = addresses.to_addresses().resolve(None).await?;
         let bound = first_of(&addresses, "bind", |address| {
             let socket = sys::datagram(address)?;
@@ -63,7 +89,7 @@ impl UdpSocket {
             sys::bind(socket.as_fd(), address)?;
             Ok(socket)
         })?;
-        Self::register(bound)
+        Self::register_nonblocking(reactor, bound)
     }
 
     /// Connects to the first address that the system accepts: [`send`](Self::send) sends to it, and the

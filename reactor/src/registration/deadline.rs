@@ -36,6 +36,19 @@ enum Kind {
     After(Duration),
 }
 
+impl Deadline {
+    /// The time on the clock of a reactor; a duration counts from its present time. `None` for no deadline, and for a
+    /// time beyond the range of [`Instant`].
+    #[must_use]
+    pub fn instant(self, reactor: &Reactor) -> Option<Instant> {
+        match self.0 {
+            Kind::None => None,
+            Kind::At(instant) => Some(instant),
+            Kind::After(duration) => reactor.inner().now().checked_add(duration),
+        }
+    }
+}
+
 impl From<Option<Instant>> for Deadline {
     #[inline]
     fn from(at: Option<Instant>) -> Self {

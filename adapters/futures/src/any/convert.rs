@@ -9,8 +9,7 @@ use netpoll::Registration;
 
 use super::Async;
 
-/// A descriptor of another reactor than the global one, or with directions that the caller has chosen.
-/// The descriptor must be non-blocking.
+/// A descriptor with directions that the caller has chosen. It must be non-blocking.
 impl<T> From<Registration<T>> for Async<T> {
     fn from(registration: Registration<T>) -> Self {
         Self { registration }

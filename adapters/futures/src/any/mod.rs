@@ -148,7 +148,18 @@ impl<T: AsFd> Async<T> {
     /// if this descriptor is registered already, `EBADF` if it is not open. The object is then dropped,
     /// and has not been made non-blocking.
     pub fn new(io: T) -> io::Result<Self> {
-        let registered = Self::new_nonblocking(io)?;
+        Self::new_on(global()?, io)
+    }
+
+    /// [`new`](Self::new) with a reactor that the caller names: the descriptor uses that reactor for all
+    /// that it needs, and never the global one. The connections that a listener accepts are registered
+    /// with the listener's reactor.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn new_on(reactor: &Reactor, io: T) -> io::Result<Self> {
+        let registered = Self::new_nonblocking_on(reactor, io)?;
         sys::set_nonblocking(registered.as_fd(), true)?;
         Ok(registered)
     }
@@ -160,11 +171,22 @@ impl<T: AsFd> Async<T> {
     ///
     /// As for [`new`](Self::new).
     pub fn new_nonblocking(io: T) -> io::Result<Self> {
-        let interest = sys::interest(io.as_fd());
-        let registered =
-            Reactor::global().and_then(|reactor| Registration::with(reactor, io, interest));
-        registered.map(Self::from).map_err(OpError::strip)
+        Self::new_nonblocking_on(global()?, io)
     }
+
+    /// [`new_nonblocking`](Self::new_nonblocking) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn new_nonblocking_on(reactor: &Reactor, io: T) -> io::Result<Self> {
+        let interest = sys::interest(io.as_fd());
+        Registration::with(reactor, io, interest).map(Self::from).map_err(OpError::strip)
+    }
+}
+
+fn global() -> io::Result<&'static Reactor> {
+    Reactor::global().map_err(OpError::strip)
 }
 
 impl<T> Async<T> {

@@ -8,10 +8,11 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use crate::sys::{self, KeepAlive};
-use netpoll::{DeadlineExceeded, Direction, OpError, Reactor, Registration};
+use netpoll::{Deadline, DeadlineExceeded, Direction, OpError, Reactor, Registration};
 
 use super::TcpStream;
-use crate::address::{Addresses, ToSocketAddrs};
+use crate::address::ToSocketAddrs;
+use crate::sealed::StdSocket;
 
 /// How often a self-connection, or a lack of local ports, is tried again (Go's number).
 const RETRIES: usize = 2;
@@ -32,7 +33,17 @@ impl TcpStream {
     ///
     /// Dropping the future closes the socket.
     pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
-        connect(addresses.to_addresses(), None).await
+        Self::connect_on(Reactor::global()?, addresses).await
+    }
+
+    /// [`connect`](Self::connect) with a reactor that the caller names; see
+    /// [`register_on`](Self::register_on).
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub async fn connect_on(reactor: &Reactor, addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::connect_deadline_on(reactor, addresses, None).await
     }
 
     /// [`connect`](Self::connect), for at most `timeout`. With a timeout of zero it makes no call.
@@ -44,9 +55,7 @@ impl TcpStream {
         addresses: impl ToSocketAddrs,
         timeout: Duration,
     ) -> io::Result<Self> {
-        let now = Instant::now();
-        // A time beyond the range of the clock is no limit.
-        connect(addresses.to_addresses(), now.checked_add(timeout)).await
+        Self::connect_deadline_on(Reactor::global()?, addresses, timeout).await
     }
 
     /// [`connect`](Self::connect), until `deadline`. Looking up a name counts, and several addresses
@@ -59,7 +68,24 @@ impl TcpStream {
         addresses: impl ToSocketAddrs,
         deadline: Instant,
     ) -> io::Result<Self> {
-        connect(addresses.to_addresses(), Some(deadline)).await
+        Self::connect_deadline_on(Reactor::global()?, addresses, deadline).await
+    }
+
+    /// [`connect_deadline`](Self::connect_deadline) with a reactor that the caller names. The deadline, a
+    /// time or a duration from now, is one of that reactor's clock.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_deadline`](Self::connect_deadline).
+    pub async fn connect_deadline_on(
+        reactor: &Reactor,
+        addresses: impl ToSocketAddrs,
+        deadline: impl Into<Deadline>,
+    ) -> io::Result<Self> {
+        let deadline = deadline.into().instant(reactor);
+        let limit = deadline.map(|deadline| (reactor, deadline));
+        let addresses = addresses.to_addresses().resolve(limit).await?;
+        connect(reactor, &addresses, deadline).await
     }
 
     /// Connects a socket that the caller has created, and perhaps bound, to one address, without a
@@ -72,23 +98,39 @@ impl TcpStream {
         socket: impl Into<net::TcpStream>,
         address: SocketAddr,
     ) -> io::Result<Self> {
+        Self::connect_with_on(Reactor::global()?, socket, address).await
+    }
+
+    /// [`connect_with`](Self::connect_with) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_with`](Self::connect_with).
+    pub async fn connect_with_on(
+        reactor: &Reactor,
+        socket: impl Into<net::TcpStream>,
+        address: SocketAddr,
+    ) -> io::Result<Self> {
         let socket = socket.into();
         let connected = async {
             socket.set_nonblocking(true)?;
-            connect_socket(socket, &address, None).await
+            connect_socket(reactor, socket, &address, None).await
         };
         connected.await.map_err(|error| OpError::wrap("connect", address, error))
     }
 }
 
 /// Connects to the first address that answers. The error is that of the first one tried.
-async fn connect(addresses: Addresses, deadline: Option<Instant>) -> io::Result<TcpStream> {
-    let addresses = addresses.resolve(deadline).await?;
+async fn connect(
+    reactor: &Reactor,
+    addresses: &[SocketAddr],
+    deadline: Option<Instant>,
+) -> io::Result<TcpStream> {
     let mut first_error = None;
     for (tried, address) in addresses.iter().enumerate() {
         let left = addresses.len() - tried;
-        let share = deadline.map(|end| now().map(|now| share(now, end, left))).transpose()?;
-        match connect_one(address, share).await {
+        let share = deadline.map(|end| share(reactor.now(), end, left));
+        match connect_one(reactor, address, share).await {
             Ok(stream) => return Ok(stream),
             Err(error) => {
                 first_error.get_or_insert_with(|| OpError::wrap("connect", address, error));
@@ -98,11 +140,6 @@ async fn connect(addresses: Addresses, deadline: Option<Instant>) -> io::Result<
     Err(first_error.expect("resolving yields at least one address"))
 }
 
-/// The clock of connect deadlines.
-fn now() -> io::Result<Instant> {
-    Reactor::global().map(Reactor::now)
-}
-
 /// When to give up on the next of `left` addresses.
 fn share(now: Instant, end: Instant, left: usize) -> Instant {
     let remaining = end.saturating_duration_since(now);
@@ -110,34 +147,43 @@ fn share(now: Instant, end: Instant, left: usize) -> Instant {
     now + even.max(FAIR_SHARE.min(remaining))
 }
 
-async fn connect_one(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
+async fn connect_one(
+    reactor: &Reactor,
+    address: &SocketAddr,
+    deadline: Option<Instant>,
+) -> io::Result<TcpStream> {
     for _ in 0..RETRIES {
-        match attempt(address, deadline).await {
+        match attempt(reactor, address, deadline).await {
             Ok(stream) if is_self_connected(stream.registration()) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
             done => return done,
         }
     }
-    attempt(address, deadline).await
+    attempt(reactor, address, deadline).await
 }
 
-async fn attempt(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
+async fn attempt(
+    reactor: &Reactor,
+    address: &SocketAddr,
+    deadline: Option<Instant>,
+) -> io::Result<TcpStream> {
     // Without this check, a connect to a local peer would succeed at once, even after the deadline.
     if let Some(deadline) = deadline
-        && deadline <= now()?
+        && deadline <= reactor.now()
     {
         return Err(DeadlineExceeded::error());
     }
     let socket = sys::stream(address)?;
     sys::set_nodelay(socket.as_fd(), true)?;
     sys::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
-    connect_socket(socket.into(), address, deadline).await
+    connect_socket(reactor, socket.into(), address, deadline).await
 }
 
 /// Connects, and waits until a pending connection is established. If `connect(2)` has succeeded, there
 /// may be no peer yet: with `TCP_FASTOPEN_CONNECT`, the connection's first segment carries the first
 /// write.
 async fn connect_socket(
+    reactor: &Reactor,
     socket: net::TcpStream,
     address: &SocketAddr,
     deadline: Option<Instant>,
@@ -146,7 +192,7 @@ async fn connect_socket(
         Err(error) if is_in_progress(&error) => true,
         done => done.map(|()| false)?,
     };
-    let registration = Registration::new(socket)?;
+    let registration = Registration::with(reactor, socket, net::TcpStream::INTEREST)?;
     if is_in_progress {
         registration.set_write_deadline(deadline)?;
         until_connected(&registration).await?;

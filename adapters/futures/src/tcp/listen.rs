@@ -4,6 +4,8 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
+use netpoll::Reactor;
+
 use super::TcpListener;
 use crate::address::{Families, ToSocketAddrs, first_of};
 use crate::sealed::ListenerSocket;
@@ -29,7 +31,17 @@ impl TcpListener {
     ///
     /// An [`OpError`](crate::OpError) with the first address tried, or the name that could not be looked up.
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::bind_for(addresses, Families::Both).await
+        Self::bind_on(Reactor::global()?, addresses).await
+    }
+
+    /// [`bind`](Self::bind) with a reactor that the caller names; see
+    /// [`register_on`](Self::register_on).
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub async fn bind_on(reactor: &Reactor, addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_for(reactor, addresses, Families::Both).await
     }
 
     /// [`bind`](Self::bind), but the system decides whether a listener on `[::]` also accepts IPv4
@@ -39,13 +51,29 @@ impl TcpListener {
     ///
     /// As for [`bind`](Self::bind).
     pub async fn bind_as_configured(addresses: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::bind_for(addresses, Families::AsConfigured).await
+        Self::bind_as_configured_on(Reactor::global()?, addresses).await
     }
 
-    async fn bind_for(addresses: impl ToSocketAddrs, families: Families) -> io::Result<Self> {
+    /// [`bind_as_configured`](Self::bind_as_configured) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub async fn bind_as_configured_on(
+        reactor: &Reactor,
+        addresses: impl ToSocketAddrs,
+    ) -> io::Result<Self> {
+        Self::bind_for(reactor, addresses, Families::AsConfigured).await
+    }
+
+    async fn bind_for(
+        reactor: &Reactor,
+        addresses: impl ToSocketAddrs,
+        families: Families,
+    ) -> io::Result<Self> {
         let addresses = addresses.to_addresses().resolve(None).await?;
         let bound = first_of(&addresses, "bind", |address| bind_one(address, families))?;
-        Self::register(bound)
+        Self::register_nonblocking(reactor, bound)
     }
 
     /// `IP_TTL`

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::sys::{self, Credentials};
-use netpoll::{OpError, Reactor, Timer};
+use netpoll::{Deadline, OpError, Reactor, Timer};
 
 use super::{UnixStream, address};
 use crate::blocking::before;
@@ -38,8 +38,17 @@ impl UnixStream {
     ///
     /// Dropping the future closes the socket.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        let address = address::of("connect", path.as_ref())?;
-        connect(&address, None).await
+        Self::connect_on(Reactor::global()?, path).await
+    }
+
+    /// [`connect`](Self::connect) with a reactor that the caller names; see
+    /// [`register_on`](Self::register_on). Its timers make the pauses between tries.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub async fn connect_on(reactor: &Reactor, path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::connect_deadline_on(reactor, path, None).await
     }
 
     /// [`connect`](Self::connect) to an address, a path or an abstract name.
@@ -48,7 +57,16 @@ impl UnixStream {
     ///
     /// As for [`connect`](Self::connect).
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
-        connect(address, None).await
+        Self::connect_addr_on(Reactor::global()?, address).await
+    }
+
+    /// [`connect_addr`](Self::connect_addr) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub async fn connect_addr_on(reactor: &Reactor, address: &SocketAddr) -> io::Result<Self> {
+        connect(reactor, address, None).await
     }
 
     /// [`connect`](Self::connect), for at most `timeout`.
@@ -57,9 +75,7 @@ impl UnixStream {
     ///
     /// Also [`DeadlineExceeded`](crate::DeadlineExceeded), if the listener's queue stays full.
     pub async fn connect_timeout(path: impl AsRef<Path>, timeout: Duration) -> io::Result<Self> {
-        let address = address::of("connect", path.as_ref())?;
-        // A time beyond the range of the clock is no limit.
-        connect(&address, Instant::now().checked_add(timeout)).await
+        Self::connect_deadline_on(Reactor::global()?, path, timeout).await
     }
 
     /// [`connect`](Self::connect), until `deadline`.
@@ -68,8 +84,22 @@ impl UnixStream {
     ///
     /// Also [`DeadlineExceeded`](crate::DeadlineExceeded), if the listener's queue stays full.
     pub async fn connect_deadline(path: impl AsRef<Path>, deadline: Instant) -> io::Result<Self> {
+        Self::connect_deadline_on(Reactor::global()?, path, deadline).await
+    }
+
+    /// [`connect_deadline`](Self::connect_deadline) with a reactor that the caller names. The deadline, a
+    /// time or a duration from now, is one of that reactor's clock.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_deadline`](Self::connect_deadline).
+    pub async fn connect_deadline_on(
+        reactor: &Reactor,
+        path: impl AsRef<Path>,
+        deadline: impl Into<Deadline>,
+    ) -> io::Result<Self> {
         let address = address::of("connect", path.as_ref())?;
-        connect(&address, Some(deadline)).await
+        connect(reactor, &address, deadline.into().instant(reactor)).await
     }
 
     /// Connects a socket that the caller has created, and perhaps bound. The socket is made
@@ -87,9 +117,22 @@ impl UnixStream {
         socket: impl Into<net::UnixStream>,
         address: &SocketAddr,
     ) -> io::Result<Self> {
+        Self::connect_with_on(Reactor::global()?, socket, address).await
+    }
+
+    /// [`connect_with`](Self::connect_with) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_with`](Self::connect_with).
+    pub async fn connect_with_on(
+        reactor: &Reactor,
+        socket: impl Into<net::UnixStream>,
+        address: &SocketAddr,
+    ) -> io::Result<Self> {
         let socket = socket.into();
         let connected = match socket.set_nonblocking(true) {
-            Ok(()) => attempts(socket.into(), address).await,
+            Ok(()) => attempts(reactor, socket.into(), address).await,
             Err(error) => Err(error),
         };
         connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
@@ -101,8 +144,17 @@ impl UnixStream {
     ///
     /// The error of `socketpair(2)`, or of [registering](netpoll::Registration::with).
     pub fn pair() -> io::Result<(Self, Self)> {
+        Self::pair_on(Reactor::global()?)
+    }
+
+    /// [`pair`](Self::pair) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pair`](Self::pair).
+    pub fn pair_on(reactor: &Reactor) -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixStream::pair()?;
-        Ok((one.try_into()?, other.try_into()?))
+        Ok((Self::register_on(reactor, one)?, Self::register_on(reactor, other)?))
     }
 
     /// The process that connected, that listened, or that made the pair (`SO_PEERCRED`).
@@ -115,21 +167,30 @@ impl UnixStream {
     }
 }
 
-async fn connect(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<UnixStream> {
-    let connected = async { attempts(sys::unix_stream()?, address).await };
-    let connected = before(deadline, connected).await;
+async fn connect(
+    reactor: &Reactor,
+    address: &SocketAddr,
+    deadline: Option<Instant>,
+) -> io::Result<UnixStream> {
+    let connected = async { attempts(reactor, sys::unix_stream()?, address).await };
+    let connected = before(deadline.map(|deadline| (reactor, deadline)), connected).await;
     connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
 }
 
 /// Waits until there is room in the queue.
-async fn attempts(socket: OwnedFd, address: &SocketAddr) -> io::Result<UnixStream> {
+async fn attempts(
+    reactor: &Reactor,
+    socket: OwnedFd,
+    address: &SocketAddr,
+) -> io::Result<UnixStream> {
     let mut pause = FIRST_PAUSE;
     loop {
         match sys::connect_unix(socket.as_fd(), address) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            done => return done.and_then(|()| UnixStream::register(socket)),
+            done => {
+                return done.and_then(|()| UnixStream::register_nonblocking(reactor, socket));
+            }
         }
-        let reactor = Reactor::global()?;
         Timer::at(reactor, reactor.now() + pause)?.await?;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::task::{Context, Poll};
 
 use crate::sys;
-use netpoll::OpError;
+use netpoll::{OpError, Reactor};
 
 use super::{UnixDatagram, address};
 use crate::sealed::DatagramSocket;
@@ -31,7 +31,17 @@ impl UnixDatagram {
     ///
     /// An [`OpError`] with the path, also if it is longer than 107 bytes or contains a zero byte.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::bind_addr(&at_path("bind", path.as_ref())?)
+        Self::bind_on(Reactor::global()?, path)
+    }
+
+    /// [`bind`](Self::bind) with a reactor that the caller names; see
+    /// [`register_on`](Self::register_on).
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub fn bind_on(reactor: &Reactor, path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::bind_addr_on(reactor, &at_path("bind", path.as_ref())?)
     }
 
     /// Binds to an address: a path, or an abstract name, which is free again when the socket is
@@ -41,11 +51,20 @@ impl UnixDatagram {
     ///
     /// An [`OpError`] with the address.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        Self::bind_addr_on(Reactor::global()?, address)
+    }
+
+    /// [`bind_addr`](Self::bind_addr) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind_addr`](Self::bind_addr).
+    pub fn bind_addr_on(reactor: &Reactor, address: &SocketAddr) -> io::Result<Self> {
         let failed = |error| failed("bind", address, error);
         let bound = net::UnixDatagram::bind_addr(address).map_err(failed)?;
         let file = SocketFile::of(address.as_pathname());
         file.set_removed_on_close(true);
-        let socket = Self::try_from(bound).map_err(failed)?;
+        let socket = Self::register_on(reactor, bound).map_err(failed)?;
         // Binding has succeeded, so the file stays from here on.
         file.set_removed_on_close(false);
         Ok(socket)
@@ -58,7 +77,16 @@ impl UnixDatagram {
     ///
     /// An error of `socket(2)`.
     pub fn unbound() -> io::Result<Self> {
-        net::UnixDatagram::unbound()?.try_into()
+        Self::unbound_on(Reactor::global()?)
+    }
+
+    /// [`unbound`](Self::unbound) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`unbound`](Self::unbound).
+    pub fn unbound_on(reactor: &Reactor) -> io::Result<Self> {
+        Self::register_on(reactor, net::UnixDatagram::unbound()?)
     }
 
     /// Creates two unnamed sockets that are connected to each other.
@@ -67,8 +95,17 @@ impl UnixDatagram {
     ///
     /// An error of `socketpair(2)`.
     pub fn pair() -> io::Result<(Self, Self)> {
+        Self::pair_on(Reactor::global()?)
+    }
+
+    /// [`pair`](Self::pair) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pair`](Self::pair).
+    pub fn pair_on(reactor: &Reactor) -> io::Result<(Self, Self)> {
         let (near, far) = net::UnixDatagram::pair()?;
-        Ok((near.try_into()?, far.try_into()?))
+        Ok((Self::register_on(reactor, near)?, Self::register_on(reactor, far)?))
     }
 
     /// Connects to the socket at a path: [`send`](Self::send) sends to it, and this socket receives

@@ -38,7 +38,17 @@ impl UnixListener {
     /// An [`OpError`] with the path: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path exists,
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is longer than 107 bytes.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::bind_addr(&address::of("bind", path.as_ref())?)
+        Self::bind_on(Reactor::global()?, path)
+    }
+
+    /// [`bind`](Self::bind) with a reactor that the caller names; see
+    /// [`register_on`](Self::register_on).
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub fn bind_on(reactor: &Reactor, path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::bind_addr_on(reactor, &address::of("bind", path.as_ref())?)
     }
 
     /// [`bind`](Self::bind) to an address, a path or an abstract name.
@@ -47,7 +57,16 @@ impl UnixListener {
     ///
     /// As for [`bind`](Self::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        bind(address).map_err(|error| OpError::wrap("bind", address::name(address), error))
+        Self::bind_addr_on(Reactor::global()?, address)
+    }
+
+    /// [`bind_addr`](Self::bind_addr) with a reactor that the caller names.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub fn bind_addr_on(reactor: &Reactor, address: &SocketAddr) -> io::Result<Self> {
+        bind(reactor, address).map_err(|error| OpError::wrap("bind", address::name(address), error))
     }
 
     /// Sets whether closing the listener first removes the socket's file. The default is to remove it
@@ -68,10 +87,10 @@ impl UnixListener {
     }
 }
 
-fn bind(address: &SocketAddr) -> io::Result<UnixListener> {
+fn bind(reactor: &Reactor, address: &SocketAddr) -> io::Result<UnixListener> {
     let (listener, file) = listen_at(address)?;
     let interest = net::UnixListener::INTEREST;
-    let registration = Registration::with(Reactor::global()?, listener, interest)?;
+    let registration = Registration::with(reactor, listener, interest)?;
     Ok(UnixListener::with_extra(registration, Listening::with_file(file)))
 }
 
