@@ -52,6 +52,7 @@
 //! | a wait for readiness ([`Async::readable`]) | is pending at its first poll | is ready at its first poll if the descriptor is |
 //! | a condition that stays, such as a message in the error queue | ends each wait | ends one wait for each event |
 //! | two tasks that call [`Async::poll_readable`] | wake each other in circles | each waits for the event |
+//! | a task that polls a [`Timer`] without a time | is not woken when the timer is set | is woken |
 //! | a connection that ended before it was accepted | `accept` fails with `ECONNABORTED` | `accept` skips it |
 //! | a forked child | shares its parent's epoll | an operation that would wait fails with `ReactorGone` |
 //! | a process without descriptors for a reactor | panics | each operation returns the error, and timers work |
