@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use netpoll::{Direction, Interest, Reactor, ReactorGone, Readiness, Registration, Transfer};
 use netpoll_tests::CountingWaker;
+pub(crate) use netpoll_tests::fixtures::tcp::connection;
 use netpoll_tests::fixtures::{os, would_block};
 
 /// A turn that only looks.
@@ -35,20 +36,6 @@ pub(crate) fn by_hand() -> Reactor {
 /// A reactor that the test turns, with a clock that the test moves.
 pub(crate) fn by_hand_with_clock() -> Reactor {
     Reactor::builder().embedded().manual_clock().build().expect("a reactor")
-}
-
-/// Both ends of a connection over loopback, non-blocking.
-pub(crate) fn connection() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let near = TcpStream::connect(address).expect("a connection");
-    let (far, _) = listener.accept().expect("the other end");
-    for end in [&near, &far] {
-        end.set_nonblocking(true).expect("non-blocking");
-        // A byte is on its way at once, and not when the last one is acknowledged.
-        end.set_nodelay(true).expect("an option");
-    }
-    (near, far)
 }
 
 /// A connection with one end registered, for both directions, before any turn.

@@ -1,5 +1,5 @@
 //! The library of the tests: a watchdog, a waker that counts, the [`fixtures`], a process for one test ([`alone`]), the
-//! [`conformance`] suite, the [`churn`], the [`proxy`](mod@proxy) of an example, and the [`programs`] of others.
+//! [`conformance`] suite, the [`churn`], the [`loops`] of others, the [`proxy`](mod@proxy) of an example, and the [`programs`] of others.
 
 pub mod alone;
 #[cfg(not(netpoll_loom))]
@@ -8,6 +8,8 @@ pub mod churn;
 pub mod conformance;
 #[cfg(not(netpoll_loom))]
 pub mod fixtures;
+#[cfg(not(netpoll_loom))]
+pub mod loops;
 #[cfg(not(netpoll_loom))]
 pub mod programs;
 #[cfg(not(netpoll_loom))]
