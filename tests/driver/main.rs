@@ -1,4 +1,4 @@
-//! Which thread turns the reactor: threads in `block_on`, executors with a `Driver`, and the reactor's own.
+//! Which thread turns the reactor: threads in `block_on`, executors with a `Driver`, the reactor's own, and the test's.
 //!
 //! Where a test would have to measure how soon something happens, it makes the one depend on the
 //! other instead: an event that does not come is a hang, which the watchdog names.

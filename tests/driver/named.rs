@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::fs;
 use std::future::Future;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, Read, Write};
 use std::net;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net as unix;
@@ -20,7 +20,7 @@ use netpoll_futures::{
 };
 use netpoll_tests::CountingWaker;
 use netpoll_tests::alone::alone;
-use netpoll_tests::fixtures::{Folder, LOOPBACK, assert_timed_out, os};
+use netpoll_tests::fixtures::{Folder, LOOPBACK, assert_kind, assert_timed_out, os};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -75,15 +75,21 @@ fn turn_until_woken(reactor: &Reactor, waker: &CountingWaker, wakes: usize) {
     }
 }
 
-/// The future waits, until the clock has reached its deadline in an hour.
-fn assert_late_in_an_hour<T: Debug>(
+/// The future waits until its deadline is over on the reactor's clock, and no shorter.
+fn assert_late<T: Debug>(
     reactor: &Reactor,
+    time: Duration,
     mut future: Pin<&mut impl Future<Output = io::Result<T>>>,
 ) {
     let waker = CountingWaker::new();
-    assert!(waker.poll(future.as_mut()).is_pending());
-    reactor.advance(HOUR + TICKS);
-    turn_until_woken(reactor, &waker, 0);
+    for before in [Duration::ZERO, time - TICKS] {
+        reactor.advance(before);
+        turn(reactor);
+        assert!(waker.poll(future.as_mut()).is_pending(), "{before:?} of {time:?}");
+    }
+    let wakes = waker.wakes();
+    reactor.advance(2 * TICKS);
+    turn_until_woken(reactor, &waker, wakes);
     let Poll::Ready(late) = waker.poll(future) else { panic!("its deadline has passed") };
     assert_timed_out(late);
 }
@@ -223,9 +229,9 @@ fn a_connect_without_an_answer_ends_by_the_reactors_clock() {
         os::wait_for(&busy, libc::POLLIN);
         let address = busy.local_addr()?;
         let at = pin!(TcpStream::connect_deadline_on(reactor, address, reactor.now() + HOUR));
-        assert_late_in_an_hour(reactor, at);
+        assert_late(reactor, HOUR, at);
         let after = pin!(TcpStream::connect_deadline_on(reactor, address, HOUR));
-        assert_late_in_an_hour(reactor, after);
+        assert_late(reactor, HOUR, after);
         // Of two addresses, the first has half of the time.
         let mut both = pin!(TcpStream::connect_deadline_on(reactor, [address; 2], HOUR));
         let waker = CountingWaker::new();
@@ -233,8 +239,24 @@ fn a_connect_without_an_answer_ends_by_the_reactors_clock() {
         reactor.advance(HOUR / 2 + TICKS);
         turn_until_woken(reactor, &waker, 0);
         assert!(waker.poll(both.as_mut()).is_pending(), "the second address");
-        assert_late_in_an_hour(reactor, both);
+        assert_late(reactor, HOUR / 2 - TICKS, both);
         Ok(())
+    });
+}
+
+/// The system's clock is hours behind the deadline.
+#[test]
+fn no_connect_is_tried_after_its_deadline_on_the_reactors_clock() {
+    alone_with("named::no_connect_is_tried_after_its_deadline_on_the_reactors_clock", |reactor| {
+        let listener = net::TcpListener::bind(LOOPBACK)?;
+        listener.set_nonblocking(true)?;
+        reactor.advance(2 * HOUR);
+        let address = listener.local_addr()?;
+        let late = TcpStream::connect_deadline_on(reactor, address, reactor.now());
+        assert_timed_out(turning(reactor, late));
+        assert_kind(listener.accept(), ErrorKind::WouldBlock);
+        let in_time = TcpStream::connect_deadline_on(reactor, address, reactor.now() + HOUR);
+        turning(reactor, in_time).map(drop)
     });
 }
 
@@ -242,8 +264,14 @@ fn a_connect_without_an_answer_ends_by_the_reactors_clock() {
 #[test]
 fn a_lookup_ends_by_the_reactors_clock() {
     alone_with("named::a_lookup_ends_by_the_reactors_clock", |reactor| {
-        let connect = pin!(TcpStream::connect_deadline_on(reactor, "localhost:1", HOUR));
-        assert_late_in_an_hour(reactor, connect);
+        let mut connect = pin!(TcpStream::connect_deadline_on(reactor, "localhost:1", HOUR));
+        let waker = CountingWaker::new();
+        assert!(waker.poll(connect.as_mut()).is_pending());
+        reactor.advance(HOUR + TICKS);
+        turn(reactor);
+        assert!(waker.wakes() > 0);
+        let Poll::Ready(late) = waker.poll(connect) else { panic!("its deadline has passed") };
+        assert_timed_out(late);
         Ok(())
     });
 }
@@ -267,7 +295,7 @@ fn a_connect_to_a_full_queue_tries_again_by_the_reactors_clock() {
         let Poll::Ready(connected) = waker.poll(connect) else { panic!("there is room") };
         let _queued = connected?;
         let late = pin!(UnixStream::connect_deadline_on(reactor, folder.socket(), HOUR));
-        assert_late_in_an_hour(reactor, late);
+        assert_late(reactor, HOUR, late);
         Ok(())
     });
 }
