@@ -48,8 +48,15 @@ pub struct Builder {
     thread: bool,
     sched_policy: SchedPolicy,
     affinity: Affinity,
-    manual_clock: bool,
+    clock: ClockOf,
     reactors: NonZero<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum ClockOf {
+    System,
+    ByHand,
+    Given(fn() -> Instant),
 }
 
 /// The number of processors for each reactor of the global one.
@@ -104,7 +111,7 @@ impl Reactor {
             thread: true,
             sched_policy: SchedPolicy::Batch,
             affinity: Affinity::Process,
-            manual_clock: false,
+            clock: ClockOf::System,
             reactors: NonZero::<usize>::MIN,
         }
     }
@@ -317,7 +324,18 @@ impl Builder {
     /// nor flake.
     #[must_use]
     pub fn manual_clock(mut self) -> Self {
-        self.manual_clock = true;
+        self.clock = ClockOf::ByHand;
+        self
+    }
+
+    /// The reactor reads the time from `now`: for a runtime with a clock of its own, such as one that stands still in
+    /// tests. It must not go back.
+    ///
+    /// The reactor still sleeps by the system's clock. So after a leap of the clock, the runtime makes a turn, and
+    /// before one it asks for [`Reactor::next_deadline`].
+    #[must_use]
+    pub fn clock(mut self, now: fn() -> Instant) -> Self {
+        self.clock = ClockOf::Given(now);
         self
     }
 
@@ -339,7 +357,11 @@ impl Builder {
     /// An [`OpError`](crate::OpError) if the system has no descriptors (each reactor needs three, and an embedded one four) or no thread.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for several reactors that are embedded.
     pub fn build(self) -> io::Result<Reactor> {
-        let clock = if self.manual_clock { Clock::by_hand() } else { Clock::monotonic() };
+        let clock = match self.clock {
+            ClockOf::System => Clock::monotonic(),
+            ClockOf::ByHand => Clock::by_hand(),
+            ClockOf::Given(now) => Clock::given(now),
+        };
         let count = self.reactors.get();
         if count > 1 && !self.thread {
             let message = "reactor: several reactors need threads to turn them";

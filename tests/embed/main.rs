@@ -224,7 +224,9 @@ fn a_shutdown() {
             poll_fn(|_| std::task::Poll::<()>::Pending).await;
         };
         let gone = |error: &io::Error| {
-            error.get_ref().is_some_and(|error| error.is::<netpoll::ReactorGone>())
+            error
+                .get_ref()
+                .is_some_and(<dyn std::error::Error + Send + Sync>::is::<netpoll::ReactorGone>)
         };
         let ended = run(&reactor, Tasks::new(&reactor, tasks)).expect_err("it is gone");
         assert!(format!("{ended}").contains("reactor"), "{ended}");

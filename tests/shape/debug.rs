@@ -376,8 +376,8 @@ fn public_types() -> Vec<String> {
             for declared in declared {
                 let end = declared.find(|c: char| !c.is_alphanumeric()).unwrap_or(declared.len());
                 // A macro declares `$name`: those are printed above, and not searched for. The state of a
-                // listener is an associated type that no user can name, and the documentation hides the module `peer`.
-                let hidden = ["Listening", "Peer", "PeerTracker", "Expiry"];
+                // listener is an associated type that no user can name, and the documentation hides the modules `peer` and `per_process`.
+                let hidden = ["Listening", "Peer", "PeerTracker", "Expiry", "PerProcess"];
                 if end > 0 && !hidden.contains(&&declared[..end]) {
                     found.push(format!("{name}::{}", &declared[..end]));
                 }

@@ -18,6 +18,7 @@ mod flags;
 mod halves;
 mod io_traits;
 mod pipe;
+mod runtime;
 mod socket;
 mod tries;
 mod udp;

@@ -122,7 +122,8 @@ mod linger;
 mod partial;
 #[doc(hidden)]
 pub mod peer;
-mod per_process;
+#[doc(hidden)]
+pub mod per_process;
 mod sealed;
 mod socket_file;
 mod sync;

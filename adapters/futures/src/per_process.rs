@@ -11,17 +11,20 @@ use netpoll::{ReactorGone, fork_generation};
 
 /// The number of processes in a chain of forks, each the child of the one before, that can use a
 /// static.
-pub(crate) const COPIES: usize = 8;
+pub const COPIES: usize = 8;
 
 const UNCLAIMED: u64 = u64::MAX;
 
-pub(crate) struct PerProcess<T> {
+/// One copy of a static.
+#[derive(Debug)]
+pub struct PerProcess<T> {
     owner: AtomicU64,
     value: T,
 }
 
 impl<T> PerProcess<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// A copy that no process has claimed yet.
+    pub const fn new(value: T) -> Self {
         Self { owner: AtomicU64::new(UNCLAIMED), value }
     }
 }
@@ -31,7 +34,7 @@ impl<T> PerProcess<T> {
 /// # Errors
 ///
 /// [`ReactorGone`](netpoll::ReactorGone) if the process's ancestors have claimed all copies.
-pub(crate) fn own<T>(copies: &'static [PerProcess<T>; COPIES]) -> io::Result<(&'static T, u32)> {
+pub fn own<T>(copies: &'static [PerProcess<T>; COPIES]) -> io::Result<(&'static T, u32)> {
     let generation = fork_generation();
     let me = u64::from(generation);
     // Relaxed: only this process writes its generation, and the contents of a copy have their own

@@ -98,12 +98,14 @@ mod socket;
 
 mod async_fd;
 mod budget;
+mod clock;
 mod forward;
 mod io_traits;
 mod pipe;
 mod raw_fd;
 mod read_buf;
 mod ready;
+mod runtime;
 mod select_ready;
 
 pub mod io;
@@ -117,6 +119,7 @@ pub use netpoll_futures::{
     PeerSocket, ReactorGone, StdSocket, StreamSocket, bytes_written, is_closed,
     is_deadline_exceeded, raw_os_error,
 };
+pub use runtime::reactor;
 pub use socket::Socket;
 pub use stream::Stream;
 

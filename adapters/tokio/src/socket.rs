@@ -16,6 +16,7 @@ use tokio::io::ReadBuf;
 use crate::budget;
 use crate::forward::{descriptor, forward, forward_async};
 use crate::io::{Interest, Ready};
+use crate::runtime::reactor;
 use crate::select_ready::{ClearedFlags, Select};
 
 /// A socket: a [`Stream`](crate::Stream), a [`Listener`](crate::Listener) or a [`Datagram`](crate::Datagram), over TCP,
@@ -32,7 +33,8 @@ impl<S: StdSocket> Socket<S> {
     /// The error of `ioctl(2)` or `epoll_ctl(2)`.
     pub fn from_std(socket: S) -> io::Result<Self> {
         let fd: OwnedFd = socket.into();
-        netpoll_futures::Socket::try_from(fd).map(Self::from).map_err(OpError::strip)
+        let socket = netpoll_futures::Socket::register_on(&reactor()?, fd);
+        socket.map(Self::from).map_err(OpError::strip)
     }
 
     forward! { self.inner:

@@ -10,6 +10,7 @@ use netpoll_futures::{ToSocketAddrs, sys, try_each};
 
 use crate::forward::forward;
 use crate::listener::Listener;
+use crate::runtime::reactor;
 use crate::stream::Stream;
 
 /// A TCP connection, with the defaults of [`netpoll_futures::TcpStream`]: `TCP_NODELAY` and
@@ -49,7 +50,9 @@ impl TcpStream {
     ///
     /// If the future is dropped, it leaves no socket behind.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let connected = try_each(address, netpoll_futures::TcpStream::connect).await;
+        let reactor = reactor()?;
+        let connect = |address| netpoll_futures::TcpStream::connect_on(&reactor, address);
+        let connected = try_each(address, connect).await;
         connected.map(Into::into).map_err(OpError::strip)
     }
 }
@@ -101,7 +104,9 @@ impl TcpListener {
     ///
     /// As in tokio: the error of the system for the last address, or the error of the lookup.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let bound = try_each(address, netpoll_futures::TcpListener::bind_as_configured).await;
+        let reactor = reactor()?;
+        let bind = |address| netpoll_futures::TcpListener::bind_as_configured_on(&reactor, address);
+        let bound = try_each(address, bind).await;
         bound.map(Into::into).map_err(OpError::strip)
     }
 

@@ -9,6 +9,7 @@ use netpoll::OpError;
 use netpoll_futures::sys::{self, KeepAlive};
 
 use crate::forward::{forward, unregistered};
+use crate::runtime::reactor;
 use crate::tcp::{TcpListener, TcpStream};
 
 /// A TCP socket that is not connected and does not listen yet. Unlike a socket of
@@ -77,7 +78,8 @@ impl TcpSocket {
     ///
     /// If the future is dropped, it leaves no socket behind.
     pub async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
-        let connected = netpoll_futures::TcpStream::connect_with(self.socket, address).await;
+        let connected =
+            netpoll_futures::TcpStream::connect_with_on(&reactor()?, self.socket, address).await;
         connected.map(Into::into).map_err(OpError::strip)
     }
 

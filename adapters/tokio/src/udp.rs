@@ -10,6 +10,7 @@ use netpoll_futures::{ToSocketAddrs, sys, try_each};
 
 use crate::datagram::Datagram;
 use crate::forward::{forward, forward_async, forward_poll};
+use crate::runtime::reactor;
 
 /// A UDP socket. [`Datagram`] has its methods for datagrams.
 ///
@@ -42,7 +43,9 @@ impl UdpSocket {
     ///
     /// As in tokio: the error of the system for the last address, or the error of the lookup.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let bound = try_each(address, netpoll_futures::UdpSocket::bind_as_configured).await;
+        let reactor = reactor()?;
+        let bind = |address| netpoll_futures::UdpSocket::bind_as_configured_on(&reactor, address);
+        let bound = try_each(address, bind).await;
         bound.map(Into::into).map_err(OpError::strip)
     }
 

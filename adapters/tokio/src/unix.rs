@@ -8,6 +8,7 @@ use netpoll::OpError;
 use netpoll_futures::sys::Credentials;
 
 use crate::listener::Listener;
+use crate::runtime::reactor;
 use crate::stream::Stream;
 
 /// A connection over a Unix socket. [`Stream`] has its methods for bytes.
@@ -69,7 +70,10 @@ impl UnixStream {
     ///
     /// If the future is dropped, it leaves no socket behind.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        netpoll_futures::UnixStream::connect(path).await.map(Into::into).map_err(OpError::strip)
+        netpoll_futures::UnixStream::connect_on(&reactor()?, path)
+            .await
+            .map(Into::into)
+            .map_err(OpError::strip)
     }
 
     /// [`connect`](Self::connect) to an address.
@@ -78,7 +82,7 @@ impl UnixStream {
     ///
     /// The error of `connect(2)`.
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
-        let connected = netpoll_futures::UnixStream::connect_addr(address).await;
+        let connected = netpoll_futures::UnixStream::connect_addr_on(&reactor()?, address).await;
         connected.map(Into::into).map_err(OpError::strip)
     }
 
@@ -88,7 +92,7 @@ impl UnixStream {
     ///
     /// The error of `socketpair(2)` or `epoll_ctl(2)`.
     pub fn pair() -> io::Result<(Self, Self)> {
-        let pair = netpoll_futures::UnixStream::pair().map_err(OpError::strip);
+        let pair = netpoll_futures::UnixStream::pair_on(&reactor()?).map_err(OpError::strip);
         pair.map(|(one, other)| (one.into(), other.into()))
     }
 
@@ -109,7 +113,7 @@ impl UnixListener {
     ///
     /// The error of `bind(2)`. A path that exists is in use, also if no socket listens.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        let bound = netpoll_futures::UnixListener::bind(path);
+        let bound = netpoll_futures::UnixListener::bind_on(&reactor()?, path);
         bound.map(Self::with_lasting_file).map_err(OpError::strip)
     }
 
@@ -119,7 +123,7 @@ impl UnixListener {
     ///
     /// The error of `bind(2)`.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        let bound = netpoll_futures::UnixListener::bind_addr(address);
+        let bound = netpoll_futures::UnixListener::bind_addr_on(&reactor()?, address);
         bound.map(Self::with_lasting_file).map_err(OpError::strip)
     }
 

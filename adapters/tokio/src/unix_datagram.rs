@@ -10,6 +10,7 @@ use netpoll::OpError;
 
 use crate::datagram::Datagram;
 use crate::forward::{forward, forward_async, forward_poll};
+use crate::runtime::reactor;
 
 /// A Unix socket for datagrams. [`Datagram`] has its methods for datagrams. As in tokio, its file stays after it is
 /// closed.
@@ -36,7 +37,9 @@ impl UnixDatagram {
     ///
     /// The error of `bind(2)`. A path that exists is in use, also if no socket receives there.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::bind(path).map(Into::into).map_err(OpError::strip)
+        netpoll_futures::UnixDatagram::bind_on(&reactor()?, path)
+            .map(Into::into)
+            .map_err(OpError::strip)
     }
 
     /// [`bind`](Self::bind) to an address: a path, or an abstract name, which is free again after the
@@ -46,7 +49,9 @@ impl UnixDatagram {
     ///
     /// The error of `bind(2)`.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::bind_addr(address).map(Into::into).map_err(OpError::strip)
+        netpoll_futures::UnixDatagram::bind_addr_on(&reactor()?, address)
+            .map(Into::into)
+            .map_err(OpError::strip)
     }
 
     /// Makes two sockets without names that are connected to each other.
@@ -55,7 +60,7 @@ impl UnixDatagram {
     ///
     /// The error of `socketpair(2)` or `epoll_ctl(2)`.
     pub fn pair() -> io::Result<(Self, Self)> {
-        let pair = netpoll_futures::UnixDatagram::pair().map_err(OpError::strip);
+        let pair = netpoll_futures::UnixDatagram::pair_on(&reactor()?).map_err(OpError::strip);
         pair.map(|(one, other)| (one.into(), other.into()))
     }
 
@@ -66,7 +71,9 @@ impl UnixDatagram {
     ///
     /// The error of `socket(2)` or `epoll_ctl(2)`.
     pub fn unbound() -> io::Result<Self> {
-        netpoll_futures::UnixDatagram::unbound().map(Into::into).map_err(OpError::strip)
+        netpoll_futures::UnixDatagram::unbound_on(&reactor()?)
+            .map(Into::into)
+            .map_err(OpError::strip)
     }
 
     forward! { self.inner:

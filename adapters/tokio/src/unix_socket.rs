@@ -9,6 +9,7 @@ use netpoll::OpError;
 use netpoll_futures::sys;
 
 use crate::forward::unregistered;
+use crate::runtime::reactor;
 use crate::unix::{UnixListener, UnixStream};
 use crate::unix_datagram::UnixDatagram;
 
@@ -97,7 +98,8 @@ impl UnixSocket {
     pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
         self.refuse_datagrams("connect")?;
         let address = sys::unix_address(path.as_ref())?;
-        let connected = netpoll_futures::UnixStream::connect_with(self.socket, &address).await;
+        let connected =
+            netpoll_futures::UnixStream::connect_with_on(&reactor()?, self.socket, &address).await;
         connected.map(Into::into).map_err(OpError::strip)
     }
 

@@ -9,39 +9,52 @@ const NS_PER_SEC: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(crate) struct Clock {
     began: Instant,
-    /// `Some` if time is moved by hand.
-    by_hand_ns: Option<AtomicU64>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    System,
+    /// The time that the program has moved by hand.
+    ByHand(AtomicU64),
+    /// The clock of a runtime.
+    Given(fn() -> Instant),
 }
 
 impl Clock {
     pub(crate) fn monotonic() -> Self {
-        Self::new(Instant::now(), None)
+        Self { began: Instant::now(), source: Source::System }
     }
 
     /// A clock that stands still until [`advance`](Self::advance) moves it.
     pub(crate) fn by_hand() -> Self {
-        Self::new(Instant::now(), Some(AtomicU64::new(0)))
+        Self { began: Instant::now(), source: Source::ByHand(AtomicU64::new(0)) }
+    }
+
+    /// The clock that `now` reads.
+    pub(crate) fn given(now: fn() -> Instant) -> Self {
+        Self { began: now(), source: Source::Given(now) }
     }
 
     /// Another clock with the same beginning and the same present time.
     pub(crate) fn twin(&self) -> Self {
-        let by_hand_ns =
-            self.by_hand_ns.as_ref().map(|ns| AtomicU64::new(ns.load(Ordering::Acquire)));
-        Self::new(self.began, by_hand_ns)
-    }
-
-    fn new(began: Instant, by_hand_ns: Option<AtomicU64>) -> Self {
-        Self { began, by_hand_ns }
+        let source = match &self.source {
+            Source::System => Source::System,
+            Source::ByHand(ns) => Source::ByHand(AtomicU64::new(ns.load(Ordering::Acquire))),
+            Source::Given(now) => Source::Given(*now),
+        };
+        Self { began: self.began, source }
     }
 
     pub(crate) fn is_by_hand(&self) -> bool {
-        self.by_hand_ns.is_some()
+        matches!(self.source, Source::ByHand(_))
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
-        match &self.by_hand_ns {
-            Some(ns) => ns.load(Ordering::Acquire),
-            None => self.ns_at(Instant::now()),
+        match &self.source {
+            Source::System => self.ns_at(Instant::now()),
+            Source::ByHand(ns) => ns.load(Ordering::Acquire),
+            Source::Given(now) => self.ns_at(now()),
         }
     }
 
@@ -64,7 +77,7 @@ impl Clock {
 
     /// Moves a clock that is moved by hand, to its end at most, five centuries on. False if this one is not.
     pub(crate) fn advance(&self, by: Duration) -> bool {
-        let Some(ns) = &self.by_hand_ns else { return false };
+        let Source::ByHand(ns) = &self.source else { return false };
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         let moved = |now: u64| Some(now.saturating_add(by));
         ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved).is_ok()

@@ -8,11 +8,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
-use netpoll::{Deadline, Direction, OwnsFd, Reactor, Registration};
+use netpoll::{Deadline, Direction, OwnsFd, Registration};
 
 use crate::forward::{descriptor, forward};
 use crate::io::Interest;
 use crate::ready::directions;
+use crate::runtime::reactor;
 use crate::select_ready::{ClearedFlags, Select, poll_ready};
 
 pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
@@ -98,11 +99,11 @@ impl<T: AsFd> AsyncFd<T> {
         inner: T,
         interest: Interest,
     ) -> Result<Self, AsyncFdRegisterError<T>> {
-        let reactor = match Reactor::global() {
+        let reactor = match reactor() {
             Ok(reactor) => reactor,
             Err(cause) => return Err(AsyncFdRegisterError::new(inner, cause)),
         };
-        Registration::try_with(reactor, inner, directions(interest))
+        Registration::try_with(&reactor, inner, directions(interest))
             .map(Self::from)
             .map_err(|(inner, cause)| AsyncFdRegisterError::new(inner, cause))
     }
