@@ -49,7 +49,7 @@
 //!
 //! # Reactors
 //!
-//! Sockets belong to [`Reactor::global`](netpoll::Reactor::global), and a function that makes one also
+//! Sockets belong to [`Reactor::global`], and a function that makes one also
 //! fails with its error. The functions whose names end in `_on` take another reactor:
 //! [`TcpListener::bind_on`], [`TcpStream::connect_on`], [`Socket::register_on`] for a socket that exists
 //! already, [`Async::new_on`]. Such a socket uses its own reactor for all that it needs: the deadline of
@@ -60,8 +60,7 @@
 //! use std::pin::pin;
 //! use std::task::{Context, Poll, Waker};
 //! use std::time::Duration;
-//! use netpoll::Reactor;
-//! use netpoll_futures::{UnixStream, is_deadline_exceeded};
+//! use netpoll_futures::{Reactor, UnixStream, is_deadline_exceeded};
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let reactor = Reactor::builder().embedded().manual_clock().build()?;
@@ -139,7 +138,7 @@ pub use deadlines::Deadlines;
 pub use limit::Limit;
 pub use listener::{Incoming, Listener};
 pub use netpoll::{
-    Closed, Deadline, DeadlineExceeded, Direction, OpError, OwnsFd, ReactorGone, block_on,
+    Closed, Deadline, DeadlineExceeded, Direction, OpError, OwnsFd, Reactor, ReactorGone, block_on,
     fork_generation, is_closed, is_deadline_exceeded, raw_os_error, spawn_helper,
 };
 pub use partial::{PartialWrite, bytes_written};

@@ -42,8 +42,7 @@ impl<S: StdSocket> Socket<S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use netpoll::Reactor;
-    /// use netpoll_futures::{UnixStream, is_deadline_exceeded};
+    /// use netpoll_futures::{Reactor, UnixStream, is_deadline_exceeded};
     ///
     /// # fn main() -> std::io::Result<()> {
     /// let reactor = Reactor::builder().build()?;
