@@ -17,12 +17,13 @@ use smol_hyper::rt::FuturesIo;
 use super::{Deadlines, Server, executors};
 
 /// The first is the baseline of the others: hyper comes from there.
-pub(crate) const SERVERS: [Server; 6] = [
+pub(crate) const SERVERS: [Server; 7] = [
     Server { name: "tokio", title: "tokio, current_thread", serve: tokio },
     Server { name: "smol", title: "smol, inline", serve: smol },
     Server { name: "async-io-local", title: "async-io, LocalPool", serve: async_io },
     Server { name: "netpoll-local", title: "netpoll, LocalPool", serve: netpoll },
     Server { name: "netpoll-inline", title: "netpoll, inline", serve: netpoll_inline },
+    Server { name: "netpoll-tokio", title: "netpoll-tokio in tokio", serve: netpoll_tokio },
     Server { name: "netpoll-server", title: "netpoll-hyper's Server", serve: netpoll_server },
 ];
 
@@ -40,6 +41,18 @@ fn tokio(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            tokio::spawn(serve_one(hyper_util::rt::TokioIo::new(stream)));
+        }
+    })
+}
+
+fn netpoll_tokio(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = netpoll_tokio::net::TcpListener::from_std(listener)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;

@@ -15,7 +15,7 @@ const BUFFER: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first is the baseline of the others.
-pub(crate) const SERVERS: [Server; 11] = [
+pub(crate) const SERVERS: [Server; 12] = [
     Server { name: "bare", title: "bare epoll", serve: bare::serve },
     Server { name: "mio", title: "mio", serve: mio::serve },
     Server { name: "tokio", title: "tokio, current_thread", serve: tokio::serve },
@@ -26,6 +26,7 @@ pub(crate) const SERVERS: [Server; 11] = [
     Server { name: "netpoll-pool", title: "netpoll, ThreadPool(1)", serve: netpoll::pool },
     Server { name: "netpoll-driven", title: "netpoll, LocalPool inline", serve: netpoll::driven },
     Server { name: "netpoll-inline", title: "netpoll, inline", serve: netpoll::inline },
+    Server { name: "netpoll-tokio", title: "netpoll-tokio in tokio", serve: tokio::of_netpoll },
     Server { name: go::NAME, title: "Go, GOMAXPROCS=1", serve: |_, _| unreachable!("see go.rs") },
 ];
 

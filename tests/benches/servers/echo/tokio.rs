@@ -1,9 +1,9 @@
-//! tokio, on one thread and on two.
+//! tokio, on one thread and on two, and netpoll-tokio in tokio.
 
 use std::io;
 use std::net;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -33,7 +33,22 @@ fn run(runtime: &Runtime, listener: net::TcpListener, deadlines: Deadlines) -> i
     })
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+/// The same with netpoll's sockets: the runtime turns their reactor.
+pub(super) fn of_netpoll(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let listener = netpoll_tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            match deadlines {
+                Deadlines::None => tokio::spawn(echo(stream)),
+                Deadlines::Each => tokio::spawn(echo_by_deadlines(stream)),
+            };
+        }
+    })
+}
+
+async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let mut buffer = [0; BUFFER];
     loop {
         let len = stream.read(&mut buffer).await?;
@@ -52,5 +67,18 @@ async fn echo_in_time(mut stream: TcpStream) -> io::Result<()> {
             return Ok(());
         }
         timeout(PATIENCE, stream.write_all(&buffer[..len])).await??;
+    }
+}
+
+async fn echo_by_deadlines(mut stream: netpoll_tokio::net::TcpStream) -> io::Result<()> {
+    let mut buffer = [0; BUFFER];
+    loop {
+        stream.set_read_deadline(PATIENCE)?;
+        let len = stream.read(&mut buffer).await?;
+        if len == 0 {
+            return Ok(());
+        }
+        stream.set_write_deadline(PATIENCE)?;
+        stream.write_all(&buffer[..len]).await?;
     }
 }
