@@ -287,7 +287,8 @@ fn a_far_deadline_is_not_late_by_a_thousandth() {
         for _ in 0..3 {
             let threads = [5000 * MS; 4].map(|wait| std::thread::spawn(move || lateness(wait)));
             for (lateness, turns) in threads.map(|thread| thread.join().expect("a timer")) {
-                assert!((1..=3).contains(&turns), "{turns} turns for one deadline");
+                // The setter's wake-up, the two parts of the sleep, and the alarm of an embedded reactor.
+                assert!((1..=4).contains(&turns), "{turns} turns for one deadline");
                 late.push(lateness);
             }
             if late.iter().any(|late| *late < 3 * MS) {
