@@ -9,9 +9,9 @@
 
 use libtest_mimic::{Arguments, Trial};
 use netpoll_tests::conformance::{
-    Behaviour, EXECUTORS, HyperTcp, HyperUnixPair, SmolTcp, SmolUnixPair, TcpV4, TcpV6, TokioTcp,
-    TokioUnixPair, UnixAbstract, UnixPair, UnixPath, of_listeners, of_polled_streams, of_streams,
-    show,
+    AsyncIoTcp, AsyncIoUnixPair, Behaviour, EXECUTORS, HyperTcp, HyperUnixPair, SmolTcp,
+    SmolUnixPair, TcpV4, TcpV6, TokioTcp, TokioUnixPair, UnixAbstract, UnixPair, UnixPath,
+    of_listeners, of_objects, of_polled_streams, of_streams, show,
 };
 
 /// The transports. A new one is a line here.
@@ -28,6 +28,8 @@ fn transports() -> Vec<(&'static str, Vec<Behaviour>)> {
         ("tokio_unix_pair", of_streams::<TokioUnixPair>()),
         ("hyper_tcp", of_polled_streams::<HyperTcp>()),
         ("hyper_unix_pair", of_polled_streams::<HyperUnixPair>()),
+        ("async_io_tcp", of_objects::<AsyncIoTcp>()),
+        ("async_io_unix_pair", of_objects::<AsyncIoUnixPair>()),
     ]
 }
 

@@ -54,6 +54,7 @@
 //! | two tasks that call [`Async::poll_readable`] | wake each other in circles | each waits for the event |
 //! | a task that polls a [`Timer`] without a time | is not woken when the timer is set | is woken |
 //! | a connection that ended before it was accepted | `accept` fails with `ECONNABORTED` | `accept` skips it |
+//! | lifetimes in `T` | `Async<&'static T>` is an `Async<&'a T>` | each is a type of its own |
 //! | a forked child | shares its parent's epoll | an operation that would wait fails with `ReactorGone` |
 //! | a process without descriptors for a reactor | panics | each operation returns the error, and timers work |
 //! | the feature `tracing` | traces | has no effect |
