@@ -15,6 +15,9 @@
 //! Both changes are read-modify-writes of one word. If the sleeper's comes first, the other thread
 //! sees that it sleeps, and for how long. If it comes second, the sleeper's check sees the work.
 //!
+//! Between two turns of an embedded reactor the sleeper is the event loop: the turn announces the sleep at its end, with
+//! the alarm set, and the next turn ends it. The eventfd and the alarm make the loop's descriptor readable.
+//!
 //! The arm queue lies under a lock, and a slot in it has a mark, so that it is in it once. The turn takes slots out and
 //! their marks off under the lock, *then* checks their deadlines. If a setter's push comes before that, the check sees
 //! the deadline. If it comes after, the setter finds no mark and pushes the slot again.

@@ -12,8 +12,7 @@
 //! use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 //!
 //! # fn main() -> std::io::Result<()> {
-//! // Neither `enable_io` nor `enable_time`: the sockets use netpoll's reactor.
-//! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! runtime.block_on(async {
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!     let mut client = TcpStream::connect(listener.local_addr()?).await?;
@@ -33,13 +32,20 @@
 //! # }
 //! ```
 //!
-//! # Without a runtime, and inside one
+//! # Inside a runtime, and without one
 //!
-//! The sockets need no runtime: they work on any thread, under any executor. Of tokio this crate uses
-//! the features `rt`, for the cooperative budget, and `net`, for [`Interest`](io::Interest) and [`Ready`](io::Ready).
+//! The sockets that are made in a runtime belong to a reactor of that runtime ([`reactor`]): tokio's I/O driver watches its
+//! descriptor, and a task of the runtime makes its turns. So an event wakes its task without a switch to another thread.
 //!
-//! The reactor runs beside the runtime, on its own thread. `tokio::time::pause` does not stop the clock of the
-//! deadlines, and a shutdown of the runtime does not end the reactor.
+//! - The first socket makes the reactor. It ends with the runtime: operations on its sockets then fail with
+//!   [`ReactorGone`], as tokio's operations fail.
+//! - A socket may be used in another runtime, or in none. Its own runtime must run meanwhile, as with tokio's sockets: a
+//!   current-thread runtime runs only inside its `block_on`.
+//! - Deadlines follow tokio's clock where its time is enabled, `tokio::time::pause` and `advance` included.
+//! - Where a runtime has no I/O (no `enable_io`) and outside of any runtime, the sockets work as well: they belong to the
+//!   global reactor, which has a thread of its own. tokio says only by a panic that a runtime has no I/O. The first socket
+//!   of each runtime causes it, and catches it before its message is printed. In a program that is built with
+//!   `panic = "abort"`, a runtime without I/O therefore ends the program, as with tokio's sockets.
 //!
 //! Inside a tokio task, each operation that completes takes one
 //! unit of the task's [budget](tokio::task::coop), as tokio's own operations do, so a task that always finds
