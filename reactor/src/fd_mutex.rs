@@ -22,8 +22,8 @@
 //! the queue. If it comes second, the waiter finds no `LOCKED`.
 //!
 //! A waiter that was taken out and then takes the lock sets `WAITED` again, since others may be in the queue.
-//! If it is dropped instead, it passes the wake-up on: it sets `WAITED` for the holder that there is, or wakes
-//! the next waiter. So while tasks wait, the lock is held with `WAITED`, or a task that was woken has still to
+//! If it is dropped instead, it passes the wake-up on: it sets `WAITED` if another task has the lock, or else
+//! wakes the next waiter. So while tasks wait, the lock is held with `WAITED`, or a task that was woken has still to
 //! take it. (Model: `tests/loom/write_lock.rs`.)
 
 use std::fmt;
@@ -50,7 +50,7 @@ const COUNT: u32 = WAITED - 1;
 pub(crate) struct FdMutex(AtomicU32);
 
 /// The waker and the values that the end of a descriptor wakes and drops. They are boxed: most closes have none, and
-/// they would take room in every registration. They are a type beside the word, since one type of both would be padded.
+/// they would take room in every registration. They are not in [`FdMutex`], since one struct of both would be padded.
 #[derive(Debug)]
 pub(crate) struct CloseWaiter(Mutex<Option<Box<AtEnd>>>);
 

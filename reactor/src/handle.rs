@@ -59,7 +59,7 @@ enum ClockOf {
     Given(fn() -> Instant),
 }
 
-/// The number of processors for each reactor of the global one.
+/// The number of processors for each reactor behind the global handle.
 const PROCESSORS_PER_REACTOR: usize = 16;
 
 /// Read and set without a lock: a forked child would wait for ever for a lock that another thread held.
@@ -294,9 +294,9 @@ impl Builder {
     ///
     /// The default makes a busy server cheaper, since the thread does not preempt the executor that it has just woken,
     /// and costs nothing where a processor is free now and then. **Where other programs keep every
-    /// processor busy, wake-ups are late**: measured on two processors with a busy loop on each, half of
-    /// the echoes took 8 ms instead of 0.3 ms at 2,000 a second, and instead of 2.4 ms at 20,000, for
-    /// a third of the processor time. On such a machine pass `true` if latency matters. (Kernel 6.18; before EEVDF, in 6.6,
+    /// processor busy, wake-ups are late**: measured on two processors with a busy loop on each, the median
+    /// echo took 8 ms instead of 0.3 ms (at 2,000 a second) or 2.4 ms (at 20,000), for a third of the
+    /// processor time. On such a machine pass `true` if latency matters. (Kernel 6.18; before EEVDF, in 6.6,
     /// the figures differ.)
     ///
     /// It does not concern threads that make turns themselves
@@ -331,8 +331,8 @@ impl Builder {
     /// The reactor reads the time from `now`: for a runtime with a clock of its own, such as one that stands still in
     /// tests. It must not go back.
     ///
-    /// The reactor still sleeps by the system's clock. So after a leap of the clock, the runtime makes a turn, and
-    /// before one it asks for [`Reactor::next_deadline`].
+    /// The reactor still sleeps by the system's clock. So the runtime asks for [`Reactor::next_deadline`] before it lets
+    /// its clock leap, and makes a turn after the leap.
     #[must_use]
     pub fn clock(mut self, now: fn() -> Instant) -> Self {
         self.clock = ClockOf::Given(now);

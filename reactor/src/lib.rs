@@ -60,7 +60,7 @@
 //!   or the peer's end was reported: there, a read of the error queue may succeed where an ordinary one did
 //!   not.
 //! - The kernel may go on flagging a descriptor on which operations find no data (a message is in its error queue, or
-//!   it is a datagram socket that was shut down). Such a flag ends one wait for each event, so no wait spins.
+//!   it is a datagram socket that was shut down). Each event of such a descriptor ends one wait, so no wait spins.
 //! - An operation that need not wait takes no lock and allocates nothing. An event for a descriptor without waiters
 //!   takes no lock either.
 //! - A reactor without events and due deadlines makes no turn, and its thread does
@@ -84,8 +84,8 @@
 //!   operation that data woke tries once more.)
 //! - The number of wake-ups: there may be more than needed, each harmless.
 //! - That other tasks are served while a waker blocks its thread.
-//! - That an event or a deadline of another thread is served at once while a driver is away: a driver whose tasks
-//!   take 5 ms delays it by 3 ms, measured, and longer ones by 12 ms at most, as above. A driver whose thread is stopped
+//! - That an event or a deadline of another thread is served at once while a driver is away: tasks that take
+//!   5 ms delay it by 3 ms, measured, and longer tasks by 12 ms at most, as above. A driver whose thread is stopped
 //!   inside its wait (a signal handler that takes 500 ms, a debugger) delays them until it goes on: it still has the lease.
 //! - That a thread or a process which a waker begins is like any other: on the reactor's thread it
 //!   inherits the blocked signals and `SCHED_BATCH` of that thread, and

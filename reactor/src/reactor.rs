@@ -41,7 +41,7 @@ pub(crate) struct ReactorInner {
     wake_up: EventFd,
     /// In an embedded reactor: it fires for the first deadline of the wheel.
     alarm: Option<TimerFd>,
-    /// The descriptor that a closed number stands for while registrations still use the number.
+    /// A close puts this descriptor under the number of the closed one, until the registration is dropped.
     placeholder: OwnedFd,
     arena: Arc<Arena>,
     sleep: Sleep,
@@ -132,14 +132,14 @@ impl ReactorInner {
             self.sleep.awake();
         }
         let has_filed = self.file_armed(state, turned, wakers);
-        // Tasks are still to be woken, by an outer turn or for deadlines that were due: this turn must not sleep before.
+        // This turn must not sleep while tasks are still to be woken: those of an outer turn, or of deadlines that were due.
         let timeout = if wakers.is_empty() { timeout } else { Some(Duration::ZERO) };
         let mut events = Events::new();
         let waited = self.wait(&mut events, &state.wheel, timeout, parker);
         self.dispatch(&events, state, turned, wakers);
         self.expire_due(state, turned, wakers);
         if self.alarm.is_some() {
-            // The deadlines that were set during the wait: the next turn need not begin for them.
+            // Files the deadlines that were set during the wait: otherwise they would cause another turn.
             let _ = has_filed || self.file_armed(state, turned, wakers);
             self.leave_to_loop(state, events.is_full());
         }
@@ -295,8 +295,8 @@ impl ReactorInner {
             }
             state.alarm_ns = next_ns;
         }
-        // A loop that watches by edges has had the edge of the events that are left. And this turn may have used up
-        // the edge of a shutdown, of which the loop learns by the next turn.
+        // A loop that watches by edges needs a new edge: for the events that are left, whose edge it has had, and for a
+        // shutdown, whose edge this turn may have consumed. The next turn then reports the shutdown.
         if !self.sleep.announce(next_ns) || has_more_events || self.is_gone() {
             self.signal();
         }

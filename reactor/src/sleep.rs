@@ -22,8 +22,8 @@
 //! their marks off under the lock, *then* checks their deadlines. If a setter's push comes before that, the check sees
 //! the deadline. If it comes after, the setter finds no mark and pushes the slot again.
 //!
-//! A thread that wakes the parker of the driver that makes the turn (see [`parker`](crate::parker)) leaves the word
-//! as it is, but by a read-modify-write too, for the same order.
+//! A thread that wakes the parker of the driver that makes the turn (see [`parker`](crate::parker)) only reads the
+//! word, but by a read-modify-write, so that the same order holds.
 //!
 //! # How long a sleep is
 //!
@@ -59,9 +59,9 @@ const WIDENED_BY: u32 = 200;
 
 /// How long to ask the kernel to sleep where the sleep is to last this long.
 ///
-/// Up to [`MOST_WIDENING`], the kernel ends it when the whole time has passed. (In a process of positive
-/// niceness, half a millisecond later at most.) Beyond, it ends it before, and the rest is at most
-/// [`MOST_WIDENING`]: one wake-up more, whatever the length.
+/// A sleep of up to [`MOST_WIDENING`] then ends when the whole time has passed. (In a process of positive
+/// niceness, half a millisecond later at most.) A longer sleep ends earlier, with at most [`MOST_WIDENING`]
+/// left: one wake-up more, whatever the length.
 pub(crate) fn short_of(whole: Duration) -> Duration {
     if whole > MOST_WIDENING {
         whole - (whole / WIDENED_BY).min(MOST_WIDENING)

@@ -24,7 +24,8 @@ pub(crate) fn poll_fill<S: StreamSocket>(
 
 /// # Safety
 ///
-/// `read` must initialise as many of the first bytes as it returns, and must make none uninitialised.
+/// `read` must initialise the first `n` bytes, where `n` is the count that it returns, and must make no byte
+/// uninitialised.
 unsafe fn fill(
     cursor: &mut ReadBufCursor<'_>,
     read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<usize>>,

@@ -118,7 +118,8 @@ impl<S: DatagramSocket> Datagram<S> {
 ///
 /// # Safety
 ///
-/// `read` must initialise as many of the first bytes as it returns, and must make none uninitialised.
+/// `read` must initialise the first `n` bytes, where `n` is the count that it returns, and must make no byte
+/// uninitialised.
 unsafe fn poll_fill<T>(
     buffer: &mut ReadBuf<'_>,
     read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<(usize, T)>>,

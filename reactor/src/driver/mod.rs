@@ -95,8 +95,8 @@ impl Driver {
     /// whenever there is no task to run. After a shutdown of the reactor, or in a forked child, it only
     /// waits.
     ///
-    /// Every task of this thread must wake the driver, by its own waker or by [`wrap`](Self::wrap), since
-    /// another thread may wake the task, the reactor's for instance.
+    /// Each wake-up of a task of this thread must also wake the driver, through the task's own waker or by
+    /// [`wrap`](Self::wrap): another thread may wake the task, the reactor's for instance.
     pub fn park(&mut self) {
         self.wait(|turn| turn != Turn::Idle);
     }

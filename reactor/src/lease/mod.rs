@@ -219,8 +219,8 @@ impl Lease {
         }
     }
 
-    /// Whether a driver that sleeps was woken, and will be back to turn; and whether the thread watches, in case it
-    /// is not.
+    /// Whether a sleeping driver was woken, and so will soon make turns. False in a reactor without a thread: if that
+    /// driver made none, no thread would take over.
     fn turns_for_others(&self) -> bool {
         self.thread.is_some()
             && lock(&self.drivers).asleep.iter().any(|driver| driver.is_notified())

@@ -80,7 +80,7 @@ impl State {
         Self(self.0 & !(HOLDER | ASLEEP | WANTED))
     }
 
-    /// The thread goes to sleep, if the same driver is there for the same stay as when it looked.
+    /// The thread goes to sleep, if a driver has the lease and has not released it since the sample `seen`.
     #[must_use]
     pub(crate) fn sleep(self, seen: Self) -> Option<Self> {
         (self == seen && self.holder() == Holder::Driver).then_some(Self(self.0 | ASLEEP))

@@ -186,7 +186,7 @@ impl<'a, T> OpGuard<'a, T> {
         }
     }
 
-    /// Leaves the write lock to the operation when it leaves.
+    /// The operation keeps the write lock when it leaves.
     #[inline]
     pub(super) fn keep_lock(&mut self) {
         self.unlocks = false;

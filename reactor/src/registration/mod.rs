@@ -61,8 +61,8 @@ pub use wait::{OwnedReadinessWait, ReadinessWait};
 pub struct Registration<T> {
     /// `None` only after `into_inner`.
     io: Option<T>,
-    /// `T::as_fd`, kept where `T: AsFd` is known. So the struct has no bound, and neither has a type that holds
-    /// one, though dropping it asks the object. `number` alone would not do: the object may have been exchanged
+    /// `T::as_fd`, kept where `T: AsFd` is known. So neither the struct nor a type that holds one needs
+    /// the bound, though `drop` calls `as_fd`. `number` alone would not do: the object may have been exchanged
     /// by [`get_mut`](Self::get_mut) and closed, and then the number stands for a descriptor of another owner.
     ///
     /// It makes the type invariant in `T`, as it must: if `AsFd` is implemented for `X<'static>` alone, a registration

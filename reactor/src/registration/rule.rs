@@ -11,7 +11,7 @@ use crate::ready::Direction;
 /// | [`Transfer`] | after `WouldBlock`, or when fewer bytes than asked for were moved | the bytes of a stream |
 /// | [`Contiguous`] | the same | writes of a stream, under the write lock |
 /// | [`Checked`] | after `WouldBlock`, if `poll(2)` agrees | code that was made for a level-triggered reactor |
-/// | [`Eager`] | as the rule in it says | objects with a buffer of their own, futures that are polled once |
+/// | [`Eager`] | as under the rule that it wraps | objects with a buffer of their own, futures that are polled once |
 pub trait Rule<R>: sealed::Rule<R> + Copy {}
 
 impl<R, T: sealed::Rule<R> + Copy> Rule<R> for T {}
@@ -88,8 +88,8 @@ impl sealed::Rule<usize> for Contiguous {
     }
 }
 
-/// An operation that may return `WouldBlock` where the descriptor did not (it read half a message, for instance), and a
-/// wait for readiness of code that makes its own system calls and does not report when they block.
+/// An operation that may return `WouldBlock` where the descriptor did not (it read half a message, for instance); or a
+/// wait for readiness whose caller then makes its own system calls, and does not report when they block.
 ///
 /// The registration asks `poll(2)` after each `WouldBlock`, and before a wait for readiness ends. While data is left, the
 /// operation is repeated, and other tasks run in between. If the kernel flags only an error or a hang-up, the operation is
@@ -107,7 +107,7 @@ impl<R> sealed::Rule<R> for Checked {
     }
 }
 
-/// An operation of the rule in it that is attempted at each poll, whatever the readiness. So an object may have a buffer of
+/// An operation under the wrapped rule that is attempted at each poll, whatever the readiness. So an object may have a buffer of
 /// its own, from which an operation succeeds although the descriptor is drained. After `WouldBlock` the task waits for
 /// the descriptor.
 ///

@@ -103,8 +103,8 @@ impl<T> Registration<T> {
         }
     }
 
-    /// The state before an operation that is made now: if the direction is ready, or else of `first`, which may allow a
-    /// first attempt.
+    /// The state before an operation that does not wait. If the direction is not ready, `first` decides whether the
+    /// operation makes a first attempt.
     #[inline]
     pub(super) fn now(
         &self,

@@ -28,7 +28,7 @@
 //! # Whether epoll reports room
 //!
 //! For [`Interest::WriteOnDemand`](crate::Interest::WriteOnDemand), epoll reports room (`EPOLLOUT`) only while a writer
-//! waits. A flag, changed under the mutex, says whether it does.
+//! waits. A flag, changed under the mutex, says whether `EPOLLOUT` is enabled.
 //!
 //! - **A writer that must wait** is among the waiters, as above. *Then* it locks the mutex, reads the state, and has epoll
 //!   report room, unless the flag says that it does.
@@ -37,8 +37,8 @@
 //!
 //! If the waiter's lock came first, the other writer sees it waiting and changes nothing. If it came second, the
 //! waiter finds the flag cleared. `epoll_ctl` reports existing room as an edge, so it wakes a waiter that comes after
-//! the room. A writer reads the flag without the lock: if it misses one that has just been set, the waiter that set
-//! it clears it after its own write.
+//! the room. A writer reads the flag without the lock. If it misses that a waiter has just set the flag, that waiter
+//! clears the flag after its own write.
 //!
 //! # Invariants
 //!
@@ -394,8 +394,8 @@ impl Slot {
     /// Marks expired deadlines of these directions in the state: both in one change, before any task is woken. So a
     /// reader that is woken by a deadline of both directions finds that writing has expired too.
     ///
-    /// The callers have expired the deadline words before, that of writing first. A thread that was not woken can see
-    /// one without the other, on a slot whose "expired" flags are set since an earlier deadline.
+    /// The callers have expired the deadline words before, that of writing first. If the "expired" flags are still set
+    /// from an earlier deadline, a thread that was not woken can see one word expired and the other not yet.
     fn mark_expired(&self, read: bool, write: bool, each: impl FnMut(Waker)) {
         if read || write {
             self.take_claimed(self.update_with(|state| state.expire(read, write)), each);

@@ -75,7 +75,7 @@ impl Clock {
         whole.saturating_add(u64::from(since.subsec_nanos()))
     }
 
-    /// Moves a clock that is moved by hand, to its end at most, five centuries on. False if this one is not.
+    /// Moves a manual clock, at most to the end of its range, five centuries on. False if the clock is not manual.
     pub(crate) fn advance(&self, by: Duration) -> bool {
         let Source::ByHand(ns) = &self.source else { return false };
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);

@@ -18,7 +18,7 @@
 //!
 //! # The setter that arms
 //!
-//! A setter that finds a time to come and moves it *later* needs no queue, no lock and no wheel: the reactor will check
+//! A setter that moves a pending time *later* needs no queue, no lock and no wheel: the reactor will check
 //! the slot by the earlier time. Either the flag says that the wheel holds the slot, or the setter that stored
 //! the earlier time puts the slot into the arm queue, now or in a moment. Such a move is one compare-and-swap. (A
 //! plain store would overwrite an expiry that took the slot out of the wheel, and the reactor would never check the new
@@ -96,7 +96,7 @@ impl Word {
         self.0 & flag != 0
     }
 
-    /// A setter moves a time to come later, or stores a time later than the one for which the wheel holds the slot. `None`
+    /// A setter moves a pending time later, or stores a time later than the one for which the wheel holds the slot. `None`
     /// for any other word: an expired one reads as a time above [`LAST_NS`], so no setter moves it later.
     #[inline]
     fn moved_away(self, time_ns: u64) -> Option<Word> {
@@ -166,7 +166,7 @@ impl DeadlineWord {
         if self.moved_away(time_ns) { SetAction::Nothing } else { self.set_anew(time_ns) }
     }
 
-    /// The common case, inline: a time to come is moved later, and no other thread changes the word.
+    /// The common case, inline: a pending time is moved later, and no other thread changes the word.
     #[inline]
     fn moved_away(&self, time_ns: u64) -> bool {
         let seen = self.0.load_to_swap(Ordering::Relaxed);

@@ -120,16 +120,16 @@ fn longest_path(path: &[u8]) -> unix::SocketAddr {
         _ => return unnamed(),
     };
     let start = (&raw mut address).cast::<u8>();
-    // SAFETY: the address has 116 bytes, and its path lies in it: so it is a `sockaddr_un` of 110 bytes,
-    // whose path begins at its third, and beside it an integer of 4, where 2 are left for alignment.
+    // SAFETY: the address has 116 bytes and holds its path: a `sockaddr_un` of 110 bytes, with the path from
+    // byte 2 on, a length of 4 bytes, and 2 bytes of padding. The offset of the path shows their order.
     let len = unsafe { start.add(len_offset) }.cast::<libc::socklen_t>();
     // SAFETY: as above, the integer is there and aligned.
     if unsafe { len.read() } as usize != size_of::<libc::sockaddr_un>() {
         return unnamed();
     }
-    // SAFETY: as above; it is the length, as it is that of a path of 107 bytes with its zero.
+    // SAFETY: as above. It is the length: its value is the one for a path of 107 bytes and its zero.
     unsafe { len.write(size_of::<libc::sockaddr_un>() as libc::socklen_t + 1) };
-    // SAFETY: the path has 108 bytes, of which this is the last, the zero of the one of 107.
+    // SAFETY: the field has room for a path of 108 bytes. This is its last byte, the zero after 107 bytes.
     let end = unsafe { start.add(path_offset + LONGEST_PATH - 1) };
     // SAFETY: as above, it is a byte of the path.
     unsafe { end.write(*last) };

@@ -107,7 +107,7 @@ fn put(message: &mut libc::msghdr, room: &mut Room, fds: &[BorrowedFd<'_>]) {
     message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as _;
     // SAFETY: the macro computes the address of the first header from the two fields above.
     let header = unsafe { libc::CMSG_FIRSTHDR(message) };
-    // SAFETY: the room is aligned for a header and has more than one's length; any bits are one.
+    // SAFETY: the room is aligned for a header and longer than one, and any bits are a valid header.
     let header = unsafe { &mut *header };
     header.cmsg_level = libc::SOL_SOCKET;
     header.cmsg_type = libc::SCM_RIGHTS;

@@ -244,7 +244,7 @@ pub(super) fn option<T: OptionValue>(
 ) -> io::Result<T> {
     let mut len = size_of::<T>() as libc::socklen_t;
     let pointer = (&raw mut value).cast();
-    // SAFETY: the kernel writes at most `len` bytes of `value`, and any bytes are one (`OptionValue`).
+    // SAFETY: the kernel writes at most `len` bytes of `value`, and any bytes are a valid `T` (`OptionValue`).
     check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut len) })?;
     Ok(value)
 }
