@@ -8,12 +8,18 @@ use std::net::TcpStream;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use netpoll::{Checked, Direction, Eager, Interest, Registration, is_closed, is_deadline_exceeded};
+use netpoll::{
+    Checked, Contiguous, Direction, Eager, Interest, Registration, Transfer, is_closed,
+    is_deadline_exceeded,
+};
+use netpoll_tests::alone::alone;
+use netpoll_tests::fixtures::os::in_a_child;
 use netpoll_tests::fixtures::{budget, would_block};
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::fixtures::{
-    by_hand, by_hand_with_clock, discard, failed, fill, finish, send, settled, turn_until,
+    by_hand, by_hand_with_clock, discard, failed, fill, finish, is_reactor_gone, send, settled,
+    turn_until,
 };
 
 const READ: Eager<Checked> = Eager(Checked(Direction::Read));
@@ -123,6 +129,30 @@ fn an_eager_attempt_is_made_in_a_direction_that_is_not_registered() {
     });
 }
 
+#[test]
+fn an_eager_rule_is_the_rule_in_it_otherwise() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        send(&reactor, &far, b"a");
+        let mut buffer = [0; 8];
+        let read = Eager(Transfer(Direction::Read, buffer.len()));
+        let count = near.try_io(read, |mut io| io.read(&mut buffer)).expect("a byte");
+        assert_eq!(count, 1);
+        let drained = near.try_ready(Direction::Read);
+        assert!(would_block(&drained), "a short read has drained the socket: {drained:?}");
+
+        let sent = fill(&near, &far);
+        let mut waits = pin!(near.io(Contiguous(1), |mut io| io.write(b"x")));
+        assert!(CountingWaker::new().poll(waits.as_mut()).is_pending());
+        let locked = near.try_io(Eager(Contiguous(1)), |_| Ok(1));
+        assert!(would_block(&locked), "another write has the lock: {locked:?}");
+        discard(&far, sent);
+        finish(&reactor, waits).expect("room");
+        assert_eq!(near.try_io(Eager(Contiguous(1)), |_| Ok(1)).expect("it is unlocked"), 1);
+    });
+}
+
 /// Without the check, a rule believes the `WouldBlock` of the descriptor itself.
 #[test]
 fn an_eager_write_waits_for_room() {
@@ -141,5 +171,30 @@ fn an_eager_write_waits_for_room() {
         discard(&far, sent);
         turn_until(&reactor, "an event of room", || waker.wakes() > 0);
         assert!(matches!(waker.poll(write), Poll::Ready(Ok(1))));
+    });
+}
+
+/// In a forked child no event comes: an attempt that succeeds needs none, and a wait fails at once.
+#[test]
+fn an_eager_operation_of_a_forked_child_is_done_or_fails() {
+    alone("eager::an_eager_operation_of_a_forked_child_is_done_or_fails", || {
+        let reactor = by_hand();
+        let (near, far) = settled(&reactor);
+        let buffered = Buffered::default();
+        send(&reactor, &far, b"a");
+        let code = in_a_child(|| {
+            let cx = &mut Context::from_waker(Waker::noop());
+            let done = near.poll_io(cx, READ, |io| buffered.read(io));
+            let waits = near.poll_io(cx, READ, |io| buffered.read(io));
+            let is_done = matches!(done, Poll::Ready(Ok(b'a')));
+            u8::from(is_done) | u8::from(failed(&waits, is_reactor_gone)) << 1
+        });
+        assert_eq!(code, 0b11, "one bit each: done, fails");
+        let waker = CountingWaker::new();
+        let mut read = pin!(near.io(READ, |io| buffered.read(io)));
+        assert!(waker.poll(read.as_mut()).is_pending());
+        send(&reactor, &far, b"b");
+        assert_eq!(waker.wakes(), 1, "the child has changed nothing of the parent's epoll");
+        assert!(matches!(waker.poll(read), Poll::Ready(Ok(b'b'))));
     });
 }

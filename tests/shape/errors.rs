@@ -642,6 +642,8 @@ fn a_process_out_of_descriptors_fails_as_with_the_peers() {
                 let smol_ours = netpoll_smol::net::TcpListener::bind("127.0.0.1:0").await?;
                 let any_peer = async_io::Async::<net::TcpListener>::bind(([127, 0, 0, 1], 0))?;
                 let any_ours = netpoll_smol::Async::<net::TcpListener>::bind(([127, 0, 0, 1], 0))?;
+                let patched =
+                    netpoll_async_io::Async::<net::TcpListener>::bind(([127, 0, 0, 1], 0))?;
                 let mut clients = Vec::new();
                 for address in [
                     peer_listener.local_addr()?,
@@ -650,6 +652,7 @@ fn a_process_out_of_descriptors_fails_as_with_the_peers() {
                     smol_ours.local_addr()?,
                     any_peer.get_ref().local_addr()?,
                     any_ours.get_ref().local_addr()?,
+                    patched.get_ref().local_addr()?,
                 ] {
                     clients.push(net::TcpStream::connect(address)?);
                 }
@@ -670,6 +673,19 @@ fn a_process_out_of_descriptors_fails_as_with_the_peers() {
                     }
                 );
                 row!(rows, "accept, Async", any_peer.accept().await, any_ours.accept().await);
+                row!(rows, "accept, async-io", any_peer.accept().await, patched.accept().await);
+                row!(
+                    rows,
+                    "bind, async-io",
+                    async_io::Async::<net::TcpListener>::bind(([127, 0, 0, 1], 0)),
+                    netpoll_async_io::Async::<net::TcpListener>::bind(([127, 0, 0, 1], 0))
+                );
+                row!(
+                    rows,
+                    "connect, async-io",
+                    async_io::Async::<net::TcpStream>::connect(address).await,
+                    netpoll_async_io::Async::<net::TcpStream>::connect(address).await
+                );
                 row!(
                     rows,
                     "poll_accept",
