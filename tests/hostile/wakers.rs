@@ -83,7 +83,7 @@ fn a_panic_of_the_closer_is_not_the_last_operations() {
 #[test]
 fn a_panic_does_not_keep_a_shutdown_from_others() {
     run(|| async {
-        let server = Server::new(Executor::new(|_| {}))?;
+        let server = Server::new(Executor::new(|_| {}));
         let page = |_: &_| {
             service_fn(|_| async { Ok::<_, Infallible>(hyper::Response::new(String::new())) })
         };

@@ -22,7 +22,7 @@ const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n";
 fn server(executor: &Executor) -> Outcome<(Server, Arc<Mutex<Vec<String>>>)> {
     let ends = Arc::<Mutex<Vec<String>>>::default();
     let reported = ends.clone();
-    let server = Server::new(executor.clone())?
+    let server = Server::new(executor.clone())
         .deadlines(Deadlines::none())
         .on_end(move |end| reported.lock().expect("no panic").push(end.to_string()));
     Ok((server, ends))

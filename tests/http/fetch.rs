@@ -152,7 +152,7 @@ fn over_unix_sockets() {
         let listener = UnixListener::bind(&path)?;
         listener.set_nonblocking(true)?;
         let listener = Registration::with(Reactor::global()?, listener, Interest::Readable)?;
-        let server = Server::new(executor.clone())?;
+        let server = Server::new(executor.clone());
         let serving = server.clone();
         executor.spawn(async move {
             let echo = |request: hyper::Request<Incoming>| async {

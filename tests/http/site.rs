@@ -102,7 +102,7 @@ impl Site {
         let ends = Ends::default();
         let of_all = ends.clone();
         let server =
-            Server::new(executor.clone())?.deadlines(Deadlines::none()).on_end(move |end| {
+            Server::new(executor.clone()).deadlines(Deadlines::none()).on_end(move |end| {
                 let mut ends = of_all.0.lock().unwrap_or_else(PoisonError::into_inner);
                 ends.push(copy(end));
             });

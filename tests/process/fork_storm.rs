@@ -463,8 +463,8 @@ fn a_child_of_threads_that_serve() {
         let executor = Executor::new(|task| {
             let _ = task.now_or_never();
         });
-        let server = Server::new(executor.clone()).expect("a server");
-        let ending = Server::new(executor).expect("a server");
+        let server = Server::new(executor.clone());
+        let ending = Server::new(executor);
         let hello = || service_fn(|_| ready(Ok::<_, Infallible>(Response::new(String::new()))));
         let serves = |server: &Server| {
             let server = server.clone();

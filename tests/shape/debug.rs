@@ -311,7 +311,7 @@ fn async_io_types(printed: &mut Printed) -> io::Result<()> {
 fn hyper_types(printed: &mut Printed) -> io::Result<()> {
     let executor = Executor::new(drop);
     printed.add("hyper::Executor", &executor);
-    printed.add("hyper::Server", Server::new(executor)?);
+    printed.add("hyper::Server", Server::new(executor));
     printed.add("hyper::Deadlines", Deadlines::default());
     printed.add("hyper::Deadline", Deadline::WriteStall);
     printed.add("hyper::End", End::Closed);
@@ -329,7 +329,7 @@ fn hyper_types(printed: &mut Printed) -> io::Result<()> {
 /// The debug text of a connection that a service has taken over from the server.
 async fn upgraded() -> io::Result<String> {
     let (client, served) = netpoll_futures::UnixStream::pair()?;
-    let server = Server::new(Executor::new(|task| smol::spawn(task).detach()))?;
+    let server = Server::new(Executor::new(|task| smol::spawn(task).detach()));
     let (sender, taken) = std::sync::mpsc::channel();
 
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use hyper::Response;
+use hyper::service::service_fn;
 use netpoll::{Reactor, ReactorGone};
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::LOOPBACK;
@@ -72,6 +74,40 @@ fn no_thread_is_made() {
         Reactor::global().expect("a reactor");
         // The global reactor has one.
         wait_until_named_thread_sleeps("netpoll");
+    });
+}
+
+/// hyper's server of netpoll-hyper on the reactor of the runtime, in both versions of HTTP.
+#[test]
+fn a_server_of_netpoll_hyper() {
+    alone("runtime::a_server_of_netpoll_hyper", || {
+        current_thread().block_on(async {
+            let executor = netpoll_hyper::Executor::new(|task| drop(tokio::spawn(task)));
+            let server = netpoll_hyper::Server::new(executor);
+            let reactor = netpoll_tokio::reactor().expect("a reactor");
+            let bound = netpoll_futures::TcpListener::bind_on(&reactor, LOOPBACK).await;
+            let listener = bound.expect("a port");
+            let address = listener.local_addr().expect("bound");
+            let answer =
+                service_fn(async |_| Ok::<_, io::Error>(Response::new("hello".to_owned())));
+            let asking = async {
+                for start in [
+                    "GET / HTTP/1.0\r\n\r\n",
+                    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0",
+                ] {
+                    let mut client = TcpStream::connect(address).await.expect("a connection");
+                    client.write_all(start.as_bytes()).await.expect("room");
+                    client.shutdown().await.expect("open");
+                    let mut answer = Vec::new();
+                    client.read_to_end(&mut answer).await.expect("an answer");
+                    assert!(!answer.is_empty());
+                }
+                server.shutdown();
+            };
+            let (served, ()) = futures::join!(server.serve(&listener, |_| answer), asking);
+            served.expect("a shutdown");
+            assert!(!has_a_reactors_thread());
+        });
     });
 }
 

@@ -28,7 +28,7 @@
 //! # fn main() -> Result<(), BoxError> { smol::block_on(async {
 //! # let listener = netpoll_futures::TcpListener::bind("127.0.0.1:0").await?;
 //! # let address = listener.local_addr()?;
-//! # let server = Server::new(Executor::new(|task| smol::spawn(task).detach()))?;
+//! # let server = Server::new(Executor::new(|task| smol::spawn(task).detach()));
 //! # let _serving = smol::spawn(async move {
 //! #     let answer = || async { Ok::<_, Infallible>(Response::new("hello".to_owned())) };
 //! #     server.serve(&listener, |_| service_fn(move |_| answer())).await

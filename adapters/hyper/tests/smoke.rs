@@ -14,7 +14,7 @@ use netpoll_hyper::{BoxError, Deadlines, Executor, Io, Server};
 async fn serve(deadlines: Deadlines) -> Result<(Server, std::net::SocketAddr), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let server = Server::new(executor())?.deadlines(deadlines);
+    let server = Server::new(executor()).deadlines(deadlines);
     let serving = server.clone();
     let task = async move {
         let answer = || async { Ok::<_, Infallible>(Response::new("hello".to_owned())) };

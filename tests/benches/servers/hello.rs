@@ -106,7 +106,7 @@ fn netpoll_inline(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
 /// With its deadlines, for headers, idleness and writes.
 fn netpoll_server(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
     let nobody = Executor::new(|_| unreachable!("HTTP/1 spawns nothing"));
-    let server = Arc::new(netpoll_hyper::Server::new(nobody)?.only(Version::Http1));
+    let server = Arc::new(netpoll_hyper::Server::new(nobody).only(Version::Http1));
     executors::local_pool(|tasks| {
         accept(listener, move |stream| {
             let served = watch_over(server.clone(), stream);

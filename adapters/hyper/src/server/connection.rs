@@ -26,6 +26,8 @@ use super::progress::{Decision, ProgressTracker};
 use super::service::TrackedService;
 use super::version::Version;
 use super::{BoxError, Settings};
+#[cfg(feature = "http2")]
+use crate::Timer;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -89,6 +91,8 @@ where
             #[cfg(not(all(feature = "http1", feature = "http2")))]
             None => Version::ONLY,
         };
+        #[cfg(feature = "http2")]
+        let timer = Timer::with(stream.registration().reactor());
         let service = TrackedService::new(service, tracker.clone());
         let io = ServedIo::new(stream, tracker.clone());
         match version {
@@ -103,7 +107,9 @@ where
             #[cfg(feature = "http2")]
             Version::Http2 => {
                 tracker.speaks_http2();
-                let connection = pin!(settings.http2.serve_connection(io, service));
+                let mut http2 = settings.http2.clone();
+                http2.timer(timer);
+                let connection = pin!(http2.serve_connection(io, service));
                 drive(guard, &tracker, connection, http2::Connection::graceful_shutdown).await
             }
         }

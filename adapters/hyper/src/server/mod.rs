@@ -81,8 +81,6 @@ use hyper::{Request, Response};
 use netpoll_futures::{Backoff, Limit, Listener, ListenerSocket, Stream, StreamSocket};
 
 use crate::Executor;
-#[cfg(feature = "http2")]
-use crate::Timer;
 use connection::until_shutdown;
 use connections::{ConnectionGuard, Connections, Role, ShutdownPhase};
 
@@ -114,7 +112,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// smol::block_on(async {
 ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
 ///     let address = listener.local_addr()?;
-///     let server = Server::new(Executor::new(|task| smol::spawn(task).detach()))?;
+///     let server = Server::new(Executor::new(|task| smol::spawn(task).detach()));
 ///     let serving = smol::spawn({
 ///         let server = server.clone();
 ///         async move { server.serve(&listener, |_peer| service_fn(hello)).await }
@@ -158,11 +156,8 @@ struct Settings {
 impl Server {
     /// A server with the default [`Deadlines`] and any number of connections. It detects the version of HTTP
     /// from the first bytes of each connection.
-    ///
-    /// # Errors
-    ///
-    /// The error of [`Reactor::global`](netpoll::Reactor::global), which times HTTP/2's keep-alive.
-    pub fn new(executor: Executor) -> Result<Self> {
+    #[must_use]
+    pub fn new(executor: Executor) -> Self {
         let settings = Settings {
             deadlines: Deadlines::default(),
             limit: None,
@@ -170,10 +165,10 @@ impl Server {
             #[cfg(feature = "http1")]
             http1: http1::Builder::new(),
             #[cfg(feature = "http2")]
-            http2: http2_options(executor.clone())?,
+            http2: http2::Builder::new(executor.clone()),
             on_end: Arc::new(|_| {}),
         };
-        Ok(Self { settings: Arc::new(settings), connections: Connections::new(), executor })
+        Self { settings: Arc::new(settings), connections: Connections::new(), executor }
     }
 
     /// Sets the limits of every connection.
@@ -213,7 +208,7 @@ impl Server {
         self
     }
 
-    /// Sets hyper's options for HTTP/2.
+    /// Sets hyper's options for HTTP/2. `timer` has no effect: each connection has one of its own reactor.
     #[cfg(feature = "http2")]
     #[must_use]
     pub fn http2(mut self, options: impl FnOnce(&mut http2::Builder<Executor>)) -> Self {
@@ -340,13 +335,6 @@ impl Server {
     async fn wait_for_last(&self, guard: &ConnectionGuard) {
         poll_fn(|cx| guard.poll_no_connections(cx)).await;
     }
-}
-
-#[cfg(feature = "http2")]
-fn http2_options(executor: Executor) -> Result<http2::Builder<Executor>> {
-    let mut options = http2::Builder::new(executor);
-    options.timer(Timer::new()?);
-    Ok(options)
 }
 
 /// Prints the number of connections, and the settings.
