@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -18,8 +19,8 @@ use netpoll_tests::fixtures::{budget, would_block};
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::fixtures::{
-    by_hand, by_hand_with_clock, discard, failed, fill, finish, is_reactor_gone, send, settled,
-    turn_until,
+    by_hand, by_hand_with_clock, connection, discard, failed, fill, finish, is_reactor_gone, send,
+    settled, take_events, turn_until,
 };
 
 const READ: Eager<Checked> = Eager(Checked(Direction::Read));
@@ -33,15 +34,19 @@ struct Buffered {
 
 impl Buffered {
     /// Takes the byte of the buffer, or else reads one from the socket.
-    fn read(&self, mut socket: &TcpStream) -> io::Result<u8> {
+    fn read(&self, socket: &TcpStream) -> io::Result<u8> {
         self.attempts.set(self.attempts.get() + 1);
         if let Some(byte) = self.byte.take() {
             return Ok(byte);
         }
-        let mut byte = [0];
-        socket.read_exact(&mut byte)?;
-        Ok(byte[0])
+        read_byte(socket)
     }
+}
+
+fn read_byte(mut socket: &TcpStream) -> io::Result<u8> {
+    let mut byte = [0];
+    socket.read_exact(&mut byte)?;
+    Ok(byte[0])
 }
 
 #[test]
@@ -150,6 +155,43 @@ fn an_eager_rule_is_the_rule_in_it_otherwise() {
         discard(&far, sent);
         finish(&reactor, waits).expect("room");
         assert_eq!(near.try_io(Eager(Contiguous(1)), |_| Ok(1)).expect("it is unlocked"), 1);
+    });
+}
+
+/// A socket that counts how often the reactor asks for its descriptor, as it does for each `poll(2)`.
+struct Counted {
+    socket: TcpStream,
+    asked: Cell<u32>,
+}
+
+impl AsFd for Counted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.asked.set(self.asked.get() + 1);
+        self.socket.as_fd()
+    }
+}
+
+/// A task that polls again and again, in a select for instance, costs one system call a poll.
+#[test]
+fn the_kernel_is_asked_once_after_each_event() {
+    watched(|| {
+        let reactor = by_hand();
+        let (near, far) = connection();
+        let near = Counted { socket: near, asked: Cell::new(0) };
+        let near = Registration::with(&reactor, near, Interest::Both).expect("a registration");
+        take_events(&reactor, 1);
+        let cx = &mut Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            send(&reactor, &far, b"a");
+            let before = near.get_ref().asked.get();
+            let mut read = || near.poll_io(cx, READ, |io| read_byte(&io.socket));
+            assert!(matches!(read(), Poll::Ready(Ok(b'a'))));
+            assert_eq!(near.get_ref().asked.get(), before, "a read that succeeds needs no answer");
+            for _ in 0..3 {
+                assert!(read().is_pending());
+                assert_eq!(near.get_ref().asked.get(), before + 1);
+            }
+        }
     });
 }
 

@@ -1,9 +1,8 @@
 //! The unsafe part of async-io's interface: exclusive access to the object, by which its descriptor could be closed
 //! while it is registered.
 //!
-//! In async-io that breaks the soundness of its poller. Here it does not: the reactor compares the number of the descriptor
-//! before it uses it, so an object that broke the rule is left alone. The functions are unsafe because callers expect
-//! that of them.
+//! These functions are unsafe because async-io's are. No memory depends on their contract here: at worst the reactor watches
+//! another descriptor under the same number.
 #![allow(unsafe_code)] // Signatures of async-io, and one cast of an `Arc`.
 
 use std::borrow::Cow;
@@ -84,7 +83,7 @@ fn inner<T>(object: Arc<Async<T>>) -> Arc<netpoll_futures::Async<T>> {
 /// The implementations of `Read`, `Write`, `Seek` and `BufRead` keep the descriptor. See [`Async::get_mut`].
 pub unsafe trait IoSafe {}
 
-/// Keeps each type with its impl on one line.
+/// One argument, for all of these types.
 macro_rules! io_safe {
     ($($(#[$why:meta])* [$($generics:tt)*] $type:ty;)+) => {$(
         $(#[$why])*

@@ -211,7 +211,7 @@ impl<T> Registration<T> {
         let before = self.now(direction, || self.first_attempt(direction, O::IS_EAGER))?;
         let _inside = if O::IS_LOCKED { self.try_lock() } else { OpGuard::enter(self) }?;
         let result = operation(self.get_ref());
-        if matches!(self.ask_after(rule, &result)?, Polled::Ready | Polled::Flagged) {
+        if matches!(self.ask_after(rule, before, &result)?, Polled::Ready | Polled::Flagged) {
             return result;
         }
         self.report(rule, before, &result);
@@ -267,7 +267,7 @@ impl<T> Registration<T> {
             drop(OpGuard::enter(self)?);
             place.is_new = false;
             let mut result = operation(self.get_mut());
-            match self.ask_after(rule, &result)? {
+            match self.ask_after(rule, before, &result)? {
                 Polled::Ready => return again(cx),
                 Polled::Flagged => result = operation(self.get_mut()),
                 Polled::NotReady | Polled::Unknown => {}
@@ -303,7 +303,7 @@ impl<T> Registration<T> {
             };
             place.is_new = false;
             let mut result = operation(self.get_ref());
-            match self.ask_after(rule, &result)? {
+            match self.ask_after(rule, before, &result)? {
                 Polled::Ready => return again(cx),
                 Polled::Flagged => result = operation(self.get_ref()),
                 Polled::NotReady | Polled::Unknown => {}
@@ -417,11 +417,17 @@ impl<T> Registration<T> {
     }
 
     /// The kernel's answer after an operation that is [checked](super::Checked) and returned `WouldBlock`. After any other,
-    /// `NotReady`.
+    /// `NotReady`, and also where the slot was not ready before: then an event comes for all that the descriptor has.
     #[inline]
-    fn ask_after<R, O: Rule<R>>(&self, rule: O, result: &io::Result<R>) -> io::Result<Polled> {
-        if O::IS_CHECKED && would_block(result) {
-            self.poll_kernel(rule.direction())
+    fn ask_after<R, O: Rule<R>>(
+        &self,
+        rule: O,
+        before: State,
+        result: &io::Result<R>,
+    ) -> io::Result<Polled> {
+        let direction = rule.direction();
+        if O::IS_CHECKED && would_block(result) && before.is_ready(direction) {
+            self.poll_kernel(direction)
         } else {
             Ok(Polled::NotReady)
         }

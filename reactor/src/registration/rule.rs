@@ -91,7 +91,7 @@ impl sealed::Rule<usize> for Contiguous {
 /// An operation that may return `WouldBlock` where the descriptor did not (it read half a message, for instance); or a
 /// wait for readiness whose caller then makes its own system calls, and does not report when they block.
 ///
-/// The registration asks `poll(2)` after each `WouldBlock`, and before a wait for readiness ends. While data is left, the
+/// The registration asks `poll(2)` after each `WouldBlock` of a direction that was ready, and before a wait for readiness ends. While data is left, the
 /// operation is repeated, and other tasks run in between. If the kernel flags only an error or a hang-up, the operation is
 /// repeated once for each event, and one wait for readiness ends for each event: read the error queue of a socket until
 /// it is empty.

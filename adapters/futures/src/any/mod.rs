@@ -32,7 +32,8 @@ pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
 /// An operation that returns [`WouldBlock`](io::ErrorKind::WouldBlock) is called again when the
 /// descriptor is ready again: after a new event, or at once if the kernel still reports it ready. So an
 /// operation may discard useless input and return `WouldBlock`, and after [`readable`](Self::readable)
-/// any code may make any system call. To make this work, each `WouldBlock` is followed by a `poll(2)`.
+/// any code may make any system call. To make this work, the first `WouldBlock` after an event is followed
+/// by a `poll(2)`.
 ///
 /// Some conditions keep a descriptor ready although a read would block: a message in a socket's error
 /// queue, or a shutdown of a datagram socket for reading. For each event, such a condition ends one
