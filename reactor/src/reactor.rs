@@ -76,6 +76,8 @@ impl ReactorInner {
         let alarm = if has_thread { None } else { Some(TimerFd::new()?) };
         if let Some(alarm) = &alarm {
             epoll.add(alarm.as_fd(), Token::ALARM, Interest::Readable)?;
+            // A system that refuses this call refuses to make the reactor.
+            alarm.set(None)?;
             // The loop sleeps before it makes the first turn.
             let _ = sleep.announce(None);
         }
@@ -287,17 +289,18 @@ impl ReactorInner {
     fn leave_to_loop(&self, state: &mut TurnState, has_more_events: bool) {
         let Some(alarm) = &self.alarm else { return };
         let next_ns = state.wheel.next_ns().filter(|_| !self.clock.is_by_hand());
-        if next_ns != state.alarm_ns {
+        let mut is_set = next_ns == state.alarm_ns;
+        if !is_set {
             let now_ns = self.clock.now_ns();
             let after = next_ns.map(|next| Duration::from_nanos(next.saturating_sub(now_ns)));
-            if let Err(error) = alarm.set(after) {
-                self.give_up("the alarm", &error);
-            }
-            state.alarm_ns = next_ns;
+            is_set = alarm.set(after).is_ok();
+            state.alarm_ns = next_ns.filter(|_| is_set);
         }
         // A loop that watches by edges needs a new edge: for the events that are left, whose edge it has had, and for a
-        // shutdown, whose edge this turn may have consumed. The next turn then reports the shutdown.
-        if !self.sleep.announce(next_ns) || has_more_events || self.is_gone() {
+        // shutdown, whose edge this turn may have consumed. The next turn then reports the shutdown. If the system has
+        // refused to set the alarm, the next turn tries again.
+        let is_silent = self.sleep.announce(next_ns) && !has_more_events && !self.is_gone();
+        if !(is_silent && is_set) {
             self.signal();
         }
     }

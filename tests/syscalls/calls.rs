@@ -227,7 +227,7 @@ const fn call(
 
 /// All of them. Of those that have a number in common, the first that fits.
 #[rustfmt::skip]
-pub(crate) static CALLS: [Call; 43] = [
+pub(crate) static CALLS: [Call; 45] = [
     call("socket", libc::SYS_socket, any, makes_a_socket),
     call("socketpair", libc::SYS_socketpair, any, makes_a_socket),
     call("bind", libc::SYS_bind, any, fails),
@@ -266,6 +266,9 @@ pub(crate) static CALLS: [Call; 43] = [
     call("epoll_pwait", libc::SYS_epoll_pwait, any, waits),
     call("epoll_pwait2", libc::SYS_epoll_pwait2, any, waits_exactly),
     call("eventfd2", libc::SYS_eventfd2, any, fails),
+    call("timerfd_create", libc::SYS_timerfd_create, any, fails),
+    // The first, when the reactor is made. After a later one the next turn tries again.
+    call("timerfd_settime", libc::SYS_timerfd_settime, any, either),
     call("write:8", libc::SYS_write, |a| a[2] == 8, |errno, _| interrupted_or(errno, always(Survives))),
     // Of a pipe; the other sessions have the standard library read files, and do without.
     call("write", libc::SYS_write, any, transfers),
@@ -296,7 +299,7 @@ impl Call {
     /// Whether it is swept in a session. A call of the reactor's start is made in all of
     /// them, and alike; most reads are the standard library's, which counts processors.
     pub(crate) fn is_swept_in(&self, session: Session) -> bool {
-        let of_the_start = ["pipe2", "epoll_create1", "eventfd2", THREAD.name];
+        let of_the_start = ["pipe2", "epoll_create1", "eventfd2", "timerfd_create", THREAD.name];
         let also =
             ["rt_sigprocmask", "sched_getscheduler", "sched_setscheduler", "sched_getaffinity"];
         match self.name {

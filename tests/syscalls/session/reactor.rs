@@ -64,6 +64,12 @@ fn by_hand() -> Played {
     while waker.poll(pin!(near.ready(Direction::Read))).is_pending() {
         reactor.turn(Some(SOON)).during("turn")?;
     }
+    let soon = Instant::now() + SOON;
+    let mut timer = pin!(Timer::at(&reactor, soon).during("timer")?);
+    while waker.poll(timer.as_mut()).is_pending() {
+        reactor.turn(None).during("turn")?;
+    }
+    assert!(Instant::now() >= soon, "a timer was early");
     reactor.notify();
     reactor.turn(None).during("turn")?;
     reactor.turn(Some(Duration::ZERO)).during("turn")?;
