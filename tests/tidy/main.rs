@@ -179,7 +179,7 @@ fn dependencies_point_down() {
 }
 
 /// Documents for users and contributors.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
@@ -187,6 +187,7 @@ const DOCUMENTS: [&str; 11] = [
     "reactor/ARCHITECTURE.md",
     "reactor/RELIABILITY.md",
     "adapters/async-io/README.md",
+    "adapters/async-net/README.md",
     "adapters/futures/README.md",
     "adapters/hyper/README.md",
     "adapters/smol/README.md",
@@ -247,10 +248,11 @@ fn miri_runs_modules_that_exist() {
 fn the_crates_depend_on_nothing_else() {
     watched(|| {
         let allowed = ["libc", "once_cell", "futures-core", "futures-util", "pin-project-lite"];
-        let manifests: [(&str, &[&str]); 6] = [
+        let manifests: [(&str, &[&str]); 7] = [
             ("reactor/Cargo.toml", &[]),
             ("adapters/futures/Cargo.toml", &["netpoll"]),
             ("adapters/async-io/Cargo.toml", &["netpoll", "netpoll-futures"]),
+            ("adapters/async-net/Cargo.toml", &["netpoll", "netpoll-futures", "async-io"]),
             ("adapters/tokio/Cargo.toml", &["netpoll", "netpoll-futures", "tokio", "bytes"]),
             ("adapters/hyper/Cargo.toml", &["netpoll", "netpoll-futures", "hyper"]),
             (

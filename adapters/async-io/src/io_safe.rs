@@ -17,7 +17,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
 
-use netpoll_futures::{ReadableOwned, WritableOwned};
+use netpoll_futures::{Deadlines, ReadableOwned, WritableOwned};
 
 use crate::Async;
 use crate::object::{READ, WRITE};
@@ -66,6 +66,15 @@ impl<T> Async<T> {
     /// [`writable`](Self::writable) as a future that borrows nothing.
     pub fn writable_owned(self: Arc<Self>) -> WritableOwned<T> {
         inner(self).writable_owned()
+    }
+
+    /// A handle that sets the deadlines and does not keep the object open: for the owner of an object that a library has
+    /// taken.
+    pub fn deadlines(self: &Arc<Self>) -> Deadlines
+    where
+        T: Send + Sync + 'static,
+    {
+        inner(self.clone()).deadlines()
     }
 }
 

@@ -68,8 +68,8 @@ mod timer;
 
 pub use io_safe::IoSafe;
 pub use netpoll_futures::{
-    Closed, Deadline, DeadlineExceeded, Readable, ReadableOwned, Writable, WritableOwned,
-    is_closed, is_deadline_exceeded,
+    Closed, Deadline, DeadlineExceeded, Deadlines, Readable, ReadableOwned, Writable,
+    WritableOwned, is_closed, is_deadline_exceeded,
 };
 pub use object::Async;
 pub use timer::Timer;

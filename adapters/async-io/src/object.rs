@@ -85,6 +85,12 @@ impl<T> Async<T> {
         self.0.get_ref()
     }
 
+    /// The registration of the object, for operations that async-io does not have.
+    #[must_use]
+    pub fn registration(&self) -> &Registration<T> {
+        self.0.registration()
+    }
+
     /// Returns the object, which stays in non-blocking mode.
     ///
     /// # Errors

@@ -144,7 +144,7 @@ pub use netpoll::{
 pub use partial::{PartialWrite, bytes_written};
 pub use sealed::{Address, DatagramSocket, ListenerSocket, PeerSocket, StdSocket, StreamSocket};
 pub use socket::Socket;
-pub use stream::Stream;
+pub use stream::{Stream, shutdown};
 pub use sys::{Credentials, KeepAlive};
 pub use tcp::{TcpListener, TcpStream};
 pub use timeout::{TimeoutStream, Timeouts};

@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use netpoll::{Direction, Reactor, Registration};
 
 use crate::limit::Place;
-use crate::sealed::StreamSocket;
+use crate::sealed::{PeerSocket, StreamSocket};
 use crate::socket::Socket;
 use crate::{is_closed, sys};
 
@@ -32,15 +32,7 @@ impl<S: StreamSocket> Stream<S> {
     ///
     /// [`Closed`](crate::Closed), or an error of `shutdown(2)`.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.registration().while_open(|socket| sys::shutdown(socket.as_fd(), how))?;
-        // `shutdown` of a Unix socket causes no event on its own side.
-        if how != Shutdown::Write {
-            self.registration().assume_ready(Direction::Read);
-        }
-        if how != Shutdown::Read {
-            self.registration().assume_ready(Direction::Write);
-        }
-        Ok(())
+        shutdown(self.registration(), how)
     }
 
     /// Ends writing, for all clones. It also succeeds if the peer has reset the connection, or if
@@ -73,4 +65,18 @@ impl<S: StreamSocket> Stream<S> {
         }
         Ok(registration.into())
     }
+}
+
+/// [`Stream::shutdown`], for adapters with sockets of their own.
+#[doc(hidden)]
+pub fn shutdown<S: PeerSocket>(registration: &Registration<S>, how: Shutdown) -> io::Result<()> {
+    registration.while_open(|socket| sys::shutdown(socket.as_fd(), how))?;
+    // `shutdown` of a Unix socket causes no event on its own side.
+    if how != Shutdown::Write {
+        registration.assume_ready(Direction::Read);
+    }
+    if how != Shutdown::Read {
+        registration.assume_ready(Direction::Write);
+    }
+    Ok(())
 }
