@@ -79,7 +79,7 @@ impl Arena {
     pub(crate) fn allocate(self: &Arc<Self>) -> io::Result<OwnedSlot> {
         let mut free = lock(&self.free);
         if self.is_sealed() {
-            return Err(ReactorGone.into());
+            return Err(ReactorGone::error());
         }
         let index = free.take()?;
         let (chunk, offset, size) = place(index);

@@ -26,8 +26,10 @@ pub struct Closed;
 /// of this process.
 /// Kind: [`ErrorKind::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ReactorGone;
+pub struct ReactorGone {
+    /// The text that it displays.
+    reason: &'static str,
+}
 
 impl DeadlineExceeded {
     /// An [`io::Error`] with it as payload.
@@ -46,10 +48,16 @@ impl Closed {
 }
 
 impl ReactorGone {
+    /// See [`Reactor::shutdown_because`](crate::Reactor::shutdown_because).
+    pub(crate) fn because(reason: &'static str) -> Self {
+        Self { reason }
+    }
+
     /// An [`io::Error`] with it as payload.
     #[must_use]
     pub fn error() -> io::Error {
-        ReactorGone.into()
+        let reason = "the reactor was shut down or has failed, or is that of the process that forked this one";
+        Self::because(reason).into()
     }
 }
 
@@ -166,7 +174,7 @@ impl fmt::Display for Closed {
 
 impl fmt::Display for ReactorGone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the reactor was shut down or has failed, or is that of the process that forked this one")
+        f.write_str(self.reason)
     }
 }
 

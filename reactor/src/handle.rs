@@ -170,6 +170,23 @@ impl Reactor {
         self.shards.shut_down();
     }
 
+    /// [`shutdown`](Self::shutdown), after which [`ReactorGone`](crate::ReactorGone) displays `reason`: for the owner of an
+    /// [embedded](Builder::embedded) reactor whose users know the end of its event loop by another text.
+    ///
+    /// Of several reasons, the first counts.
+    ///
+    /// ```
+    /// let reactor = netpoll::Reactor::builder().embedded().build()?;
+    /// reactor.shutdown_because("the loop has ended");
+    /// reactor.shutdown_because("another reason");
+    /// assert_eq!(reactor.check_usable().unwrap_err().to_string(), "the loop has ended");
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn shutdown_because(&self, reason: &'static str) {
+        self.shards.iter().for_each(|shard| shard.set_reason(reason));
+        self.shutdown();
+    }
+
     /// When the descriptor of an [embedded](Builder::embedded) reactor becomes readable for a deadline: for loops
     /// that show or sort their timers. The present time if it is readable already or a turn is in progress. `None`
     /// without a deadline, and for a reactor that has a thread.
@@ -184,7 +201,16 @@ impl Reactor {
     /// its descriptors then fail with [`ReactorGone`](crate::ReactorGone).
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.inner().check_usable().is_err()
+        self.check_usable().is_err()
+    }
+
+    /// Fails where [`is_gone`](Self::is_gone) is true.
+    ///
+    /// # Errors
+    ///
+    /// [`ReactorGone`](crate::ReactorGone).
+    pub fn check_usable(&self) -> io::Result<()> {
+        self.inner().check_usable()
     }
 
     /// The counts of the reactor so far. In a forked child there are no registrations.

@@ -8,6 +8,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::arena::{Arena, OwnedSlot};
@@ -49,6 +50,8 @@ pub(crate) struct ReactorInner {
     pub(crate) lease: Lease,
     turn: Mutex<TurnState>,
     pub(crate) counters: Counters,
+    /// Set before the end, if the one that ends the reactor gives a reason.
+    reason: OnceLock<&'static str>,
     /// The process that made it, by its count of forks: a forked child shares the epoll instance, and must not
     /// touch it.
     forks: u32,
@@ -97,6 +100,7 @@ impl ReactorInner {
                 alarm_ns: None,
             }),
             counters: Counters::default(),
+            reason: OnceLock::new(),
             forks: sys::forks(),
         })
     }
@@ -429,6 +433,14 @@ impl ReactorInner {
         }
     }
 
+    /// The text of [`ReactorGone`] from now on, unless it was set before.
+    pub(crate) fn set_reason(&self, reason: &'static str) {
+        // In a forked child, a thread of the parent may be about to set it.
+        if self.is_ours() {
+            let _ = self.reason.set(reason);
+        }
+    }
+
     /// Ends every operation of every registration, now and later.
     pub(crate) fn evict_all(&self) {
         for index in 0..self.arena.seal() {
@@ -447,7 +459,16 @@ impl ReactorInner {
     }
 
     pub(crate) fn check_usable(&self) -> io::Result<()> {
-        if self.is_gone() || !self.is_ours() { Err(ReactorGone.into()) } else { Ok(()) }
+        if !self.is_ours() {
+            return Err(ReactorGone::error());
+        }
+        if self.is_gone() {
+            return Err(match self.reason.get() {
+                Some(reason) => ReactorGone::because(reason).into(),
+                None => ReactorGone::error(),
+            });
+        }
+        Ok(())
     }
 
     /// When the wheel comes to its next slot. For the loom models.

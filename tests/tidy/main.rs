@@ -72,7 +72,7 @@ fn only_the_named_modules_are_unsafe() {
             "adapters/async-io/src/io_safe.rs",
             // tokio's buffers can be filled uninitialised in no other way.
             "adapters/tokio/src/read_buf.rs",
-            // `FromRawFd::from_raw_fd` is unsafe.
+            // `FromRawFd::from_raw_fd` is unsafe, and `AsyncFd::register`.
             "adapters/tokio/src/raw_fd.rs",
             "adapters/hyper/src/read_buf.rs",
         ];

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, PipeReader, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::Arc;
@@ -279,14 +279,53 @@ fn a_descriptor_that_epoll_refuses_is_given_back() {
 fn a_descriptor_that_is_registered_is_not_registered_again() {
     everywhere(|| async {
         let (near, mut far) = registered().await?;
-        let again = AsyncFd::register_with_interest(near.as_fd(), Interest::READABLE);
+        let again = AsyncFd::try_with_interest(near.as_fd(), Interest::READABLE);
         assert_kind(again.map_err(Into::into), ErrorKind::AlreadyExists);
         far.write_all(b"x")?;
         near.readable().await?.retain_ready();
         let stream = near.into_inner();
-        let near = AsyncFd::register(stream)?;
+        let near = AsyncFd::try_new(stream)?;
         near.readable().await?.retain_ready();
         assert_eq!(receive(&near)?, 1);
+        Ok(())
+    });
+}
+
+/// An object that is known by the number of its descriptor alone.
+#[derive(Debug)]
+struct Numbered(Option<UnixStream>);
+
+impl AsRawFd for Numbered {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_ref().map_or(-1, UnixStream::as_raw_fd)
+    }
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn an_object_is_registered_by_the_number_of_its_descriptor() {
+    everywhere(|| async {
+        let (near, mut far) = UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        let near = Numbered(Some(near));
+        // SAFETY: the object keeps its stream.
+        let near = unsafe { AsyncFd::register_with_interest(near, Interest::READABLE) }?;
+        far.write_all(b"x")?;
+        near.readable().await?.retain_ready();
+        assert_kind(near.writable().await, ErrorKind::InvalidInput);
+        let near = near.into_inner();
+        // SAFETY: as above.
+        let near = unsafe { AsyncFd::register(near) }?;
+        near.writable().await?.retain_ready();
+        let mut stream = near.get_ref().0.as_ref().expect("it has one");
+        near.readable().await?.retain_ready();
+        assert_eq!(stream.read(&mut [0; 8])?, 1);
+
+        // SAFETY: there is no descriptor, which is an error.
+        let error = unsafe { AsyncFd::register(Numbered(None)) }.expect_err("-1 is no descriptor");
+        let (object, cause) = error.into_parts();
+        assert!(object.0.is_none());
+        assert_eq!(cause.raw_os_error(), Some(libc::EBADF));
         Ok(())
     });
 }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::{BufMut, BytesMut};
 use netpoll_futures::sys;
 use netpoll_tests::CountingWaker;
-use netpoll_tests::fixtures::{KIB, assert_kind, pattern};
+use netpoll_tests::fixtures::{KIB, assert_kind, pattern, poll_once};
 use netpoll_tokio::io::{Interest, Ready};
 use netpoll_tokio::net::{UnixStream, lookup_host};
 use tokio::io::AsyncWriteExt;
 
-use crate::fixtures::{MUCH, everywhere, pair};
+use crate::fixtures::{MUCH, TOO_MUCH, everywhere, pair};
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
@@ -82,6 +82,27 @@ fn tried_bytes_land_where_they_belong() {
         bytes.put_slice(b"<");
         assert_eq!(server.try_read_buf(&mut bytes)?, 3);
         assert_eq!(&bytes[..], b"<two");
+        Ok(())
+    });
+}
+
+/// A write that found room for a part leaves the stream writable, as tokio's does: the next one tells.
+#[test]
+fn a_part_is_no_proof_that_there_is_no_room() {
+    everywhere(|| async {
+        let block = vec![0; TOO_MUCH];
+        for is_vectored in [false, true] {
+            let (client, _server) = pair().await?;
+            let attempt = || match is_vectored {
+                false => client.try_write(&block),
+                true => client.try_write_vectored(&[IoSlice::new(b"x"), IoSlice::new(&block)]),
+            };
+            // The peer's side may still take bytes of this side's buffer.
+            while let Ok(count) = attempt() {
+                assert!(count < TOO_MUCH);
+                assert!(poll_once(pin!(client.writable())).is_ready());
+            }
+        }
         Ok(())
     });
 }

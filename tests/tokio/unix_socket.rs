@@ -84,7 +84,8 @@ fn connecting_waits_for_room_in_the_queue() {
     });
 }
 
-/// Beside tokio's: which call fails, with which kind, and with which number of the system.
+/// Beside tokio's: which call fails, with which kind, and with which number of the system. Without a number, the text
+/// tells.
 #[test]
 fn a_unix_socket_refuses_the_calls_that_tokios_refuses() {
     macro_rules! failures {
@@ -104,7 +105,11 @@ fn a_unix_socket_refuses_the_calls_that_tokios_refuses() {
                 stream()?.connect(&long).await.err(),
                 stream()?.listen(4).err(),
             ]
-            .map(|error| error.map(|error| (error.kind(), error.raw_os_error())))
+            .map(|error| {
+                let error = error?;
+                let text = (error.kind() == ErrorKind::Other).then(|| error.to_string());
+                Some((error.kind(), error.raw_os_error(), text))
+            })
         }};
     }
     use netpoll_tokio::net as ours;

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 
 use netpoll::{Direction, OpError};
 
-use crate::ReactorGone;
 use crate::limit::{Limit, LimitWaiter, Place};
 use crate::sealed::{Address, Extra, ListenerSocket, StdSocket};
 use crate::socket::{Shared, Socket};
@@ -124,22 +123,17 @@ impl<L: ListenerSocket> Listener<L> {
     /// [`Closed`](crate::Closed), or [`ReactorGone`](crate::ReactorGone).
     pub fn set_limit(&self, limit: Option<&Limit>) -> io::Result<()> {
         self.registration().while_open(|_| Ok(()))?;
-        self.check_reactor()?;
+        self.registration().reactor().check_usable()?;
         let before = std::mem::replace(&mut *lock(&self.shared.extra.limit), limit.cloned());
         drop(before);
         self.shared.retry();
         Ok(())
     }
 
-    /// In a forked child this fails: the child accepts none of the parent's connections and takes no
-    /// lock.
-    fn check_reactor(&self) -> io::Result<()> {
-        if self.registration().reactor().is_gone() { Err(ReactorGone::error()) } else { Ok(()) }
-    }
-
     /// Takes a place, then accepts. If no connection is accepted, the place is given back.
     fn accept_one(&self, socket: &L) -> io::Result<Taken<L>> {
-        self.check_reactor()?;
+        // A forked child accepts none of the parent's connections and takes no lock.
+        self.registration().reactor().check_usable()?;
         let limit = lock(&self.shared.extra.limit).clone();
         let place = limit.map(|limit| self.take_place(&limit)).transpose()?;
         let (socket, peer) = socket.accept_one()?;

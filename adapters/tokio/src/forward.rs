@@ -40,16 +40,16 @@ macro_rules! forward_poll {
     )+};
 }
 
-/// The descriptor of a field, lent and as a number. A parameter of the type follows, with its bound.
+/// The descriptor of a field, lent and as a number. A parameter of the type follows, with its bound if it has one.
 macro_rules! descriptor {
-    ($type:ty: $field:ident $(, $parameter:ident: $bound:path)?) => {
-        impl$(<$parameter: $bound>)? std::os::fd::AsFd for $type {
+    ($type:ty: $field:ident $(, $parameter:ident $(: $bound:path)?)?) => {
+        impl$(<$parameter $(: $bound)?>)? std::os::fd::AsFd for $type {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
                 self.$field.as_fd()
             }
         }
 
-        impl$(<$parameter: $bound>)? std::os::fd::AsRawFd for $type {
+        impl$(<$parameter $(: $bound)?>)? std::os::fd::AsRawFd for $type {
             fn as_raw_fd(&self) -> std::os::fd::RawFd {
                 self.$field.as_fd().as_raw_fd()
             }

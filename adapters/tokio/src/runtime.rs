@@ -36,7 +36,8 @@ static REACTORS: [PerProcess<Mutex<Option<Reactors>>>; COPIES] =
 
 /// The reactor to which the sockets belong that are made here: that of the tokio runtime, if the call is made in one that
 /// has I/O, else the [global one](Reactor::global). The first call in a runtime makes its reactor; it ends with the
-/// runtime, and operations on its sockets then fail with [`ReactorGone`](netpoll::ReactorGone).
+/// runtime, and operations on its sockets then fail with [`ReactorGone`](netpoll::ReactorGone), which is also an error for
+/// tokio's `is_rt_shutdown_err`.
 ///
 /// For sockets of `netpoll-futures` in a tokio runtime, such as those of `netpoll_hyper::Server`:
 ///
@@ -123,6 +124,9 @@ fn far_alarm() -> Option<Sleep> {
     unless_disabled(|| sleep_until(Instant::now() + FAR))
 }
 
+/// The text by which `tokio::runtime::is_rt_shutdown_err` knows an error.
+const SHUT_DOWN: &str = "A Tokio 1.x context was found, but it is being shutdown.";
+
 /// Ends the reactor of a runtime with its task.
 struct EndWithRuntime {
     id: Id,
@@ -136,7 +140,7 @@ impl Drop for EndWithRuntime {
             drop(reactors);
             drop(ended);
         }
-        self.reactor.shutdown();
+        self.reactor.shutdown_because(SHUT_DOWN);
     }
 }
 

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use netpoll::{Direction, OwnedReadinessWait, ReactorGone, Readiness, Registration};
+use netpoll::{Direction, OwnedReadinessWait, Readiness, Registration};
 
 use crate::budget;
 use crate::io::{Interest, Ready};
@@ -50,7 +49,7 @@ impl ReadySet {
     }
 
     /// Clears the parts in `ready`, each at most once.
-    pub(crate) fn clear<T: AsFd>(
+    pub(crate) fn clear<T>(
         &mut self,
         registration: &Registration<T>,
         cleared: &ClearedFlags,
@@ -85,7 +84,7 @@ impl fmt::Debug for ReadySet {
 pub(crate) struct ClearedFlags(Mutex<Option<Found>>);
 
 impl ClearedFlags {
-    fn clear<T: AsFd>(&self, registration: &Registration<T>, flags: Ready, seen: Readiness) {
+    fn clear<T>(&self, registration: &Registration<T>, flags: Ready, seen: Readiness) {
         // An event after `seen` may have flagged them again. And a forked child does not take the lock.
         if registration.seen(Direction::Read).is_after(&seen) || registration.reactor().is_gone() {
             return;
@@ -117,7 +116,7 @@ pub(crate) struct Select<'a, R> {
     pub(crate) interest: Interest,
 }
 
-impl<T: AsFd, R: Deref<Target = Registration<T>>> Select<'_, R> {
+impl<T, R: Deref<Target = Registration<T>>> Select<'_, R> {
     /// The same with a shared borrow, for the time of a poll or an attempt.
     fn shared(&self) -> Select<'_, &Registration<T>> {
         Select { registration: &self.registration, cleared: self.cleared, interest: self.interest }
@@ -159,7 +158,7 @@ impl<T: AsFd, R: Deref<Target = Registration<T>>> Select<'_, R> {
     }
 }
 
-impl<T: AsFd> Select<'_, &Registration<T>> {
+impl<T> Select<'_, &Registration<T>> {
     /// Makes `operation` if a part is ready, or fails with `WouldBlock`.
     pub(crate) fn try_io<O>(
         &mut self,
@@ -217,9 +216,7 @@ impl<T: AsFd> Select<'_, &Registration<T>> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         // A thread of the parent may have held the lock of `cleared` at a fork.
-        if registration.reactor().is_gone() {
-            return Err(ReactorGone::error());
-        }
+        registration.reactor().check_usable()?;
         let flagged = self.cleared.remaining(from_reactor(registration.flagged()?), seen);
         let end = from_reactor(seen.ready()) & Ready::READ_CLOSED;
         let ready = (flagged | end) & parts(flags);
@@ -266,7 +263,7 @@ impl<T: AsFd> Select<'_, &Registration<T>> {
     }
 }
 
-impl<T: AsFd> Select<'_, &mut Registration<T>> {
+impl<T> Select<'_, &mut Registration<T>> {
     /// For an operation that changes the object.
     pub(crate) fn try_io<O>(
         &mut self,
@@ -285,7 +282,7 @@ impl<T: AsFd> Select<'_, &mut Registration<T>> {
 }
 
 /// Polls one direction, within both budgets.
-pub(crate) fn poll_ready<T: AsFd>(
+pub(crate) fn poll_ready<T>(
     cx: &mut Context<'_>,
     registration: &Registration<T>,
     direction: Direction,
@@ -295,7 +292,7 @@ pub(crate) fn poll_ready<T: AsFd>(
 }
 
 /// The wait of a [`Select`].
-struct Wait<'s, 'a, R: Deref<Target = Registration<T>>, T: AsFd> {
+struct Wait<'s, 'a, R: Deref<Target = Registration<T>>, T> {
     select: &'s mut Select<'a, R>,
     /// The events that the reactor had seen when the wait began stand beside the wait.
     read: (OwnedReadinessWait, Readiness),
@@ -304,7 +301,7 @@ struct Wait<'s, 'a, R: Deref<Target = Registration<T>>, T: AsFd> {
     flags: OwnedReadinessWait,
 }
 
-impl<'s, 'a, R: Deref<Target = Registration<T>>, T: AsFd> Wait<'s, 'a, R, T> {
+impl<'s, 'a, R: Deref<Target = Registration<T>>, T> Wait<'s, 'a, R, T> {
     fn new(select: &'s mut Select<'a, R>) -> Self {
         let [read, write] = [Direction::Read, Direction::Write].map(|direction| {
             (OwnedReadinessWait::new(direction), select.registration.seen(direction))
@@ -313,7 +310,7 @@ impl<'s, 'a, R: Deref<Target = Registration<T>>, T: AsFd> Wait<'s, 'a, R, T> {
     }
 }
 
-impl<R: Deref<Target = Registration<T>>, T: AsFd> Future for Wait<'_, '_, R, T> {
+impl<R: Deref<Target = Registration<T>>, T> Future for Wait<'_, '_, R, T> {
     type Output = io::Result<ReadySet>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<ReadySet>> {
@@ -331,7 +328,7 @@ impl<R: Deref<Target = Registration<T>>, T: AsFd> Future for Wait<'_, '_, R, T> 
     }
 }
 
-impl<R: Deref<Target = Registration<T>>, T: AsFd> Drop for Wait<'_, '_, R, T> {
+impl<R: Deref<Target = Registration<T>>, T> Drop for Wait<'_, '_, R, T> {
     fn drop(&mut self) {
         for wait in [&mut self.read.0, &mut self.write.0, &mut self.flags] {
             wait.leave(&self.select.registration);

@@ -3,7 +3,8 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll};
 
-use netpoll_futures::StreamSocket;
+use netpoll::Direction;
+use netpoll_futures::{StreamSocket, sys};
 
 use crate::forward::{forward, forward_poll};
 use crate::halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
@@ -40,13 +41,22 @@ impl<S: StreamSocket> Stream<S> {
 
         /// [`try_read`](Self::try_read) into several buffers.
         fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+    }
 
-        /// Writes as many bytes as the socket has room for, also in the middle of another task's
-        /// [`write_all`](netpoll_futures::Stream::write_all).
-        fn try_write(&self, buffer: &[u8]) -> io::Result<usize>;
+    /// Writes as many bytes as the socket has room for, also in the middle of another task's
+    /// [`write_all`](netpoll_futures::Stream::write_all).
+    ///
+    /// As in tokio, the stream stays [`writable`](Self::writable) until an attempt finds no room.
+    pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        let write = |socket: &S| sys::send(socket.as_fd(), buffer);
+        self.inner.registration().try_io(Direction::Write, write)
+    }
 
-        /// [`try_write`](Self::try_write) from several buffers.
-        fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// [`try_write`](Self::try_write) from several buffers.
+    pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let (window, _) = sys::window(buffers);
+        let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
+        self.inner.registration().try_io(Direction::Write, write)
     }
 
     /// Lends a half for reading and a half for writing, for two futures of one task.

@@ -110,14 +110,15 @@ impl UnixSocket {
     /// The error of `epoll_ctl(2)`; an error of the kind [`Other`](io::ErrorKind::Other) for a socket of streams.
     pub fn datagram(self) -> io::Result<UnixDatagram> {
         if sys::is_stream(self.as_fd()) {
-            return Err(io::Error::other("datagram: the socket is for a stream"));
+            return Err(io::Error::other("datagram cannot be called on a stream socket"));
         }
         UnixDatagram::from_std(self.socket.into())
     }
 
     fn refuse_datagrams(&self, operation: &str) -> io::Result<()> {
         if sys::is_datagram(self.as_fd()) {
-            return Err(io::Error::other(format!("{operation}: the socket is for datagrams")));
+            let message = format!("{operation} cannot be called on a datagram socket");
+            return Err(io::Error::other(message));
         }
         Ok(())
     }

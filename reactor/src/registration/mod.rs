@@ -61,7 +61,7 @@ pub use wait::{OwnedReadinessWait, ReadinessWait};
 pub struct Registration<T> {
     /// `None` only after `into_inner`.
     io: Option<T>,
-    /// `T::as_fd`, kept where `T: AsFd` is known. So neither the struct nor a type that holds one needs
+    /// `T::as_fd`, or a function in its place, kept where `T: AsFd` is known. So neither the struct nor a type that holds one needs
     /// the bound, though `drop` calls `as_fd`. `number` alone would not do: the object may have been exchanged
     /// by [`get_mut`](Self::get_mut) and closed, and then the number stands for a descriptor of another owner.
     ///

@@ -38,7 +38,23 @@ impl<T: AsFd> Registration<T> {
     ///
     /// As for [`with`](Self::with).
     pub fn try_with(reactor: &Reactor, io: T, interest: Interest) -> Result<Self, (T, io::Error)> {
-        let fd = io.as_fd();
+        Self::try_with_fd(reactor, io, interest, T::as_fd)
+    }
+}
+
+impl<T> Registration<T> {
+    /// As [`try_with`](Self::try_with), for an object whose descriptor `as_fd` lends, without the trait `AsFd`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with`](Self::with).
+    pub fn try_with_fd(
+        reactor: &Reactor,
+        io: T,
+        interest: Interest,
+        as_fd: for<'a> fn(&'a T) -> BorrowedFd<'a>,
+    ) -> Result<Self, (T, io::Error)> {
+        let fd = as_fd(&io);
         let number = fd.as_raw_fd();
         let reactor = reactor.assign_descriptor(number);
         let slot = match enter(&reactor, fd, interest) {
@@ -51,7 +67,7 @@ impl<T: AsFd> Registration<T> {
             }
         };
         let (fd_mutex, close_waiter) = (FdMutex::new(), CloseWaiter::new());
-        let (io, as_fd) = (Some(io), T::as_fd as fn(&T) -> BorrowedFd<'_>);
+        let io = Some(io);
         let registration =
             Self { io, as_fd, number, interest, slot, fd_mutex, close_waiter, reactor };
         if interest == Interest::WriteOnDemand {

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 
 use super::AsyncFd;
 use crate::io::Ready;
@@ -13,7 +12,7 @@ use crate::select_ready::ReadySet;
 /// [`clear_ready`](Self::clear_ready); [`try_io`](Self::try_io) does so itself.
 #[derive(Debug)]
 #[must_use = "after `WouldBlock`, call `clear_ready`, or the descriptor stays marked ready"]
-pub struct AsyncFdReadyGuard<'a, T: AsFd> {
+pub struct AsyncFdReadyGuard<'a, T> {
     pub(super) async_fd: &'a AsyncFd<T>,
     pub(super) found: ReadySet,
 }
@@ -21,7 +20,7 @@ pub struct AsyncFdReadyGuard<'a, T: AsFd> {
 /// [`AsyncFdReadyGuard`] for an exclusive borrow.
 #[derive(Debug)]
 #[must_use = "after `WouldBlock`, call `clear_ready`, or the descriptor stays marked ready"]
-pub struct AsyncFdReadyMutGuard<'a, T: AsFd> {
+pub struct AsyncFdReadyMutGuard<'a, T> {
     pub(super) async_fd: &'a mut AsyncFd<T>,
     pub(super) found: ReadySet,
 }
@@ -32,7 +31,7 @@ pub struct TryIoError(());
 
 macro_rules! guard {
     ($guard:ident<$life:lifetime>, $async_fd:ty) => {
-        impl<$life, T: AsFd> $guard<$life, T> {
+        impl<$life, T> $guard<$life, T> {
             /// Clears the readiness, unless an event has come since. Only for use after an operation that returned
             /// `WouldBlock`.
             pub fn clear_ready(&mut self) {
@@ -79,7 +78,7 @@ macro_rules! guard {
 guard!(AsyncFdReadyGuard<'a>, &'a AsyncFd<T>);
 guard!(AsyncFdReadyMutGuard<'a>, &mut AsyncFd<T>);
 
-impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
+impl<'a, T> AsyncFdReadyGuard<'a, T> {
     /// The descriptor.
     #[must_use]
     pub fn get_ref(&self) -> &'a AsyncFd<T> {
@@ -93,7 +92,7 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
     }
 }
 
-impl<T: AsFd> AsyncFdReadyMutGuard<'_, T> {
+impl<T> AsyncFdReadyMutGuard<'_, T> {
     /// The descriptor.
     #[must_use]
     pub fn get_ref(&self) -> &AsyncFd<T> {

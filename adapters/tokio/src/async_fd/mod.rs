@@ -5,7 +5,7 @@ mod register_error;
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
 use netpoll::{Deadline, Direction, OwnsFd, Registration};
@@ -22,10 +22,10 @@ pub use register_error::AsyncFdRegisterError;
 /// Any descriptor that epoll supports: a pipe, an `eventfd`, a `timerfd`, `inotify`, a socket of another
 /// crate. The caller makes it non-blocking.
 ///
-/// `T` is [`AsFd`], not `AsRawFd` as in tokio: a safe `AsRawFd` may return the number of any descriptor, and the end of
-/// its registration would then remove the registration of another object. tokio's `register` is `unsafe` for this
-/// reason. An object with `AsRawFd` only needs a wrapper that implements `AsFd`, by
-/// [`BorrowedFd::borrow_raw`](std::os::fd::BorrowedFd::borrow_raw).
+/// An object that is [`AsFd`] lends its descriptor, and is registered by [`new`](Self::new) or
+/// [`with_interest`](Self::with_interest). One that is only [`AsRawFd`](std::os::fd::AsRawFd) may return the number of any
+/// descriptor, and the end of its registration would then remove the registration of another object:
+/// [`register`](Self::register) is `unsafe`, as in tokio, and tokio's `new` is deprecated for this reason.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -49,13 +49,13 @@ pub use register_error::AsyncFdRegisterError;
 /// # std::io::Result::Ok(()) })?;
 /// # std::io::Result::Ok(())
 /// ```
-pub struct AsyncFd<T: AsFd> {
+pub struct AsyncFd<T> {
     pub(crate) registration: Registration<T>,
     cleared: ClearedFlags,
 }
 
 /// Prints the object.
-impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFd<T> {
+impl<T: fmt::Debug> fmt::Debug for AsyncFd<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncFd").field("inner", self.get_ref()).finish_non_exhaustive()
     }
@@ -99,34 +99,23 @@ impl<T: AsFd> AsyncFd<T> {
         inner: T,
         interest: Interest,
     ) -> Result<Self, AsyncFdRegisterError<T>> {
+        Self::register_by(inner, interest, T::as_fd)
+    }
+}
+
+impl<T> AsyncFd<T> {
+    pub(crate) fn register_by(
+        inner: T,
+        interest: Interest,
+        as_fd: for<'a> fn(&'a T) -> BorrowedFd<'a>,
+    ) -> Result<Self, AsyncFdRegisterError<T>> {
         let reactor = match reactor() {
             Ok(reactor) => reactor,
             Err(cause) => return Err(AsyncFdRegisterError::new(inner, cause)),
         };
-        Registration::try_with(&reactor, inner, directions(interest))
+        Registration::try_with_fd(&reactor, inner, directions(interest), as_fd)
             .map(Self::from)
             .map_err(|(inner, cause)| AsyncFdRegisterError::new(inner, cause))
-    }
-
-    /// The same as [`try_new`](Self::try_new). tokio's `register` is `unsafe`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Registration::with`].
-    pub fn register(inner: T) -> Result<Self, AsyncFdRegisterError<T>> {
-        Self::try_new(inner)
-    }
-
-    /// The same as [`try_with_interest`](Self::try_with_interest). tokio's `register_with_interest` is `unsafe`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Registration::with`].
-    pub fn register_with_interest(
-        inner: T,
-        interest: Interest,
-    ) -> Result<Self, AsyncFdRegisterError<T>> {
-        Self::try_with_interest(inner, interest)
     }
 
     /// The object.
@@ -183,7 +172,7 @@ macro_rules! waits {
         $poll_read_ready:ident, $poll_write_ready:ident, $try_io:ident, $async_io:ident
     ) => {
         $(#[$doc])*
-        impl<T: AsFd> AsyncFd<T> {
+        impl<T> AsyncFd<T> {
             /// Waits until a read may succeed, or must fail.
             ///
             /// # Errors
@@ -300,10 +289,10 @@ impl<T: OwnsFd> AsyncFd<T> {
 }
 
 /// For example a descriptor of another reactor than the global one.
-impl<T: AsFd> From<Registration<T>> for AsyncFd<T> {
+impl<T> From<Registration<T>> for AsyncFd<T> {
     fn from(registration: Registration<T>) -> Self {
         Self { registration, cleared: ClearedFlags::default() }
     }
 }
 
-descriptor!(AsyncFd<T>: registration, T: AsFd);
+descriptor!(AsyncFd<T>: registration, T);

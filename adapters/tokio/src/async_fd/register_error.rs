@@ -13,7 +13,7 @@ pub struct AsyncFdRegisterError<T> {
 }
 
 impl<T> AsyncFdRegisterError<T> {
-    pub(super) fn new(inner: T, cause: io::Error) -> Self {
+    pub(crate) fn new(inner: T, cause: io::Error) -> Self {
         Self { inner, cause: OpError::strip(cause) }
     }
 
