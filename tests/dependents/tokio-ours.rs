@@ -1,0 +1,9 @@
+//! tokio, with the sockets of `netpoll-tokio`, for tokio's own tests.
+pub use subject::*;
+
+pub use netpoll_tokio::net;
+
+pub mod io {
+    pub use netpoll_tokio::io::unix;
+    pub use subject::io::*;
+}

@@ -1,0 +1,2 @@
+//! tokio, for its own tests.
+pub use subject::*;
