@@ -71,7 +71,7 @@ fn lock() -> io::Result<MutexGuard<'static, Option<Reactors>>> {
 fn embed(runtime: &Handle) -> io::Result<Option<Reactor>> {
     let reactor = clock::follow_tokio(Reactor::builder().embedded()).build()?;
     let end = EndWithRuntime { id: runtime.id(), reactor: reactor.clone() };
-    // Its successor, `register_with_interest`, came with tokio 1.54.
+    // tokio 1.52 lacks its successor, `register_with_interest`.
     #[allow(deprecated)]
     let watch = || AsyncFd::with_interest(Descriptor(reactor.clone()), Interest::READABLE);
     let Some(watched) = unless_disabled(watch) else {
