@@ -1,4 +1,5 @@
 //! tokio, with the sockets of `netpoll-tokio`, for tokio's own tests.
+#![doc = include_str!("documentation.md")]
 pub use subject::*;
 
 pub use netpoll_tokio::net;
