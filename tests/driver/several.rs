@@ -1,11 +1,13 @@
 //! Several threads that wait for one reactor.
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
 
 use async_executor::Executor;
 use futures::channel::oneshot;
 use futures::executor;
+use netpoll_tests::fixtures::os::{switches, thread_id, wait_until_asleep};
 use netpoll_tests::watched;
 
 use crate::fixtures::{Echo, ended_by_a_thread, reactors, with_thread};
@@ -24,6 +26,34 @@ fn four_threads_share_a_reactor() {
                 }
             });
         }
+    });
+}
+
+/// An idle driver has the lease, and the events are another driver's: the idle one gives the lease up and sleeps, so an
+/// event costs no switch to its thread. (The reactor's thread may give the lease to it again, where the machine is busy.)
+#[test]
+fn an_idle_driver_gives_the_lease_up() {
+    const EXCHANGES: usize = 500;
+    watched(|| {
+        let reactor = with_thread();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (name, named) = channel();
+        thread::scope(|scope| {
+            let idle = scope.spawn(|| {
+                name.send(thread_id()).expect("the test waits");
+                // From its second wait on a driver requests the lease, and the first event is its own.
+                let echo = Echo::new(&reactor);
+                reactor.block_on(echo.exchange_often(10));
+                let _ = reactor.block_on(stopped);
+                switches()
+            });
+            wait_until_asleep(named.recv().expect("its name"));
+            let echo = Echo::new(&reactor);
+            reactor.block_on(echo.exchange_often(EXCHANGES));
+            drop(stop);
+            let switches = idle.join().expect("no panic");
+            assert!(switches < EXCHANGES / 2, "the idle thread was woken {switches} times");
+        });
     });
 }
 
