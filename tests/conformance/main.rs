@@ -9,9 +9,10 @@
 
 use libtest_mimic::{Arguments, Trial};
 use netpoll_tests::conformance::{
-    AsyncIoTcp, AsyncIoUnixPair, Behaviour, EXECUTORS, HyperTcp, HyperUnixPair, SmolTcp,
-    SmolUnixPair, TcpV4, TcpV6, TokioTcp, TokioUnixPair, UnixAbstract, UnixPair, UnixPath,
-    of_listeners, of_objects, of_polled_streams, of_streams, show,
+    AsyncIoTcp, AsyncIoUnixPair, AsyncNetTcp, AsyncNetUnixPair, Behaviour, EXECUTORS, HyperTcp,
+    HyperUnixPair, SmolTcp, SmolUnixPair, TcpV4, TcpV6, TokioTcp, TokioUnixPair, UnixAbstract,
+    UnixPair, UnixPath, of_acceptors, of_listeners, of_nets, of_objects, of_polled_streams,
+    of_streams, show,
 };
 
 /// The transports. A new one is a line here.
@@ -30,6 +31,8 @@ fn transports() -> Vec<(&'static str, Vec<Behaviour>)> {
         ("hyper_unix_pair", of_polled_streams::<HyperUnixPair>()),
         ("async_io_tcp", of_objects::<AsyncIoTcp>()),
         ("async_io_unix_pair", of_objects::<AsyncIoUnixPair>()),
+        ("async_net_tcp", [of_nets::<AsyncNetTcp>(), of_acceptors::<AsyncNetTcp>()].concat()),
+        ("async_net_unix_pair", of_nets::<AsyncNetUnixPair>()),
     ]
 }
 

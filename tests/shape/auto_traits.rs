@@ -125,6 +125,23 @@ fn types_have_the_auto_traits_of_smols() {
 }
 
 #[test]
+fn types_have_the_auto_traits_of_async_nets() {
+    use async_net as peer;
+    use netpoll_async_net as ours;
+
+    compare! {
+        ours::TcpListener, peer::TcpListener;
+        ours::TcpStream, peer::TcpStream;
+        ours::Incoming<'static>, peer::Incoming<'static>;
+        ours::UdpSocket, peer::UdpSocket;
+        ours::unix::UnixListener, peer::unix::UnixListener;
+        ours::unix::Incoming<'static>, peer::unix::Incoming<'static>;
+        ours::unix::UnixStream, peer::unix::UnixStream;
+        ours::unix::UnixDatagram, peer::unix::UnixDatagram;
+    }
+}
+
+#[test]
 fn types_have_the_auto_traits_of_async_ios() {
     use async_io as peer;
     use netpoll_async_io as ours;

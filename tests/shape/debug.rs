@@ -60,6 +60,7 @@ fn debug_of_every_public_type_is_short_with_2000_sockets_open() {
         block_on(tokio_types(&mut printed)).expect("the types of netpoll-tokio");
         block_on(smol_types(&mut printed)).expect("the types of netpoll-smol");
         async_io_types(&mut printed).expect("the types of async-io");
+        block_on(async_net_types(&mut printed)).expect("the types of async-net");
         hyper_types(&mut printed).expect("the types of netpoll-hyper");
 
         let mut offences = Vec::new();
@@ -308,6 +309,15 @@ fn async_io_types(printed: &mut Printed) -> io::Result<()> {
     Ok(())
 }
 
+async fn async_net_types(printed: &mut Printed) -> io::Result<()> {
+    use netpoll_async_net::{TcpListener, TcpStream};
+
+    let listener = TcpListener::bind("[::1]:0").await?;
+    printed.add("async-net::Socket", TcpStream::connect(listener.local_addr()?).await?);
+    printed.add("async-net::Connections", listener.incoming());
+    Ok(())
+}
+
 fn hyper_types(printed: &mut Printed) -> io::Result<()> {
     let executor = Executor::new(drop);
     printed.add("hyper::Executor", &executor);
@@ -360,6 +370,7 @@ fn public_types() -> Vec<String> {
     let crates = [
         ("netpoll", "reactor"),
         ("async-io", "adapters/async-io"),
+        ("async-net", "adapters/async-net"),
         ("futures", "adapters/futures"),
         ("tokio", "adapters/tokio"),
         ("smol", "adapters/smol"),

@@ -397,143 +397,163 @@ fn in_smol(test: impl Future<Output = Result<Vec<Failure>, io::Error>> + Send + 
     watched(|| judge(&smol::block_on(test).expect("no other error")));
 }
 
-#[test]
-fn sockets_fail_as_in_smol() {
-    in_smol(async {
-        use async_net as peer;
-        use netpoll_smol::net as ours;
+/// The error of a send that no socket receives, as the next call reports it.
+macro_rules! refused {
+    ($rows:ident, $peer:ident, $ours:ident, $name:expr, $($call:tt)*) => {
+        row!($rows, $name, {
+            $peer.send(b"a").await?;
+            $peer.$($call)*.await
+        }, {
+            $ours.send(b"a").await?;
+            $ours.$($call)*.await
+        });
+    };
+}
 
-        let bad = Bad::new()?;
-        let mut rows = Vec::new();
-        for (name, address) in [("bind, taken", bad.taken), ("bind, foreign", bad.foreign)] {
-            row!(rows, name, peer::TcpListener::bind(address).await, {
-                ours::TcpListener::bind(address).await
+macro_rules! sockets_fail_as_in_async_net {
+    ($name:ident, $ours:path) => {
+        #[test]
+        fn $name() {
+            in_smol(async {
+                use async_net as peer;
+                use $ours as ours;
+
+                let bad = Bad::new()?;
+                let mut rows = Vec::new();
+                for (name, address) in [("bind, taken", bad.taken), ("bind, foreign", bad.foreign)]
+                {
+                    row!(rows, name, peer::TcpListener::bind(address).await, {
+                        ours::TcpListener::bind(address).await
+                    });
+                }
+                row!(rows, "bind, unknown name", peer::TcpListener::bind(unknown()).await, {
+                    ours::TcpListener::bind(unknown()).await
+                });
+                row!(rows, "bind, no port", peer::TcpListener::bind("here").await, {
+                    ours::TcpListener::bind("here").await
+                });
+                row!(rows, "connect, refused", peer::TcpStream::connect(bad.refusing).await, {
+                    ours::TcpStream::connect(bad.refusing).await
+                });
+                row!(rows, "connect, unknown name", peer::TcpStream::connect(unknown()).await, {
+                    ours::TcpStream::connect(unknown()).await
+                });
+                row!(rows, "resolve, unknown name", peer::resolve(unknown()).await, {
+                    ours::resolve(unknown()).await
+                });
+                row!(
+                    rows,
+                    "listener from a file",
+                    { peer::TcpListener::try_from(net::TcpListener::from(bad.file()?)) },
+                    ours::TcpListener::try_from(net::TcpListener::from(bad.file()?))
+                );
+                row!(
+                    rows,
+                    "stream from a file",
+                    { peer::TcpStream::try_from(net::TcpStream::from(bad.file()?)) },
+                    ours::TcpStream::try_from(bad.file()?)
+                );
+
+                row!(rows, "udp bind, foreign", peer::UdpSocket::bind(bad.foreign).await, {
+                    ours::UdpSocket::bind(bad.foreign).await
+                });
+                row!(rows, "udp bind, unknown name", peer::UdpSocket::bind(unknown()).await, {
+                    ours::UdpSocket::bind(unknown()).await
+                });
+                row!(
+                    rows,
+                    "udp from a file",
+                    { peer::UdpSocket::try_from(net::UdpSocket::from(bad.file()?)) },
+                    ours::UdpSocket::try_from(net::UdpSocket::from(bad.file()?))
+                );
+                let (peer_socket, our_socket) = (
+                    peer::UdpSocket::bind("127.0.0.1:0").await?,
+                    ours::UdpSocket::bind("127.0.0.1:0").await?,
+                );
+                let mut room = [0; 8];
+                row!(
+                    rows,
+                    "send, not connected",
+                    peer_socket.send(b"a").await,
+                    our_socket.send(b"a").await
+                );
+                row!(
+                    rows,
+                    "send_to, too long",
+                    { peer_socket.send_to(&[0; 100_000], bad.refusing).await },
+                    our_socket.send_to(&[0; 100_000], bad.refusing).await
+                );
+                row!(rows, "connect, broadcast", peer_socket.connect("255.255.255.255:1").await, {
+                    our_socket.connect("255.255.255.255:1").await
+                });
+                row!(
+                    rows,
+                    "join",
+                    peer_socket.join_multicast_v4([127, 0, 0, 1].into(), [0; 4].into()),
+                    { our_socket.join_multicast_v4([127, 0, 0, 1].into(), [0; 4].into()) }
+                );
+                peer_socket.connect(bad.refusing).await?;
+                our_socket.connect(bad.refusing).await?;
+                refused!(rows, peer_socket, our_socket, "recv, refused", recv(&mut room));
+                refused!(rows, peer_socket, our_socket, "recv_from, refused", recv_from(&mut room));
+                refused!(rows, peer_socket, our_socket, "peek, refused", peek(&mut room));
+                refused!(rows, peer_socket, our_socket, "peek_from, refused", peek_from(&mut room));
+                refused!(rows, peer_socket, our_socket, "send, refused", send(b"a"));
+
+                for (name, path) in [
+                    ("unix listener, taken", &bad.taken_path),
+                    ("unix listener, missing", &bad.missing),
+                    ("unix listener, too long", &bad.too_long),
+                ] {
+                    row!(
+                        rows,
+                        name,
+                        peer::unix::UnixListener::bind(path),
+                        ours::unix::UnixListener::bind(path)
+                    );
+                }
+                for (name, path) in [
+                    ("unix, refused", &bad.refusing_path),
+                    ("unix, missing", &bad.missing),
+                    ("unix, too long", &bad.too_long),
+                ] {
+                    // async-io says ENAMETOOLONG only here; the standard library and all else say InvalidInput.
+                    if path != &bad.too_long {
+                        row!(rows, name, peer::unix::UnixStream::connect(path).await, {
+                            ours::unix::UnixStream::connect(path).await
+                        });
+                    }
+                    let (peer, ours) = (
+                        peer::unix::UnixDatagram::unbound()?,
+                        ours::unix::UnixDatagram::unbound()?,
+                    );
+                    row!(rows, name, peer.connect(path), ours.connect(path));
+                    row!(
+                        rows,
+                        name,
+                        peer.send_to(b"a", path).await,
+                        ours.send_to(b"a", path).await
+                    );
+                    row!(rows, name, peer.send(b"a").await, ours.send(b"a").await);
+                }
+                for (name, path) in [
+                    ("unix datagram, taken", &bad.taken_path),
+                    ("unix datagram, missing", &bad.missing),
+                ] {
+                    row!(
+                        rows,
+                        name,
+                        peer::unix::UnixDatagram::bind(path),
+                        ours::unix::UnixDatagram::bind(path)
+                    );
+                }
+                Ok(rows)
             });
         }
-        row!(rows, "bind, unknown name", peer::TcpListener::bind(unknown()).await, {
-            ours::TcpListener::bind(unknown()).await
-        });
-        row!(rows, "bind, no port", peer::TcpListener::bind("here").await, {
-            ours::TcpListener::bind("here").await
-        });
-        row!(rows, "connect, refused", peer::TcpStream::connect(bad.refusing).await, {
-            ours::TcpStream::connect(bad.refusing).await
-        });
-        row!(rows, "connect, unknown name", peer::TcpStream::connect(unknown()).await, {
-            ours::TcpStream::connect(unknown()).await
-        });
-        row!(rows, "resolve, unknown name", peer::resolve(unknown()).await, {
-            ours::resolve(unknown()).await
-        });
-        row!(
-            rows,
-            "listener from a file",
-            { peer::TcpListener::try_from(net::TcpListener::from(bad.file()?)) },
-            ours::TcpListener::try_from(net::TcpListener::from(bad.file()?))
-        );
-        row!(
-            rows,
-            "stream from a file",
-            { peer::TcpStream::try_from(net::TcpStream::from(bad.file()?)) },
-            ours::TcpStream::try_from(bad.file()?)
-        );
-
-        row!(rows, "udp bind, foreign", peer::UdpSocket::bind(bad.foreign).await, {
-            ours::UdpSocket::bind(bad.foreign).await
-        });
-        row!(rows, "udp bind, unknown name", peer::UdpSocket::bind(unknown()).await, {
-            ours::UdpSocket::bind(unknown()).await
-        });
-        row!(
-            rows,
-            "udp from a file",
-            { peer::UdpSocket::try_from(net::UdpSocket::from(bad.file()?)) },
-            ours::UdpSocket::try_from(net::UdpSocket::from(bad.file()?))
-        );
-        let (peer_socket, our_socket) = (
-            peer::UdpSocket::bind("127.0.0.1:0").await?,
-            ours::UdpSocket::bind("127.0.0.1:0").await?,
-        );
-        let mut room = [0; 8];
-        row!(
-            rows,
-            "send, not connected",
-            peer_socket.send(b"a").await,
-            our_socket.send(b"a").await
-        );
-        row!(
-            rows,
-            "send_to, too long",
-            { peer_socket.send_to(&[0; 100_000], bad.refusing).await },
-            our_socket.send_to(&[0; 100_000], bad.refusing).await
-        );
-        row!(rows, "connect, broadcast", peer_socket.connect("255.255.255.255:1").await, {
-            our_socket.connect("255.255.255.255:1").await
-        });
-        row!(rows, "join", peer_socket.join_multicast_v4([127, 0, 0, 1].into(), [0; 4].into()), {
-            our_socket.join_multicast_v4([127, 0, 0, 1].into(), [0; 4].into())
-        });
-        peer_socket.connect(bad.refusing).await?;
-        our_socket.connect(bad.refusing).await?;
-        macro_rules! refused {
-            ($name:expr, $($call:tt)*) => {
-                row!(rows, $name, {
-                    peer_socket.send(b"a").await?;
-                    peer_socket.$($call)*.await
-                }, {
-                    our_socket.send(b"a").await?;
-                    our_socket.$($call)*.await
-                });
-            };
-        }
-        refused!("recv, refused", recv(&mut room));
-        refused!("recv_from, refused", recv_from(&mut room));
-        refused!("peek, refused", peek(&mut room));
-        refused!("peek_from, refused", peek_from(&mut room));
-        refused!("send, refused", send(b"a"));
-
-        for (name, path) in [
-            ("unix listener, taken", &bad.taken_path),
-            ("unix listener, missing", &bad.missing),
-            ("unix listener, too long", &bad.too_long),
-        ] {
-            row!(
-                rows,
-                name,
-                peer::unix::UnixListener::bind(path),
-                ours::unix::UnixListener::bind(path)
-            );
-        }
-        for (name, path) in [
-            ("unix, refused", &bad.refusing_path),
-            ("unix, missing", &bad.missing),
-            ("unix, too long", &bad.too_long),
-        ] {
-            // async-io says ENAMETOOLONG only here; the standard library and all else say InvalidInput.
-            if path != &bad.too_long {
-                row!(rows, name, peer::unix::UnixStream::connect(path).await, {
-                    ours::unix::UnixStream::connect(path).await
-                });
-            }
-            let (peer, ours) =
-                (peer::unix::UnixDatagram::unbound()?, ours::unix::UnixDatagram::unbound()?);
-            row!(rows, name, peer.connect(path), ours.connect(path));
-            row!(rows, name, peer.send_to(b"a", path).await, ours.send_to(b"a", path).await);
-            row!(rows, name, peer.send(b"a").await, ours.send(b"a").await);
-        }
-        for (name, path) in
-            [("unix datagram, taken", &bad.taken_path), ("unix datagram, missing", &bad.missing)]
-        {
-            row!(
-                rows,
-                name,
-                peer::unix::UnixDatagram::bind(path),
-                ours::unix::UnixDatagram::bind(path)
-            );
-        }
-        Ok(rows)
-    });
+    };
 }
+sockets_fail_as_in_async_net!(sockets_of_netpoll_smol_fail_as_in_async_net, netpoll_smol::net);
+sockets_fail_as_in_async_net!(sockets_of_async_net_fail_as_in_async_net, netpoll_async_net);
 
 macro_rules! async_fails_as_in_async_io {
     ($name:ident, $ours:ty) => {

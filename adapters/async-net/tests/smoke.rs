@@ -5,9 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use async_io::block_on;
-use async_net::{
-    Shutdown, TcpListener, TcpStream, UdpSocket, is_closed, is_deadline_exceeded,
-};
+use async_net::{Shutdown, TcpListener, TcpStream, UdpSocket, is_closed, is_deadline_exceeded};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 
 const ANY: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);

@@ -13,6 +13,7 @@
 
 mod accept;
 mod async_io;
+mod async_net;
 mod close;
 mod connect;
 mod deadlines;
@@ -32,6 +33,7 @@ mod transfer;
 mod unix;
 
 pub use async_io::{AsyncIoTcp, AsyncIoUnixPair};
+pub use async_net::{AsyncNetTcp, AsyncNetUnixPair};
 pub use executors::{Body, EXECUTORS, Executor};
 pub use hyper::{HyperTcp, HyperUnixPair};
 pub use smol::{SmolTcp, SmolUnixPair};
@@ -112,6 +114,20 @@ pub fn of_objects<T: Transport>() -> Vec<Behaviour> {
     without(&OF_OUR_OWN_CALLS, of_polled_streams::<T>())
 }
 
+/// The behaviours of async-net's streams: those of [polled streams](of_polled_streams), except that a read into an empty
+/// buffer is a system call, which waits for bytes.
+#[must_use]
+pub fn of_nets<T: Transport>() -> Vec<Behaviour> {
+    let of_nothing = ["g1_reading_nothing_takes_nothing_and_has_no_deadline"];
+    without(&of_nothing, of_polled_streams::<T>())
+}
+
+/// The behaviours of listeners to which one connects without a deadline.
+#[must_use]
+pub fn of_acceptors<T: Listening>() -> Vec<Behaviour> {
+    accept::all::<T>()
+}
+
 fn without(names: &[&str], mut behaviours: Vec<Behaviour>) -> Vec<Behaviour> {
     let all = behaviours.len();
     behaviours.retain(|behaviour| !names.contains(&behaviour.name));
@@ -122,7 +138,7 @@ fn without(names: &[&str], mut behaviours: Vec<Behaviour>) -> Vec<Behaviour> {
 /// The behaviours of listeners, besides.
 #[must_use]
 pub fn of_listeners<T: Listening>() -> Vec<Behaviour> {
-    [accept::all::<T>(), connect::all::<T>()].concat()
+    [of_acceptors::<T>(), connect::all::<T>()].concat()
 }
 
 /// Shows a behaviour under an executor, and a watchdog: a hang is a failure by its name, and the
