@@ -1,5 +1,6 @@
 //! The behaviour that this crate shares with async-net. `.ci/dependents` runs this file with async-net as well.
 
+use std::future::Future; // async-net is of an edition before it was in the prelude.
 use std::io::{self, IoSlice, Read, Write};
 use std::net;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
