@@ -18,8 +18,9 @@ use netpoll_futures::{Backoff, Limit, TcpListener, TcpStream, Timer, resolve};
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::{LOOPBACK, os};
 
-/// More than the crates may take, and far fewer than there are tasks.
-const FEW_THREADS: usize = 50;
+/// More than the crates may take, and far fewer than there are tasks. On a busy machine the system still lists threads that
+/// have left the pool.
+const FEW_THREADS: usize = 200;
 
 fn threads() -> usize {
     os::threads().len()
