@@ -63,7 +63,7 @@
 //! | oldest Rust | 1.63 | 1.88 |
 //! | deadlines and close | | [`Socket::set_deadline`] and its kin, [`Socket::close_socket`] |
 //! | the types | a struct each | aliases of [`Socket`] and of [`Connections`] |
-//! | a read of a TCP stream | makes an attempt at each poll | makes one when the reactor has seen bytes: the first poll may be pending although they have just arrived |
+//! | a read of a TCP stream | makes an attempt at each poll | makes one when the reactor has seen bytes: the first poll may be pending although they have just arrived, and in a forked child, which sees no event, it fails with `ReactorGone` |
 //! | a TCP stream that always has bytes | is read without a pause | yields to other tasks once in 128 operations |
 //! | [`UdpSocket::peek_from`](Socket::peek_from) without a datagram | fails with `WouldBlock` | waits for one |
 //! | [`AsyncToSocketAddrs`] | is sealed | is open, and arrays have it; a scope may be an interface's name |

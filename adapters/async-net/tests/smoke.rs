@@ -1,12 +1,14 @@
 //! The promises beside async-net's interface. `tests/peer.rs` has those that it shares with async-net.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{self, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_io::block_on;
+use async_io::{Async, block_on};
 use async_net::{Shutdown, TcpListener, TcpStream, UdpSocket, is_closed, is_deadline_exceeded};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use netpoll::Direction;
 
 const ANY: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
@@ -61,6 +63,27 @@ fn peek_from_waits() -> io::Result<()> {
         let (mut buffer, to) = ([0; 8], other.local_addr()?);
         let peeked = future::try_zip(other.peek_from(&mut buffer), one.send_to(b"hello", to));
         assert_eq!(peeked.await?, ((5, one.local_addr()?), 5));
+        Ok(())
+    })
+}
+
+/// So that the next read waits at once, without a system call that would find nothing.
+#[test]
+fn a_short_read_of_tcp_shows_that_it_is_drained() -> io::Result<()> {
+    block_on(async {
+        let (client, mut server) = tcp().await?;
+        let object: Arc<Async<net::TcpStream>> = client.clone().into();
+        let mut client = client;
+        let is_ready = || object.registration().try_ready(Direction::Read).is_ok();
+        let mut drained = 0;
+        for _ in 0..10 {
+            server.write_all(b"abc").await?;
+            assert_eq!(client.read(&mut [0; 2]).await?, 2);
+            assert!(is_ready(), "a byte may be left");
+            assert_eq!(client.read(&mut [0; 2]).await?, 1);
+            drained += usize::from(!is_ready());
+        }
+        assert!(drained > 0, "an event that comes meanwhile keeps it ready, but not each time");
         Ok(())
     })
 }
