@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::try_join;
 use netpoll_tests::fixtures::assert_kind;
-use netpoll_tokio::net::unix::SocketAddr;
+use netpoll_tokio::net::unix::{SocketAddr, gid_t, pid_t, uid_t};
 use netpoll_tokio::net::{UnixListener, UnixStream};
 
 use crate::fixtures::everywhere;
@@ -75,8 +75,9 @@ fn the_kernel_vouches_for_the_peer() {
     everywhere(|| async {
         let (near, _far) = UnixStream::pair()?;
         let (peer, own) = (near.peer_cred()?, fs::metadata("/proc/self")?);
-        assert_eq!((peer.uid(), peer.gid()), (own.uid(), own.gid()));
-        assert_eq!(peer.pid(), i32::try_from(std::process::id()).ok());
+        let ids: (uid_t, gid_t, Option<pid_t>) = (peer.uid(), peer.gid(), peer.pid());
+        assert_eq!((ids.0, ids.1), (own.uid(), own.gid()));
+        assert_eq!(ids.2, i32::try_from(std::process::id()).ok());
         Ok(())
     });
 }

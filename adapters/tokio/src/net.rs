@@ -34,6 +34,7 @@ pub mod unix {
     use std::os::unix::net::UnixStream;
 
     pub use crate::unix::UCred;
+    pub use libc::{gid_t, pid_t, uid_t};
     pub use std::os::unix::net::SocketAddr;
 
     /// The half for reading, of [`split`](crate::Stream::split).
