@@ -37,7 +37,8 @@
 //! async-net reads by the standard library, outside of the reactor, and only then waits for readiness. async-io's waits are
 //! level-triggered: a second wait ends as well while bytes are left. The reactor sees no read, so each wait must ask the
 //! kernel, by `poll(2)` here and by `epoll_ctl(2)` in async-io, and it cannot keep async-net from its read before the wait.
-//! Here the reactor makes the reads, so it knows when the socket is drained. System calls for each echo of a TCP server:
+//! Here the reactor makes the reads, so it knows when the socket is drained. System calls for each echo, by `strace -f -c` of a
+//! TCP server in `smol::block_on` with one connection, whose client waits 2 ms before each of 2,000 messages:
 //!
 //! | | async-io, async-net | `adapters/async-io`, async-net | both adapters |
 //! | --- | ---: | ---: | ---: |
