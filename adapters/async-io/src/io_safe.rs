@@ -90,15 +90,22 @@ fn inner<T>(object: Arc<Async<T>>) -> Arc<netpoll_futures::Async<T>> {
 /// # Safety
 ///
 /// The implementations of `Read`, `Write`, `Seek` and `BufRead` keep the descriptor. See [`Async::get_mut`].
-pub unsafe trait IoSafe {}
+pub unsafe trait IoSafe {
+    /// Whether a read that fills less than its buffer has drained the descriptor. That is so for a TCP stream, and not for
+    /// an object that may have a buffer of its own.
+    #[doc(hidden)]
+    const IS_DRAINED_BY_A_SHORT_READ: bool = false;
+}
 
 /// One argument, for all of these types.
 macro_rules! io_safe {
-    ($($(#[$why:meta])* [$($generics:tt)*] $type:ty;)+) => {$(
+    ($($(#[$why:meta])* [$($generics:tt)*] $type:ty $(: $short_read:literal)?;)+) => {$(
         $(#[$why])*
         // SAFETY: a type of the standard library that reads and writes by system calls on a descriptor that it
         // keeps for life, or one that hands the call to such a type.
-        unsafe impl<$($generics)*> IoSafe for $type {}
+        unsafe impl<$($generics)*> IoSafe for $type {
+            $(const IS_DRAINED_BY_A_SHORT_READ: bool = $short_read;)?
+        }
     )+};
 }
 
@@ -115,7 +122,7 @@ io_safe! {
     [] StdinLock<'_>;
     [] Stdout;
     [] StdoutLock<'_>;
-    [] TcpStream;
+    [] TcpStream: true;
     [] UnixStream;
     /// A shared reference gives no exclusive access.
     [T: ?Sized] &T;

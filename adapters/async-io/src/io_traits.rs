@@ -5,12 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
+use netpoll::{Direction, Eager, Transfer};
 
 use crate::object::{READ, WRITE};
 use crate::{Async, IoSafe};
 
 macro_rules! io_traits {
-    ($async:ty, $registration:ident, $poll_io:ident, [$($reads:tt)+], [$($writes:tt)+]) => {
+    (
+        $async:ty, $registration:ident, $poll_io:ident, [$($reads:tt)+], [$($writes:tt)+],
+        $is_drained_by_a_short_read:expr
+    ) => {
         impl<T> AsyncRead for $async
         where
             $($reads)+
@@ -21,7 +25,12 @@ macro_rules! io_traits {
                 buffer: &mut [u8],
             ) -> Poll<io::Result<usize>> {
                 let registration = self.get_mut().0.$registration();
-                registration.$poll_io(cx, READ, |mut io| Read::read(&mut io, buffer))
+                if $is_drained_by_a_short_read {
+                    let rule = Eager(Transfer(Direction::Read, buffer.len()));
+                    registration.$poll_io(cx, rule, |mut io| Read::read(&mut io, buffer))
+                } else {
+                    registration.$poll_io(cx, READ, |mut io| Read::read(&mut io, buffer))
+                }
             }
 
             fn poll_read_vectored(
@@ -69,5 +78,10 @@ macro_rules! io_traits {
     };
 }
 
-io_traits!(Async<T>, registration_mut, poll_io_mut, [T: IoSafe + Read], [T: IoSafe + Write]);
-io_traits!(&Async<T>, registration, poll_io, [for<'a> &'a T: Read], [for<'a> &'a T: Write]);
+io_traits! {
+    Async<T>, registration_mut, poll_io_mut, [T: IoSafe + Read], [T: IoSafe + Write],
+    T::IS_DRAINED_BY_A_SHORT_READ
+}
+io_traits! {
+    &Async<T>, registration, poll_io, [for<'a> &'a T: Read], [for<'a> &'a T: Write], false
+}

@@ -35,7 +35,8 @@
 //!
 //! - An operation makes its attempt first, whatever the readiness of the descriptor. After `WouldBlock` the task waits, and
 //!   each poll makes another attempt. So an object may have a buffer of its own.
-//! - `WouldBlock` need not mean that the descriptor is drained: the reactor asks `poll(2)`.
+//! - `WouldBlock` need not mean that the descriptor is drained: the reactor asks `poll(2)`. (Not after a short read of a
+//!   TCP stream by value: that has drained it.)
 //! - Code that makes its own system calls and then waits for readiness, as async-net does, costs one `poll(2)` for each wait:
 //!   the reactor sees no such call, and a wait must end as long as bytes are left. `adapters/async-net` has the reactor make
 //!   these calls.
