@@ -184,10 +184,16 @@ impl ReactorInner {
     }
 
     /// Checks the slots whose deadlines were moved to an earlier time, if there are any.
+    #[inline]
     fn file_armed(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) -> bool {
-        if !self.sleep.has_armed() {
-            return false;
+        let has_armed = self.sleep.has_armed();
+        if has_armed {
+            self.check_armed(state, turned, wakers);
         }
+        has_armed
+    }
+
+    fn check_armed(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
         let now_ns = self.clock.now_ns();
         // The wheel steps first: it files a key relative to its own tick, which stands still between two steps.
         self.step(&mut state.wheel, now_ns, turned, wakers);
@@ -195,7 +201,6 @@ impl ReactorInner {
         for index in state.armed.drain(..) {
             self.check(index, now_ns, &mut state.wheel, turned, wakers);
         }
-        true
     }
 
     fn expire_due(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
@@ -317,14 +322,13 @@ impl ReactorInner {
         wakers: &mut Wakers,
     ) {
         for (data, seen) in events.iter() {
-            match data {
-                Token::WAKE_UP => continue,
-                Token::ALARM => {
+            if Token::is_of_the_reactor(data) {
+                if data == Token::ALARM {
                     state.alarm_ns = None;
-                    continue;
                 }
-                _ => turned.events += 1,
+                continue;
             }
+            turned.events += 1;
             let token = Token::decode(data);
             let wake = |waker| wakers.push_back(waker);
             let slot = self.arena.slot(token.index);
@@ -458,17 +462,17 @@ impl ReactorInner {
         self.forks == sys::forks()
     }
 
+    #[inline]
     pub(crate) fn check_usable(&self) -> io::Result<()> {
-        if !self.is_ours() {
-            return Err(ReactorGone::error());
+        if self.is_ours() && !self.is_gone() { Ok(()) } else { Err(self.gone()) }
+    }
+
+    #[cold]
+    fn gone(&self) -> io::Error {
+        match self.reason.get().filter(|_| self.is_ours()) {
+            Some(reason) => ReactorGone::because(reason).into(),
+            None => ReactorGone::error(),
         }
-        if self.is_gone() {
-            return Err(match self.reason.get() {
-                Some(reason) => ReactorGone::because(reason).into(),
-                None => ReactorGone::error(),
-            });
-        }
-        Ok(())
     }
 
     /// When the wheel comes to its next slot. For the loom models.

@@ -45,6 +45,11 @@ impl Token {
     /// The token of the timer of an embedded reactor.
     pub(crate) const ALARM: u64 = u64::MAX - 1;
 
+    /// Whether an event is of the reactor's own descriptors.
+    pub(crate) fn is_of_the_reactor(data: u64) -> bool {
+        data >= Self::ALARM
+    }
+
     pub(crate) fn encode(self) -> u64 {
         self.generation.bits() << 32 | u64::from(self.index)
     }
