@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use async_task::Runnable;
 use futures::channel::mpsc::unbounded;
@@ -124,8 +125,9 @@ fn tokio_runtime(builder: &mut tokio::runtime::Builder, body: Body) {
     runtime.block_on(main).unwrap_or_else(|ended| resume_unwind(ended.into_panic()));
 }
 
-/// A loop that runs tasks while there are any, and turns a reactor of its own when there are none.
-/// A wake-up, on whatever thread, ends the turn.
+/// A loop that runs tasks while there are any, and turns a reactor of its own when there are none, and after 64 tasks: the
+/// sockets of some transports are the global reactor's, whose thread may wake tasks without end. A wake-up, on whatever
+/// thread, ends the turn.
 fn turned_by_hand(body: Body) {
     let reactor = Reactor::builder().embedded().build().expect("a reactor");
     let (send, runnables) = mpsc::channel::<Runnable>();
@@ -148,12 +150,17 @@ fn turned_by_hand(body: Body) {
     let main = AssertUnwindSafe(body(spawn.clone(), Some(reactor.clone()))).catch_unwind();
     spawn(main.map(move |end| send_end.send(end).expect("we wait for it")).boxed());
     let end = loop {
-        while let Ok(runnable) = runnables.try_recv() {
+        let mut ran = 0;
+        while ran < 64
+            && let Ok(runnable) = runnables.try_recv()
+        {
             runnable.run();
+            ran += 1;
         }
+        let wait = if ran < 64 { None } else { Some(Duration::ZERO) };
         match ended.try_recv() {
             Ok(end) => break end,
-            Err(_) => reactor.turn(None).expect("a turn"),
+            Err(_) => reactor.turn(wait).expect("a turn"),
         }
     };
     // Cancelled, a task is run a last time and drops its future; a task that still waits would keep itself by its waker.
