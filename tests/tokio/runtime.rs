@@ -210,6 +210,11 @@ fn without_io() {
             runtime.block_on(echo_and_wait()).expect("no operation fails");
         }
         assert_eq!(panics.load(Ordering::Relaxed), 0);
+        let before = open_descriptors();
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async { netpoll_tokio::reactor() }).expect("the global one");
+        assert_eq!(open_descriptors(), before, "a runtime without I/O keeps no reactor");
+        drop(runtime);
         wait_until_named_thread_sleeps("netpoll");
         assert!(panic::catch_unwind(|| panic!("the program's own")).is_err());
         assert_eq!(panics.load(Ordering::Relaxed), 1, "the hook is the program's again");

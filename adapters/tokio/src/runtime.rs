@@ -55,8 +55,14 @@ static REACTORS: [PerProcess<Mutex<Option<Reactors>>>; COPIES] =
 pub fn reactor() -> io::Result<Reactor> {
     if let Ok(runtime) = Handle::try_current() {
         let cell = lock()?.get_or_insert_default().entry(runtime.id()).or_default().clone();
-        if let Some(reactor) = cell.get_or_try_init(|| embed(&runtime))? {
-            return Ok(reactor.clone());
+        // The panic hook, which `embed` exchanges, cannot be changed by a thread that panics.
+        let reactor = if thread::panicking() {
+            cell.get().cloned().flatten()
+        } else {
+            cell.get_or_try_init(|| embed(&runtime))?.clone()
+        };
+        if let Some(reactor) = reactor {
+            return Ok(reactor);
         }
     }
     Reactor::global().cloned()
@@ -70,18 +76,19 @@ fn lock() -> io::Result<MutexGuard<'static, Option<Reactors>>> {
 /// Makes the reactor of a runtime, in which the call is made, and the task that makes its turns.
 fn embed(runtime: &Handle) -> io::Result<Option<Reactor>> {
     let reactor = clock::follow_tokio(Reactor::builder().embedded()).build()?;
-    let end = EndWithRuntime { id: runtime.id(), reactor: reactor.clone() };
     // tokio 1.52 lacks its successor, `register_with_interest`.
     #[allow(deprecated)]
     let watch = || AsyncFd::with_interest(Descriptor(reactor.clone()), Interest::READABLE);
     let Some(watched) = unless_disabled(watch) else {
         // The task does nothing but forget the runtime when it ends.
+        let forget = ForgetRuntime(runtime.id());
         runtime.spawn(async move {
-            let _end = end;
+            let _forget = forget;
             std::future::pending::<()>().await;
         });
         return Ok(None);
     };
+    let end = EndWithRuntime { reactor: reactor.clone(), _forget: ForgetRuntime(runtime.id()) };
     runtime.spawn(make_turns(watched?, end));
     Ok(Some(reactor))
 }
@@ -89,7 +96,9 @@ fn embed(runtime: &Handle) -> io::Result<Option<Reactor>> {
 /// Makes a turn whenever the reactor's descriptor is readable, and, where a program can stop tokio's clock, when a deadline
 /// is due by that clock.
 async fn make_turns(watched: AsyncFd<Descriptor>, end: EndWithRuntime) {
-    let mut alarm = pin!(if clock::can_be_paused() { far_alarm() } else { None });
+    // A destructor may block on the runtime while its thread panics.
+    let follows_tokio = clock::can_be_paused() && !thread::panicking();
+    let mut alarm = pin!(if follows_tokio { far_alarm() } else { None });
     loop {
         let woken = poll_fn(|cx| {
             if let Some(alarm) = alarm.as_mut().as_pin_mut()
@@ -129,18 +138,26 @@ const SHUT_DOWN: &str = "A Tokio 1.x context was found, but it is being shutdown
 
 /// Ends the reactor of a runtime with its task.
 struct EndWithRuntime {
-    id: Id,
     reactor: Reactor,
+    _forget: ForgetRuntime,
 }
 
 impl Drop for EndWithRuntime {
     fn drop(&mut self) {
+        self.reactor.shutdown_because(SHUT_DOWN);
+    }
+}
+
+/// Takes a runtime out of the list when it ends.
+struct ForgetRuntime(Id);
+
+impl Drop for ForgetRuntime {
+    fn drop(&mut self) {
         if let Ok(mut reactors) = lock() {
-            let ended = reactors.as_mut().and_then(|reactors| reactors.remove(&self.id));
+            let ended = reactors.as_mut().and_then(|reactors| reactors.remove(&self.0));
             drop(reactors);
             drop(ended);
         }
-        self.reactor.shutdown_because(SHUT_DOWN);
     }
 }
 
@@ -158,13 +175,9 @@ thread_local! {
 }
 
 /// Asks tokio for something that it refuses, by a panic, in a runtime without I/O or without time. tokio has no other
-/// way to tell. The panic is caught, and its message is not printed: meanwhile this thread's panics pass by the hook.
-///
-/// `None` also if the thread is panicking, when the hook cannot be changed.
+/// way to tell. The panic is caught, and its message is not printed: for this call, the hook ignores the panics of this
+/// thread, which must not be panicking already.
 fn unless_disabled<R>(ask: impl FnOnce() -> R) -> Option<R> {
-    if thread::panicking() {
-        return None;
-    }
     let before = Arc::new(panic::take_hook());
     let others = before.clone();
     panic::set_hook(Box::new(move |panic| {
