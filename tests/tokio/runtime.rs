@@ -209,6 +209,17 @@ fn without_io() {
             let runtime = Builder::new_current_thread().build().expect("a runtime");
             runtime.block_on(echo_and_wait()).expect("no operation fails");
         }
+        // The first sockets of several runtimes at once.
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let runtime = Builder::new_current_thread().build().expect("a runtime");
+                        runtime.block_on(async { netpoll_tokio::reactor() }).expect("the global one");
+                    }
+                });
+            }
+        });
         assert_eq!(panics.load(Ordering::Relaxed), 0);
         let before = open_descriptors();
         let runtime = Builder::new_current_thread().build().expect("a runtime");

@@ -176,8 +176,10 @@ thread_local! {
 
 /// Asks tokio for something that it refuses, by a panic, in a runtime without I/O or without time. tokio has no other
 /// way to tell. The panic is caught, and its message is not printed: for this call, the hook ignores the panics of this
-/// thread, which must not be panicking already.
+/// thread, which must not be panicking already. One thread asks at a time, since the process has one hook.
 fn unless_disabled<R>(ask: impl FnOnce() -> R) -> Option<R> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = Arc::new(panic::take_hook());
     let others = before.clone();
     panic::set_hook(Box::new(move |panic| {
