@@ -179,7 +179,7 @@ fn dependencies_point_down() {
 }
 
 /// Documents for users and contributors.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
@@ -188,6 +188,7 @@ const DOCUMENTS: [&str; 12] = [
     "reactor/RELIABILITY.md",
     "adapters/async-io/README.md",
     "adapters/async-net/README.md",
+    "adapters/futures/EMBEDDING.md",
     "adapters/futures/README.md",
     "adapters/hyper/README.md",
     "adapters/smol/README.md",

@@ -152,6 +152,15 @@ pub use timer::Timer;
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
 
+#[cfg(doc)]
+#[doc = include_str!("../EMBEDDING.md")]
+pub mod embedding {}
+
+/// Compiles the programs of that page.
+#[cfg(doctest)]
+#[doc = include_str!("../EMBEDDING.md")]
+struct Embedding;
+
 /// Compiles the programs of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
