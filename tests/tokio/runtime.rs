@@ -215,7 +215,9 @@ fn without_io() {
                 scope.spawn(|| {
                     for _ in 0..100 {
                         let runtime = Builder::new_current_thread().build().expect("a runtime");
-                        runtime.block_on(async { netpoll_tokio::reactor() }).expect("the global one");
+                        runtime
+                            .block_on(async { netpoll_tokio::reactor() })
+                            .expect("the global one");
                     }
                 });
             }
