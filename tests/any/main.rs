@@ -11,6 +11,7 @@ mod close;
 mod deadline;
 mod error_queue;
 mod events;
+mod executors;
 mod futures_io;
 mod kinds;
 mod pipe;
