@@ -19,6 +19,7 @@ mod limits;
 mod pings;
 mod raw;
 mod shutdown;
+mod shutdown_arrived;
 mod shutdown_states;
 mod site;
 mod stall;

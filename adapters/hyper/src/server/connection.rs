@@ -165,23 +165,29 @@ async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
         if phase == ShutdownPhase::Closed {
             return Poll::Ready(Ok(End::Closed));
         }
-        let mut begins_shutdown =
-            phase == ShutdownPhase::Graceful && !std::mem::replace(&mut shutting_down, true);
-        if begins_shutdown {
-            // A request that has arrived by now is in flight, also if hyper has not read it yet.
-            tracker.peer.assume_readable();
+        // A request that has arrived by now is in flight, also if hyper has not read it yet. The first poll may find
+        // the budget of the thread almost spent; then the second has a full one.
+        let mut last_reads = 0_u32;
+        if phase == ShutdownPhase::Graceful && !std::mem::replace(&mut shutting_down, true) {
+            tracker.shut_down();
+            last_reads = 2;
         }
         loop {
+            if last_reads > 0 {
+                netpoll::refill_budget_if(|| true);
+                tracker.peer.assume_readable();
+            }
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.map(|()| End::Finished).map_err(Into::into));
             }
-            let decision = if std::mem::take(&mut begins_shutdown) {
-                tracker.shut_down();
-                Decision::ShutDown
-            } else {
-                tracker.decide()
+            let decision = match last_reads {
+                0 => tracker.decide(),
+                1 => Decision::ShutDown,
+                _ => Decision::Wait,
             };
+            last_reads = last_reads.saturating_sub(1);
             match decision {
+                Decision::Wait if last_reads > 0 => {}
                 Decision::Wait => return Poll::Pending,
                 Decision::ShutDown => shut_down(connection.as_mut()),
                 Decision::End => return Poll::Ready(Ok(End::Finished)),

@@ -40,7 +40,9 @@
 //! # Shutdown
 //!
 //! [`Server::shutdown`] lets requests in flight finish, including a request that has arrived and that the server has
-//! not read yet. Every other connection closes at once: without a request, with an incomplete head or frame, between
+//! not read yet, also on a connection that still waits to be accepted (up to 4,096 of them, and up to
+//! [`max_connections`](Server::max_connections)). Their HTTP/1 responses have `Connection: close`, so the first request of a pipeline is the
+//! last that is served. Every other connection closes at once: without a request, with an incomplete head or frame, between
 //! two requests. A client of HTTP/2 gets a GOAWAY and one second to reply; a body that still arrives after
 //! its response continues while each byte arrives within one second.
 //!
@@ -69,6 +71,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{pending, poll_fn};
 use std::io::Result;
+use std::iter;
 use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
@@ -78,6 +81,7 @@ use hyper::server::conn::http1;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
+use netpoll::Direction;
 use netpoll_futures::{Backoff, Limit, Listener, ListenerSocket, Stream, StreamSocket};
 
 use crate::Executor;
@@ -88,6 +92,10 @@ pub use connection::End;
 pub use deadlines::{Deadline, Deadlines};
 pub use io::ServedIo;
 pub use version::Version;
+
+/// The number of connections that the server accepts after its shutdown began, at most: as many as the kernel queues
+/// by default (`net.core.somaxconn`).
+const MAX_QUEUED: usize = 4096;
 
 /// The error of services and bodies.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -259,16 +267,19 @@ impl Server {
         if self.settings.limit.is_some() {
             listener.set_limit(self.settings.limit.as_ref())?;
         }
+        let mut spawn = |(stream, peer): (Stream<L::Stream>, L::Address)| {
+            let (settings, service) = (self.settings.clone(), service(&peer));
+            let guard = self.connections.enter(Role::Connection);
+            self.executor.spawn(async move {
+                connection::serve(&settings, stream, service, &guard).await;
+            });
+        };
         let mut backoff = Backoff::with(listener.registration().reactor());
         while let Some(accepted) = until_shutdown(&guard, listener.accept()).await {
             match accepted {
-                Ok((stream, peer)) => {
+                Ok(accepted) => {
                     backoff.reset();
-                    let (settings, service) = (self.settings.clone(), service(&peer));
-                    let guard = self.connections.enter(Role::Connection);
-                    self.executor.spawn(async move {
-                        connection::serve(&settings, stream, service, &guard).await;
-                    });
+                    spawn(accepted);
                 }
                 Err(error) => {
                     until_shutdown(&guard, backoff.pause(error)).await.transpose()?;
@@ -276,6 +287,11 @@ impl Server {
             }
         }
         self.connections.check_process()?;
+        if self.connections.phase() == ShutdownPhase::Graceful {
+            // The kernel resets the connections that are still in its queue when the listener is closed.
+            listener.registration().assume_ready(Direction::Read);
+            iter::from_fn(|| listener.try_accept().ok()).take(MAX_QUEUED).for_each(spawn);
+        }
         // Another task may have closed it already.
         let _ = listener.close().await;
         self.wait_for_last(&guard).await;

@@ -111,15 +111,16 @@ impl<S: StreamSocket> ProgressTracker<S> {
 
     /// Records that hyper has read a head, and calls the service.
     pub(super) fn request_began(self: &Arc<Self>) -> Arc<InFlight<S>> {
-        let is_http2 = self.peer.update(|peer| {
+        let began = self.peer.update(|peer| {
             peer.rules.reading = Reading::Body;
             peer.rules.in_flight += 1;
             if peer.rules.in_flight == 1 {
                 progress(peer);
             }
-            peer.rules.is_http2()
+            (peer.rules.is_http2(), peer.rules.shutting_down)
         });
-        Arc::new(InFlight { tracker: self.clone(), is_http2: is_http2.unwrap_or(false) })
+        let (is_http2, is_last) = began.unwrap_or_default();
+        Arc::new(InFlight { tracker: self.clone(), is_http2, is_last })
     }
 
     /// Records bytes that were read.
@@ -272,6 +273,8 @@ impl State {
 pub(super) struct InFlight<S: StreamSocket> {
     tracker: Arc<ProgressTracker<S>>,
     is_http2: bool,
+    /// The server was shutting down when the request began, so hyper may not know yet that it is the last.
+    is_last: bool,
 }
 
 /// The methods concern HTTP/2 only. In HTTP/1, data that hyper cannot write waits for room in the socket, which
@@ -301,6 +304,11 @@ impl<S: StreamSocket> InFlight<S> {
                 progress(peer);
             }
         });
+    }
+
+    /// Whether the connection closes after the response, and the response must say so.
+    pub(super) fn closes(&self) -> bool {
+        self.is_last && !self.is_http2
     }
 
     /// Records that the connection carries another protocol from now on.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Buf, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode};
 use netpoll_futures::StreamSocket;
@@ -63,9 +64,12 @@ where
         let this = self.project();
         let response = ready!(this.call.poll(cx));
         let in_flight = this.in_flight.take().expect("a future that is not complete");
-        Poll::Ready(response.map(|response| {
+        Poll::Ready(response.map(|mut response| {
             if is_upgrade(response.status(), *this.is_connect) {
                 in_flight.upgraded();
+            } else if in_flight.closes() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().entry(CONNECTION).or_insert(close);
             }
             response.map(|body| {
                 let next = Some(QueuedData::new(&in_flight));
