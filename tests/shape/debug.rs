@@ -208,6 +208,7 @@ async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     listener.set_limit(Some(&limit))?;
     printed.add("futures::Listener", &listener);
     printed.add("futures::Incoming", listener.incoming());
+    printed.add("futures::IntoIncoming", listener.into_incoming());
     printed.add("futures::Limit", limit);
     printed.add("futures::Backoff", Backoff::new());
     let udp = UdpSocket::bind("[::1]:0").await?;
@@ -251,11 +252,13 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_tokio::net::{
         TcpListener, TcpSocket, TcpStream, UdpSocket, UnixSocket, UnixStream,
     };
+    use netpoll_tokio::{TimeoutStream, Timeouts};
 
     let listener = TcpListener::bind("[::1]:0").await?;
     let mut stream = TcpStream::connect(listener.local_addr()?).await?;
     let other = TcpStream::connect(listener.local_addr()?).await?;
     printed.add("tokio::Listener", &listener);
+    printed.add("tokio::IntoIncoming", listener.into_incoming());
     printed.add("tokio::Socket", &stream);
     let (read, write) = stream.split();
     printed.add("tokio::ReadHalf", read);
@@ -272,6 +275,8 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     printed.add("tokio::OpenOptions", pipe::OpenOptions::new());
     printed.add("tokio::UnixSocket", UnixSocket::new_stream()?);
     printed.add("tokio::Datagram", UdpSocket::bind("[::1]:0").await?);
+    let (timed, _peer) = UnixStream::pair()?;
+    printed.add("tokio::TimeoutStream", TimeoutStream::new(timed, Timeouts::default()));
     printed.add("tokio::UCred", UnixStream::pair()?.0.peer_cred()?);
     printed.add("tokio::Interest", Interest::READABLE | Interest::WRITABLE);
     printed.add("tokio::Ready", Ready::ALL);
@@ -299,6 +304,7 @@ async fn smol_types(printed: &mut Printed) -> io::Result<()> {
     printed.add("smol::Datagram", UdpSocket::bind("[::1]:0").await?);
     printed.add("smol::Listener", &listener);
     printed.add("smol::Incoming", listener.incoming());
+    printed.add("smol::IntoIncoming", listener.into_incoming());
     Ok(())
 }
 

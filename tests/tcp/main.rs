@@ -12,6 +12,7 @@ mod connect_deadline;
 mod convert;
 mod deadline;
 mod deadline_threads;
+mod incoming;
 mod io_traits;
 mod limit;
 mod listener;

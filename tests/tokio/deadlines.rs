@@ -2,13 +2,18 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netpoll_tests::CountingWaker;
-use netpoll_tests::fixtures::{LOOPBACK, assert_timed_out, in_ms, past, poll_once};
+use netpoll_tests::fixtures::{
+    Folder, LOOPBACK, assert_closed, assert_timed_out, in_ms, past, poll_once,
+};
 use netpoll_tokio::bytes_written;
 use netpoll_tokio::io::Interest;
-use netpoll_tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use netpoll_tokio::io::unix::AsyncFd;
+use netpoll_tokio::net::unix::pipe;
+use netpoll_tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, ReadBuf};
 
 use crate::fixtures::{TOO_MUCH, everywhere, pair};
@@ -159,6 +164,75 @@ fn unix_sockets_have_them() {
         let listener = UnixListener::bind(format!("\0netpoll-tokio-late-{}", std::process::id()))?;
         listener.set_deadline(in_ms(10))?;
         assert_timed_out(listener.accept().await);
+        Ok(())
+    });
+}
+
+/// A descriptor and the two ends of a pipe that a library has taken: the owner sets their deadlines.
+#[test]
+fn a_handle_sets_the_deadlines_of_any_descriptor() {
+    everywhere(|| async {
+        let (mut sender, mut receiver) = pipe::pipe()?;
+        let (sends, receives) = (sender.deadlines(), receiver.deadlines());
+        receives.set_read_deadline(in_ms(10))?;
+        assert_timed_out(receiver.read_u8().await);
+        receives.set_deadline(None)?;
+        sends.set_write_deadline(past())?;
+        assert_timed_out(sender.write_u8(b'x').await);
+        sends.set_write_deadline(None)?;
+        sender.write_u8(b'x').await?;
+        assert_eq!(receiver.read_u8().await?, b'x');
+        a_shared_descriptor().await?;
+
+        // The handle does not keep the end open, and an end that is given back has no deadlines.
+        drop(sender);
+        assert_closed(sends.set_deadline(None));
+        assert_eq!(receiver.read(&mut [0; 8]).await?, 0);
+        let _given_back = receiver.into_nonblocking_fd()?;
+        assert_closed(receives.set_deadline(None));
+        Ok(())
+    });
+}
+
+async fn a_shared_descriptor() -> std::io::Result<()> {
+    let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+    near.set_nonblocking(true)?;
+    let near = Arc::new(AsyncFd::new(near)?);
+    let deadlines = near.deadlines();
+    deadlines.set_read_deadline(in_ms(10))?;
+    assert_timed_out(near.readable().await);
+    near.writable().await?.retain_ready();
+    deadlines.set_deadline(past())?;
+    assert_timed_out(near.writable().await);
+    drop(near);
+    assert_closed(deadlines.set_deadline(None));
+    Ok(())
+}
+
+/// A port of which the queue is full answers no connect.
+#[test]
+fn a_connect_ends_after_its_time() {
+    everywhere(|| async {
+        let listener = TcpListener::bind(LOOPBACK).await?;
+        let time = Duration::from_secs(60);
+        TcpStream::connect_timeout(listener.local_addr()?, time).await?;
+        let full = TcpSocket::new_v4()?;
+        full.bind(LOOPBACK.parse().expect("an address"))?;
+        let full = full.listen(0)?;
+        let address = full.local_addr()?;
+        let _queued = TcpStream::connect(address).await?;
+        let began = Instant::now();
+        let short = Duration::from_millis(20);
+        assert_timed_out(TcpStream::connect_timeout(address, short).await);
+        assert!(began.elapsed() >= short, "early");
+
+        let folder = Folder::new()?;
+        let path = folder.join("socket");
+        let socket = UnixSocket::new_stream()?;
+        socket.bind(&path)?;
+        let _full = socket.listen(0)?;
+        let _queued = UnixStream::connect_timeout(&path, time).await?;
+        assert_timed_out(UnixStream::connect_timeout(&path, short).await);
         Ok(())
     });
 }

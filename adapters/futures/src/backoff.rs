@@ -28,6 +28,8 @@ const PASSING: [i32; 20] =
 /// a pause the loop would spin. The loop also pauses after each error that `accept(2)` attributes to
 /// the single connection; the listener still works then.
 ///
+/// [`Listener::into_incoming`](crate::Listener::into_incoming) makes these pauses itself.
+///
 /// ```no_run
 /// # async fn serve(listener: netpoll_futures::TcpListener) -> std::io::Result<()> {
 /// let mut backoff = netpoll_futures::Backoff::with(listener.registration().reactor());
@@ -77,6 +79,12 @@ impl Backoff {
     ///
     /// Returns any other `error` unchanged. The pause itself cannot fail.
     pub async fn pause(&mut self, error: io::Error) -> io::Result<()> {
+        self.begin_pause(error)?.await;
+        Ok(())
+    }
+
+    /// The pause of [`pause`](Self::pause).
+    pub(crate) fn begin_pause(&mut self, error: io::Error) -> io::Result<Timer> {
         let passes = raw_os_error(&error).is_some_and(|code| PASSING.contains(&code));
         if !passes && error.kind() != io::ErrorKind::OutOfMemory {
             return Err(error);
@@ -85,8 +93,7 @@ impl Backoff {
         self.next = (pause * 2).min(LONGEST);
         let mut timer = self.reactor.as_ref().map_or_else(Timer::never, Timer::with);
         timer.set_after(pause);
-        timer.await;
-        Ok(())
+        Ok(timer)
     }
 }
 

@@ -32,26 +32,27 @@ use netpoll::{Closed, Deadline, Direction, Registration};
 #[derive(Clone)]
 pub struct Deadlines(Weak<dyn SetDeadlines>);
 
-/// An object with a deadline for each direction.
-pub(crate) trait SetDeadlines: Send + Sync {
+/// An object with a deadline for each direction; for adapters with objects of their own.
+#[doc(hidden)]
+pub trait SetDeadlines: Send + Sync {
     fn set(&self, direction: Option<Direction>, deadline: Deadline) -> io::Result<()>;
 }
 
-pub(crate) fn set<T>(
-    registration: &Registration<T>,
-    direction: Option<Direction>,
-    deadline: Deadline,
-) -> io::Result<()> {
-    match direction {
-        None => registration.set_deadline(deadline),
-        Some(Direction::Read) => registration.set_read_deadline(deadline),
-        Some(Direction::Write) => registration.set_write_deadline(deadline),
+impl<T: Send + Sync> SetDeadlines for Registration<T> {
+    fn set(&self, direction: Option<Direction>, deadline: Deadline) -> io::Result<()> {
+        match direction {
+            None => self.set_deadline(deadline),
+            Some(Direction::Read) => self.set_read_deadline(deadline),
+            Some(Direction::Write) => self.set_write_deadline(deadline),
+        }
     }
 }
 
 /// Each method fails with [`Closed`] if the socket is closed or dropped.
 impl Deadlines {
-    pub(crate) fn of<T: SetDeadlines + 'static>(object: &Arc<T>) -> Self {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of<T: SetDeadlines + 'static>(object: &Arc<T>) -> Self {
         let object: Weak<T> = Arc::downgrade(object);
         Self(object)
     }

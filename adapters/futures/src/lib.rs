@@ -34,7 +34,7 @@
 //!
 //! | type | `&self` | futures-io, for `T` and `&T` | deadlines | conversions |
 //! | --- | --- | --- | --- | --- |
-//! | [`TcpListener`] | [`accept`](TcpListener::accept), [`incoming`](TcpListener::incoming), `poll_accept`, `try_accept` | | three | `TryFrom` std and `OwnedFd`, both ways; `AsFd` |
+//! | [`TcpListener`] | [`accept`](TcpListener::accept), [`incoming`](TcpListener::incoming), [`into_incoming`](TcpListener::into_incoming), `poll_accept`, `try_accept` | | three | `TryFrom` std and `OwnedFd`, both ways; `AsFd` |
 //! | [`TcpStream`] | `read`, `write`, `write_all`, `peek`, vectored, `try_*`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` | three | the same |
 //! | [`UnixListener`] | as TCP's, and [`set_unlink_on_close`](UnixListener::set_unlink_on_close) | | three | the same |
 //! | [`UnixStream`] | as TCP's, and [`pair`](UnixStream::pair), [`peer_cred`](UnixStream::peer_cred), [`send_with_fds`](UnixStream::send_with_fds), [`recv_with_fds`](UnixStream::recv_with_fds) | `AsyncRead`, `AsyncWrite` | three | the same |
@@ -135,8 +135,10 @@ pub use any::{Async, Readable, ReadableOwned, Writable, WritableOwned};
 pub use backoff::Backoff;
 pub use datagram::{Datagram, Message};
 pub use deadlines::Deadlines;
+#[doc(hidden)]
+pub use deadlines::SetDeadlines;
 pub use limit::Limit;
-pub use listener::{Incoming, Listener};
+pub use listener::{Incoming, IntoIncoming, Listener};
 pub use netpoll::{
     Closed, Deadline, DeadlineExceeded, Direction, OpError, OwnsFd, Reactor, ReactorGone, block_on,
     fork_generation, is_closed, is_deadline_exceeded, raw_os_error, spawn_helper,

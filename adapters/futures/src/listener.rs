@@ -1,19 +1,22 @@
 //! The listener, of any family: accepting.
 
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use netpoll::{Direction, OpError};
 
+use crate::backoff::Backoff;
 use crate::limit::{Limit, LimitWaiter, Place};
 use crate::sealed::{Address, Extra, ListenerSocket, StdSocket};
 use crate::socket::{Shared, Socket};
 use crate::socket_file::SocketFile;
 use crate::stream::Stream;
 use crate::sync::{Mutex, lock};
+use crate::timer::Timer;
 
 /// A socket that accepts connections: a [`TcpListener`](crate::TcpListener) or a
 /// [`UnixListener`](crate::UnixListener).
@@ -114,6 +117,35 @@ impl<L: ListenerSocket> Listener<L> {
         Incoming { listener: self }
     }
 
+    /// A stream of the connections that owns the listener, for libraries that take such a stream. While the
+    /// process is out of descriptors or memory, it pauses and tries again, as it does after an error of a
+    /// single connection ([`Backoff`]). A [`Limit`] of the listener holds.
+    ///
+    /// Any other error ends it: the stream yields the error, and then its end. So a clone of the listener
+    /// ends the stream by [`close`](Self::close), or at a time by
+    /// [`set_read_deadline`](Self::set_read_deadline).
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// use netpoll_futures::{TcpListener, TcpStream, is_closed};
+    ///
+    /// # fn main() -> std::io::Result<()> { netpoll_futures::block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut incoming = listener.clone().into_incoming();
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = incoming.next().await.expect("a connection")?;
+    /// assert_eq!(stream.peer_addr()?, client.local_addr()?);
+    ///
+    /// listener.close().await?;
+    /// assert!(is_closed(&incoming.next().await.expect("an error").unwrap_err()));
+    /// assert!(incoming.next().await.is_none());
+    /// # Ok(()) }) }
+    /// ```
+    pub fn into_incoming(self) -> IntoIncoming<L> {
+        let backoff = Backoff::with(self.reactor());
+        IntoIncoming { listener: self, backoff, pause: None, has_ended: false }
+    }
+
     /// Sets or clears the limit of accepted connections, for all clones. Connections that are already
     /// open keep the places that they hold. Deadlines and [`close`](Self::close) also end an accept
     /// that waits for a place.
@@ -178,5 +210,58 @@ impl<L: ListenerSocket> futures_core::Stream for Incoming<'_, L> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.listener.poll_accept(cx).map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+    }
+}
+
+/// The connections of a listener that it owns. See [`Listener::into_incoming`].
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct IntoIncoming<L: ListenerSocket> {
+    listener: Listener<L>,
+    backoff: Backoff,
+    /// The pause after an error.
+    pause: Option<Timer>,
+    has_ended: bool,
+}
+
+impl<L: ListenerSocket> IntoIncoming<L> {
+    /// The listener, for example to close it.
+    #[must_use]
+    pub fn get_ref(&self) -> &Listener<L> {
+        &self.listener
+    }
+}
+
+impl<L: ListenerSocket> futures_core::Stream for IntoIncoming<L> {
+    type Item = io::Result<Stream<L::Stream>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        while !self.has_ended {
+            if let Some(pause) = &mut self.pause {
+                ready!(Pin::new(pause).poll(cx));
+                self.pause = None;
+            }
+            let error = match ready!(self.listener.poll_accept(cx)) {
+                Ok((stream, _)) => {
+                    self.backoff.reset();
+                    return Poll::Ready(Some(Ok(stream)));
+                }
+                Err(error) => error,
+            };
+            match self.backoff.begin_pause(error) {
+                Ok(pause) => self.pause = Some(pause),
+                Err(error) => {
+                    self.has_ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+/// Prints the listener.
+impl<L: ListenerSocket> fmt::Debug for IntoIncoming<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIncoming").field("listener", &self.listener).finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use netpoll::{Closed, Deadline, Direction, OpError, Reactor, Registration};
 
-use crate::deadlines::{self, Deadlines, SetDeadlines};
+use crate::deadlines::{Deadlines, SetDeadlines};
 use crate::linger::Lingering;
 use crate::sealed::{Address, Extra, PeerSocket, StdSocket};
 use crate::sys;
@@ -307,7 +307,7 @@ pub(crate) fn is_of_the_system(error: &io::Error) -> bool {
 
 impl<S: StdSocket> SetDeadlines for Shared<S> {
     fn set(&self, direction: Option<Direction>, deadline: Deadline) -> io::Result<()> {
-        deadlines::set(&self.registration, direction, deadline)
+        self.registration.set(direction, deadline)
     }
 }
 

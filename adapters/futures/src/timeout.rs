@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -281,6 +282,16 @@ impl<S: StreamSocket> TimeoutStream<S> {
     /// [`read`](Self::read) as a poll function.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll_reading(|| self.stream.poll_read(cx, buffer))
+    }
+
+    /// [`Stream::poll_read_uninit`], which fails when the connection has been idle for too long. Unsafe code may
+    /// rely on the same promise.
+    pub fn poll_read_uninit(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_reading(|| self.stream.poll_read_uninit(cx, buffer))
     }
 
     /// [`read_vectored`](Self::read_vectored) as a poll function.

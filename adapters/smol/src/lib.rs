@@ -46,7 +46,7 @@
 //! | [`net::TcpStream`], [`net::unix::UnixStream`] | `AsyncRead`, `AsyncWrite`, `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, and both ways `From` the stream of `netpoll-futures` |
 //! | [`net::TcpListener`], [`net::unix::UnixListener`] | `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, and both ways `From` the listener of `netpoll-futures` |
 //! | [`net::UdpSocket`], [`net::unix::UnixDatagram`] | `Clone`, `AsFd`, `AsRawFd`, `TryFrom` std and `OwnedFd`, and both ways `From` the socket of `netpoll-futures` |
-//! | [`net::Incoming`] | `Stream` |
+//! | [`net::Incoming`], [`net::IntoIncoming`] | `Stream` |
 //!
 //! # Differences from smol
 //!

@@ -67,12 +67,18 @@
 //! | [`UdpSocket`](net::UdpSocket), [`UnixDatagram`](net::UnixDatagram) | | | three, `close` | `from_std`, `into_std`, `TryFrom` std; `From` netpoll-futures' [`Datagram`](netpoll_futures::Datagram) and back; `AsFd`, `AsRawFd` |
 //! | [`TcpSocket`](net::TcpSocket) | | | none: it is not registered yet | `From` `OwnedFd` and back, `from_std_stream`; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
 //! | [`UnixSocket`](net::UnixSocket) | | | none: it is not registered yet | `From` `OwnedFd` and back; `AsFd`, `AsRawFd`, `FromRawFd`, `IntoRawFd` |
+//! | [`TimeoutStream`] | yes | yes, vectored | its own, `close` | `new` of a stream, `into_inner` |
 //! | [`Receiver`](net::unix::pipe::Receiver) | yes | | `set_read_deadline`, `close` | `from_file`, `from_owned_fd`, `into_blocking_fd`, `into_nonblocking_fd`; `AsFd`, `AsRawFd` |
 //! | [`Sender`](net::unix::pipe::Sender) | | yes, vectored | `set_write_deadline`, `close` | as the receiver's |
 //! | [`AsyncFd`](io::unix::AsyncFd) | | | three, `close` | `From` netpoll's [`Registration`](netpoll::Registration), `into_inner`; `AsFd`, `AsRawFd` |
 //!
 //! The streams, their halves, the listeners and the datagram sockets are each one generic type;
-//! the names in `net` are aliases.
+//! the names in `net` are aliases. Everything of a table row that has deadlines, except the halves, has a handle that sets
+//! them after a library has taken the object: [`Deadlines`]; an `AsyncFd` has it in an [`Arc`](std::sync::Arc).
+//!
+//! Parts for servers: [`Limit`] bounds the number of connections ([`set_limit`](Listener::set_limit)), [`Backoff`] makes the
+//! pauses of an accept loop when descriptors have run out, and [`into_incoming`](Listener::into_incoming) is an accept loop
+//! with both, as a stream.
 //!
 //! # Errors, order, cancel safety
 //!
@@ -113,21 +119,25 @@ mod read_buf;
 mod ready;
 mod runtime;
 mod select_ready;
+mod timeout;
 
 pub mod io;
 pub mod net;
 
 pub use datagram::Datagram;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
-pub use listener::Listener;
+pub use listener::{IntoIncoming, Listener};
+pub use netpoll::Registration;
 pub use netpoll_futures::{
-    Closed, DatagramSocket, Deadline, DeadlineExceeded, Deadlines, ListenerSocket, OpError,
-    PeerSocket, ReactorGone, StdSocket, StreamSocket, bytes_written, is_closed,
-    is_deadline_exceeded, raw_os_error,
+    Address, Backoff, Closed, DatagramSocket, Deadline, DeadlineExceeded, Deadlines, Direction,
+    Limit, ListenerSocket, OpError, OwnsFd, PartialWrite, PeerSocket, Reactor, ReactorGone,
+    StdSocket, StreamSocket, Timeouts, bytes_written, is_closed, is_deadline_exceeded,
+    raw_os_error,
 };
 pub use runtime::reactor;
 pub use socket::Socket;
 pub use stream::Stream;
+pub use timeout::TimeoutStream;
 
 /// The programs of the README, which must compile.
 #[cfg(doctest)]

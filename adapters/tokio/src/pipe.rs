@@ -7,11 +7,12 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
 use netpoll::{Deadline, Direction};
-use netpoll_futures::sys;
+use netpoll_futures::{Deadlines, sys};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::async_fd::AsyncFd;
@@ -116,13 +117,13 @@ impl OpenOptions {
 /// Without a receiver, a write fails with `EPIPE`. The kernel also sends `SIGPIPE`, which a Rust program ignores by
 /// default.
 pub struct Sender {
-    io: AsyncFd<File>,
+    io: Arc<AsyncFd<File>>,
 }
 
 /// The receiving end of a pipe. It finds the end when the last sender has closed. If no sender has opened a FIFO yet, it
 /// waits for the first.
 pub struct Receiver {
-    io: AsyncFd<File>,
+    io: Arc<AsyncFd<File>>,
 }
 
 /// The methods of both ends. The parameters are the interest of the end's direction and of the other, and the part of
@@ -161,7 +162,7 @@ macro_rules! ends {
             ///
             /// The error of `epoll_ctl(2)`.
             pub fn from_file_unchecked(file: File) -> io::Result<Self> {
-                AsyncFd::with_interest(file, $interest).map(|io| Self { io })
+                AsyncFd::with_interest(file, $interest).map(|io| Self { io: Arc::new(io) })
             }
 
             /// As [`from_file_unchecked`](Self::from_file_unchecked).
@@ -220,7 +221,18 @@ macro_rules! ends {
             ///
             /// [`Closed`](netpoll::Closed).
             pub fn into_nonblocking_fd(self) -> io::Result<OwnedFd> {
-                self.io.registration.into_inner().map(Into::into)
+                match Arc::try_unwrap(self.io) {
+                    Ok(io) => io.registration.into_inner().map(Into::into),
+                    // A handle sets a deadline at this moment.
+                    Err(io) => io.registration.while_open(|pipe| pipe.as_fd().try_clone_to_owned()),
+                }
+            }
+
+            /// A handle that sets the deadlines and does not keep the pipe open: for the owner of an end that a library has
+            /// taken.
+            #[must_use]
+            pub fn deadlines(&self) -> Deadlines {
+                self.io.deadlines()
             }
 
             /// Closes this end: pending operations fail with [`Closed`](netpoll::Closed), and the future resolves when the

@@ -20,6 +20,7 @@ use tokio::io::ReadBuf;
 use crate::budget;
 use crate::datagram::Datagram;
 use crate::stream::Stream;
+use crate::timeout::TimeoutStream;
 
 /// Reads into spare room. See [errors](Stream#errors).
 impl<S: StreamSocket> Stream<S> {
@@ -38,6 +39,22 @@ impl<S: StreamSocket> Stream<S> {
     ) -> Poll<io::Result<()>> {
         let read = |unfilled: &mut [_]| {
             let read = budget::poll(cx, |cx| self.inner.poll_read_uninit(cx, unfilled));
+            read.map_ok(|read| (read, ()))
+        };
+        // SAFETY: the stream promises it.
+        unsafe { poll_fill(buffer, read) }
+    }
+}
+
+impl<S: StreamSocket> TimeoutStream<S> {
+    /// Polls a read into the unfilled part of `buffer`.
+    pub(crate) fn poll_read_into(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = |unfilled: &mut [_]| {
+            let read = budget::poll(cx, |cx| self.get_ref().poll_read_uninit(cx, unfilled));
             read.map_ok(|read| (read, ()))
         };
         // SAFETY: the stream promises it.

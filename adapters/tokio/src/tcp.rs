@@ -55,6 +55,27 @@ impl TcpStream {
         let connected = try_each(address, connect).await;
         connected.map(Into::into).map_err(OpError::strip)
     }
+
+    /// Connects to the first address that accepts the connection, for at most `timeout`. The lookup of a name counts,
+    /// and several addresses share the time. tokio has no such method.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](netpoll::DeadlineExceeded), the error of the system for the first address, or the error of the
+    /// lookup.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, it leaves no socket behind.
+    pub async fn connect_timeout(
+        address: impl ToSocketAddrs,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        let reactor = reactor()?;
+        let connected =
+            netpoll_futures::TcpStream::connect_deadline_on(&reactor, address, timeout).await;
+        connected.map(Into::into).map_err(OpError::strip)
+    }
 }
 
 /// Each method fails with the error of `getsockopt(2)` or `setsockopt(2)`, and after

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use netpoll::OpError;
 use netpoll_futures::sys::Credentials;
@@ -74,6 +75,18 @@ impl UnixStream {
             .await
             .map(Into::into)
             .map_err(OpError::strip)
+    }
+
+    /// [`connect`](Self::connect), for at most `timeout`. tokio has no such method.
+    ///
+    /// # Errors
+    ///
+    /// Also [`DeadlineExceeded`](netpoll::DeadlineExceeded).
+    pub async fn connect_timeout(path: impl AsRef<Path>, timeout: Duration) -> io::Result<Self> {
+        let reactor = reactor()?;
+        let connected =
+            netpoll_futures::UnixStream::connect_deadline_on(&reactor, path, timeout).await;
+        connected.map(Into::into).map_err(OpError::strip)
     }
 
     /// [`connect`](Self::connect) to an address.

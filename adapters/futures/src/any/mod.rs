@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use crate::sys;
 use netpoll::{Checked, Deadline, Direction, OpError, OwnsFd, Reactor, Registration};
 
-use crate::deadlines::{self, Deadlines, SetDeadlines};
+use crate::deadlines::{Deadlines, SetDeadlines};
 use crate::socket::check_open;
 
 pub use wait::{Readable, ReadableOwned, Writable, WritableOwned};
@@ -386,7 +386,7 @@ impl<T> Async<T> {
 
 impl<T: Send + Sync> SetDeadlines for Async<T> {
     fn set(&self, direction: Option<Direction>, deadline: Deadline) -> io::Result<()> {
-        deadlines::set(&self.registration, direction, deadline)
+        self.registration.set(direction, deadline)
     }
 }
 

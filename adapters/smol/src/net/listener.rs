@@ -30,6 +30,12 @@ impl<L: ListenerSocket> Listener<L> {
     pub fn incoming(&self) -> Incoming<'_, L> {
         Incoming { incoming: self.0.incoming() }
     }
+
+    /// A stream of connections that owns the listener. See [`netpoll_futures::Listener::into_incoming`]: while
+    /// descriptors have run out it pauses, and any other error ends it.
+    pub fn into_incoming(self) -> IntoIncoming<L> {
+        IntoIncoming { incoming: self.0.into_incoming() }
+    }
 }
 
 impl Listener<net::TcpListener> {
@@ -52,6 +58,22 @@ pub struct Incoming<'a, L: ListenerSocket> {
 }
 
 impl<L: ListenerSocket> futures_core::Stream for Incoming<'_, L> {
+    type Item = io::Result<Stream<L::Stream>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = Pin::new(&mut self.incoming).poll_next(cx);
+        next.map_ok(Stream::from).map_err(OpError::strip)
+    }
+}
+
+/// The connections of a listener that it owns. See [`Listener::into_incoming`].
+#[derive(Debug)]
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct IntoIncoming<L: ListenerSocket> {
+    incoming: netpoll_futures::IntoIncoming<L>,
+}
+
+impl<L: ListenerSocket> futures_core::Stream for IntoIncoming<L> {
     type Item = io::Result<Stream<L::Stream>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -24,7 +24,7 @@ pub use std::net::{
 pub use netpoll_futures::ToSocketAddrs as AsyncToSocketAddrs;
 
 pub use datagram::Datagram;
-pub use listener::{Incoming, Listener};
+pub use listener::{Incoming, IntoIncoming, Listener};
 pub use socket::Socket;
 pub use stream::Stream;
 

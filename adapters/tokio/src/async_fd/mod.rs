@@ -6,9 +6,11 @@ mod register_error;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use netpoll::{Deadline, Direction, OwnsFd, Registration};
+use netpoll_futures::{Deadlines, SetDeadlines};
 
 use crate::forward::{descriptor, forward};
 use crate::io::Interest;
@@ -155,6 +157,16 @@ impl<T> AsyncFd<T> {
         fn set_write_deadline(&self, deadline: impl Into<Deadline>) -> io::Result<()>;
     }
 
+    /// A handle that sets the deadlines and does not keep the descriptor open: for the owner of a descriptor that a library
+    /// has taken.
+    #[must_use]
+    pub fn deadlines(self: &Arc<Self>) -> Deadlines
+    where
+        T: Send + Sync + 'static,
+    {
+        Deadlines::of(self)
+    }
+
     fn select(&self, interest: Interest) -> Select<'_, &Registration<T>> {
         Select { registration: &self.registration, cleared: &self.cleared, interest }
     }
@@ -285,6 +297,12 @@ impl<T: OwnsFd> AsyncFd<T> {
     /// [`Closed`](netpoll::Closed) if it was closed before.
     pub async fn close(&self) -> io::Result<()> {
         self.registration.close().await
+    }
+}
+
+impl<T: Send + Sync> SetDeadlines for AsyncFd<T> {
+    fn set(&self, direction: Option<Direction>, deadline: Deadline) -> io::Result<()> {
+        self.registration.set(direction, deadline)
     }
 }
 
