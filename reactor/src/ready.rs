@@ -23,6 +23,15 @@ impl Direction {
 pub enum Interest {
     /// Readability, urgent data and the peer's half-close: listeners, the read end of a pipe.
     Readable,
+    /// Readability, of a listener that several processes have registered in this way: a connection wakes at
+    /// least one of those that wait, and not all of them (`EPOLLEXCLUSIVE`).
+    ///
+    /// The kernel goes through the epoll instances in the order in which they were registered. Each gets the
+    /// event, until it has woken a thread that waits in one. So a process that is busy finds the event when
+    /// it waits again, and another one is woken meanwhile: no connection is without a process that knows of
+    /// it. The kernel does not count the loop of an [embedded](crate::Builder::embedded) reactor as a
+    /// thread that waits, and goes on to the next instance.
+    Exclusive,
     /// Writability: the write end of a pipe.
     Writable,
     /// Both: a TCP stream.
@@ -37,7 +46,7 @@ impl Interest {
     pub(crate) fn includes(self, direction: Direction) -> bool {
         match direction {
             Direction::Read => self != Interest::Writable,
-            Direction::Write => self != Interest::Readable,
+            Direction::Write => !matches!(self, Interest::Readable | Interest::Exclusive),
         }
     }
 }

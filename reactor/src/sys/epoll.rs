@@ -64,12 +64,19 @@ impl Epoll {
     }
 
     /// Changes the interest. If the descriptor is ready for it, that is an edge again.
+    ///
+    /// An exclusive registration cannot be changed (`epoll_ctl(2)`), so it ends and begins anew. An event
+    /// between the two calls is not lost: the second reports the present readiness.
     pub(crate) fn modify(
         &self,
         fd: BorrowedFd<'_>,
         data: u64,
         interest: Interest,
     ) -> io::Result<()> {
+        if interest == Interest::Exclusive {
+            self.delete(fd)?;
+            return self.add(fd, data, interest);
+        }
         let mut event = libc::epoll_event { events: mask(interest), u64: data };
         self.control(libc::EPOLL_CTL_MOD, fd, &raw mut event)
     }
@@ -181,7 +188,12 @@ fn whole_milliseconds(timeout: Duration) -> libc::c_int {
 
 /// The flags for epoll. Reading includes the half-close and the urgent mark: without
 /// them a reader that trusts a short read misses the end of the stream, or the bytes after the mark.
+///
+/// Beside `EPOLLEXCLUSIVE`, the kernel refuses both. A listener has neither.
 fn mask(interest: Interest) -> u32 {
+    if interest == Interest::Exclusive {
+        return (libc::EPOLLET | libc::EPOLLIN | libc::EPOLLEXCLUSIVE) as u32;
+    }
     let mut mask = libc::EPOLLET;
     if interest.includes(Direction::Read) {
         mask |= libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI;
