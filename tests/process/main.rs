@@ -11,6 +11,7 @@ mod exit;
 mod fork;
 mod fork_storm;
 mod helpers;
+mod shared_listener;
 mod shutdown;
 mod signals;
 mod threads;

@@ -25,13 +25,17 @@ use netpoll_tests::watched;
 /// How many bytes `Debug` prints at most.
 const MOST: usize = 200;
 
-/// Types that hold two sockets, a readiness in tokio's words, or all figures of a reactor, with their bounds.
-const LONGER: [(&str, usize); 5] = [
+/// Types that hold two sockets or addresses, a readiness in tokio's words, all figures of a reactor, or all options of a
+/// connection, with their bounds.
+const LONGER: [(&str, usize); 8] = [
     ("netpoll::Reactor", 300),
     ("netpoll::Metrics", 300),
     ("tokio::ReuniteError", 300),
     ("tokio::AsyncFdReadyGuard", 300),
     ("tokio::AsyncFdReadyMutGuard", 300),
+    ("futures::DialError", 300),
+    ("futures::Dialer", 300),
+    ("tokio::Dialer", 300),
 ];
 
 /// Sockets that are open meanwhile.
@@ -192,8 +196,8 @@ fn origin() -> io::Result<netpoll_futures::sys::Origin> {
 
 async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_futures::{
-        Addresses, Async, Backoff, Limit, Message, TcpListener, TcpStream, TimeoutStream, Timeouts,
-        Timer, UdpSocket, UnixDatagram, UnixListener, bytes_written,
+        Addresses, Async, Backoff, Dialer, Limit, ListenConfig, Message, TcpListener, TcpStream,
+        TimeoutStream, Timeouts, Timer, UdpSocket, UnixDatagram, UnixListener, bytes_written,
     };
 
     let listener = TcpListener::bind("[::1]:0").await?;
@@ -211,6 +215,11 @@ async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     printed.add("futures::IntoIncoming", listener.into_incoming());
     printed.add("futures::Limit", limit);
     printed.add("futures::Backoff", Backoff::new());
+    printed.add("futures::Dialer", Dialer::new().deadline(Duration::from_secs(10)));
+    printed.add("futures::ListenConfig", ListenConfig::new());
+    let other = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let refused = Dialer::new().connect([other, other]).await;
+    printed.add("futures::DialError", refused.expect_err("no socket listens"));
     let udp = UdpSocket::bind("[::1]:0").await?;
     udp.connect(udp.local_addr()?).await?;
     printed.add("futures::Datagram", udp);
@@ -250,10 +259,12 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_tokio::io::{Interest, Ready};
     use netpoll_tokio::net::unix::pipe;
     use netpoll_tokio::net::{
-        TcpListener, TcpSocket, TcpStream, UdpSocket, UnixSocket, UnixStream,
+        Dialer, ListenConfig, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixSocket, UnixStream,
     };
     use netpoll_tokio::{TimeoutStream, Timeouts};
 
+    printed.add("tokio::Dialer", Dialer::new().deadline(Duration::from_secs(10)));
+    printed.add("tokio::ListenConfig", ListenConfig::new());
     let listener = TcpListener::bind("[::1]:0").await?;
     let mut stream = TcpStream::connect(listener.local_addr()?).await?;
     let other = TcpStream::connect(listener.local_addr()?).await?;

@@ -130,12 +130,15 @@ fn a_refusal_names_operation_and_address() {
 }
 
 #[test]
-fn the_first_of_several_errors_is_reported() {
+fn each_of_several_errors_is_reported() {
     run(|| async {
         let (first, second) = (refusing(4)?, refusing(5)?);
         let error = TcpStream::connect([first, second]).await.expect_err("no socket listens");
-        assert!(error.to_string().contains(&first.to_string()), "{error}");
-        assert!(!error.to_string().contains(&second.to_string()), "{error}");
+        let refused = std::io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let each = format!("connect {first}: {refused}; {second}: {refused}");
+        assert_eq!(error.to_string(), each);
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(raw_os_error(&error), Some(libc::ECONNREFUSED));
         Ok(())
     });
 }
@@ -192,7 +195,7 @@ fn no_address_is_tried_after_the_deadline() {
         let deaf = Deaf::new().await?;
         let listener = net::TcpListener::bind(LOOPBACK)?;
         listener.set_nonblocking(true)?;
-        // The first has at least two seconds, and so all the time there is.
+        // The second is tried after 250 ms.
         let addresses = [deaf.address(), listener.local_addr()?];
         assert_timed_out(TcpStream::connect_timeout(addresses, MOMENT).await);
         assert_kind(listener.accept(), ErrorKind::WouldBlock);
@@ -222,7 +225,7 @@ fn a_connect_that_is_done_before_there_is_a_peer_is_done() {
     });
 }
 
-/// The one that does not answer leaves time for the next: each gets its share.
+/// The one that does not answer leaves time for the next.
 #[test]
 fn a_deaf_address_does_not_eat_all_the_time() {
     run(|| async {
@@ -230,8 +233,7 @@ fn a_deaf_address_does_not_eat_all_the_time() {
         let listener = TcpListener::bind(LOOPBACK).await?;
         let answering = listener.local_addr()?;
         let addresses = [deaf.address(), answering];
-        // Each gets two seconds at least, and half of this is as much.
-        let stream = TcpStream::connect_timeout(addresses, Duration::from_secs(4)).await?;
+        let stream = TcpStream::connect_timeout(addresses, Duration::from_secs(60)).await?;
         assert_eq!(stream.peer_addr()?, answering);
         Ok(())
     });

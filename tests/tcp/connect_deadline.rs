@@ -1,62 +1,16 @@
 //! Deadlines of connects that no listener answers.
 
-use std::fs;
 use std::io;
-use std::net::{self, SocketAddr};
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use netpoll::{Direction, Interest, Reactor, Registration, Timer};
+use netpoll::{Reactor, Timer};
 use netpoll_futures::TcpStream;
-use netpoll_futures::sys;
-use netpoll_tests::fixtures::{LOOPBACK, TIMES, assert_timed_out, in_an_hour, os, poll_once, run};
+use netpoll_tests::fixtures::{LOOPBACK, TIMES, assert_timed_out, in_an_hour, poll_once, run};
 
-/// A listener whose queue is full. The kernel drops new clients, whose connects stay pending.
-struct Busy {
-    listener: Registration<net::TcpListener>,
-    _queued: TcpStream,
-}
-
-impl Busy {
-    async fn at(address: &str) -> io::Result<Self> {
-        let socket = sys::stream(&address.parse().expect("an address"))?;
-        sys::bind(socket.as_fd(), &address.parse().expect("an address"))?;
-        os::listen(&socket, 0)?;
-        let listener = Registration::with(Reactor::global()?, socket.into(), Interest::Readable)?;
-        let queued = TcpStream::connect(address_of(&listener)?).await?;
-        // Connected is one thing, in the queue another.
-        listener.ready(Direction::Read).await?;
-        Ok(Self { listener, _queued: queued })
-    }
-
-    fn address(&self) -> SocketAddr {
-        address_of(&self.listener).expect("it is bound")
-    }
-
-    /// How many sockets of this machine are calling it in vain.
-    fn callers(&self) -> usize {
-        const SYN_SENT: &str = "02";
-        let port = format!(":{:04X}", self.address().port());
-        let table = fs::read_to_string("/proc/net/tcp").expect("procfs");
-        let calls = |line: &&str| {
-            let mut fields = line.split_ascii_whitespace().skip(2);
-            fields.next().is_some_and(|remote| remote.ends_with(&port))
-                && fields.next() == Some(SYN_SENT)
-        };
-        table.lines().filter(calls).count()
-    }
-
-    /// Takes away the one that is queued, so that there is room for the next.
-    fn make_room(&self) -> io::Result<()> {
-        self.listener.get_ref().accept().map(drop)
-    }
-}
-
-fn address_of(listener: &Registration<net::TcpListener>) -> io::Result<SocketAddr> {
-    listener.get_ref().local_addr()
-}
+use crate::busy::Busy;
 
 #[test]
 fn d14_connect_never_fails_before_its_deadline() {

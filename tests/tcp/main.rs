@@ -6,15 +6,18 @@
 #![cfg(not(netpoll_loom))]
 
 mod backoff;
+mod busy;
 mod close;
 mod connect;
 mod connect_deadline;
 mod convert;
 mod deadline;
 mod deadline_threads;
+mod dialer;
 mod incoming;
 mod io_traits;
 mod limit;
+mod listen_config;
 mod listener;
 mod order;
 mod partial;

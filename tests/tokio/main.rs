@@ -8,6 +8,7 @@ mod addresses;
 mod async_fd;
 mod budget;
 mod close;
+mod config;
 mod convert;
 mod datagram;
 mod datagram_budget;

@@ -97,17 +97,22 @@ fn none() -> io::Error {
 pub(crate) enum Families {
     /// IPv6 and IPv4, as in Go (`net/sockopt_linux.go`).
     Both,
+    /// IPv6 alone.
+    OnlyV6,
     /// The system's default (`net.ipv6.bindv6only`).
     AsConfigured,
 }
 
 impl Families {
-    /// Sets the families on a socket before it is bound. As in Go, a failure is ignored: the system's
-    /// default stays.
-    pub(crate) fn apply(self, socket: BorrowedFd<'_>, address: &SocketAddr) {
-        if self == Families::Both && address.is_ipv6() {
-            let _ = sys::set_only_v6(socket, false);
+    /// Sets the families on a socket before it is bound. As in Go, a failure to add IPv4 is ignored: the
+    /// system's default stays.
+    pub(crate) fn apply(self, socket: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
+        match self {
+            Families::Both if address.is_ipv6() => drop(sys::set_only_v6(socket, false)),
+            Families::OnlyV6 if address.is_ipv6() => sys::set_only_v6(socket, true)?,
+            _ => {}
         }
+        Ok(())
     }
 }
 

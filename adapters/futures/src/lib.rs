@@ -43,6 +43,8 @@
 //! | [`Timer`] | | `Future`, `Stream` of `Instant` | | |
 //! | [`TimeoutStream`]: a stream for servers of your own protocol | `read`, `write`, `write_all`, vectored, `poll_*` | `AsyncRead`, `AsyncWrite` | its own | [`into_inner`](TimeoutStream::into_inner) |
 //!
+//! [`Dialer`] makes TCP connections with options of their own, and [`ListenConfig`] listeners.
+//!
 //! Two more types for servers: [`Limit`] bounds the number of connections, and [`Backoff`] pauses an
 //! accept loop when descriptors have run out. The example of [`TimeoutStream`] uses all three. For
 //! HTTP, the server of `netpoll-hyper` has separate limits for heads, idle connections and responses.
@@ -148,7 +150,7 @@ pub use sealed::{Address, DatagramSocket, ListenerSocket, PeerSocket, StdSocket,
 pub use socket::Socket;
 pub use stream::{Stream, shutdown};
 pub use sys::{Credentials, KeepAlive};
-pub use tcp::{TcpListener, TcpStream};
+pub use tcp::{DialError, Dialer, ListenConfig, TcpListener, TcpStream};
 pub use timeout::{TimeoutStream, Timeouts};
 pub use timer::Timer;
 pub use udp::UdpSocket;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
-use netpoll::{Direction, OpError};
+use netpoll::{Direction, Interest, OpError, Reactor, Registration};
 
 use crate::backoff::Backoff;
 use crate::limit::{Limit, LimitWaiter, Place};
@@ -16,6 +16,7 @@ use crate::socket::{Shared, Socket};
 use crate::socket_file::SocketFile;
 use crate::stream::Stream;
 use crate::sync::{Mutex, lock};
+use crate::sys;
 use crate::timer::Timer;
 
 /// A socket that accepts connections: a [`TcpListener`](crate::TcpListener) or a
@@ -75,6 +76,35 @@ type Accepted<L> = (Stream<<L as ListenerSocket>::Stream>, <L as StdSocket>::Add
 type Taken<L> = (OwnedFd, <L as StdSocket>::Address, Option<Place>);
 
 impl<L: ListenerSocket> Listener<L> {
+    /// [`register_on`](Socket::register_on) for a listener that several processes share, each of which
+    /// registers it in this way: a connection wakes one process that waits, and not all of them
+    /// ([`Interest::Exclusive`]). It suits listeners that are inherited, from a parent or from systemd.
+    ///
+    /// A process that is busy is passed over. So one process may accept most connections while there are
+    /// few; for an even share, each process binds a listener of its own with
+    /// [`reuse_port`](crate::ListenConfig::reuse_port). A process that was woken must accept: while it is at
+    /// its [limit](Self::set_limit), or if it ends instead, the connection waits until another one arrives.
+    /// On a reactor that is [embedded](netpoll::Builder::embedded) in an event loop, each process is woken
+    /// all the same, as in a tokio runtime.
+    ///
+    /// ```
+    /// use netpoll_futures::{Reactor, TcpListener};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let inherited = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = TcpListener::register_exclusive_on(Reactor::global()?, inherited)?;
+    /// # drop(listener); Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`register_on`](Socket::register_on).
+    pub fn register_exclusive_on(reactor: &Reactor, socket: impl Into<L>) -> io::Result<Self> {
+        let socket = socket.into();
+        sys::set_nonblocking(socket.as_fd(), true)?;
+        Registration::with(reactor, socket, Interest::Exclusive).map(Self::from)
+    }
+
     /// Waits for a connection. Any number of tasks may wait at once.
     ///
     /// Connections that end before they are accepted are skipped.

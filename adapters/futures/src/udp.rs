@@ -85,7 +85,7 @@ impl UdpSocket {
         let addresses = addresses.to_addresses().resolve(None).await?;
         let bound = first_of(&addresses, "bind", |address| {
             let socket = sys::datagram(address)?;
-            families.apply(socket.as_fd(), address);
+            families.apply(socket.as_fd(), address)?;
             sys::bind(socket.as_fd(), address)?;
             Ok(socket)
         })?;

@@ -111,6 +111,7 @@ mod socket;
 mod async_fd;
 mod budget;
 mod clock;
+mod config;
 mod forward;
 mod io_traits;
 mod pipe;
@@ -129,10 +130,10 @@ pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHal
 pub use listener::{IntoIncoming, Listener};
 pub use netpoll::Registration;
 pub use netpoll_futures::{
-    Address, Backoff, Closed, DatagramSocket, Deadline, DeadlineExceeded, Deadlines, Direction,
-    Limit, ListenerSocket, OpError, OwnsFd, PartialWrite, PeerSocket, Reactor, ReactorGone,
-    StdSocket, StreamSocket, Timeouts, bytes_written, is_closed, is_deadline_exceeded,
-    raw_os_error,
+    Address, Backoff, Closed, DatagramSocket, Deadline, DeadlineExceeded, Deadlines, DialError,
+    Direction, KeepAlive, Limit, ListenerSocket, OpError, OwnsFd, PartialWrite, PeerSocket,
+    Reactor, ReactorGone, StdSocket, StreamSocket, Timeouts, bytes_written, is_closed,
+    is_deadline_exceeded, raw_os_error,
 };
 pub use runtime::reactor;
 pub use socket::Socket;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use netpoll::OpError;
 
+pub use crate::config::{Dialer, ListenConfig};
 pub use crate::tcp::{TcpListener, TcpStream};
 pub use crate::tcp_socket::TcpSocket;
 pub use crate::udp::UdpSocket;

@@ -159,6 +159,31 @@ pub fn set_quick_ack(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_number(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, on.into())
 }
 
+/// `TCP_USER_TIMEOUT`, rounded up to milliseconds: the kernel ends a connection whose sent bytes were not
+/// acknowledged for so long. Zero is the system's default.
+pub fn set_user_timeout(fd: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
+    let milliseconds = timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u32::MAX);
+    set_number(fd, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, milliseconds)
+}
+
+/// `TCP_FASTOPEN_CONNECT`: where the peer gave a cookie before, `connect(2)` returns at once, and the first
+/// write makes the connection.
+pub fn set_fast_open_connect(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_number(fd, libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, on.into())
+}
+
+/// `TCP_FASTOPEN`: a listener accepts the bytes of a first segment that has its cookie, from at most `queue`
+/// clients whose handshake is not complete.
+pub fn set_fast_open(fd: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
+    set_number(fd, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, queue)
+}
+
+/// `SO_MARK`: the mark of the socket's packets, for routes and filters. It takes the capability
+/// `CAP_NET_ADMIN`.
+pub fn set_mark(fd: BorrowedFd<'_>, mark: u32) -> io::Result<()> {
+    set_option(fd, libc::SOL_SOCKET, libc::SO_MARK, &mark)
+}
+
 /// `SO_BINDTODEVICE`: the name of the device that the socket is bound to, if any.
 pub fn device(fd: BorrowedFd<'_>) -> io::Result<Option<Vec<u8>>> {
     let name = option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, [0_u8; DEVICE_NAME])?;

@@ -7,27 +7,23 @@ use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, KeepAlive};
+use crate::sys;
 use netpoll::{Deadline, DeadlineExceeded, Direction, OpError, Reactor, Registration};
 
-use super::TcpStream;
+use super::{Dialer, TcpStream};
 use crate::address::ToSocketAddrs;
 use crate::sealed::StdSocket;
 
 /// How often a self-connection, or a lack of local ports, is tried again (Go's number).
 const RETRIES: usize = 2;
 
-/// The minimum time for each of several addresses (Go's number).
-const FAIR_SHARE: Duration = Duration::from_secs(2);
-
 impl TcpStream {
     /// Connects to the first address that answers, with Go's defaults: `TCP_NODELAY`, and keep-alive
-    /// probes every 15 seconds.
+    /// probes every 15 seconds. A [`Dialer`] has other options, and tells how several addresses are tried.
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) with the first address tried, or the name that could not be
-    /// looked up.
+    /// As for [`Dialer::connect`].
     ///
     /// # Cancel safety
     ///
@@ -58,8 +54,8 @@ impl TcpStream {
         Self::connect_deadline_on(Reactor::global()?, addresses, timeout).await
     }
 
-    /// [`connect`](Self::connect), until `deadline`. Looking up a name counts, and several addresses
-    /// share the remaining time. After the deadline, no address is tried.
+    /// [`connect`](Self::connect), until `deadline`. Looking up a name counts. After the deadline, no
+    /// address is tried.
     ///
     /// # Errors
     ///
@@ -82,10 +78,7 @@ impl TcpStream {
         addresses: impl ToSocketAddrs,
         deadline: impl Into<Deadline>,
     ) -> io::Result<Self> {
-        let deadline = deadline.into().instant(reactor);
-        let limit = deadline.map(|deadline| (reactor, deadline));
-        let addresses = addresses.to_addresses().resolve(limit).await?;
-        connect(reactor, &addresses, deadline).await
+        Dialer::new().deadline(deadline).connect_on(reactor, addresses).await
     }
 
     /// Connects a socket that the caller has created, and perhaps bound, to one address, without a
@@ -120,49 +113,27 @@ impl TcpStream {
     }
 }
 
-/// Connects to the first address that answers. The error is that of the first one tried.
-async fn connect(
-    reactor: &Reactor,
-    addresses: &[SocketAddr],
-    deadline: Option<Instant>,
-) -> io::Result<TcpStream> {
-    let mut first_error = None;
-    for (tried, address) in addresses.iter().enumerate() {
-        let left = addresses.len() - tried;
-        let share = deadline.map(|end| share(reactor.now(), end, left));
-        match connect_one(reactor, address, share).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => {
-                first_error.get_or_insert_with(|| OpError::wrap("connect", address, error));
-            }
-        }
-    }
-    Err(first_error.expect("resolving yields at least one address"))
-}
-
-/// When to give up on the next of `left` addresses.
-fn share(now: Instant, end: Instant, left: usize) -> Instant {
-    let remaining = end.saturating_duration_since(now);
-    let even = remaining / u32::try_from(left).unwrap_or(u32::MAX).max(1);
-    now + even.max(FAIR_SHARE.min(remaining))
-}
-
-async fn connect_one(
+/// Connects to one address, with the options of a dialer. If the system picks the port, a self-connection
+/// and a lack of ports are tried again.
+pub(super) async fn to(
+    dialer: &Dialer,
     reactor: &Reactor,
     address: &SocketAddr,
     deadline: Option<Instant>,
 ) -> io::Result<TcpStream> {
-    for _ in 0..RETRIES {
-        match attempt(reactor, address, deadline).await {
+    let retries = if dialer.has_any_port() { RETRIES } else { 0 };
+    for _ in 0..retries {
+        match attempt(dialer, reactor, address, deadline).await {
             Ok(stream) if is_self_connected(stream.registration()) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
             done => return done,
         }
     }
-    attempt(reactor, address, deadline).await
+    attempt(dialer, reactor, address, deadline).await
 }
 
 async fn attempt(
+    dialer: &Dialer,
     reactor: &Reactor,
     address: &SocketAddr,
     deadline: Option<Instant>,
@@ -173,10 +144,7 @@ async fn attempt(
     {
         return Err(DeadlineExceeded::error());
     }
-    let socket = sys::stream(address)?;
-    sys::set_nodelay(socket.as_fd(), true)?;
-    sys::set_keepalive(socket.as_fd(), Some(KeepAlive::default()))?;
-    connect_socket(reactor, socket.into(), address, deadline).await
+    connect_socket(reactor, dialer.socket(address)?.into(), address, deadline).await
 }
 
 /// Connects, and waits until a pending connection is established. If `connect(2)` has succeeded, there
@@ -235,20 +203,5 @@ fn is_self_connected(registration: &Registration<net::TcpStream>) -> bool {
     match (socket.local_addr(), socket.peer_addr()) {
         (Ok(local), Ok(peer)) => local == peer,
         _ => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_address_gets_its_share_and_at_least_two_seconds() {
-        let now = Instant::now();
-        let second = Duration::from_secs(1);
-        assert_eq!(share(now, now + 30 * second, 3), now + 10 * second);
-        assert_eq!(share(now, now + 3 * second, 3), now + 2 * second);
-        assert_eq!(share(now, now + second, 3), now + second);
-        assert_eq!(share(now, now - second, 3), now);
     }
 }

@@ -1,6 +1,7 @@
 //! TCP: connecting, listening and socket options.
 
 mod connect;
+mod dialer;
 mod listen;
 mod options;
 
@@ -8,6 +9,9 @@ use std::net;
 
 use crate::listener::Listener;
 use crate::stream::Stream;
+
+pub use dialer::{DialError, Dialer};
+pub use listen::ListenConfig;
 
 /// A TCP connection. [`Stream`] has the methods that read and write.
 pub type TcpStream = Stream<net::TcpStream>;

@@ -20,6 +20,10 @@ pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
 };
 
+/// Their streams and listeners are those of `netpoll-futures`; `into()` makes them the types of this module.
+#[doc(no_inline)]
+pub use netpoll_futures::{DialError, Dialer, ListenConfig};
+
 /// A type that denotes one or several addresses.
 pub use netpoll_futures::ToSocketAddrs as AsyncToSocketAddrs;
 
