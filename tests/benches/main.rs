@@ -30,18 +30,21 @@ mod suite;
 use std::process::ExitCode;
 
 use args::Args;
-use single::{clients, deadline_cost, idle, memory, overshoot, ping_pong, scale, timers};
+use single::{
+    clients, deadline_cost, idle, instructions, memory, overshoot, ping_pong, scale, timers,
+};
 
 const HELP: &str = include_str!("help.txt");
 
 type Subcommand = fn(&Args);
 
 /// The subcommands, beside the comparison.
-const SUBCOMMANDS: [(&str, Subcommand); 9] = [
+const SUBCOMMANDS: [(&str, Subcommand); 10] = [
     ("ping-pong", ping_pong::run),
     ("memory", memory::run),
     ("deadline-cost", deadline_cost::run),
     ("idle", idle::run),
+    ("instructions", instructions::run),
     ("overshoot", overshoot::run),
     ("scale", scale::run),
     ("timers", timers::run),

@@ -3,6 +3,7 @@
 pub(crate) mod clients;
 pub(crate) mod deadline_cost;
 pub(crate) mod idle;
+pub(crate) mod instructions;
 pub(crate) mod memory;
 pub(crate) mod overshoot;
 pub(crate) mod ping_pong;
