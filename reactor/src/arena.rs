@@ -98,6 +98,11 @@ impl Arena {
         free.used as usize - free.returned.len()
     }
 
+    /// How many slots have ever had a tenant.
+    pub(crate) fn used(&self) -> u32 {
+        lock(&self.free).used
+    }
+
     /// From now on no slot is returned.
     pub(crate) fn disown(&self) {
         self.disowned.store(true, Ordering::Relaxed);

@@ -91,8 +91,8 @@
 //!   inherits the blocked signals and `SCHED_BATCH` of that thread, and
 //!   [`std::process::Command`] passes them on. Begin both in a task, not in a waker.
 //!
-//! The promises under faults and their tests are in [`reliability`]; the layers, the paths of events and deadlines, and the
-//! glossary are in [`architecture`].
+//! For a program that hangs, [`debugging`] shows how to find the task and the socket. The promises under faults and their tests
+//! are in [`reliability`]; the layers, the paths of events and deadlines, and the glossary are in [`architecture`].
 
 mod arena;
 mod budget;
@@ -110,6 +110,7 @@ mod registration;
 mod shards;
 mod sleep;
 mod slot;
+mod snapshot;
 mod sync;
 mod sys;
 mod thread;
@@ -117,10 +118,15 @@ mod time;
 mod timer;
 mod token;
 mod wake;
+mod wall;
 
 #[cfg(doc)]
 #[doc = include_str!("../ARCHITECTURE.md")]
 pub mod architecture {}
+
+#[cfg(doc)]
+#[doc = include_str!("../DEBUGGING.md")]
+pub mod debugging {}
 
 #[cfg(doc)]
 #[doc = include_str!("../RELIABILITY.md")]
@@ -139,7 +145,8 @@ pub use registration::{
     Checked, Closing, Contiguous, Deadline, Eager, OwnedReadinessWait, Readiness, ReadinessWait,
     Registration, Rule, Transfer,
 };
-pub use sys::OwnsFd;
+pub use snapshot::{Snapshot, SnapshotDirection, SnapshotRow};
+pub use sys::{DescriptorKind, OwnsFd};
 pub use timer::Timer;
 pub use wake::wake;
 
@@ -147,6 +154,10 @@ pub use wake::wake;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../DEBUGGING.md")]
+struct Debugging;
 
 #[cfg(test)]
 mod random_tests;

@@ -528,6 +528,11 @@ impl ReactorInner {
         moved
     }
 
+    /// Every slot that has ever had a tenant, for a snapshot.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        (0..self.arena.used()).filter_map(|index| self.arena.slot(index))
+    }
+
     pub(crate) fn metrics(&self) -> Metrics {
         // A thread that a forked child does not have may hold the arena's lock.
         let registrations = if self.is_ours() { self.arena.tenants() } else { 0 };

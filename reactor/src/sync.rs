@@ -7,7 +7,9 @@
 
 #[cfg(not(netpoll_loom))]
 mod imp {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
     pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
     /// A cell that each thread has for itself.
@@ -36,7 +38,9 @@ mod imp {
 
 #[cfg(netpoll_loom)]
 mod imp {
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     // The reference count takes part in no handshake, and loom's `Arc` cannot be a receiver.
     pub(crate) use std::sync::Arc;

@@ -51,6 +51,8 @@ mod thread;
 mod token;
 #[path = "../../reactor/src/wake.rs"]
 mod wake;
+#[path = "../../reactor/src/wall.rs"]
+mod wall;
 
 #[path = "../../reactor/src/time"]
 mod time {

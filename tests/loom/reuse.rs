@@ -9,6 +9,7 @@ use crate::arena::{Arena, OwnedSlot};
 use crate::ready::Direction::Read;
 use crate::ready::Ready;
 use crate::slot::Status;
+use crate::sync::{AtomicBool, Ordering};
 use crate::time::deadline::SetAction;
 use crate::wake::wake;
 
@@ -104,5 +105,32 @@ fn new_tenant_against_shutdown() {
         let tenant = tenant.join().unwrap();
         assert!(tenant.is_none_or(|slot| slot.status(Read) == Status::Closed));
         assert!(arena.allocate().is_err());
+    });
+}
+
+/// A snapshot makes a call on the number of a descriptor while its owner gives the descriptor up and the number gets
+/// another one. If the call meets the other descriptor, the snapshot finds out.
+#[test]
+fn snapshot_against_a_number_that_changes_hands() {
+    explore(|| {
+        let arena = Arena::new();
+        let slot = Arc::new(arena.allocate().unwrap());
+        slot.set_number(7);
+        // The kernel's table: whether the number stands for another descriptor.
+        let is_other = Arc::new(AtomicBool::new(false));
+        let owner = {
+            let (slot, is_other) = (slot.clone(), is_other.clone());
+            thread::spawn(move || {
+                slot.forget_number();
+                is_other.swap(true, Ordering::AcqRel);
+            })
+        };
+        let view = slot.view();
+        if view.number.is_some() {
+            let met_other = is_other.fetch_or(false, Ordering::AcqRel);
+            assert!(!met_other || !slot.is_still(&view));
+        }
+        owner.join().unwrap();
+        assert!(!slot.is_still(&view));
     });
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::BoxFuture;
-use netpoll::{Driver, Reactor};
+use netpoll::{Driver, Reactor, ReactorGone};
 use netpoll_futures::{TcpListener, TcpStream, Timer, UdpSocket};
 use netpoll_tests::CountingWaker;
 use netpoll_tests::alone::alone;
@@ -73,6 +73,8 @@ fn a_child_that_drops_everything() {
                 let all = under_way.take().expect("the parent has it");
                 let UnderWay { driver, reactor, futures, streams, listener, timers } = all;
                 drop(futures);
+                let listed = reactor.snapshot();
+                assert!(listed.is_err_and(|error| error.downcast::<ReactorGone>().is_ok()));
                 let closed = streams.iter().all(|(near, _)| block_on(near.close()).is_ok());
                 reactor.shutdown();
                 drop((listener, driver, streams, timers, reactor));

@@ -27,8 +27,9 @@ const MOST: usize = 200;
 
 /// Types that hold two sockets or addresses, a readiness in tokio's words, all figures of a reactor, or all options of a
 /// connection, with their bounds.
-const LONGER: [(&str, usize); 8] = [
+const LONGER: [(&str, usize); 9] = [
     ("netpoll::Reactor", 300),
+    ("netpoll::SnapshotRow", 300),
     ("netpoll::Metrics", 300),
     ("tokio::ReuniteError", 300),
     ("tokio::AsyncFdReadyGuard", 300),
@@ -155,6 +156,13 @@ fn reactor(printed: &mut Printed) -> io::Result<()> {
     printed.add("netpoll::Reactor", reactor);
     printed.add("netpoll::Builder", Reactor::builder());
     printed.add("netpoll::Metrics", reactor.metrics());
+    let snapshot = reactor.snapshot()?;
+    let long = |row: &netpoll::SnapshotRow| format!("{row:?}").len();
+    let longest = snapshot.rows().iter().max_by_key(|row| long(row)).expect("a registration");
+    printed.add("netpoll::SnapshotRow", longest);
+    printed.add("netpoll::SnapshotDirection", longest.read);
+    printed.add("netpoll::DescriptorKind", longest.kind);
+    printed.add("netpoll::Snapshot", snapshot);
     let driver = reactor.driver();
     printed.add("netpoll::DriverWake", driver.wrap(std::future::ready(())));
     printed.add("netpoll::Driver", driver);

@@ -165,6 +165,8 @@ impl<T: fmt::Debug> fmt::Debug for Registration<T> {
 impl<T> Drop for Registration<T> {
     fn drop(&mut self) {
         self.reactor.inner().disown_if_forked();
+        // Before the object is dropped, or the caller of `into_inner` has it: then the number may be free.
+        self.slot.forget_number();
         // Closed or given back: it has left epoll.
         if let Some(io) = self.io.as_ref().filter(|_| self.fd_mutex.enter()) {
             // A second panic would be the end of the process.

@@ -81,7 +81,9 @@ impl<T> Registration<T> {
 fn enter(reactor: &Reactor, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<OwnedSlot> {
     let slot = reactor.inner().allocate()?;
     let added = reactor.inner().add(fd, slot.token(), interest);
-    added.map_err(|error| explain(fd, error)).map(|()| slot)
+    added.map_err(|error| explain(fd, error))?;
+    slot.set_number(fd.as_raw_fd().unsigned_abs());
+    Ok(slot)
 }
 
 fn explain(fd: BorrowedFd<'_>, error: io::Error) -> io::Error {

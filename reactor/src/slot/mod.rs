@@ -1,7 +1,7 @@
 //! The slot: the reactor's state for one descriptor, or for one timer.
 //!
 //! A slot holds readiness, a deadline and waiters for each direction. It makes no system call and
-//! knows no descriptor. It never moves and is never freed while the reactor lives, so an event may
+//! keeps a descriptor's number only for a snapshot. It never moves and is never freed while the reactor lives, so an event may
 //! reach it at any time, and the generation tells whether the event is for its present tenant.
 //!
 //! # How an event meets a waiter
@@ -53,6 +53,7 @@
 //! | I7 | a waker that panics, when it is woken or dropped, suppresses no other wake-up | `tests/regressions/wakers.rs` |
 //! | I8 | an expiry for a deadline that was moved changes nothing | loom `deadline_set_against_firing` |
 //! | I9 | an event wakes every task that waited before it, even if the readiness is cleared at once | loom `second_waiter_against_event_that_is_cleared`, `leaving_against_event_that_is_cleared`, `event_against_waiter_for_an_event` |
+//! | I10 | a snapshot's call on a descriptor's number was on that descriptor, or there is no row | loom `snapshot_against_a_number_that_changes_hands`, `snapshot_tests.rs` |
 
 pub(crate) mod state;
 pub(crate) mod waiters;
@@ -60,14 +61,15 @@ pub(crate) mod waiters;
 use std::task::Waker;
 
 use crate::ready::{Direction, Ready};
-use crate::sync::{AtomicBool, AtomicU64, LoadToSwap, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, LoadToSwap, Mutex, Ordering, fence, lock};
 use crate::time::deadline::{DeadlineWord, Expiry, SetAction};
 use crate::token::Generation;
 use crate::wake::{catch_panic, wake};
+use crate::wall;
 use state::{Claimed, Delivery, Queue, State};
 use waiters::{Displaced, Waiters};
 
-pub(crate) use waiters::WaiterId;
+pub(crate) use waiters::{Queued, WaiterId};
 
 /// Two cache lines. The words that an operation without a wait reads are in the first.
 #[derive(Debug)]
@@ -81,6 +83,22 @@ pub(crate) struct Slot {
     /// Whether epoll reports room, where it does on demand.
     reports_room: AtomicBool,
     pub(crate) index: u32, // Its place in the arena.
+    /// The number of the tenant's descriptor, or [`NO_NUMBER`]. For a snapshot alone: no operation reads it.
+    number: AtomicU32,
+}
+
+/// The number of a slot that is free or has a timer.
+const NO_NUMBER: u32 = u32::MAX;
+
+/// A slot at one moment, for a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    pub(crate) state: State,
+    pub(crate) number: Option<u32>,
+    /// By direction: a time to come, or 0 for a deadline that has passed.
+    pub(crate) deadlines_ns: [Option<u64>; 2],
+    /// By queue. Empty where an event, an expiry or a close has claimed the waiters and is about to wake them.
+    pub(crate) queues: [Queued; 3],
 }
 
 /// The answer of the slot to an operation that is about to begin.
@@ -115,6 +133,7 @@ impl Slot {
             queued: AtomicBool::new(false),
             reports_room: AtomicBool::new(false),
             index,
+            number: AtomicU32::new(NO_NUMBER),
         }
     }
 
@@ -219,12 +238,12 @@ impl Slot {
         waker: &Waker,
         status: impl FnOnce(State) -> Status,
     ) -> Status {
-        let waker = waker.clone();
+        let (waker, second) = (waker.clone(), wall::second());
         let mut waiters = lock(&self.waiters);
         let found = self.update_with(|state| (state.with_waiter(queue), state));
         let status = status(found);
         let (displaced, refused) = if status == Status::Pending {
-            (waiters.add(queue, id, waker), None)
+            (waiters.add(queue, id, waker, second), None)
         } else {
             self.clear_flag_if_empty(queue, &waiters);
             (Displaced::None, Some(waker))
@@ -383,7 +402,46 @@ impl Slot {
         let claimed = self.update_with(State::vacate);
         self.deadlines.iter().for_each(DeadlineWord::reset);
         self.reports_room.store(false, Ordering::Relaxed);
+        self.number.store(NO_NUMBER, Ordering::Relaxed);
         self.take_claimed(claimed, |waker| catch_panic(|| drop(waker)));
+    }
+
+    /// The tenant has this descriptor: a snapshot lists it from now on.
+    pub(crate) fn set_number(&self, number: u32) {
+        self.number.store(number, Ordering::Release);
+    }
+
+    /// The tenant is about to give its descriptor up. The caller does this before the number is free, so a snapshot that
+    /// has made calls on the next descriptor of that number [finds out](Self::is_still).
+    pub(crate) fn forget_number(&self) {
+        self.number.store(NO_NUMBER, Ordering::Release);
+    }
+
+    /// The slot at one moment: one load of the state, and the waiters under their mutex. So a queue of this view has
+    /// waiters only if no event had come for them.
+    pub(crate) fn view(&self) -> View {
+        let waiters = lock(&self.waiters);
+        let state = self.state();
+        let queued = |queue| {
+            if state.has_waiter(queue) { waiters.queued(queue) } else { Queued::default() }
+        };
+        let queues = Queue::ALL.map(queued);
+        drop(waiters);
+        View {
+            state,
+            number: Some(self.number.load(Ordering::Acquire)).filter(|number| *number != NO_NUMBER),
+            deadlines_ns: Direction::BOTH.map(|direction| self.deadline(direction).seen_ns()),
+            queues,
+        }
+    }
+
+    /// Whether the slot still has the tenant of `view`, with its descriptor. Then the descriptor's number stood for that
+    /// descriptor, or for the placeholder of one that was closed, in every call that the caller has made since.
+    pub(crate) fn is_still(&self, view: &View) -> bool {
+        // The calls on the number come before these loads.
+        fence(Ordering::SeqCst);
+        let number = self.number.load(Ordering::Acquire);
+        view.number == Some(number) && self.generation() == view.state.generation()
     }
 
     #[inline]

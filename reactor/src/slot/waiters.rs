@@ -12,6 +12,9 @@
 //! the tasks that still wait poll again. The limit then doubles, so that many tasks that wait find room the next time.
 //! An event takes all waiters out, and so resets the limit.
 //!
+//! An id also holds the second in which the wait began, for a [snapshot](crate::Snapshot). It costs no room, and the second
+//! costs one nanosecond to read ([`wall`](crate::wall)).
+//!
 //! No waker is cloned, woken or dropped under the mutex: the calls return them to the caller.
 
 use std::collections::BTreeMap;
@@ -26,13 +29,34 @@ pub(crate) const POLL_LIMIT: usize = 256;
 /// The last limit, which no longer doubles.
 const MAX_POLL_LIMIT: usize = 1 << 14;
 
-/// Names a waiter of one slot. No two waiters of a slot ever have the same.
+/// Names a waiter of one slot. No two futures of a slot ever have the same.
+///
+/// The upper half is the second in which the wait began. The lower half is odd for a future, whose ids ascend even if the
+/// system's clock is set back. For a `poll_*` call it is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WaiterId(u64);
 
 impl WaiterId {
-    /// The id of a future that has not had to wait, and of every `poll_*` call.
+    /// The id of a future that has not had to wait.
     pub(crate) const NONE: WaiterId = WaiterId(0);
+
+    /// The id of a `poll_*` call that begins to wait in this second.
+    fn of_poll(second: u32) -> Self {
+        Self(u64::from(second) << 32)
+    }
+
+    /// The id of the next future, which begins to wait in this second.
+    fn next(self, second: u32) -> Self {
+        Self((self.0 + 2).max(u64::from(second) << 32) | 1)
+    }
+
+    fn is_poll(self) -> bool {
+        self.0 & 1 == 0
+    }
+
+    fn second(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 /// The content of the slot's mutex.
@@ -42,7 +66,7 @@ pub(crate) struct Waiters {
     first: [Option<Waiter>; 2],
     /// By queue; `None` if the map would be empty.
     others: [Option<Box<Others>>; 3],
-    last_id: u64,
+    last_id: WaiterId,
 }
 
 #[derive(Debug)]
@@ -51,12 +75,20 @@ struct Waiter {
     waker: Waker,
 }
 
+/// The waiters of one queue, for a snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Queued {
+    pub(crate) count: usize,
+    /// The second in which the first of them began to wait.
+    pub(crate) since: Option<u32>,
+}
+
 /// The waiters of one queue that are not its first.
 #[derive(Debug)]
 struct Others {
     /// In the order in which they began to wait.
     futures: BTreeMap<WaiterId, Waker>,
-    polls: BTreeMap<PollKey, Waker>,
+    polls: BTreeMap<PollKey, Waiter>,
     poll_limit: usize,
 }
 
@@ -105,24 +137,28 @@ pub(crate) enum Displaced {
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self { first: [None, None], others: [None, None, None], last_id: 0 }
+        Self { first: [None, None], others: [None, None, None], last_id: WaiterId::NONE }
     }
 
-    /// Adds a waiter, or replaces its waker. A future that has no id is given one.
+    /// Adds a waiter that begins to wait in this second, or replaces its waker. A future that has no id is given one.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
         queue: Queue,
         id: Option<&mut WaiterId>,
         waker: Waker,
+        second: u32,
     ) -> Displaced {
-        let id = id.map_or(WaiterId::NONE, |id| {
-            if *id == WaiterId::NONE {
-                self.last_id += 1;
-                *id = WaiterId(self.last_id);
+        let id = match id {
+            None => WaiterId::of_poll(second),
+            Some(id) => {
+                if *id == WaiterId::NONE {
+                    self.last_id = self.last_id.next(second);
+                    *id = self.last_id;
+                }
+                *id
             }
-            *id
-        });
+        };
         match self.first.get_mut(queue as usize) {
             Some(place @ None) if self.others[queue as usize].is_none() => {
                 *place = Some(Waiter { id, waker });
@@ -158,6 +194,17 @@ impl Waiters {
         no_first && self.others[queue as usize].is_none()
     }
 
+    /// How many waiters a queue has, and the second in which the first of them began to wait.
+    pub(crate) fn queued(&self, queue: Queue) -> Queued {
+        let first = self.first.get(queue as usize).and_then(Option::as_ref).map(|first| first.id);
+        let others = self.others[queue as usize].as_deref();
+        let ids = first.into_iter().chain(others.into_iter().flat_map(Others::ids));
+        ids.fold(Queued::default(), |queued, id| Queued {
+            count: queued.count + 1,
+            since: Some(queued.since.map_or(id.second(), |since| since.min(id.second()))),
+        })
+    }
+
     /// Takes every waiter of a queue out.
     #[inline]
     pub(crate) fn take(&mut self, queue: Queue) -> Taken {
@@ -183,7 +230,7 @@ impl Waiters {
 impl Waiter {
     /// Whether a waiter with this id and this waker is this one, so that the newer waker replaces the older.
     fn is(&self, id: WaiterId, waker: &Waker) -> bool {
-        self.id == id && (id != WaiterId::NONE || self.waker.will_wake(waker))
+        if id.is_poll() { self.id.is_poll() && self.waker.will_wake(waker) } else { self.id == id }
     }
 }
 
@@ -198,24 +245,33 @@ impl Others {
         self.futures.is_empty() && self.polls.is_empty()
     }
 
+    fn ids(&self) -> impl Iterator<Item = WaiterId> {
+        self.futures.keys().copied().chain(self.polls.values().map(|poll| poll.id))
+    }
+
     #[inline(never)]
     fn for_each(self, each: impl FnMut(Waker)) {
-        self.futures.into_values().chain(self.polls.into_values()).for_each(each);
+        let polls = self.polls.into_values().map(|poll| poll.waker);
+        self.futures.into_values().chain(polls).for_each(each);
     }
 
     fn add(&mut self, id: WaiterId, waker: Waker) -> Displaced {
-        let older = if id == WaiterId::NONE {
+        if id.is_poll() {
             let key = key(&waker);
-            if self.polls.len() >= self.poll_limit && !self.polls.contains_key(&key) {
+            if let Some(same) = self.polls.get_mut(&key) {
+                return Displaced::Older(std::mem::replace(&mut same.waker, waker));
+            }
+            let poll = Waiter { id, waker };
+            if self.polls.len() >= self.poll_limit {
                 self.poll_limit = (self.poll_limit * 2).min(MAX_POLL_LIMIT);
-                let polls = std::mem::replace(&mut self.polls, BTreeMap::from([(key, waker)]));
+                let polls = std::mem::replace(&mut self.polls, BTreeMap::from([(key, poll)]));
                 let others = Some(Box::new(Others { polls, ..Others::default() }));
                 return Displaced::OverLimit(Taken { first: None, others });
             }
-            self.polls.insert(key, waker)
-        } else {
-            self.futures.insert(id, waker)
-        };
+            self.polls.insert(key, poll);
+            return Displaced::None;
+        }
+        let older = self.futures.insert(id, waker);
         older.map_or(Displaced::None, Displaced::Older)
     }
 }

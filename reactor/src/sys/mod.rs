@@ -11,18 +11,23 @@
 pub(crate) mod descriptor;
 mod epoll;
 mod eventfd;
+mod inspect;
 mod owns_fd;
 mod process;
 mod raw_syscalls;
 mod timerfd;
+mod wall;
 
 pub(crate) use epoll::{Epoll, Events};
 pub(crate) use eventfd::EventFd;
+pub use inspect::DescriptorKind;
+pub(crate) use inspect::{Inspected, inspect};
 pub use owns_fd::OwnsFd;
 pub(crate) use process::{
     SignalsBlocked, adopt_affinity_of_process, batch_scheduling, count_forks, forks,
 };
 pub(crate) use timerfd::TimerFd;
+pub(crate) use wall::{wall_second, wall_time};
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

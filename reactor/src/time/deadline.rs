@@ -160,6 +160,12 @@ impl DeadlineWord {
         Word(self.0.load(Ordering::Acquire)) == Word::EXPIRED
     }
 
+    /// The time to come, or 0 if it has passed. For a snapshot.
+    pub(crate) fn seen_ns(&self) -> Option<u64> {
+        let word = Word(self.0.load(Ordering::Acquire));
+        if word == Word::EXPIRED { Some(0) } else { word.pending_ns() }
+    }
+
     /// Stores a time to come.
     #[inline]
     pub(crate) fn set(&self, time_ns: u64) -> SetAction {
