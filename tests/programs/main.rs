@@ -15,6 +15,7 @@ mod fixtures;
 mod half_close;
 mod http;
 mod idle;
+mod inspect;
 mod own;
 mod redis;
 mod restart;
