@@ -14,7 +14,7 @@ use crate::fixtures::{FAR, Stage};
 const MS: Duration = Duration::from_millis(1);
 
 /// Late, on a machine that is busy with other things.
-const LATE: Duration = Duration::from_secs(10);
+pub(crate) const LATE: Duration = Duration::from_secs(10);
 
 pub(crate) fn far_listener(stage: &Stage) -> StdTcpListener {
     stage.far.run(|| StdTcpListener::bind((FAR, 0)).expect("a port"))
@@ -155,7 +155,7 @@ pub(crate) fn a_connect_into_a_partition_ends_in_time(stage: &Stage) {
 }
 
 /// Lets the calling thread's namespace use TCP Fast Open, as a client and as a server.
-fn allow_fast_open() {
+pub(crate) fn allow_fast_open() {
     std::fs::write("/proc/sys/net/ipv4/tcp_fastopen", "3").expect("the sysctl of this namespace");
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Weather {
     lost_of_thousand: AtomicU32,
     /// Bytes a second. Zero for no limit.
     rate: AtomicU32,
+    /// The link carries IPv6 as well. Otherwise IPv6 packets are lost.
+    v6: AtomicBool,
     pub(crate) carried: AtomicU64,
     pub(crate) lost: AtomicU64,
     over: AtomicBool,
@@ -60,6 +62,10 @@ impl Weather {
 
     pub(crate) fn lose(&self, of_thousand: u32) {
         self.lost_of_thousand.store(of_thousand, Ordering::SeqCst);
+    }
+
+    pub(crate) fn carry_v6(&self, carry: bool) {
+        self.v6.store(carry, Ordering::SeqCst);
     }
 
     pub(crate) fn rate(&self, bytes_per_second: u32) {
@@ -164,7 +170,7 @@ fn carry(ends: &[File; 2], weather: &Weather) {
             while let Ok(len) = (&ends[from]).read(&mut buffer) {
                 let (packet, to) = (&buffer[..len], 1 - from);
                 // IPv6 has its own business on each device.
-                if packet[0] >> 4 != 4 {
+                if packet[0] >> 4 != 4 && !weather.v6.load(Ordering::SeqCst) {
                     continue;
                 }
                 if weather.unreachable.load(Ordering::SeqCst) {

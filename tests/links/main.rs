@@ -6,6 +6,7 @@
 #![cfg(not(netpoll_loom))]
 
 mod broken;
+mod dial;
 mod fixtures;
 mod os;
 mod slow;
@@ -21,7 +22,7 @@ use fixtures::Stage;
 type Test = fn(&Stage);
 
 /// Every test: its name, and its function, which gets a link of its own.
-const TESTS: [(&str, Test); 13] = [
+const TESTS: [(&str, Test); 22] = [
     ("a_partition_heals", broken::a_partition_heals),
     ("a_half_open_peer_is_found_out", broken::a_half_open_peer_is_found_out),
     ("a_reset_ends_waiting_operations", broken::a_reset_ends_waiting_operations),
@@ -35,6 +36,27 @@ const TESTS: [(&str, Test); 13] = [
     ("a_slow_and_steady_peer_is_not_stalled", slow::a_slow_and_steady_peer_is_not_stalled),
     ("a_peer_that_takes_nothing_is_stalled", slow::a_peer_that_takes_nothing_is_stalled),
     ("both_families_as_in_go_or_as_the_system_says", v6only::both_families),
+    (
+        "a_black_hole_of_ipv6_costs_the_attempt_delay",
+        dial::a_black_hole_of_ipv6_costs_the_attempt_delay,
+    ),
+    ("ipv6_that_works_leaves_ipv4_alone", dial::ipv6_that_works_leaves_ipv4_alone),
+    ("a_family_without_a_route_costs_nothing", dial::a_family_without_a_route_costs_nothing),
+    (
+        "an_address_that_resets_is_followed_by_the_next",
+        dial::an_address_that_resets_is_followed_by_the_next,
+    ),
+    (
+        "a_dial_of_hosts_that_cannot_be_reached_lists_each",
+        dial::a_dial_of_hosts_that_cannot_be_reached_lists_each,
+    ),
+    ("a_slow_link_has_one_winner", dial::a_slow_link_has_one_winner),
+    (
+        "a_user_timeout_ends_a_connection_into_a_partition",
+        dial::a_user_timeout_ends_a_connection_into_a_partition,
+    ),
+    ("a_dialer_and_a_listener_do_fast_open", dial::a_dialer_and_a_listener_do_fast_open),
+    ("a_name_has_64_addresses_and_another_none", dial::a_name_has_64_addresses_and_another_none),
 ];
 
 fn main() {

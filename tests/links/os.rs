@@ -1,11 +1,15 @@
-//! Network namespaces and TUN devices.
+//! Namespaces and TUN devices.
 #![allow(unsafe_code)] // Foreign calls. The other modules of the tests have none.
 
-use std::fs::{File, OpenOptions};
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::ptr::null;
 use std::time::Duration;
+
+use netpoll_tests::fixtures::Folder;
 
 /// The name of the link's device in each namespace.
 const DEVICE: &str = "link0";
@@ -79,6 +83,51 @@ pub(crate) fn device(address: Ipv4Addr) -> io::Result<File> {
     // SAFETY: no pointers.
     check(unsafe { libc::fcntl(tun.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) })?;
     Ok(tun)
+}
+
+/// Gives the link's device in this thread's namespace an IPv6 address, in a network of 64 bits.
+pub(crate) fn add_v6(address: Ipv6Addr) -> io::Result<()> {
+    let socket = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+    let index = netpoll_futures::sys::interface_index(DEVICE)?;
+    let mut request = libc::in6_ifreq {
+        ifr6_addr: libc::in6_addr { s6_addr: address.octets() },
+        ifr6_prefixlen: 64,
+        ifr6_ifindex: index.try_into().expect("a small number"),
+    };
+    let fd = socket.as_raw_fd();
+    // SAFETY: the kernel reads one `in6_ifreq`.
+    check(unsafe { libc::ioctl(fd, SIOCSIFADDR as libc::Ioctl, &raw mut request) })?;
+    // A worker of the kernel decides that no other host has the address. Until then, no socket can be bound to it.
+    while let Err(error) = std::net::UdpSocket::bind((address, 0)) {
+        if error.kind() != io::ErrorKind::AddrNotAvailable {
+            return Err(error);
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Gives the calling thread, and those that it begins, a mount namespace of their own, in which each file of these names has
+/// this text.
+pub(crate) fn replace_files(files: &[(&str, &str)]) -> io::Result<()> {
+    let mount = |source: Option<&CString>, target: &str, flags| {
+        let target = CString::new(target).expect("a path");
+        let source = source.map_or(null(), |source| source.as_ptr());
+        // SAFETY: the source, if there is one, and the target are C strings, and the flags need no file system and no data.
+        check(unsafe { libc::mount(source, target.as_ptr(), null(), flags, null()) }).map(drop)
+    };
+    // SAFETY: no pointers. It concerns this thread alone.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+    // Otherwise the machine would see the new files as well.
+    mount(None, "/", libc::MS_REC | libc::MS_PRIVATE)?;
+    let folder = Folder::new()?;
+    for (number, (path, text)) in files.iter().enumerate() {
+        let file = folder.join(number.to_string());
+        fs::write(&file, text)?;
+        let file = CString::new(file.into_os_string().into_encoded_bytes()).expect("a path");
+        mount(Some(&file), path, libc::MS_BIND)?;
+    }
+    Ok(())
 }
 
 /// Waits until one of the files can be read, or the time is over.

@@ -80,6 +80,9 @@
 //! pauses of an accept loop when descriptors have run out, and [`into_incoming`](Listener::into_incoming) is an accept loop
 //! with both, as a stream.
 //!
+//! [`Dialer`](net::Dialer) and [`ListenConfig`](net::ListenConfig) make streams and listeners with further options; of several
+//! addresses, a dialer takes the first that answers (RFC 8305).
+//!
 //! # Errors, order, cancel safety
 //!
 //! An operation after its deadline fails with [`TimedOut`](std::io::ErrorKind::TimedOut) and [`DeadlineExceeded`] inside; an
