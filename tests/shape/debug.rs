@@ -67,6 +67,7 @@ fn debug_of_every_public_type_is_short_with_2000_sockets_open() {
         async_io_types(&mut printed).expect("the types of async-io");
         block_on(async_net_types(&mut printed)).expect("the types of async-net");
         hyper_types(&mut printed).expect("the types of netpoll-hyper");
+        quinn_types(&mut printed).expect("the types of netpoll-quinn");
 
         let mut offences = Vec::new();
         for (name, text) in &printed.0 {
@@ -361,6 +362,19 @@ fn hyper_types(printed: &mut Printed) -> io::Result<()> {
     Ok(())
 }
 
+/// And those that quinn prints with its endpoints.
+fn quinn_types(printed: &mut Printed) -> io::Result<()> {
+    use quinn::Runtime as _;
+
+    let runtime = netpoll_quinn::Runtime::new(drop)?;
+    let socket = runtime.wrap_udp_socket(net::UdpSocket::bind("[::1]:0")?)?;
+    printed.add("quinn::Socket", &socket);
+    printed.add("quinn::Poller", socket.create_io_poller());
+    printed.add("quinn::Timer", runtime.new_timer(Instant::now()));
+    printed.add("quinn::Runtime", runtime);
+    Ok(())
+}
+
 /// The debug text of a connection that a service has taken over from the server.
 async fn upgraded() -> io::Result<String> {
     let (client, served) = netpoll_futures::UnixStream::pair()?;
@@ -400,6 +414,7 @@ fn public_types() -> Vec<String> {
         ("tokio", "adapters/tokio"),
         ("smol", "adapters/smol"),
         ("hyper", "adapters/hyper"),
+        ("quinn", "adapters/quinn"),
     ];
     let mut found = Vec::new();
     for (name, folder) in crates {

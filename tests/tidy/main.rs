@@ -197,6 +197,7 @@ const DOCUMENTS: [&str; 14] = [
     "adapters/futures/EMBEDDING.md",
     "adapters/futures/README.md",
     "adapters/hyper/README.md",
+    "adapters/quinn/README.md",
     "adapters/smol/README.md",
     "adapters/tokio/README.md",
 ];
@@ -255,13 +256,14 @@ fn miri_runs_modules_that_exist() {
 fn the_crates_depend_on_nothing_else() {
     watched(|| {
         let allowed = ["libc", "once_cell", "futures-core", "futures-util", "pin-project-lite"];
-        let manifests: [(&str, &[&str]); 7] = [
+        let manifests: [(&str, &[&str]); 8] = [
             ("reactor/Cargo.toml", &[]),
             ("adapters/futures/Cargo.toml", &["netpoll"]),
             ("adapters/async-io/Cargo.toml", &["netpoll", "netpoll-futures"]),
             ("adapters/async-net/Cargo.toml", &["netpoll", "netpoll-futures", "async-io"]),
             ("adapters/tokio/Cargo.toml", &["netpoll", "netpoll-futures", "tokio", "bytes"]),
             ("adapters/hyper/Cargo.toml", &["netpoll", "netpoll-futures", "hyper"]),
+            ("adapters/quinn/Cargo.toml", &["netpoll", "quinn"]),
             (
                 "adapters/smol/Cargo.toml",
                 &[
