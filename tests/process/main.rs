@@ -13,5 +13,6 @@ mod fork_storm;
 mod helpers;
 mod shared_listener;
 mod shutdown;
+mod signal_streams;
 mod signals;
 mod threads;

@@ -190,6 +190,7 @@ fn types_of_our_own_may_be_used_after_a_panic() {
     assert_eq!(traits!(netpoll_futures::Limit), ALL);
     assert_eq!(traits!(netpoll_futures::Dialer), ALL);
     assert_eq!(traits!(netpoll_futures::ListenConfig), ALL);
+    assert_eq!(traits!(netpoll_futures::Signals), ALL);
 }
 
 /// The fields of a type decide whether a registration of it is safe to use after a panic.

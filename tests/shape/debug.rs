@@ -205,8 +205,9 @@ fn origin() -> io::Result<netpoll_futures::sys::Origin> {
 
 async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_futures::{
-        Addresses, Async, Backoff, Dialer, Limit, ListenConfig, Message, TcpListener, TcpStream,
-        TimeoutStream, Timeouts, Timer, UdpSocket, UnixDatagram, UnixListener, bytes_written,
+        Addresses, Async, Backoff, Dialer, Limit, ListenConfig, Message, SignalKind, Signals,
+        TcpListener, TcpStream, TimeoutStream, Timeouts, Timer, UdpSocket, UnixDatagram,
+        UnixListener, bytes_written,
     };
 
     let listener = TcpListener::bind("[::1]:0").await?;
@@ -229,6 +230,8 @@ async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     let other = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
     let refused = Dialer::new().connect([other, other]).await;
     printed.add("futures::DialError", refused.expect_err("no socket listens"));
+    printed.add("futures::SignalKind", SignalKind::terminate());
+    printed.add("futures::Signals", Signals::new((34..=64).map(SignalKind::from_raw))?);
     let udp = UdpSocket::bind("[::1]:0").await?;
     udp.connect(udp.local_addr()?).await?;
     printed.add("futures::Datagram", udp);

@@ -41,6 +41,7 @@
 //! | [`UdpSocket`], [`UnixDatagram`] | `recv`, `recv_from`, `recv_msg`, `peek`, `send`, `send_to`, `connect`, `try_*`, `poll_*`, `readable`, `writable` | | three | the same |
 //! | [`Async<T>`](Async): any descriptor | `read_with`, `write_with`, `try_io`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` where std has `Read`, `Write` for `T`, `&T` | three | `TryFrom` std and `OwnedFd`; `From<Registration<T>>`; `AsFd` |
 //! | [`Timer`] | | `Future`, `Stream` of `Instant` | | |
+//! | [`Signals`], with the feature `signal` | `recv`, `poll_recv` | `Stream` of [`SignalKind`], for `T` and `&T` | | |
 //! | [`TimeoutStream`]: a stream for servers of your own protocol | `read`, `write`, `write_all`, vectored, `poll_*` | `AsyncRead`, `AsyncWrite` | its own | [`into_inner`](TimeoutStream::into_inner) |
 //!
 //! [`Dialer`] makes TCP connections with options of their own, and [`ListenConfig`] listeners.
@@ -100,6 +101,7 @@
 //! completes or is dropped: a future that is kept but not polled blocks the other writers of the
 //! stream.
 #![doc = include_str!("differences.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // rustdoc lists the methods of `Socket` in the order of these modules: how a socket is made comes first.
 mod tcp;
@@ -126,6 +128,8 @@ pub mod peer;
 #[doc(hidden)]
 pub mod per_process;
 mod sealed;
+#[cfg(feature = "signal")]
+mod signal;
 mod socket_file;
 mod sync;
 pub mod sys;
@@ -147,6 +151,8 @@ pub use netpoll::{
 };
 pub use partial::{PartialWrite, bytes_written};
 pub use sealed::{Address, DatagramSocket, ListenerSocket, PeerSocket, StdSocket, StreamSocket};
+#[cfg(feature = "signal")]
+pub use signal::{SignalKind, Signals};
 pub use socket::Socket;
 pub use stream::{Stream, shutdown};
 pub use sys::{Credentials, KeepAlive};

@@ -35,7 +35,7 @@
 //! | item | from |
 //! | --- | --- |
 //! | [`block_on`], [`spawn`] | this crate: their threads turn the reactor while they have no task to run |
-//! | [`net`], [`Async`], [`Timer`]; for servers [`Limit`], [`Backoff`], [`TimeoutStream`] | `netpoll-futures` |
+//! | [`net`], [`Async`], [`Timer`]; for servers [`Limit`], [`Backoff`], [`TimeoutStream`], [`Signals`] | `netpoll-futures` |
 //! | [`Executor`], [`LocalExecutor`], [`Task`] | async-executor |
 //! | [`channel`], [`lock`], [`fs`], [`unblock`], [`Unblock`] | async-channel, async-lock, async-fs, blocking |
 //! | [`future`], [`io`], [`stream`], [`prelude`], [`pin!`], [`ready!`] | futures-lite |
@@ -70,8 +70,8 @@ pub use {
 };
 
 pub use netpoll_futures::{
-    Async, Backoff, Closed, DeadlineExceeded, Limit, Readable, ReadableOwned, TimeoutStream,
-    Timeouts, Timer, Writable, WritableOwned, is_closed, is_deadline_exceeded,
+    Async, Backoff, Closed, DeadlineExceeded, Limit, Readable, ReadableOwned, SignalKind, Signals,
+    TimeoutStream, Timeouts, Timer, Writable, WritableOwned, is_closed, is_deadline_exceeded,
 };
 
 /// The programs of the README, which must compile.

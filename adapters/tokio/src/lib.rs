@@ -47,6 +47,8 @@
 //!   of each runtime causes it, and catches it before its message is printed. In a program that is built with
 //!   `panic = "abort"`, a runtime without I/O therefore ends the program, as with tokio's sockets.
 //!
+//! Signals are tokio's own: `tokio::signal` works beside these sockets.
+//!
 //! Inside a tokio task, each operation that completes takes one
 //! unit of the task's [budget](tokio::task::coop), as tokio's own operations do, so a task that always finds
 //! data yields now and then. `try_*`, `readable`, `writable` and `ready` take none. As with

@@ -27,6 +27,8 @@ mod datagram;
 mod descriptor;
 mod options;
 mod raw_syscalls;
+#[cfg(feature = "signal")]
+pub(crate) mod signal;
 mod socket;
 mod unix;
 
@@ -76,7 +78,7 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 /// Takes ownership of a descriptor that a call has just created.
 fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: callers pass a number that `socket` or `accept4` has just returned, or that `recvmsg` has
-    // stored, which no other object owns.
+    // SAFETY: callers pass a number that `socket`, `accept4` or `eventfd` has just returned, or that `recvmsg`
+    // has stored, which no other object owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
