@@ -21,6 +21,7 @@ mod raw;
 mod shutdown;
 mod shutdown_arrived;
 mod shutdown_states;
+mod shutdown_upgraded;
 mod site;
 mod stall;
 mod timeout_stream;

@@ -16,7 +16,7 @@ use crate::site::Site;
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 
 /// Sends a request to `/wait`, until it waits there.
-async fn is_in_flight<F: Future>(site: &Site, mut request: Pin<&mut F>) {
+pub(crate) async fn is_in_flight<F: Future>(site: &Site, mut request: Pin<&mut F>) {
     poll_fn(|cx| {
         assert!(request.as_mut().poll(cx).is_pending(), "it waits for the gate");
         if site.waiting() > 0 {

@@ -34,14 +34,14 @@ pub(crate) fn connect(request: Request<Incoming>) -> Response<Body> {
 }
 
 /// Reads the bytes that are there.
-async fn read(upgraded: &mut Upgraded) -> io::Result<Vec<u8>> {
+pub(crate) async fn read(upgraded: &mut Upgraded) -> io::Result<Vec<u8>> {
     let mut memory = [0; 100];
     let mut buffer = ReadBuf::new(&mut memory);
     poll_fn(|cx| Pin::new(&mut *upgraded).poll_read(cx, buffer.unfilled())).await?;
     Ok(buffer.filled().to_vec())
 }
 
-async fn write(upgraded: &mut Upgraded, bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write(upgraded: &mut Upgraded, bytes: &[u8]) -> io::Result<()> {
     let written = poll_fn(|cx| Pin::new(&mut *upgraded).poll_write(cx, bytes)).await?;
     assert_eq!(written, bytes.len(), "there is room for so little");
     Ok(())

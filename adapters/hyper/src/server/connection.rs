@@ -4,8 +4,10 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use hyper::body::{Body, Incoming};
 #[cfg(feature = "http1")]
 use hyper::server::conn::http1::UpgradeableConnection;
@@ -66,7 +68,7 @@ pub(super) async fn serve<S, V, B>(
     settings: &Settings,
     stream: Stream<S>,
     service: V,
-    guard: &ConnectionGuard,
+    guard: &Arc<ConnectionGuard>,
 ) -> End
 where
     S: StreamSocket,
@@ -76,6 +78,7 @@ where
 {
     let tracker = ProgressTracker::new(stream.clone(), settings.deadlines);
     let report = Report { tracker: &tracker, settings, is_pending: true };
+    let upgraded = stream.clone();
     let serving = async {
         guard.connections().check_process()?;
         let version = match settings.version {
@@ -94,7 +97,7 @@ where
         #[cfg(feature = "http2")]
         let timer = Timer::with(stream.registration().reactor());
         let service = TrackedService::new(service, tracker.clone());
-        let io = ServedIo::new(stream, tracker.clone());
+        let io = ServedIo::new(stream, tracker.clone(), guard.clone());
         match version {
             #[cfg(feature = "http1")]
             Version::Http1 => {
@@ -114,7 +117,11 @@ where
             }
         }
     };
-    report.send(serving.await)
+    let ended = serving.await;
+    if let Some(stream) = tracker.is_upgraded().then_some(upgraded) {
+        guard.upgraded(move || drop(stream.close().now_or_never()));
+    }
+    report.send(ended)
 }
 
 /// Calls `on_end` exactly once. If the connection's future is dropped, or a service panics in it, the drop of the

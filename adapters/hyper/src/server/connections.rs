@@ -7,15 +7,18 @@
 //! A task waits for the last connection only after it has read that the server shuts down. The guard of a connection reads
 //! the phase under the lock, after it has removed its entry. So it finds the shutdown and wakes the task, or the task finds no
 //! connection.
+//!
+//! An HTTP/1 connection that was upgraded has no task of the server. Its stream keeps the guard, and the guard has a function
+//! that closes the stream.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
-use netpoll::{ReactorGone, fork_generation};
+use netpoll::{Reactor, ReactorGone, fork_generation};
 
 /// How far a shutdown has advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,22 +30,31 @@ pub(super) enum ShutdownPhase {
     Closed,
 }
 
-#[derive(Debug)]
 pub(super) struct Connections {
     /// Of the process that made the server. A forked child does not take the lock: a thread of the parent may
     /// have held it at the fork, and the child does not have that thread.
     generation: u32,
     phase: AtomicU8,
+    /// That of the first listener or connection. The limit of a shutdown follows its clock.
+    reactor: OnceLock<Reactor>,
     guards: Mutex<Guards>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Guards {
     last_id: u64,
-    wakers: HashMap<u64, Arc<AtomicWaker>>,
+    entries: HashMap<u64, Entry>,
     /// The number of guards of connections. The others belong to tasks that accept, or that wait for the end of the server.
     connections: usize,
 }
+
+struct Entry {
+    waker: Arc<AtomicWaker>,
+    /// Closes a connection that was upgraded.
+    close: Option<Close>,
+}
+
+type Close = Box<dyn FnOnce() + Send>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -50,8 +62,7 @@ pub(super) enum Role {
     Observer,
 }
 
-/// The entry of a task in [`Connections`]. Its drop removes the entry.
-#[derive(Debug)]
+/// The entry of a task in [`Connections`], or of a connection that was upgraded. Its drop removes the entry.
 pub(super) struct ConnectionGuard {
     connections: Arc<Connections>,
     role: Role,
@@ -61,8 +72,19 @@ pub(super) struct ConnectionGuard {
 
 impl Connections {
     pub(super) fn new() -> Arc<Self> {
-        let (phase, guards) = (AtomicU8::new(0), Mutex::default());
-        Arc::new(Self { generation: fork_generation(), phase, guards })
+        let (phase, reactor, guards) = (AtomicU8::new(0), OnceLock::new(), Mutex::default());
+        Arc::new(Self { generation: fork_generation(), phase, reactor, guards })
+    }
+
+    /// `None` if the server has had no listener and no connection.
+    pub(super) fn reactor(&self) -> Option<&Reactor> {
+        self.reactor.get()
+    }
+
+    pub(super) fn set_reactor(&self, reactor: &Reactor) {
+        if self.check_process().is_ok() {
+            self.reactor.get_or_init(|| reactor.clone());
+        }
     }
 
     /// The current phase. In a forked child the server is closed.
@@ -82,22 +104,30 @@ impl Connections {
         if self.generation == fork_generation() { Ok(()) } else { Err(ReactorGone::error()) }
     }
 
-    /// Advances to `phase`, unless the server is in a later one, and wakes all tasks.
+    /// Advances to `phase`, unless the server is in a later one, and wakes all tasks. [`Closed`](ShutdownPhase::Closed) also
+    /// closes the connections that were upgraded.
     pub(super) fn advance(&self, phase: ShutdownPhase) {
         if self.check_process().is_err() {
             return;
         }
         self.phase.fetch_max(phase as u8, Ordering::SeqCst);
-        if let Some(guards) = self.lock() {
-            wake_all(guards);
+        let Some(mut guards) = self.lock() else { return };
+        if phase == ShutdownPhase::Closed {
+            let closes = guards.entries.values_mut().filter_map(|entry| entry.close.take());
+            let closes: Vec<_> = closes.collect();
+            drop(guards);
+            closes.into_iter().for_each(|close| close());
+            let Some(relocked) = self.lock() else { return };
+            guards = relocked;
         }
+        wake_all(guards);
     }
 
     /// Adds an entry. In a forked child it is not counted.
-    pub(super) fn enter(self: &Arc<Self>, role: Role) -> ConnectionGuard {
+    pub(super) fn enter(self: &Arc<Self>, role: Role) -> Arc<ConnectionGuard> {
         let waker = Arc::new(AtomicWaker::new());
         let id = self.lock().map_or(0, |mut guards| guards.add(role, waker.clone()));
-        ConnectionGuard { connections: self.clone(), role, id, waker }
+        Arc::new(ConnectionGuard { connections: self.clone(), role, id, waker })
     }
 
     /// The number of connections. In a forked child there are none.
@@ -115,7 +145,7 @@ impl Connections {
 impl Guards {
     fn add(&mut self, role: Role, waker: Arc<AtomicWaker>) -> u64 {
         self.last_id += 1;
-        self.wakers.insert(self.last_id, waker);
+        self.entries.insert(self.last_id, Entry { waker, close: None });
         self.connections += usize::from(role == Role::Connection);
         self.last_id
     }
@@ -132,6 +162,18 @@ impl ConnectionGuard {
         self.connections.phase()
     }
 
+    /// The connection was upgraded. `close` closes it when the server is closed, at once if it is closed already.
+    pub(super) fn upgraded(&self, close: impl FnOnce() + Send + 'static) {
+        let Some(mut guards) = self.connections.lock() else { return };
+        // Read under the lock, under which `advance` takes the functions after it has stored the phase.
+        if self.connections.phase() == ShutdownPhase::Closed {
+            drop(guards);
+            close();
+        } else if let Some(entry) = guards.entries.get_mut(&self.id) {
+            entry.close = Some(Box::new(close));
+        }
+    }
+
     /// Ready when there are no connections. The server must be shutting down.
     pub(super) fn poll_no_connections(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
@@ -142,19 +184,22 @@ impl ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let Some(mut guards) = self.connections.lock() else { return };
-        guards.wakers.remove(&self.id);
-        if self.role == Role::Connection {
-            guards.connections -= 1;
-            if guards.connections == 0 && self.connections.phase() != ShutdownPhase::Running {
-                wake_all(guards);
-            }
+        let removed = guards.entries.remove(&self.id);
+        guards.connections -= usize::from(self.role == Role::Connection);
+        let is_last = self.role == Role::Connection && guards.connections == 0;
+        if is_last && self.connections.phase() != ShutdownPhase::Running {
+            wake_all(guards);
+        } else {
+            drop(guards);
         }
+        // It may have the last clone of an upgraded stream, whose drop closes the socket: not under the lock.
+        drop(removed);
     }
 }
 
 /// Wakes each task without the lock, also after the waker of another panicked.
 fn wake_all(guards: MutexGuard<'_, Guards>) {
-    let wakers: Vec<_> = guards.wakers.values().cloned().collect();
+    let wakers: Vec<_> = guards.entries.values().map(|entry| entry.waker.clone()).collect();
     drop(guards);
     wakers.iter().filter_map(|waker| waker.take()).for_each(netpoll::wake);
 }

@@ -11,6 +11,7 @@ use netpoll::Direction;
 use netpoll_futures::peer::Expiry;
 use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
 
+use super::connections::ConnectionGuard;
 use super::progress::ProgressTracker;
 use crate::read_buf::poll_fill;
 
@@ -22,11 +23,17 @@ use crate::read_buf::poll_fill;
 pub struct ServedIo<S: StreamSocket> {
     stream: Stream<S>,
     tracker: Arc<ProgressTracker<S>>,
+    /// After an upgrade, the server counts the connection while this exists.
+    _guard: Arc<ConnectionGuard>,
 }
 
 impl<S: StreamSocket> ServedIo<S> {
-    pub(super) fn new(stream: Stream<S>, tracker: Arc<ProgressTracker<S>>) -> Self {
-        Self { stream, tracker }
+    pub(super) fn new(
+        stream: Stream<S>,
+        tracker: Arc<ProgressTracker<S>>,
+        guard: Arc<ConnectionGuard>,
+    ) -> Self {
+        Self { stream, tracker, _guard: guard }
     }
 
     /// The stream.
@@ -35,7 +42,7 @@ impl<S: StreamSocket> ServedIo<S> {
         &self.stream
     }
 
-    /// The stream, without the server's deadlines.
+    /// The stream, without the server's deadlines. It leaves the server, which neither counts nor closes it any more.
     #[must_use]
     pub fn into_inner(self) -> Stream<S> {
         self.tracker.stop();

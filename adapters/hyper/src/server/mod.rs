@@ -46,6 +46,39 @@
 //! two requests. A client of HTTP/2 gets a GOAWAY and one second to reply; a body that still arrives after
 //! its response continues while each byte arrives within one second.
 //!
+//! A connection that a service has taken over (`hyper::upgrade::on`, for WebSocket or CONNECT) is one of the server's until its
+//! `Upgraded` is dropped. The server waits for it. Its task learns of the shutdown by [`Server::shutting_down`], and when
+//! the server is closed, its operations fail with [`Closed`](netpoll::Closed).
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::time::Duration;
+//! # use hyper::Response;
+//! use hyper::service::service_fn;
+//! use netpoll_futures::{SignalKind, Signals, TcpListener};
+//! use netpoll_hyper::{Executor, Server};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! smol::block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let signals = Signals::new([SignalKind::interrupt(), SignalKind::terminate()])?;
+//!     let server = Server::new(Executor::new(|task| smol::spawn(task).detach()));
+//! #   let hello = |_| async { Ok::<_, Infallible>(Response::new("hello".to_owned())) };
+//!     let serving = smol::spawn({
+//!         let server = server.clone();
+//!         async move { server.serve(&listener, |_peer| service_fn(hello)).await }
+//!     });
+//! #   std::process::Command::new("sh").args(["-c", "kill -TERM $PPID"]).status()?;
+//!
+//!     // Until `systemctl stop`, `docker stop` or Ctrl-C.
+//!     signals.recv().await?;
+//!     let cut_off = server.shutdown_within(Duration::from_secs(10)).await;
+//!     println!("{cut_off} connections had not finished");
+//!     serving.await
+//! })
+//! # }
+//! ```
+//!
 //! # Fork
 //!
 //! A server belongs to the process that made it. In a forked child, [`serve`](Server::serve) fails with
@@ -72,8 +105,11 @@ use std::fmt;
 use std::future::{pending, poll_fn};
 use std::io::Result;
 use std::iter;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use hyper::body::{Body, Incoming};
 #[cfg(feature = "http1")]
 use hyper::server::conn::http1;
@@ -81,7 +117,7 @@ use hyper::server::conn::http1;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use netpoll::Direction;
+use netpoll::{Direction, Timer};
 use netpoll_futures::{Backoff, Limit, Listener, ListenerSocket, Stream, StreamSocket};
 
 use crate::Executor;
@@ -263,6 +299,7 @@ impl Server {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         self.connections.check_process()?;
+        self.connections.set_reactor(listener.reactor());
         let guard = self.connections.enter(Role::Observer);
         if self.settings.limit.is_some() {
             listener.set_limit(self.settings.limit.as_ref())?;
@@ -311,6 +348,7 @@ impl Server {
         V::Future: Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
+        self.connections.set_reactor(stream.reactor());
         let guard = self.connections.enter(Role::Connection);
         connection::serve(&self.settings, stream, service, &guard).await
     }
@@ -319,14 +357,55 @@ impl Server {
     /// and closes connections without a request at once; see [the module](self#shutdown).
     /// [`serve`](Self::serve) returns when the last connection has ended.
     ///
-    /// That takes as long as the slowest service or client of a request in flight; see
-    /// [`close`](Self::close).
+    /// That takes as long as the slowest service or client of a request in flight, and as the connections that were
+    /// upgraded; see [`shutdown_within`](Self::shutdown_within) and [`close`](Self::close).
     pub fn shutdown(&self) {
         self.connections.advance(ShutdownPhase::Graceful);
     }
 
-    /// Shuts down at once: the server closes every connection, with requests in flight or without. (With HTTP/2,
-    /// services run in tasks of their own, which end when they next wait.)
+    /// Shuts down gracefully, and waits until the last connection has ended. If that takes longer than `limit`, it
+    /// [closes](Self::close) the connections that are left. Returns their number: zero if all have finished.
+    ///
+    /// The limit follows the clock of the reactor of the first listener or connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// The first poll begins the shutdown. If the future is dropped after that, the shutdown has no limit.
+    pub async fn shutdown_within(&self, limit: Duration) -> usize {
+        self.shutdown();
+        let limit = self.connections.reactor().and_then(|reactor| {
+            let deadline = reactor.now().checked_add(limit)?;
+            Timer::at(reactor, deadline).ok()
+        });
+        let Some(limit) = limit else {
+            self.finished().await;
+            return 0;
+        };
+        match select(pin!(self.finished()), limit).await {
+            Either::Left(_) => 0,
+            Either::Right(_) => {
+                let left = self.connections();
+                self.close();
+                self.finished().await;
+                left
+            }
+        }
+    }
+
+    /// Waits until the server begins to shut down: for a task that has taken over a connection, which then says so to its
+    /// peer (for WebSocket, a close frame with 1001) and ends. The server does not close an upgraded connection during a
+    /// graceful shutdown, and waits for it.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing changes.
+    pub async fn shutting_down(&self) {
+        let guard = self.connections.enter(Role::Observer);
+        while until_shutdown(&guard, pending::<()>()).await.is_some() {}
+    }
+
+    /// Shuts down at once: the server closes every connection, with requests in flight or without, and upgraded ones. (With
+    /// HTTP/2, services run in tasks of their own, which end when they next wait.)
     pub fn close(&self) {
         self.connections.advance(ShutdownPhase::Closed);
     }
@@ -337,12 +416,12 @@ impl Server {
     ///
     /// If the future is dropped, nothing changes.
     pub async fn finished(&self) {
-        let guard = self.connections.enter(Role::Observer);
-        while until_shutdown(&guard, pending::<()>()).await.is_some() {}
-        self.wait_for_last(&guard).await;
+        self.shutting_down().await;
+        self.wait_for_last(&self.connections.enter(Role::Observer)).await;
     }
 
-    /// The number of open connections.
+    /// The number of open connections, those included that were upgraded. An upgraded connection ends with the drop of its
+    /// `Upgraded`, or when [`ServedIo::into_inner`] takes the stream out of it.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.count()

@@ -50,6 +50,7 @@ pub(super) struct State {
     shutting_down: bool,
     /// The limit that the peer exceeded.
     missed: Option<Deadline>,
+    is_upgraded: bool,
 }
 
 /// The part of a message that hyper reads, or reads next.
@@ -89,6 +90,7 @@ impl<S: StreamSocket> ProgressTracker<S> {
             has_waited: false,
             shutting_down: false,
             missed: None,
+            is_upgraded: false,
         };
         Arc::new(Self { peer: PeerTracker::new(stream, state) })
     }
@@ -97,6 +99,11 @@ impl<S: StreamSocket> ProgressTracker<S> {
     #[cfg(feature = "http2")]
     pub(super) fn speaks_http2(&self) {
         self.peer.update(|peer| peer.rules.frames = Some(Frames::new()));
+    }
+
+    /// Whether the connection, or with HTTP/2 a stream of it, carries another protocol.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.peer.update(|peer| peer.rules.is_upgraded).unwrap_or(false)
     }
 
     /// Records that hyper has read a message completely, and waits for the head of the next HTTP/1 request.
@@ -313,6 +320,7 @@ impl<S: StreamSocket> InFlight<S> {
 
     /// Records that the connection carries another protocol from now on.
     pub(super) fn upgraded(&self) {
+        self.tracker.peer.update(|peer| peer.rules.is_upgraded = true);
         self.tracker.stop();
     }
 
