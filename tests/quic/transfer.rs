@@ -34,11 +34,11 @@ async fn both_ways(runtime: AnyRuntime) {
     let [client, server] = connected(&runtime, TransportConfig::default()).await;
     let near = async {
         let (send, receive) = client.connection.open_bi().await.expect("a stream");
-        exchange(send, receive, [3, 5]).await
+        exchange(send, receive, [3, 5]).await;
     };
     let far = async {
         let (send, receive) = server.connection.accept_bi().await.expect("a stream");
-        exchange(send, receive, [5, 3]).await
+        exchange(send, receive, [5, 3]).await;
     };
     futures::join!(near, far);
     client.connection.close(0_u32.into(), b"done");

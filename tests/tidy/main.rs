@@ -184,7 +184,7 @@ fn dependencies_point_down() {
 }
 
 /// Documents for users and contributors.
-const DOCUMENTS: [&str; 14] = [
+const DOCUMENTS: [&str; 15] = [
     "README.md",
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
