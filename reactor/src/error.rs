@@ -5,13 +5,14 @@
 //! added `os.ErrDeadlineExceeded` for the same reason, golang/go#31449).
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 /// The deadline of the operation passed. Kind: [`ErrorKind::TimedOut`].
 ///
-/// Test for it with [`is_deadline_exceeded`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Test for it with [`is_deadline_exceeded`], and in the error of a library with [`deadline_in`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadlineExceeded;
 
@@ -61,16 +62,40 @@ impl ReactorGone {
     }
 }
 
-/// Whether `error` means that a deadline passed, and not that the kernel gave up (`ETIMEDOUT`).
+/// Whether `error` means that a deadline passed, and not that the kernel gave up (`ETIMEDOUT`): [`deadline_in`] for
+/// the error of an operation.
 #[must_use]
 pub fn is_deadline_exceeded(error: &io::Error) -> bool {
-    carries::<DeadlineExceeded>(error)
+    deadline_in(error)
 }
 
-/// Whether `error` means that the socket was closed on this side.
+/// Whether a deadline passed, by the error of a library: whether `error` is a [`DeadlineExceeded`], or one is at any
+/// depth of the errors inside it.
+///
+/// It follows [`source`](Error::source), and looks inside each [`io::Error`], which is not its own `source`, and inside
+/// an error in an [`Arc`] or a `Box`. Some libraries keep no more than the text of an error (h2 does): so an error whose
+/// whole text is that of `DeadlineExceeded` counts as one. An `ETIMEDOUT` of the kernel never does.
+///
+/// ```
+/// use std::error::Error;
+/// use std::io;
+/// use netpoll::{DeadlineExceeded, deadline_in};
+///
+/// // A library puts the error of the socket into one of its own.
+/// let library = io::Error::other(DeadlineExceeded::error());
+/// let boxed: Box<dyn Error + Send + Sync> = library.into();
+/// assert!(deadline_in(&*boxed));
+/// assert!(!deadline_in(&io::Error::from(io::ErrorKind::TimedOut)));
+/// ```
+#[must_use]
+pub fn deadline_in(error: &(dyn Error + 'static)) -> bool {
+    contains(error, &DeadlineExceeded)
+}
+
+/// Whether `error` means that the socket was closed on this side. It looks as deep as [`deadline_in`].
 #[must_use]
 pub fn is_closed(error: &io::Error) -> bool {
-    carries::<Closed>(error)
+    contains(error, &Closed)
 }
 
 /// The errno in `error`, also where an [`OpError`] or the like is around it.
@@ -145,19 +170,44 @@ impl Error for OpError {
     }
 }
 
-/// Whether `error`, or an error that it wraps, has a payload of type `E`.
-fn carries<E: Error + 'static>(error: &io::Error) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = error.get_ref().map(|e| e as _);
-    while let Some(payload) = next {
-        if payload.is::<E>() {
-            return true;
-        }
-        next = match payload.downcast_ref::<io::Error>() {
-            Some(inner) => inner.get_ref().map(|e| e as _),
-            None => payload.source(),
-        };
+/// How many errors inside one another are looked at. No chain is so long; one whose `source` leads back has no end.
+const DEPTH: usize = 128;
+
+/// Whether `error`, or an error inside it, is `wanted`, or has its text.
+fn contains<E: Error + 'static>(error: &(dyn Error + 'static), wanted: &E) -> bool {
+    let text = wanted.to_string();
+    let chain = std::iter::successors(Some(error), |error| inner(*error));
+    chain.take(DEPTH).any(|error| error.is::<E>() || reads(error, &text))
+}
+
+/// The next error inside. The `source` of an [`io::Error`], an [`Arc`] or a `Box` is not the error in it, but the source
+/// of that.
+fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return error.get_ref().map(|inner| inner as _);
     }
-    false
+    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return Some(&**shared);
+    }
+    let shared = error.downcast_ref::<Arc<io::Error>>().map(|shared| &**shared);
+    let boxed = || error.downcast_ref::<Box<io::Error>>().map(|boxed| &**boxed);
+    shared.or_else(boxed).map_or_else(|| error.source(), |error| Some(error))
+}
+
+/// Whether `text` is the whole text of an error.
+fn reads(error: &dyn Error, text: &str) -> bool {
+    /// The part of the text that the error has not written yet.
+    struct Rest<'a>(&'a str);
+
+    impl Write for Rest<'_> {
+        fn write_str(&mut self, written: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(written).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    let mut rest = Rest(text);
+    write!(rest, "{error}").is_ok() && rest.0.is_empty()
 }
 
 impl fmt::Display for DeadlineExceeded {

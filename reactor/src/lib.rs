@@ -135,7 +135,8 @@ pub mod reliability {}
 pub use budget::refill_budget_if;
 pub use driver::{Driver, DriverWake};
 pub use error::{
-    Closed, DeadlineExceeded, OpError, ReactorGone, is_closed, is_deadline_exceeded, raw_os_error,
+    Closed, DeadlineExceeded, OpError, ReactorGone, deadline_in, is_closed, is_deadline_exceeded,
+    raw_os_error,
 };
 pub use handle::{Builder, Reactor, block_on};
 pub use helper::{fork_generation, spawn_helper};

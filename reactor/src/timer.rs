@@ -66,6 +66,13 @@ impl Timer {
         set_slot_deadline(&self.reactor, &self.slot, &[Direction::Read], instant.into());
     }
 
+    /// Whether it has fired, and was not set since. This is no operation: it does not register the task, and a task may
+    /// call it as often as it likes.
+    #[must_use]
+    pub fn has_fired(&self) -> bool {
+        self.slot.status(Direction::Read) == Status::Expired
+    }
+
     /// Ready when it has fired.
     ///
     /// # Errors
@@ -108,8 +115,7 @@ impl Timer {
 /// Prints whether it has fired.
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fired = self.slot.status(Direction::Read) == Status::Expired;
-        f.debug_struct("Timer").field("fired", &fired).finish_non_exhaustive()
+        f.debug_struct("Timer").field("fired", &self.has_fired()).finish_non_exhaustive()
     }
 }
 

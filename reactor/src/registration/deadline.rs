@@ -41,10 +41,16 @@ impl Deadline {
     /// time beyond the range of [`Instant`].
     #[must_use]
     pub fn instant(self, reactor: &Reactor) -> Option<Instant> {
+        self.instant_from(|| reactor.inner().now())
+    }
+
+    /// [`instant`](Self::instant) where there is no reactor: a duration counts from the time that `now` returns.
+    #[must_use]
+    pub fn instant_from(self, now: impl FnOnce() -> Instant) -> Option<Instant> {
         match self.0 {
             Kind::None => None,
             Kind::At(instant) => Some(instant),
-            Kind::After(duration) => reactor.inner().now().checked_add(duration),
+            Kind::After(duration) => now().checked_add(duration),
         }
     }
 }
