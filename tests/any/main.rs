@@ -17,5 +17,7 @@ mod kinds;
 mod pipe;
 mod sharing;
 mod sockets;
+mod timeout;
+mod timeout_executors;
 mod timer;
 mod timer_executors;

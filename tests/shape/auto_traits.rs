@@ -187,6 +187,7 @@ fn types_of_our_own_may_be_used_after_a_panic() {
     assert_eq!(traits!(netpoll_futures::TimeoutStream<unix::UnixStream>), ALL);
     assert_eq!(traits!(netpoll_futures::Async<OwnedFd>), ALL);
     assert_eq!(traits!(netpoll_futures::Timer), ALL);
+    assert_eq!(traits!(netpoll_futures::Timeout<netpoll_futures::Timer>), ALL);
     assert_eq!(traits!(netpoll_futures::Limit), ALL);
     assert_eq!(traits!(netpoll_futures::Dialer), ALL);
     assert_eq!(traits!(netpoll_futures::ListenConfig), ALL);

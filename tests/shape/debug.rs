@@ -207,7 +207,7 @@ async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_futures::{
         Addresses, Async, Backoff, Dialer, Limit, ListenConfig, Message, SignalKind, Signals,
         TcpListener, TcpStream, TimeoutStream, Timeouts, Timer, UdpSocket, UnixDatagram,
-        UnixListener, bytes_written,
+        UnixListener, bytes_written, timeout,
     };
 
     let listener = TcpListener::bind("[::1]:0").await?;
@@ -253,6 +253,7 @@ async fn futures_types(printed: &mut Printed) -> io::Result<()> {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(std::pin::Pin::new(&mut timer).poll(&mut cx).is_pending());
     printed.add("futures::Timer (polled)", &timer);
+    printed.add("futures::Timeout", timeout(Duration::from_secs(1000), timer));
     let partial = partial_write(&stream).await?;
     assert!(bytes_written(&partial) > 0);
     printed.add("futures::PartialWrite", partial);

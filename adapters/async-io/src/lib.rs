@@ -73,7 +73,7 @@ mod timer;
 pub use io_safe::IoSafe;
 pub use netpoll_futures::{
     Closed, Deadline, DeadlineExceeded, Deadlines, Readable, ReadableOwned, Writable,
-    WritableOwned, is_closed, is_deadline_exceeded,
+    WritableOwned, deadline_in, is_closed, is_deadline_exceeded,
 };
 pub use object::Async;
 pub use timer::Timer;

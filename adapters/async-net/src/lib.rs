@@ -86,7 +86,7 @@ pub use std::net::{
 };
 
 pub use async_io::{
-    Closed, Deadline, DeadlineExceeded, Deadlines, is_closed, is_deadline_exceeded,
+    Closed, Deadline, DeadlineExceeded, Deadlines, deadline_in, is_closed, is_deadline_exceeded,
 };
 pub use netpoll_futures::ToSocketAddrs as AsyncToSocketAddrs;
 

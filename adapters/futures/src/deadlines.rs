@@ -7,7 +7,8 @@ use std::sync::{Arc, Weak};
 use netpoll::{Closed, Deadline, Direction, Registration};
 
 /// The deadlines of a socket that was moved into a library: with this handle, the user can still limit
-/// it. See [`Socket::deadlines`](crate::Socket::deadlines).
+/// it. See [`Socket::deadlines`](crate::Socket::deadlines), and [`command_deadlines`](crate::command_deadlines) for clients that
+/// share a connection among commands.
 ///
 /// It does not keep the socket open: once the last clone of the socket is dropped, a setter fails with
 /// [`Closed`], as it does after `close`.

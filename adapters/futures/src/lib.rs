@@ -41,6 +41,7 @@
 //! | [`UdpSocket`], [`UnixDatagram`] | `recv`, `recv_from`, `recv_msg`, `peek`, `send`, `send_to`, `connect`, `try_*`, `poll_*`, `readable`, `writable` | | three | the same |
 //! | [`Async<T>`](Async): any descriptor | `read_with`, `write_with`, `try_io`, `poll_*`, `readable`, `writable` | `AsyncRead`, `AsyncWrite` where std has `Read`, `Write` for `T`, `&T` | three | `TryFrom` std and `OwnedFd`; `From<Registration<T>>`; `AsFd` |
 //! | [`Timer`] | | `Future`, `Stream` of `Instant` | | |
+//! | [`Timeout`]: any future with a deadline, of [`timeout()`] and [`deadline()`] | | `Future` | its own | [`into_inner`](Timeout::into_inner) |
 //! | [`Signals`], with the feature `signal` | `recv`, `poll_recv` | `Stream` of [`SignalKind`], for `T` and `&T` | | |
 //! | [`TimeoutStream`]: a stream for servers of your own protocol | `read`, `write`, `write_all`, vectored, `poll_*` | `AsyncRead`, `AsyncWrite` | its own | [`into_inner`](TimeoutStream::into_inner) |
 //!
@@ -84,7 +85,8 @@
 //!
 //! An operation after its deadline fails with [`io::ErrorKind::TimedOut`](std::io::ErrorKind::TimedOut)
 //! and [`DeadlineExceeded`] inside; an operation on a socket that was closed on this side fails with
-//! [`Closed`]. Test with [`is_deadline_exceeded`] and [`is_closed`]. An error of `bind`, `connect` and
+//! [`Closed`]. Test with [`is_deadline_exceeded`] and [`is_closed`]; [`deadline_in`] finds a deadline in the error of a library
+//! that owns the socket, and [`command_deadlines`] describes its effect there. An error of `bind`, `connect` and
 //! `accept` names the operation and the address ([`OpError`]); [`raw_os_error`] finds the errno in it.
 //! Reads and writes return system errors unchanged; receiving and sending datagrams adds the operation
 //! and an address to them.
@@ -136,6 +138,10 @@ pub mod sys;
 mod timeout;
 mod timer;
 
+#[cfg(doc)]
+#[doc = include_str!("command_deadlines.md")]
+pub mod command_deadlines {}
+
 pub use address::{Addresses, ToSocketAddrs, resolve, try_each};
 pub use any::{Async, Readable, ReadableOwned, Writable, WritableOwned};
 pub use backoff::Backoff;
@@ -147,7 +153,7 @@ pub use limit::Limit;
 pub use listener::{Incoming, IntoIncoming, Listener};
 pub use netpoll::{
     Closed, Deadline, DeadlineExceeded, Direction, OpError, OwnsFd, Reactor, ReactorGone, block_on,
-    fork_generation, is_closed, is_deadline_exceeded, raw_os_error, spawn_helper,
+    deadline_in, fork_generation, is_closed, is_deadline_exceeded, raw_os_error, spawn_helper,
 };
 pub use partial::{PartialWrite, bytes_written};
 pub use sealed::{Address, DatagramSocket, ListenerSocket, PeerSocket, StdSocket, StreamSocket};
@@ -158,7 +164,7 @@ pub use stream::{Stream, shutdown};
 pub use sys::{Credentials, KeepAlive};
 pub use tcp::{DialError, Dialer, ListenConfig, TcpListener, TcpStream};
 pub use timeout::{TimeoutStream, Timeouts};
-pub use timer::Timer;
+pub use timer::{Timeout, Timer, deadline, deadline_on, timeout, timeout_on};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
 

@@ -60,6 +60,7 @@ mod timer;
 
 pub use executor::{Executor, Task};
 pub use io::Io;
+pub use netpoll_futures::deadline_in;
 #[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
 pub use server::{BoxError, Deadline, Deadlines, End, ServedIo, Server, Version};
 pub use timer::{Sleep, Timer};

@@ -35,7 +35,7 @@
 //! | item | from |
 //! | --- | --- |
 //! | [`block_on`], [`spawn`] | this crate: their threads turn the reactor while they have no task to run |
-//! | [`net`], [`Async`], [`Timer`]; for servers [`Limit`], [`Backoff`], [`TimeoutStream`], [`Signals`] | `netpoll-futures` |
+//! | [`net`], [`Async`], [`Timer`], [`timeout()`], [`deadline()`]; for servers [`Limit`], [`Backoff`], [`TimeoutStream`], [`Signals`] | `netpoll-futures` |
 //! | [`Executor`], [`LocalExecutor`], [`Task`] | async-executor |
 //! | [`channel`], [`lock`], [`fs`], [`unblock`], [`Unblock`] | async-channel, async-lock, async-fs, blocking |
 //! | [`future`], [`io`], [`stream`], [`prelude`], [`pin!`], [`ready!`] | futures-lite |
@@ -70,8 +70,9 @@ pub use {
 };
 
 pub use netpoll_futures::{
-    Async, Backoff, Closed, DeadlineExceeded, Limit, Readable, ReadableOwned, SignalKind, Signals,
-    TimeoutStream, Timeouts, Timer, Writable, WritableOwned, is_closed, is_deadline_exceeded,
+    Async, Backoff, Closed, Deadline, DeadlineExceeded, Deadlines, Limit, Readable, ReadableOwned,
+    SignalKind, Signals, Timeout, TimeoutStream, Timeouts, Timer, Writable, WritableOwned,
+    deadline, deadline_in, is_closed, is_deadline_exceeded, timeout,
 };
 
 /// The programs of the README, which must compile.

@@ -119,6 +119,7 @@ mod clock;
 mod config;
 mod forward;
 mod io_traits;
+mod limited;
 mod pipe;
 mod raw_fd;
 mod read_buf;
@@ -132,13 +133,14 @@ pub mod net;
 
 pub use datagram::Datagram;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use limited::{deadline, timeout};
 pub use listener::{IntoIncoming, Listener};
 pub use netpoll::Registration;
 pub use netpoll_futures::{
     Address, Backoff, Closed, DatagramSocket, Deadline, DeadlineExceeded, Deadlines, DialError,
     Direction, KeepAlive, Limit, ListenerSocket, OpError, OwnsFd, PartialWrite, PeerSocket,
-    Reactor, ReactorGone, StdSocket, StreamSocket, Timeouts, bytes_written, is_closed,
-    is_deadline_exceeded, raw_os_error,
+    Reactor, ReactorGone, StdSocket, StreamSocket, Timeout, Timeouts, bytes_written, deadline_in,
+    is_closed, is_deadline_exceeded, raw_os_error,
 };
 pub use runtime::reactor;
 pub use socket::Socket;

@@ -91,6 +91,25 @@ fn a_clock_that_stops_later() {
     failed.expect("no operation fails");
 }
 
+/// `timeout` of this crate follows the clock, is moved, and works where there is no runtime.
+#[test]
+fn a_timeout_follows_the_clock() {
+    paused(async {
+        let began = Instant::now();
+        assert!(netpoll_tokio::timeout(30 * SECOND, std::future::pending::<()>()).await.is_err());
+        assert!(began.elapsed() >= 30 * SECOND && began.elapsed() < 31 * SECOND);
+
+        let mut limited =
+            std::pin::pin!(netpoll_tokio::timeout(30 * SECOND, tokio::time::sleep(50 * SECOND)));
+        assert!(timeout(29 * SECOND, limited.as_mut()).await.is_err(), "tokio's is first");
+        limited.as_mut().set_deadline(30 * SECOND);
+        limited.await.expect("it is not late");
+        Ok(())
+    });
+    let outside = netpoll_tokio::timeout(Duration::from_millis(1), std::future::pending::<()>());
+    assert!(netpoll_futures::block_on(outside).is_err());
+}
+
 /// A runtime that has I/O and no time: deadlines are those of the system's clock.
 #[test]
 fn without_time() {

@@ -1,6 +1,7 @@
 //! A timer: a time to wait for, once or again and again.
 
 mod sleeper;
+mod timeout;
 
 use std::fmt;
 use std::future::Future;
@@ -11,9 +12,11 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use netpoll::Reactor;
+use netpoll::{Deadline, Reactor};
 
 use sleeper::Alarm;
+
+pub use timeout::{Timeout, deadline, deadline_on, timeout, timeout_on};
 
 /// The shortest period: one tick of the reactor's wheel.
 const SHORTEST: Duration = Duration::from_nanos(1 << 16);
@@ -172,6 +175,18 @@ impl Timer {
         }
     }
 
+    fn set_deadline(&mut self, deadline: Deadline) {
+        self.set(deadline.instant_from(|| self.now()), None);
+    }
+
+    /// [`poll_time`](Self::poll_time) for a deadline, which is no operation: a budget that is spent does not put it off.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.clock {
+            Clock::Reactor(timer) if timer.has_fired() => Poll::Ready(()),
+            _ => self.poll_time(cx),
+        }
+    }
+
     /// Resolves when its time has come, until it is set anew.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Clock::Unset = self.clock
@@ -179,8 +194,8 @@ impl Timer {
         {
             self.clock = Clock::Reactor(timer);
         }
-        if let Clock::Reactor(timer) = &self.clock
-            && ready!(timer.poll_fired(cx)).is_ok()
+        if let Clock::Reactor(timer) = &mut self.clock
+            && ready!(Pin::new(timer).poll(cx)).is_ok()
         {
             return Poll::Ready(());
         }

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use netpoll::{Reactor, Timer};
+use netpoll_futures::{Timeout, deadline};
 use tokio::time::{Sleep, sleep_until, timeout_at};
 
 use super::{CLOCK, Contestant, PATIENCE};
@@ -41,12 +42,20 @@ pub(super) fn all() -> io::Result<Vec<Contestant>> {
         all.push(over("netpoll Timer::set", CALLS, timers(objects)?, |timer, at| {
             timer.set(Some(at));
         }));
+        let name = "netpoll Timeout::set_deadline";
+        all.push(over(name, CALLS, timeouts(objects), |timeout, at| {
+            timeout.as_mut().set_deadline(at);
+        }));
         all.push(over("tokio Sleep::reset", CALLS, sleeps(objects), |sleep, at| {
             sleep.as_mut().reset(at.into());
         }));
         let name = "async-io Timer::set_at";
         all.push(over(name, FEW_CALLS, async_timers(objects), async_io::Timer::set_at));
     }
+    all.push(over("netpoll deadline, polled once", FEW_CALLS, vec![()], |(), at| {
+        let timeout: Poll<_> = poll_once(pin!(deadline(at, never())));
+        assert!(timeout.is_pending());
+    }));
     all.push(over("tokio timeout_at, polled once", FEW_CALLS, vec![()], |(), at| {
         let timeout: Poll<_> = poll_once(pin!(timeout_at(at.into(), never())));
         assert!(timeout.is_pending());
@@ -95,6 +104,16 @@ fn streams(count: usize) -> io::Result<Vec<(netpoll_futures::TcpStream, TcpStrea
 fn timers(count: usize) -> io::Result<Vec<Timer>> {
     let reactor = Reactor::global()?;
     (0..count).map(|_| Timer::at(reactor, Instant::now() + PATIENCE)).collect()
+}
+
+/// Timeouts that are registered with the reactor, as they are from the first poll on.
+fn timeouts(count: usize) -> Vec<Pin<Box<Timeout<Pending<()>>>>> {
+    let timeout = |_| {
+        let mut timeout = Box::pin(deadline(Instant::now() + PATIENCE, never()));
+        assert!(poll_once(timeout.as_mut()).is_pending());
+        timeout
+    };
+    (0..count).map(timeout).collect()
 }
 
 /// Timers that are registered with the runtime, as they are from the first poll on.
