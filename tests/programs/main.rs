@@ -10,6 +10,7 @@
 #![cfg(not(netpoll_loom))]
 
 mod backends;
+mod commands;
 mod failures;
 mod fixtures;
 mod half_close;

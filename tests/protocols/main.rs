@@ -1,6 +1,9 @@
-//! Protocols of others over our streams: TLS by rustls, WebSocket by tungstenite, each through the
-//! io traits of futures and nothing else.
+//! Protocols of others over our streams: TLS by rustls, WebSocket by tungstenite, HTTP by hyper and h2, each through the
+//! io traits of futures or of tokio and nothing else. The deadline of a stream that they own, and their errors after it.
 #![cfg(not(netpoll_loom))]
 
+mod chains;
+mod fixtures;
+mod handles;
 mod tls;
 mod websocket;

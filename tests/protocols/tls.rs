@@ -14,7 +14,7 @@ use netpoll_futures::{TcpListener, TcpStream, is_deadline_exceeded};
 use netpoll_tests::watched;
 
 /// Both sides of a name that vouches for itself.
-fn sides() -> (TlsAcceptor, TlsConnector) {
+pub(crate) fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let certificate = own.cert.der().clone();
     let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
@@ -23,10 +23,15 @@ fn sides() -> (TlsAcceptor, TlsConnector) {
     let mut roots = RootCertStore::empty();
     roots.add(certificate).expect("a certificate");
     let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    (TlsAcceptor::from(Arc::new(server)), TlsConnector::from(Arc::new(client)))
+    (Arc::new(server), Arc::new(client))
 }
 
-fn localhost() -> ServerName<'static> {
+fn sides() -> (TlsAcceptor, TlsConnector) {
+    let (server, client) = configs();
+    (TlsAcceptor::from(server), TlsConnector::from(client))
+}
+
+pub(crate) fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("a name")
 }
 

@@ -1,9 +1,11 @@
 //! The library of the tests: a watchdog, a waker that counts, the [`fixtures`], a process for one test ([`alone`]), the
-//! [`conformance`] suite, the [`churn`], the [`loops`] of others, the [`proxy`](mod@proxy) of an example, and the [`programs`] of others.
+//! [`conformance`] suite, the [`churn`], the [`loops`] of others, the [`proxy`](mod@proxy) and the [`commands`] of examples, and the [`programs`] of others.
 
 pub mod alone;
 #[cfg(not(netpoll_loom))]
 pub mod churn;
+#[cfg(not(netpoll_loom))]
+pub mod commands;
 #[cfg(not(netpoll_loom))]
 pub mod conformance;
 #[cfg(not(netpoll_loom))]
