@@ -1,4 +1,4 @@
-//! Signals as a stream (`netpoll_futures::Signals`): what the process receives, and what stays as it was.
+//! Signals as a stream (`netpoll_futures::Signals`): the signals that the process receives, and the state that stays as it was.
 
 use std::fs;
 use std::io;
