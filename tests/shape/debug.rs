@@ -66,6 +66,7 @@ fn debug_of_every_public_type_is_short_with_2000_sockets_open() {
         block_on(smol_types(&mut printed)).expect("the types of netpoll-smol");
         async_io_types(&mut printed).expect("the types of async-io");
         block_on(async_net_types(&mut printed)).expect("the types of async-net");
+        printed.0.insert("tokio::ConnectionInfo".to_owned(), connection_info().expect("an answer"));
         hyper_types(&mut printed).expect("the types of netpoll-hyper");
         quinn_types(&mut printed).expect("the types of netpoll-quinn");
 
@@ -274,7 +275,8 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     use netpoll_tokio::net::{
         Dialer, ListenConfig, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixSocket, UnixStream,
     };
-    use netpoll_tokio::{TimeoutStream, Timeouts};
+    use netpoll_tokio::{TimeoutStream, Timeouts, UdpFramed};
+    use tokio_util::codec::BytesCodec;
 
     printed.add("tokio::Dialer", Dialer::new().deadline(Duration::from_secs(10)));
     printed.add("tokio::ListenConfig", ListenConfig::new());
@@ -301,6 +303,8 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     printed.add("tokio::Datagram", UdpSocket::bind("[::1]:0").await?);
     let (timed, _peer) = UnixStream::pair()?;
     printed.add("tokio::TimeoutStream", TimeoutStream::new(timed, Timeouts::default()));
+    let framed = UdpFramed::new(UdpSocket::bind("[::1]:0").await?, BytesCodec::new());
+    printed.add("tokio::UdpFramed", framed);
     printed.add("tokio::UCred", UnixStream::pair()?.0.peer_cred()?);
     printed.add("tokio::Interest", Interest::READABLE | Interest::WRITABLE);
     printed.add("tokio::Ready", Ready::ALL);
@@ -318,6 +322,30 @@ async fn tokio_types(printed: &mut Printed) -> io::Result<()> {
     let file = fs::File::create(folder.join("file"))?;
     printed.add("tokio::AsyncFdRegisterError", AsyncFd::try_new(file).unwrap_err());
     Ok(())
+}
+
+/// The debug text of a connection of axum's server.
+fn connection_info() -> io::Result<String> {
+    use axum::extract::ConnectInfo;
+    use netpoll_tokio::ConnectionInfo;
+    use netpoll_tokio::net::{TcpListener, TcpStream};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let show =
+        async |ConnectInfo(connection): ConnectInfo<ConnectionInfo>| format!("{connection:?}");
+    let app = axum::Router::new().route("/", axum::routing::get(show));
+    let app = app.into_make_service_with_connect_info::<ConnectionInfo>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind("[::1]:0").await?;
+        let mut client = TcpStream::connect(listener.local_addr()?).await?;
+        tokio::spawn(async { axum::serve(listener, app).await });
+        client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await?;
+        let (_, text) = answer.split_once("\r\n\r\n").expect("a body");
+        Ok(text.to_owned())
+    })
 }
 
 async fn smol_types(printed: &mut Printed) -> io::Result<()> {

@@ -261,7 +261,19 @@ fn the_crates_depend_on_nothing_else() {
             ("adapters/futures/Cargo.toml", &["netpoll", "signal-hook-registry"]),
             ("adapters/async-io/Cargo.toml", &["netpoll", "netpoll-futures"]),
             ("adapters/async-net/Cargo.toml", &["netpoll", "netpoll-futures", "async-io"]),
-            ("adapters/tokio/Cargo.toml", &["netpoll", "netpoll-futures", "tokio", "bytes"]),
+            (
+                "adapters/tokio/Cargo.toml",
+                &[
+                    "netpoll",
+                    "netpoll-futures",
+                    "tokio",
+                    "bytes",
+                    "axum",
+                    "tonic",
+                    "futures-sink",
+                    "tokio-util",
+                ],
+            ),
             ("adapters/hyper/Cargo.toml", &["netpoll", "netpoll-futures", "hyper"]),
             ("adapters/quinn/Cargo.toml", &["netpoll", "quinn"]),
             (

@@ -56,6 +56,16 @@
 //! (`futures::executor::block_on` inside `async`): once the budget is spent, the operation waits for the
 //! task to yield.
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `axum` | `axum::serve` takes a [`TcpListener`](net::TcpListener#impl-Listener-for-Socket<S>) or a [`UnixListener`](net::UnixListener); `ConnectionInfo` has the peer's address and the deadlines of a connection, for axum's `ConnectInfo` |
+//! | `tonic` | tonic's server takes the streams of [`into_incoming`](Listener::into_incoming) and finds the addresses of a connection |
+//! | `codec` | `UdpFramed`, as tokio-util's, which takes tokio's own socket only. For streams, tokio-util's `Framed` takes ours |
+//!
 //! # Types
 //!
 //! | type | `AsyncRead` | `AsyncWrite` | deadlines, `close` | conversions |
@@ -72,7 +82,7 @@
 //! | [`TimeoutStream`] | yes | yes, vectored | its own, `close` | `new` of a stream, `into_inner` |
 //! | [`Receiver`](net::unix::pipe::Receiver) | yes | | `set_read_deadline`, `close` | `from_file`, `from_owned_fd`, `into_blocking_fd`, `into_nonblocking_fd`; `AsFd`, `AsRawFd` |
 //! | [`Sender`](net::unix::pipe::Sender) | | yes, vectored | `set_write_deadline`, `close` | as the receiver's |
-//! | [`AsyncFd`](io::unix::AsyncFd) | | | three, `close` | `From` netpoll's [`Registration`](netpoll::Registration), `into_inner`; `AsFd`, `AsRawFd` |
+//! | [`AsyncFd`](io::unix::AsyncFd) | | | three, `close` | `From` netpoll's [`Registration`], `into_inner`; `AsFd`, `AsRawFd` |
 //!
 //! The streams, their halves, the listeners and the datagram sockets are each one generic type;
 //! the names in `net` are aliases. Everything of a table row that has deadlines, except the halves, has a handle that sets
@@ -97,6 +107,7 @@
 //! If the future of a wait, a `peek`, a receive, a send or an accept is dropped, the socket is unchanged. With tokio's
 //! extension traits, the documentation of each method applies.
 #![doc = include_str!("public.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // rustdoc lists the methods of `Socket` in the order of these modules: how a socket is made comes first.
 mod tcp;
@@ -114,6 +125,8 @@ mod stream;
 mod socket;
 
 mod async_fd;
+#[cfg(feature = "axum")]
+mod axum;
 mod budget;
 mod clock;
 mod config;
@@ -127,10 +140,16 @@ mod ready;
 mod runtime;
 mod select_ready;
 mod timeout;
+#[cfg(feature = "tonic")]
+mod tonic;
+#[cfg(feature = "codec")]
+mod udp_framed;
 
 pub mod io;
 pub mod net;
 
+#[cfg(feature = "axum")]
+pub use axum::ConnectionInfo;
 pub use datagram::Datagram;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use limited::{deadline, timeout};
@@ -146,6 +165,8 @@ pub use runtime::reactor;
 pub use socket::Socket;
 pub use stream::Stream;
 pub use timeout::TimeoutStream;
+#[cfg(feature = "codec")]
+pub use udp_framed::UdpFramed;
 
 /// The programs of the README, which must compile.
 #[cfg(doctest)]

@@ -103,6 +103,22 @@ impl<S: DatagramSocket> Datagram<S> {
             .map_err(OpError::strip)
     }
 
+    /// Polls [`recv_buf_from`](Self::recv_buf_from).
+    #[cfg(feature = "codec")]
+    pub(crate) fn poll_recv_buf_from<B: BufMut>(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut B,
+    ) -> Poll<io::Result<(usize, S::Address)>> {
+        // SAFETY: the socket makes no byte uninitialised.
+        let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+        let received = budget::poll(cx, |cx| self.inner.poll_recv_from_uninit(cx, room));
+        let (received, from) = ready!(received).map_err(OpError::strip)?;
+        // SAFETY: the socket has initialised as many bytes of the room.
+        unsafe { buffer.advance_mut(received) };
+        Poll::Ready(Ok((received, from)))
+    }
+
     /// Polls [`recv`](Self::recv), into the unfilled part of `buffer`.
     pub fn poll_recv(
         &self,

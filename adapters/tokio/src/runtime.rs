@@ -68,6 +68,15 @@ pub fn reactor() -> io::Result<Reactor> {
     Reactor::global().cloned()
 }
 
+/// Whether the call is made in a runtime whose I/O driver watches a reactor.
+#[cfg(feature = "tonic")]
+pub(crate) fn has_io() -> bool {
+    let Ok(runtime) = Handle::try_current() else { return false };
+    let Ok(reactors) = lock() else { return false };
+    let cell = reactors.as_ref().and_then(|reactors| reactors.get(&runtime.id()));
+    cell.and_then(|cell| cell.get()).is_some_and(Option::is_some)
+}
+
 fn lock() -> io::Result<MutexGuard<'static, Option<Reactors>>> {
     let (reactors, _) = per_process::own(&REACTORS)?;
     Ok(reactors.lock().unwrap_or_else(PoisonError::into_inner))
