@@ -49,41 +49,29 @@ impl Sum for Metrics {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) notifies: AtomicU64,
-    thread_turns: AtomicU64,
-    turns: AtomicU64,
-    events: AtomicU64,
-    stale_events: AtomicU64,
-    wakes: AtomicU64,
-    expiries: AtomicU64,
+    pub(crate) thread_turns: TurnCount,
+    pub(crate) turns: TurnCount,
+    pub(crate) events: TurnCount,
+    pub(crate) stale_events: TurnCount,
+    pub(crate) wakes: TurnCount,
+    pub(crate) expiries: TurnCount,
 }
 
-/// The counts of one turn.
+/// A count that only the thread that makes the turn changes, so no read-modify-write is needed. Relaxed:
+/// nothing is ordered by a count.
 #[derive(Debug, Default)]
-pub(crate) struct Turned {
-    pub(crate) events: u64,
-    pub(crate) stale_events: u64,
-    pub(crate) wakes: u64,
-    pub(crate) expiries: u64,
+pub(crate) struct TurnCount(AtomicU64);
+
+impl TurnCount {
+    #[inline]
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
 }
 
 impl Counters {
-    /// Adds a turn. Only the thread that makes the turn writes these counts, so no read-modify-write is
-    /// needed. Relaxed throughout: nothing is ordered by a count.
-    pub(crate) fn add(&self, turned: &Turned) {
-        add(&self.turns, 1);
-        add(&self.events, turned.events);
-        add(&self.stale_events, turned.stale_events);
-        add(&self.wakes, turned.wakes);
-        add(&self.expiries, turned.expiries);
-    }
-
-    /// The reactor's own thread is about to make a turn.
-    pub(crate) fn add_thread_turn(&self) {
-        add(&self.thread_turns, 1);
-    }
-
     pub(crate) fn read(&self, registrations: usize) -> Metrics {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let load = |count: &TurnCount| count.0.load(Ordering::Relaxed);
         Metrics {
             registrations: registrations as u64,
             turns: load(&self.turns),
@@ -92,11 +80,7 @@ impl Counters {
             stale_events: load(&self.stale_events),
             wakes: load(&self.wakes),
             expiries: load(&self.expiries),
-            notifies: load(&self.notifies),
+            notifies: self.notifies.load(Ordering::Relaxed),
         }
     }
-}
-
-fn add(counter: &AtomicU64, count: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::arena::{Arena, OwnedSlot};
 use crate::error::ReactorGone;
 use crate::lease::{Lease, Turn};
-use crate::metrics::{Counters, Metrics, Turned};
+use crate::metrics::{Counters, Metrics};
 use crate::parker::Parker;
 use crate::ready::{Direction, Interest};
 use crate::sleep::{Sleep, short_of};
@@ -106,23 +106,24 @@ impl ReactorInner {
     }
 
     /// One pass: file, wait, dispatch, expire, wake. The caller has the lease; a wake-up of `parker` ends the
-    /// wait. Returns how many tasks it woke.
+    /// wait.
     pub(crate) fn turn(
         &self,
         timeout: Option<Duration>,
         parker: Option<&Parker>,
-    ) -> io::Result<u64> {
+    ) -> io::Result<Turn> {
         self.check_usable()?;
         let end = EndUnlessForgotten(self);
-        let mut turned = Turned::default();
-        let waited = collect_and_wake(|wakers| {
-            let mut state = lock(&self.turn);
-            let waited = self.turn_locked(&mut state, timeout, parker, &mut turned, wakers);
-            self.counters.add(&turned);
-            waited
+        let turned = collect_and_wake(|wakers| {
+            let before = wakers.len();
+            let waited = self.turn_locked(&mut lock(&self.turn), timeout, parker, wakers);
+            let woken = wakers.len() - before;
+            self.counters.turns.add(1);
+            self.counters.wakes.add(woken as u64);
+            waited.map(|()| if woken == 0 { Turn::Idle } else { Turn::Woke })
         });
         std::mem::forget(end);
-        waited.map(|()| turned.wakes)
+        turned
     }
 
     fn turn_locked(
@@ -130,27 +131,24 @@ impl ReactorInner {
         state: &mut TurnState,
         timeout: Option<Duration>,
         parker: Option<&Parker>,
-        turned: &mut Turned,
         wakers: &mut Wakers,
     ) -> io::Result<()> {
-        let before = wakers.len();
         if self.alarm.is_some() {
             self.sleep.awake();
         }
-        let has_filed = self.file_armed(state, turned, wakers);
+        let has_filed = self.file_armed(state, wakers);
         // This turn must not sleep while tasks are still to be woken: those of an outer turn, or of deadlines that were due.
         let timeout = if wakers.is_empty() { timeout } else { Some(Duration::ZERO) };
         let mut events = Events::new();
         let waited = self.wait(&mut events, &state.wheel, timeout, parker);
-        self.dispatch(&events, state, turned, wakers);
-        self.expire_due(state, turned, wakers);
+        self.dispatch(&events, state, wakers);
+        self.expire_due(&mut state.wheel, wakers);
         if self.alarm.is_some() {
             // Files the deadlines that were set during the wait: otherwise they would cause another turn.
-            let _ = has_filed || self.file_armed(state, turned, wakers);
+            let _ = has_filed || self.file_armed(state, wakers);
             self.leave_to_loop(state, events.is_full());
         }
         state.failed_waits = if waited.is_ok() { 0 } else { state.failed_waits + 1 };
-        turned.wakes = (wakers.len() - before) as u64;
         waited
     }
 
@@ -158,60 +156,58 @@ impl ReactorInner {
     pub(crate) fn turn_if_free(&self, timeout: Option<Duration>) -> Option<io::Result<()>> {
         let mut turned = None;
         self.lease.turn_once(|| {
-            let woken = turned.insert(self.turn(timeout, None)).as_ref().map_or(0, |woken| *woken);
-            Turn::of(self.check_usable().is_ok().then_some(woken))
+            turned = Some(self.turn(timeout, None).map(drop));
+            if self.check_usable().is_ok() { Turn::Idle } else { Turn::Gone }
         });
-        turned.map(|turned| turned.map(drop))
+        turned
     }
 
-    /// As [`turn`](Self::turn), but ends the reactor if [`FAILED_WAITS`] waits in a row have failed. `None` if the
-    /// reactor has ended, now or before, or if a waker has forked and this is the child.
-    pub(crate) fn turn_or_end(
-        &self,
-        timeout: Option<Duration>,
-        parker: Option<&Parker>,
-    ) -> Option<u64> {
+    /// As [`turn`](Self::turn), but ends the reactor if [`FAILED_WAITS`] waits in a row have failed.
+    pub(crate) fn turn_or_end(&self, timeout: Option<Duration>, parker: Option<&Parker>) -> Turn {
         let error = match self.turn(timeout, parker) {
-            Ok(woken) => return self.is_ours().then_some(woken),
+            Ok(turn) if self.is_ours() => return turn,
+            Ok(_) => return Turn::Gone,
             Err(error) => error,
         };
-        self.check_usable().ok()?;
+        if self.check_usable().is_err() {
+            return Turn::Gone;
+        }
         if lock(&self.turn).failed_waits < FAILED_WAITS {
-            return Some(0);
+            return Turn::Idle;
         }
         self.give_up("the wait", &error);
-        None
+        Turn::Gone
     }
 
     /// Checks the slots whose deadlines were moved to an earlier time, if there are any.
     #[inline]
-    fn file_armed(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) -> bool {
+    fn file_armed(&self, state: &mut TurnState, wakers: &mut Wakers) -> bool {
         let has_armed = self.sleep.has_armed();
         if has_armed {
-            self.check_armed(state, turned, wakers);
+            self.check_armed(state, wakers);
         }
         has_armed
     }
 
-    fn check_armed(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
+    fn check_armed(&self, state: &mut TurnState, wakers: &mut Wakers) {
         let now_ns = self.clock.now_ns();
         // The wheel steps first: it files a key relative to its own tick, which stands still between two steps.
-        self.step(&mut state.wheel, now_ns, turned, wakers);
+        self.step(&mut state.wheel, now_ns, wakers);
         self.sleep.take_armed(STEPS_PER_TURN, |index| self.known_slot(index), &mut state.armed);
         for index in state.armed.drain(..) {
-            self.check(index, now_ns, &mut state.wheel, turned, wakers);
+            self.check(index, now_ns, &mut state.wheel, wakers);
         }
     }
 
-    fn expire_due(&self, state: &mut TurnState, turned: &mut Turned, wakers: &mut Wakers) {
-        let Some(next_ns) = state.wheel.next_ns() else { return };
+    fn expire_due(&self, wheel: &mut Wheel, wakers: &mut Wakers) {
+        let Some(next_ns) = wheel.next_ns() else { return };
         let now_ns = self.clock.now_ns();
         if next_ns <= now_ns {
-            self.step(&mut state.wheel, now_ns, turned, wakers);
+            self.step(wheel, now_ns, wakers);
         }
     }
 
-    fn step(&self, wheel: &mut Wheel, now_ns: u64, turned: &mut Turned, wakers: &mut Wakers) {
+    fn step(&self, wheel: &mut Wheel, now_ns: u64, wakers: &mut Wakers) {
         let mut gone = false;
         for _ in 0..STEPS_PER_TURN {
             let index = match wheel.step(now_ns) {
@@ -224,26 +220,19 @@ impl ReactorInner {
                 },
                 Step::Done => return,
             };
-            gone = self.check(index, now_ns, wheel, turned, wakers);
+            gone = self.check(index, now_ns, wheel, wakers);
         }
     }
 
     /// Checks the deadlines of a slot, expires those that are due, and files the slot for the next one to come.
     /// True if the slot has no deadline that was due or is to come.
-    fn check(
-        &self,
-        index: u32,
-        now_ns: u64,
-        wheel: &mut Wheel,
-        turned: &mut Turned,
-        wakers: &mut Wakers,
-    ) -> bool {
+    fn check(&self, index: u32, now_ns: u64, wheel: &mut Wheel, wakers: &mut Wakers) -> bool {
         let wake = |waker| wakers.push_back(waker);
         let checked = self.known_slot(index).check_deadlines(now_ns, wake);
         if let Some(at_ns) = checked.again_ns {
             wheel.file(index, at_ns);
         }
-        turned.expiries += checked.expired;
+        self.counters.expiries.add(checked.expired);
         checked.again_ns.is_none() && checked.expired == 0
     }
 
@@ -314,13 +303,7 @@ impl ReactorInner {
         }
     }
 
-    fn dispatch(
-        &self,
-        events: &Events,
-        state: &mut TurnState,
-        turned: &mut Turned,
-        wakers: &mut Wakers,
-    ) {
+    fn dispatch(&self, events: &Events, state: &mut TurnState, wakers: &mut Wakers) {
         for (data, seen) in events.iter() {
             if Token::is_of_the_reactor(data) {
                 if data == Token::ALARM {
@@ -328,12 +311,12 @@ impl ReactorInner {
                 }
                 continue;
             }
-            turned.events += 1;
+            self.counters.events.add(1);
             let token = Token::decode(data);
             let wake = |waker| wakers.push_back(waker);
             let slot = self.arena.slot(token.index);
             if !slot.is_some_and(|slot| slot.deliver(token.generation, seen, wake)) {
-                turned.stale_events += 1;
+                self.counters.stale_events.add(1);
             }
         }
     }

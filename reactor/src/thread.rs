@@ -7,7 +7,7 @@ use std::io;
 use std::thread::JoinHandle;
 
 use crate::helper::{self, Affinity};
-use crate::lease::{TICK, Watch, WatchAction};
+use crate::lease::{TICK, Turn, Watch, WatchAction};
 use crate::parker::Parker;
 use crate::reactor::ReactorInner;
 use crate::sync::Arc;
@@ -65,8 +65,8 @@ pub(crate) fn attend(inner: &ReactorInner) {
 /// Makes turns until a driver takes the lease, or the reactor is gone.
 fn turn(inner: &ReactorInner) {
     loop {
-        inner.counters.add_thread_turn();
-        if inner.turn_or_end(None, None).is_none() || inner.lease.release_if_requested() {
+        inner.counters.thread_turns.add(1);
+        if inner.turn_or_end(None, None) == Turn::Gone || inner.lease.release_if_requested() {
             return;
         }
     }

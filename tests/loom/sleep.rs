@@ -71,7 +71,7 @@ impl Reactor {
 
     /// A turn that does not wait.
     fn turn_at_once(&self) {
-        self.inner.turn(Some(Duration::ZERO), None).unwrap();
+        let _ = self.inner.turn(Some(Duration::ZERO), None).unwrap();
     }
 
     /// Turns until it is shut down.

@@ -108,7 +108,7 @@ impl Driver {
     /// 64 tasks or so.
     pub fn poll_now(&mut self) {
         if let Some(reactor) = self.thread.usable_reactor() {
-            reactor.lease.turn_once(|| Turn::of(reactor.turn_or_end(Some(Duration::ZERO), None)));
+            reactor.lease.turn_once(|| reactor.turn_or_end(Some(Duration::ZERO), None));
         }
     }
 
@@ -148,7 +148,7 @@ impl Driver {
         let Some(reactor) = self.thread.usable_reactor() else {
             return parker.wait();
         };
-        let turn = || Turn::of(reactor.turn_or_end(None, Some(parker)));
+        let turn = || reactor.turn_or_end(None, Some(parker));
         reactor.lease.wait(parker, wants, turn, stops)
     }
 }

@@ -127,17 +127,6 @@ enum Ended {
     Gone,
 }
 
-impl Turn {
-    /// The outcome of a turn that woke so many tasks, or of none.
-    pub(crate) fn of(woken: Option<u64>) -> Self {
-        match woken {
-            Some(0) => Self::Idle,
-            Some(_) => Self::Woke,
-            None => Self::Gone,
-        }
-    }
-}
-
 impl Lease {
     pub(crate) fn new(has_thread: bool) -> Self {
         Self {
