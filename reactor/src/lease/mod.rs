@@ -34,9 +34,10 @@
 //! - **The thread** goes to sleep by setting `asleep`, which it can only while a driver has the lease.
 //!   **That driver** releases the lease by one change that clears `asleep`, and then wakes the thread. So the thread
 //!   never sleeps while the lease is free.
-//! - **A driver** that must sleep adds itself to the sleepers, *then* tries once more to take the
-//!   lease. **A driver that releases the lease** of a reactor without a thread changes the word, *then* looks for sleepers.
-//!   If its change of the word came first, the other driver takes the lease; if second, it sees the sleeper.
+//! - **A driver** that must sleep adds itself to the sleepers, *then* reads the word, by a read-modify-write, and does
+//!   not sleep if the lease is free. **A driver that releases the lease** of a reactor without a thread changes the word,
+//!   *then* looks for sleepers. If its change of the word came first, the other driver tries again to take the lease; if
+//!   second, it sees the sleeper.
 //!
 //! A waker runs on the thread that makes the turn, while that thread has the lease. If the waker waits in
 //! `block_on`, the thread makes turns for it, and keeps the lease.
@@ -56,7 +57,7 @@ use std::time::Duration;
 
 use crate::parker::Parker;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, LoadToSwap, Mutex, Ordering, lock, this_thread};
-use state::{Acquire, Holder, State};
+use state::{Holder, State};
 
 /// After how many turns in a row that woke another driver, and not itself, a driver gives the lease up. (In the
 /// models after one, which is as good and shorter.)
@@ -116,17 +117,6 @@ pub(crate) enum Turn {
     Gone,
 }
 
-/// The reason for which a driver makes no more turns for now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    /// It was woken, or its last turn stops it.
-    Here,
-    /// It makes turns for others.
-    LeftToOthers,
-    /// No turn is possible any more.
-    Gone,
-}
-
 impl Lease {
     pub(crate) fn new(has_thread: bool) -> Self {
         Self {
@@ -163,49 +153,30 @@ impl Lease {
         &self,
         parker: &Arc<Parker>,
         wants: bool,
-        mut turn: impl FnMut() -> Turn,
+        turn: impl FnMut() -> Turn,
         stops: impl Fn(Turn) -> bool,
     ) -> bool {
-        if self.is_held_here() {
-            return self.drive(parker, &mut turn, stops, |_| false).0;
-        }
-        let mut taken = self.take(Holder::Driver);
-        let mut gave_up = false;
-        loop {
-            if taken {
-                let mut for_others = 0;
-                let serves_others = |turn| {
-                    for_others += u32::from(turn == Turn::Woke && self.turns_for_others());
-                    for_others >= TURNS_FOR_OTHERS
-                };
-                let (woken, ended) = self.drive(parker, &mut turn, &stops, serves_others);
-                match ended {
-                    Ended::Here => {
-                        self.release();
-                        return woken;
-                    }
-                    Ended::Gone => return woken,
-                    Ended::LeftToOthers => self.release_without_nudge(),
-                }
-                gave_up = true;
+        let has_lease = self.is_held_here();
+        let mut gives_up = false;
+        if has_lease || self.take(Holder::Driver) {
+            let (woken, last) = self.drive(parker, turn, &stops, has_lease);
+            if !has_lease && last != Turn::Gone {
+                self.release();
             }
-            if !parker.begin_sleep() {
-                return parker.end();
-            }
-            lock(&self.drivers).asleep.push(parker.clone());
-            taken = !gave_up && self.acquire_or_request(wants);
-            if !taken {
-                parker.sleep();
-            }
-            lock(&self.drivers).asleep.retain(|other| !Arc::ptr_eq(other, parker));
-            let woken = parker.end();
-            if !taken || woken {
-                if taken {
-                    self.release();
-                }
+            if woken || has_lease || last == Turn::Gone || stops(last) {
                 return woken;
             }
+            gives_up = true;
         }
+        if !parker.begin_sleep() {
+            return parker.end();
+        }
+        lock(&self.drivers).asleep.push(parker.clone());
+        if gives_up || !self.is_free_or_requested(wants) {
+            parker.sleep();
+        }
+        lock(&self.drivers).asleep.retain(|other| !Arc::ptr_eq(other, parker));
+        parker.end()
     }
 
     /// Whether a sleeping driver was woken, and so will soon make turns. False in a reactor without a thread: if that
@@ -228,29 +199,27 @@ impl Lease {
         taken
     }
 
-    /// Turns until the driver is woken, or a turn ends it. Returns whether the driver was woken, and why it makes no
-    /// more turns.
+    /// Turns until the driver is woken, a turn stops it, or, unless it `keeps` the lease, it has made turns for others.
+    /// Returns whether the driver was woken, and its last turn.
     fn drive(
         &self,
         parker: &Parker,
-        turn: &mut impl FnMut() -> Turn,
+        mut turn: impl FnMut() -> Turn,
         stops: impl Fn(Turn) -> bool,
-        mut serves_others: impl FnMut(Turn) -> bool,
-    ) -> (bool, Ended) {
+        keeps: bool,
+    ) -> (bool, Turn) {
         let drive = parker.drive();
-        let mut ended = Ended::Here;
-        while !drive.is_woken() && ended == Ended::Here {
-            let turn = turn();
-            if turn == Turn::Gone {
-                ended = Ended::Gone;
-            } else if stops(turn) {
+        let (mut last, mut for_others) = (Turn::Idle, 0);
+        while !drive.is_woken() && for_others < TURNS_FOR_OTHERS {
+            last = turn();
+            if last == Turn::Gone || stops(last) {
                 break;
-            } else if !drive.is_woken() && serves_others(turn) {
-                ended = Ended::LeftToOthers;
             }
+            let is_for_others =
+                last == Turn::Woke && !keeps && !drive.is_woken() && self.turns_for_others();
+            for_others += u32::from(is_for_others);
         }
-        let woken = drive.end();
-        (woken, if woken && ended == Ended::LeftToOthers { Ended::Here } else { ended })
+        (drive.end(), last)
     }
 
     /// Samples the lease, for the thread.
@@ -300,33 +269,22 @@ impl Lease {
         }
     }
 
-    /// Releases the lease. Without a thread that watches, nudges a sleeping driver.
+    /// Releases the lease, and wakes the thread, if it sleeps, to watch. Without a thread, nudges a sleeping driver.
     fn release(&self) {
-        self.release_without_nudge();
-        if self.thread.is_none() {
-            self.nudge_driver();
-        }
-    }
-
-    /// Releases the lease, and wakes the thread, if it sleeps, to watch.
-    fn release_without_nudge(&self) {
         self.holder.store(0, Ordering::Relaxed);
         let left = self.update(|state| Some(state.released())).expect("always allowed");
-        if left.is_asleep() {
+        if self.thread.is_none() {
+            self.nudge_driver();
+        } else if left.is_asleep() {
             self.wake_thread();
         }
     }
 
-    /// Takes the lease if it is free; if the thread has it, requests it.
-    fn acquire_or_request(&self, wants: bool) -> bool {
-        if !wants {
-            return self.take(Holder::Driver);
-        }
-        let before = self.update(|state| match state.acquire_or_request() {
-            Acquire::Taken(next) | Acquire::Requested(next) => Some(next),
-            Acquire::Refused => None,
-        });
-        self.note_holder(before.is_some_and(|before| before.holder() == Holder::Free))
+    /// For a driver that is about to sleep: whether the lease is free. If the thread has it, and the driver `wants` it,
+    /// requests it.
+    fn is_free_or_requested(&self, wants: bool) -> bool {
+        let request = |state: State| Some(if wants { state.requested() } else { state });
+        self.update(request).is_some_and(|state| state.holder() == Holder::Free)
     }
 
     /// Has a sleeping driver try to take the lease. False if none sleeps.
@@ -336,11 +294,7 @@ impl Lease {
 
     #[must_use]
     fn take(&self, holder: Holder) -> bool {
-        self.note_holder(self.update(|state| state.take(holder)).is_some())
-    }
-
-    /// Records the calling thread as the holder, if `taken`.
-    fn note_holder(&self, taken: bool) -> bool {
+        let taken = self.update(|state| state.take(holder)).is_some();
         if taken {
             self.holder.store(this_thread(), Ordering::Relaxed);
         }

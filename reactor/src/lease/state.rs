@@ -28,17 +28,6 @@ pub(crate) enum Holder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State(pub(super) u64);
 
-/// The outcome for a driver that acquires or requests the lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Acquire {
-    Taken(State),
-    /// The thread has it, and the request is recorded.
-    Requested(State),
-    /// Another driver has it.
-    Refused,
-}
-
 impl State {
     pub(crate) const NEW: Self = Self(0);
 
@@ -65,13 +54,10 @@ impl State {
         (self.holder() == Holder::Free).then_some(Self(taken))
     }
 
-    /// A driver takes the lease if it is free, or requests it from the thread.
-    pub(crate) fn acquire_or_request(self) -> Acquire {
-        match self.holder() {
-            Holder::Free => self.take(Holder::Driver).map_or(Acquire::Refused, Acquire::Taken),
-            Holder::Thread => Acquire::Requested(Self(self.0 | WANTED)),
-            Holder::Driver => Acquire::Refused,
-        }
+    /// A driver requests the lease, if the thread has it.
+    #[must_use]
+    pub(crate) fn requested(self) -> Self {
+        if self.holder() == Holder::Thread { Self(self.0 | WANTED) } else { self }
     }
 
     /// The holder releases the lease. If the thread was asleep, the holder must wake it.
@@ -124,17 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_takes_a_free_lease_or_requests_it_from_the_thread() {
+    fn a_driver_requests_the_lease_from_the_thread_only() {
         for state in all() {
-            match (state.holder(), state.acquire_or_request()) {
-                (Holder::Free, Acquire::Taken(next)) => assert_eq!(next.holder(), Holder::Driver),
-                (Holder::Thread, Acquire::Requested(next)) => {
-                    assert!(next.is_wanted() && next.holder() == Holder::Thread);
-                    assert_eq!(next.is_asleep(), state.is_asleep());
-                }
-                (Holder::Driver, Acquire::Refused) => {}
-                other => panic!("{state:?}: {other:?}"),
-            }
+            let next = state.requested();
+            let from_thread = state.holder() == Holder::Thread;
+            assert_eq!(next.is_wanted(), state.is_wanted() || from_thread, "{state:?}");
+            assert_eq!((next.holder(), next.is_asleep()), (state.holder(), state.is_asleep()));
         }
     }
 
