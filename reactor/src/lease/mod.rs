@@ -210,14 +210,15 @@ impl Lease {
     ) -> (bool, Turn) {
         let drive = parker.drive();
         let (mut last, mut for_others) = (Turn::Idle, 0);
-        while !drive.is_woken() && for_others < TURNS_FOR_OTHERS {
+        let mut is_woken = drive.is_woken();
+        while !is_woken && for_others < TURNS_FOR_OTHERS {
             last = turn();
             if last == Turn::Gone || stops(last) {
                 break;
             }
-            let is_for_others =
-                last == Turn::Woke && !keeps && !drive.is_woken() && self.turns_for_others();
-            for_others += u32::from(is_for_others);
+            is_woken = drive.is_woken();
+            let woke_another = last == Turn::Woke && !is_woken && !keeps && self.turns_for_others();
+            for_others += u32::from(woke_another);
         }
         (drive.end(), last)
     }
