@@ -101,26 +101,19 @@ impl Epoll {
     /// caller can compute the time that is left.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.count = 0;
-        let fine = timeout.filter(|timeout| !timeout.is_zero());
-        let exact = fine.is_some() && !self.whole_milliseconds.load(Ordering::Relaxed);
-        let waited = match fine {
-            Some(timeout) if exact => self.wait_nanoseconds(events, timeout),
-            _ => self.wait_milliseconds(events, timeout),
+        let is_fine = |timeout: &Duration| {
+            !timeout.is_zero() && !self.whole_milliseconds.load(Ordering::Relaxed)
+        };
+        let waited = match timeout.filter(is_fine) {
+            Some(timeout) => self.wait_nanoseconds(events, timeout),
+            None => self.wait_milliseconds(events, timeout),
         };
         match waited {
-            Ok(count) => {
-                events.count = count as usize;
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            // A filter may refuse the newer call with any error. The older call then decides whether the wait
-            // fails.
-            Err(_) if exact => {
-                self.whole_milliseconds.store(true, Ordering::Relaxed);
-                self.wait(events, timeout)
-            }
-            Err(error) => Err(error),
+            Ok(count) => events.count = count as usize,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
     fn wait_milliseconds(
@@ -135,10 +128,10 @@ impl Epoll {
     }
 
     /// `epoll_pwait2(2)`, by number: glibc has had a wrapper only since 2.35.
-    fn wait_nanoseconds(&self, events: &mut Events, timeout: Duration) -> io::Result<libc::c_int> {
+    fn wait_nanoseconds(&self, events: &mut Events, whole: Duration) -> io::Result<libc::c_int> {
         let timeout = KernelTimespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
+            tv_sec: i64::try_from(whole.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: whole.subsec_nanos().into(),
         };
         let buffer = events.as_mut_ptr();
         // SAFETY: `buffer` has room for `CAPACITY` events, `timeout` outlives the call, and there is
@@ -154,7 +147,14 @@ impl Epoll {
                 0usize,
             )
         };
-        check(count as libc::c_int)
+        match check(count as libc::c_int) {
+            // A filter may refuse this call with any error. The older call then decides whether the wait fails.
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                self.whole_milliseconds.store(true, Ordering::Relaxed);
+                self.wait_milliseconds(events, Some(whole))
+            }
+            waited => waited,
+        }
     }
 }
 
@@ -205,12 +205,16 @@ fn mask(interest: Interest) -> u32 {
     mask as u32
 }
 
-/// The readiness that an event reports.
+/// The readiness that an event reports. Most events report no more than data and room.
 #[inline]
 fn readiness(events: u32) -> Ready {
-    MEANINGS.iter().fold(Ready::EMPTY, |ready, (bit, meaning)| {
+    let add = |ready: Ready, (bit, meaning): &(libc::c_int, Ready)| {
         if events & *bit as u32 != 0 { ready.union(*meaning) } else { ready }
-    })
+    };
+    let (usual, rare) = MEANINGS.split_at(2);
+    let ready = usual.iter().fold(Ready::EMPTY, add);
+    let is_usual = events & !(libc::EPOLLIN | libc::EPOLLOUT) as u32 == 0;
+    if is_usual { ready } else { rare.iter().fold(ready, add) }
 }
 
 /// A hang-up or an error makes both directions ready: the next operation returns it.
@@ -220,9 +224,9 @@ const MEANINGS: [(libc::c_int, Ready); 6] = {
     const HANGUP: Ready = BOTH.union(Ready::READ_HANGUP).union(Ready::WRITE_HANGUP);
     [
         (libc::EPOLLIN, READ),
+        (libc::EPOLLOUT, Ready::WRITABLE),
         (libc::EPOLLPRI, READ.union(Ready::PRIORITY)),
         (libc::EPOLLRDHUP, READ.union(Ready::READ_HANGUP)),
-        (libc::EPOLLOUT, Ready::WRITABLE),
         (libc::EPOLLHUP, HANGUP),
         (libc::EPOLLERR, BOTH.union(Ready::ERROR)),
     ]
