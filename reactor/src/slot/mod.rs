@@ -242,19 +242,19 @@ impl Slot {
         let mut waiters = lock(&self.waiters);
         let found = self.update_with(|state| (state.with_waiter(queue), state));
         let status = status(found);
-        let (displaced, refused) = if status == Status::Pending {
-            (waiters.add(queue, id, waker, second), None)
-        } else {
+        if status != Status::Pending {
             self.clear_flag_if_empty(queue, &waiters);
-            (Displaced::None, Some(waker))
-        };
+            drop(waiters);
+            drop(waker);
+            return status;
+        }
+        let displaced = waiters.add(queue, id, waker, second);
         drop(waiters);
         match displaced {
             Displaced::None => {}
             Displaced::Older(older) => catch_panic(|| drop(older)),
             Displaced::OverLimit(polls) => polls.wake(),
         }
-        drop(refused);
         status
     }
 
@@ -325,6 +325,7 @@ impl Slot {
     }
 
     /// An operation that began at `before` moved less than it could have, on a stream.
+    #[inline]
     pub(crate) fn short(&self, direction: Direction, before: State) {
         self.update_if(|state| state.short(direction, before));
     }
@@ -476,6 +477,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     fn update_if(&self, transition: impl Fn(State) -> Option<State>) {
         let mut seen = self.state.load_to_swap(Ordering::Acquire);
         while let Some(next) = transition(State(seen)) {

@@ -109,7 +109,7 @@ pub(crate) struct Taken {
 
 impl Taken {
     /// Passes each waker on: the one that has waited longest first.
-    #[inline]
+    #[inline(always)] // A call would hand it on through memory.
     pub(crate) fn for_each(self, mut each: impl FnMut(Waker)) {
         if let Some(first) = self.first {
             each(first.waker);
