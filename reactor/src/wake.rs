@@ -37,16 +37,14 @@ per_thread! {
 /// Collects wakers in `turn`, which calls no user code, and wakes them when it has returned.
 pub(crate) fn collect_and_wake<R>(turn: impl FnOnce(&mut Wakers) -> R) -> R {
     let mut turn = Some(turn);
-    let mut collect = |wakers: &mut Wakers| turn.take().expect("called once")(wakers);
-    let Ok(result) = TO_WAKE.try_with(|wakers| collect(&mut wakers.borrow_mut())) else {
-        // The thread is ending: its list has been destroyed.
-        let mut wakers = Wakers::new();
-        let result = collect(&mut wakers);
-        wakers.into_iter().for_each(wake);
-        return result;
+    let mut run = |list: &RefCell<Wakers>| {
+        let result = turn.take().expect("called once")(&mut list.borrow_mut());
+        let next = || list.borrow_mut().pop_front();
+        while let Some(waker) = next() {
+            wake(waker);
+        }
+        result
     };
-    while let Some(waker) = TO_WAKE.with(|wakers| wakers.borrow_mut().pop_front()) {
-        wake(waker);
-    }
-    result
+    // A thread that is ending has destroyed its list.
+    TO_WAKE.try_with(&mut run).unwrap_or_else(|_| run(&RefCell::default()))
 }
