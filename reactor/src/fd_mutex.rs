@@ -26,7 +26,6 @@
 //! wakes the next waiter. So while tasks wait, the lock is held with `WAITED`, or a task that was woken has still to
 //! take it. (Model: `tests/loom/write_lock.rs`.)
 
-use std::fmt;
 use std::io;
 use std::task::{Context, Poll, Waker};
 
@@ -46,12 +45,10 @@ const WAITED: u32 = 1 << 28;
 /// The bits below count the operations inside.
 const COUNT: u32 = WAITED - 1;
 
-#[derive(Debug)]
 pub(crate) struct FdMutex(AtomicU32);
 
 /// The waker and the values that the end of a descriptor wakes and drops. They are boxed: most closes have none, and
 /// they would take room in every registration. They are not in [`FdMutex`], since one struct of both would be padded.
-#[derive(Debug)]
 pub(crate) struct CloseWaiter(Mutex<Option<Box<AtEnd>>>);
 
 #[derive(Default)]
@@ -263,12 +260,4 @@ impl CloseWaiter {
 /// The destructors are user code. One that panics does not keep the others from being run.
 fn drop_all(values: Vec<Box<dyn Send>>) {
     values.into_iter().for_each(|value| catch_panic(|| drop(value)));
-}
-
-impl fmt::Debug for AtEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { waker, held, failure } = self;
-        let mut shown = f.debug_struct("AtEnd");
-        shown.field("waker", waker).field("held", &held.len()).field("failure", failure).finish()
-    }
 }

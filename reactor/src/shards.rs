@@ -19,7 +19,7 @@ use crate::thread::{SchedPolicy, spawn};
 use crate::time::clock::Clock;
 
 pub(crate) struct Shards {
-    shards: Box<[Shard]>,
+    shards: Vec<Shard>,
     next: AtomicUsize,
 }
 
@@ -49,7 +49,7 @@ impl Shards {
         thread: Option<(SchedPolicy, Affinity)>,
     ) -> io::Result<Arc<Self>> {
         // If the next shard cannot be made, dropping this list ends the shards before it.
-        let mut shards = Self { shards: Box::default(), next: AtomicUsize::new(0) };
+        let mut shards = Self { shards: Vec::new(), next: AtomicUsize::new(0) };
         for _ in 0..count {
             let failed = |part| move |error| OpError::wrap("start", part, error);
             let inner =
@@ -60,8 +60,7 @@ impl Shards {
                 .transpose();
             let thread = thread.map_err(failed("a reactor's thread"))?;
             let shard = Shard { inner, thread: Mutex::new(thread), homes: Mutex::default() };
-            let before = std::mem::take(&mut shards.shards).into_vec();
-            shards.shards = before.into_iter().chain([shard]).collect();
+            shards.shards.push(shard);
         }
         Ok(Arc::new(shards))
     }
