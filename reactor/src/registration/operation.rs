@@ -39,8 +39,8 @@ use super::rule::Rule;
 use super::write_lock::WriteLock;
 use crate::budget::{self, Key};
 use crate::ready::{Direction, Ready};
+use crate::slot::WaiterId;
 use crate::slot::state::State;
-use crate::slot::{Status, WaiterId};
 use crate::sys::descriptor::{self, Polled};
 use crate::wake::wake;
 
@@ -183,7 +183,7 @@ impl<T> Registration<T> {
     ) -> Poll<io::Result<Readiness>> {
         let direction = rule.direction();
         loop {
-            let state = ready!(self.poll_wait(cx, direction, place))?;
+            let state = ready!(self.poll_wait(cx, direction, place, |_| None))?;
             let readiness = Readiness { direction, state };
             if self.is_confirmed(rule, readiness)? {
                 ready!(budget::poll_spend(cx, Key::of(self, direction)));
@@ -334,16 +334,12 @@ impl<T> Registration<T> {
         place: &mut Place,
     ) -> Poll<io::Result<State>> {
         let direction = rule.direction();
-        let mut status = self.slot.status(direction);
-        if status == Status::Pending {
+        let first = |place: &Place| {
             let first = || self.first_attempt_at(direction, place, O::IS_EAGER);
-            let first = place.is_new.then(first).flatten();
-            status = match first {
-                Some(state) => Status::Ready(state),
-                None => self.wait(cx, direction, place),
-            };
-        }
-        let before = ready!(self.waited(direction, status)).inspect_err(|_| place.is_new = true)?;
+            place.is_new.then(first).flatten()
+        };
+        let waited = ready!(self.poll_wait(cx, direction, place, first));
+        let before = waited.inspect_err(|_| place.is_new = true)?;
         if !O::IS_EAGER {
             ready!(budget::poll_spend(cx, Key::of(self, direction)));
         }

@@ -18,17 +18,22 @@ use crate::slot::{Status, WaiterId};
 use crate::token::Token;
 
 impl<T> Registration<T> {
-    /// Waits in the slot, and returns the state by which an operation may begin.
-    #[inline]
+    /// Waits in the slot, and returns the state by which an operation may begin. If the direction is not ready, `first`
+    /// decides whether the operation makes a first attempt.
+    #[inline(always)] // A call would cost as much as the rest.
     pub(super) fn poll_wait(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         place: &mut Place,
+        first: impl FnOnce(&Place) -> Option<State>,
     ) -> Poll<io::Result<State>> {
         let mut status = self.slot.status(direction);
         if status == Status::Pending {
-            status = self.wait(cx, direction, place);
+            status = match first(place) {
+                Some(state) => Status::Ready(state),
+                None => self.wait(cx, direction, place),
+            };
         }
         self.waited(direction, status)
     }
