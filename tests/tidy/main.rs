@@ -258,7 +258,7 @@ fn the_crates_depend_on_nothing_else() {
         let allowed = ["libc", "once_cell", "futures-core", "futures-util", "pin-project-lite"];
         let manifests: [(&str, &[&str]); 8] = [
             ("reactor/Cargo.toml", &[]),
-            ("adapters/futures/Cargo.toml", &["netpoll", "signal-hook-registry"]),
+            ("adapters/futures/Cargo.toml", &["netpoll", "signal-hook-registry", "tracing"]),
             ("adapters/async-io/Cargo.toml", &["netpoll", "netpoll-futures"]),
             ("adapters/async-net/Cargo.toml", &["netpoll", "netpoll-futures", "async-io"]),
             (

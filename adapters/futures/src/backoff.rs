@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netpoll::{Reactor, raw_os_error};
 
-use crate::Timer;
+use crate::{Timer, events};
 
 const FIRST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_secs(1);
@@ -91,6 +91,7 @@ impl Backoff {
         }
         let pause = self.next;
         self.next = (pause * 2).min(LONGEST);
+        events::paused(&error, pause);
         let mut timer = self.reactor.as_ref().map_or_else(Timer::never, Timer::with);
         timer.set_after(pause);
         Ok(timer)

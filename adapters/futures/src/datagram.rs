@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use netpoll::{Direction, OpError};
 
+use crate::events;
 use crate::sealed::{Address, DatagramSocket};
 use crate::socket::{Socket, is_of_the_system};
 use crate::sys::{self, Origin};
@@ -75,6 +76,7 @@ macro_rules! operations {
             $(#[$doc])*
             pub async fn $name(&self, $($argument: $type),+) -> io::Result<$result> {
                 let done = self.registration().io(Direction::$direction, $call).await;
+                events::done(self.registration(), Direction::$direction, &done);
                 self.explain($verb, done)
             }
 
@@ -91,6 +93,7 @@ macro_rules! operations {
                 $($argument: $type),+
             ) -> Poll<io::Result<$result>> {
                 let done = self.registration().poll_io(cx, Direction::$direction, $call);
+                let done = events::polled(self.registration(), Direction::$direction, done);
                 done.map(|done| self.explain($verb, done))
             }
         )+}
@@ -167,7 +170,9 @@ impl<S: DatagramSocket> Datagram<S> {
     /// to that address all the same, and the socket stays connected.
     pub async fn send_to_addr(&self, datagram: &[u8], to: &S::Address) -> io::Result<usize> {
         let send = |socket: &S| socket.send_one_to(datagram, to);
-        explain_to::<S>(to, self.registration().io(Direction::Write, send).await)
+        let sent = self.registration().io(Direction::Write, send).await;
+        events::done(self.registration(), Direction::Write, &sent);
+        explain_to::<S>(to, sent)
     }
 
     /// [`send_to_addr`](Self::send_to_addr) without waiting; see [`try_send`](Self::try_send).
@@ -185,6 +190,7 @@ impl<S: DatagramSocket> Datagram<S> {
     ) -> Poll<io::Result<usize>> {
         let send = |socket: &S| socket.send_one_to(datagram, to);
         let sent = self.registration().poll_io(cx, Direction::Write, send);
+        let sent = events::polled(self.registration(), Direction::Write, sent);
         sent.map(|sent| explain_to::<S>(to, sent))
     }
 

@@ -102,6 +102,26 @@
 //! `close` and a shutdown of the reactor. A write that waits for room holds the lock until its future
 //! completes or is dropped: a future that is kept but not polled blocks the other writers of the
 //! stream.
+//!
+//! # Events for tracing
+//!
+//! With the feature `tracing`, the sockets emit events for the crate of that name. The target is `netpoll`. The fields have
+//! OpenTelemetry's names, and the same as other layers of a server where they have one (`error`, `latency`).
+//!
+//! | event | level | when | fields besides the addresses |
+//! | --- | --- | --- | --- |
+//! | `accepted` | debug | a listener has accepted a connection | |
+//! | `connected`, `connect failed` | debug | a connect has ended, in a span `connect`; each attempt of a [`Dialer`] has its own, and one that lost a race has no event | `latency`; `error` |
+//! | `closed` | debug | the descriptor of such a connection was closed, or given back | `duration`, since the first event |
+//! | `deadline exceeded` | debug | an operation has failed with [`DeadlineExceeded`] | `direction`: `read` or `write` |
+//! | `limit reached` | debug | an accept has found no free place in its [`Limit`] | `limit` |
+//! | `back-off` | warn | an accept loop pauses ([`Backoff`]); without addresses | `error`, `pause` |
+//!
+//! The addresses: `network.transport` (`tcp`, `udp` or `unix`), `network.peer.address`, `network.peer.port`,
+//! `network.local.address`, `network.local.port`. A Unix socket has a path for an address, and no port. A field without a
+//! value is left out. An event whose level is disabled costs one load, and reads no address. An operation by
+//! `try_*`, on an [`Async`] or on a [`registration`](Socket::registration) has no events. Of a [`TimeoutStream`] and of
+//! netpoll-hyper's server, a deadline may be exceeded and the operation go on, since the peer has made progress.
 #![doc = include_str!("differences.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -121,6 +141,7 @@ mod any;
 mod backoff;
 mod blocking;
 mod deadlines;
+mod events;
 mod io_traits;
 mod limit;
 mod linger;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use netpoll::{Direction, Interest, OpError, Reactor, Registration};
 
 use crate::backoff::Backoff;
+use crate::events;
 use crate::limit::{Limit, LimitWaiter, Place};
 use crate::sealed::{Address, Extra, ListenerSocket, StdSocket};
 use crate::socket::{Shared, Socket};
@@ -206,12 +207,17 @@ impl<L: ListenerSocket> Listener<L> {
     /// place marks the listener ready again.
     fn take_place(&self, limit: &Limit) -> io::Result<Place> {
         let waiter = || -> Weak<dyn LimitWaiter> { Arc::<Shared<L>>::downgrade(&self.shared) };
-        limit.take(waiter).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        limit.take(waiter).ok_or_else(|| {
+            events::limit_reached(self, limit.max());
+            io::ErrorKind::WouldBlock.into()
+        })
     }
 
     fn to_stream(&self, accepted: io::Result<Taken<L>>) -> io::Result<Accepted<L>> {
         let (socket, peer, place) = accepted.map_err(|error| self.explain_accept(error))?;
-        Ok((Stream::of_accepted(self.registration().reactor(), socket, place)?, peer))
+        let stream = Stream::of_accepted(self.registration().reactor(), socket, place)?;
+        events::accepted::<L>(&stream);
+        Ok((stream, peer))
     }
 
     /// Adds the listener's address to a system error, and leaves the crate's own errors alone. For
@@ -219,6 +225,7 @@ impl<L: ListenerSocket> Listener<L> {
     /// descriptor open.
     fn explain_accept(&self, error: io::Error) -> io::Error {
         if error.raw_os_error().is_none() {
+            events::accept_failed(self, &error);
             return error;
         }
         match self.local_addr() {

@@ -28,6 +28,10 @@ pub trait StdSocket: OwnsFd + From<OwnedFd> + Into<OwnedFd> + private::Sealed {
     #[doc(hidden)]
     const INTEREST: Interest;
 
+    /// In the words of OpenTelemetry.
+    #[doc(hidden)]
+    const TRANSPORT: &'static str;
+
     /// Whether `SO_LINGER` makes closing wait.
     #[doc(hidden)]
     const LINGERS: bool = false;
@@ -122,7 +126,7 @@ impl Address for unix::SocketAddr {
 }
 
 macro_rules! sockets {
-    ($($socket:ty, $address:ty, $extra:ty, $interest:ident { $($item:item)* })+) => {$(
+    ($($socket:ty, $transport:literal, $address:ty, $extra:ty, $interest:ident { $($item:item)* })+) => {$(
         impl private::Sealed for $socket {}
 
         impl StdSocket for $socket {
@@ -130,6 +134,7 @@ macro_rules! sockets {
             type Extra = $extra;
 
             const INTEREST: Interest = Interest::$interest;
+            const TRANSPORT: &'static str = $transport;
             $($item)*
 
             fn own_address(&self) -> io::Result<$address> {
@@ -144,18 +149,18 @@ macro_rules! sockets {
 }
 
 sockets! {
-    net::TcpStream, net::SocketAddr, (), Both { const LINGERS: bool = true; }
-    net::TcpListener, net::SocketAddr, Listening, Readable {}
-    net::UdpSocket, net::SocketAddr, (), WriteOnDemand {}
-    unix::UnixStream, unix::SocketAddr, (), WriteOnDemand {}
-    unix::UnixListener, unix::SocketAddr, Listening, Readable {
+    net::TcpStream, "tcp", net::SocketAddr, (), Both { const LINGERS: bool = true; }
+    net::TcpListener, "tcp", net::SocketAddr, Listening, Readable {}
+    net::UdpSocket, "udp", net::SocketAddr, (), WriteOnDemand {}
+    unix::UnixStream, "unix", unix::SocketAddr, (), WriteOnDemand {}
+    unix::UnixListener, "unix", unix::SocketAddr, Listening, Readable {
         fn extra(&self) -> Listening {
             let address = self.local_addr().ok();
             let path = address.as_ref().and_then(unix::SocketAddr::as_pathname);
             Listening::with_file(SocketFile::of(path))
         }
     }
-    unix::UnixDatagram, unix::SocketAddr, (), WriteOnDemand {}
+    unix::UnixDatagram, "unix", unix::SocketAddr, (), WriteOnDemand {}
 }
 
 macro_rules! with_peers {

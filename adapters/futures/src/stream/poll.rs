@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll};
 
-use crate::sys;
+use crate::{events, sys};
 use netpoll::{Contiguous, Direction};
 
 use super::Stream;
@@ -18,7 +18,8 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
-        self.registration().poll_io(cx, Self::transfer(len), read)
+        let read = self.registration().poll_io(cx, Self::transfer(len), read);
+        events::polled(self.registration(), Direction::Read, read)
     }
 
     /// [`read_vectored`](Self::read_vectored) as a poll function.
@@ -32,7 +33,8 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.registration().poll_io(cx, Self::transfer(len), read)
+        let read = self.registration().poll_io(cx, Self::transfer(len), read);
+        events::polled(self.registration(), Direction::Read, read)
     }
 
     /// [`write`](Self::write) as a poll function. Unlike `write`, it does not try before it waits,
@@ -42,7 +44,8 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_write());
         }
         let write = |socket: &S| sys::send(socket.as_fd(), buffer);
-        self.registration().poll_io(cx, Contiguous(buffer.len()), write)
+        let written = self.registration().poll_io(cx, Contiguous(buffer.len()), write);
+        events::polled(self.registration(), Direction::Write, written)
     }
 
     /// [`write_vectored`](Self::write_vectored) as a poll function.
@@ -56,7 +59,8 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_write());
         }
         let write = |socket: &S| sys::send_vectored(socket.as_fd(), &buffers[window.clone()]);
-        self.registration().poll_io(cx, Contiguous(len), write)
+        let written = self.registration().poll_io(cx, Contiguous(len), write);
+        events::polled(self.registration(), Direction::Write, written)
     }
 
     /// [`readable`](Self::readable) as a poll function.

@@ -7,6 +7,7 @@ use std::task::Poll;
 use netpoll::{Direction, Registration, Transfer};
 
 use super::Stream;
+use crate::events;
 use crate::sealed::StreamSocket;
 use crate::socket::check_open;
 use crate::sys;
@@ -33,7 +34,8 @@ impl<S: StreamSocket> Stream<S> {
                 return Poll::Ready(nothing_to_read(waiting.registration()));
             }
             let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
-            waiting.poll_io(cx, Self::transfer(len), read)
+            let read = waiting.poll_io(cx, Self::transfer(len), read);
+            events::polled(waiting.registration(), Direction::Read, read)
         })
     }
 
@@ -44,7 +46,9 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let read = |socket: &S| sys::recv_vectored(socket.as_fd(), &mut buffers[window.clone()]);
-        self.registration().io(Self::transfer(len), read).await
+        let read = self.registration().io(Self::transfer(len), read).await;
+        events::done(self.registration(), Direction::Read, &read);
+        read
     }
 
     /// [`read`](Self::read) without waiting: fails with `WouldBlock` if no byte has arrived.

@@ -4,7 +4,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
-use crate::sys;
+use netpoll::Direction;
+
+use crate::{events, sys};
 
 use super::Stream;
 use crate::sealed::StreamSocket;
@@ -23,7 +25,8 @@ impl<S: StreamSocket> Stream<S> {
         }
         let len = buffer.len();
         let read = |socket: &S| Ok(sys::recv_uninit(socket.as_fd(), buffer)?.len());
-        self.registration().poll_io(cx, Self::transfer(len), read)
+        let read = self.registration().poll_io(cx, Self::transfer(len), read);
+        events::polled(self.registration(), Direction::Read, read)
     }
 
     /// [`try_read`](Self::try_read) into memory that need not be initialised.

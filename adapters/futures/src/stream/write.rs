@@ -8,7 +8,7 @@ use netpoll::{Contiguous, Direction, ReadinessWait, Registration};
 
 use super::Stream;
 use crate::sealed::StreamSocket;
-use crate::{partial, sys};
+use crate::{events, partial, sys};
 
 impl<S: StreamSocket> Stream<S> {
     /// Writes as many bytes as there is room for, at least one. Like Go's, it tries before it waits, so
@@ -120,11 +120,14 @@ pub(crate) fn poll_write_all<S: StreamSocket>(
 
 /// Releases the write lock and the waiter once the write is over, even if the caller keeps the future.
 #[inline]
-pub(crate) fn leave_if_over<S, R>(writing: &mut ReadinessWait<'_, S>, polled: Poll<R>) -> Poll<R> {
+pub(crate) fn leave_if_over<S: StreamSocket, R>(
+    writing: &mut ReadinessWait<'_, S>,
+    polled: Poll<io::Result<R>>,
+) -> Poll<io::Result<R>> {
     if polled.is_ready() {
         writing.leave();
     }
-    polled
+    events::polled(writing.registration(), Direction::Write, polled)
 }
 
 /// Writing an empty buffer needs no room, but fails after the deadline (as in Go).

@@ -12,6 +12,7 @@ use netpoll::{Deadline, DeadlineExceeded, Direction, OpError, Reactor, Registrat
 
 use super::{Dialer, TcpStream};
 use crate::address::ToSocketAddrs;
+use crate::events;
 use crate::sealed::StdSocket;
 
 /// How often a self-connection, or a lack of local ports, is tried again (Go's number).
@@ -109,13 +110,24 @@ impl TcpStream {
             socket.set_nonblocking(true)?;
             connect_socket(reactor, socket, &address, None).await
         };
-        connected.await.map_err(|error| OpError::wrap("connect", address, error))
+        let connected = events::connecting(|| address.to_string(), connected).await;
+        connected.map_err(|error| OpError::wrap("connect", address, error))
     }
 }
 
 /// Connects to one address, with the options of a dialer. If the system picks the port, a self-connection
 /// and a lack of ports are tried again.
 pub(super) async fn to(
+    dialer: &Dialer,
+    reactor: &Reactor,
+    address: &SocketAddr,
+    deadline: Option<Instant>,
+) -> io::Result<TcpStream> {
+    let attempts = attempts(dialer, reactor, address, deadline);
+    events::connecting(|| address.to_string(), attempts).await
+}
+
+async fn attempts(
     dialer: &Dialer,
     reactor: &Reactor,
     address: &SocketAddr,

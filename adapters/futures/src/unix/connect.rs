@@ -16,6 +16,7 @@ use netpoll::{Deadline, OpError, Reactor, Timer};
 
 use super::{UnixStream, address};
 use crate::blocking::before;
+use crate::events;
 
 /// The pauses between tries while the queue is full: the first and the longest. They double.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -131,10 +132,11 @@ impl UnixStream {
         address: &SocketAddr,
     ) -> io::Result<Self> {
         let socket = socket.into();
-        let connected = match socket.set_nonblocking(true) {
-            Ok(()) => attempts(reactor, socket.into(), address).await,
-            Err(error) => Err(error),
+        let connected = async {
+            socket.set_nonblocking(true)?;
+            attempts(reactor, socket.into(), address).await
         };
+        let connected = events::connecting(|| address::name(address), connected).await;
         connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
     }
 
@@ -173,7 +175,8 @@ async fn connect(
     deadline: Option<Instant>,
 ) -> io::Result<UnixStream> {
     let connected = async { attempts(reactor, sys::unix_stream()?, address).await };
-    let connected = before(deadline.map(|deadline| (reactor, deadline)), connected).await;
+    let connected = before(deadline.map(|deadline| (reactor, deadline)), connected);
+    let connected = events::connecting(|| address::name(address), connected).await;
     connected.map_err(|error| OpError::wrap("connect", address::name(address), error))
 }
 
