@@ -214,7 +214,7 @@ impl Reactor {
         self.inner().check_usable()
     }
 
-    /// The counts of the reactor so far. In a forked child there are no registrations.
+    /// The counts of the reactor so far, with names for Prometheus: see [`Metrics`]. In a forked child there are no registrations.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shards.iter().map(|shard| shard.metrics()).sum()

@@ -6,7 +6,28 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The counts of a reactor since it was made, and the number of its registrations now.
 ///
-/// The counts are exact; they are read one after the other, while the reactor goes on.
+/// The counts are exact; they are read one after the other, while the reactor goes on. Reading them takes one short lock, and no
+/// count costs an operation anything.
+///
+/// # For Prometheus
+///
+/// Under these names, as the example `metrics` of the repository serves them (`cargo run --release -p netpoll-tests --example metrics`).
+/// No count has a dimension, such as seconds or bytes.
+///
+/// | name | kind | counts | field |
+/// | --- | --- | --- | --- |
+/// | `netpoll_registrations` | gauge | sockets and timers | [`registrations`](Self::registrations) |
+/// | `netpoll_turns_total` | counter | turns | [`turns`](Self::turns) |
+/// | `netpoll_thread_turns_total` | counter | turns | [`thread_turns`](Self::thread_turns) |
+/// | `netpoll_events_total` | counter | events | [`events`](Self::events) |
+/// | `netpoll_stale_events_total` | counter | events | [`stale_events`](Self::stale_events) |
+/// | `netpoll_wakes_total` | counter | wakers | [`wakes`](Self::wakes) |
+/// | `netpoll_expiries_total` | counter | deadlines and timers | [`expiries`](Self::expiries) |
+/// | `netpoll_notifies_total` | counter | notifications | [`notifies`](Self::notifies) |
+///
+/// Ratios to watch: `rate(netpoll_events_total) / rate(netpoll_turns_total)` is how many events a turn serves;
+/// `rate(netpoll_wakes_total) / rate(netpoll_events_total)` far above one means that many tasks wait for one descriptor. A
+/// `netpoll_registrations` that only rises is a leak: [`Reactor::snapshot`](crate::Reactor::snapshot) lists the sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {

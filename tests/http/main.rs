@@ -16,6 +16,7 @@ mod fixtures;
 mod io;
 mod late_server;
 mod limits;
+mod metrics;
 mod pings;
 mod raw;
 mod shutdown;
