@@ -68,8 +68,10 @@ fn tour(options: &Options) -> Result<bool> {
             }
         }
     }
-    print(&report::table(&rows))?;
+    print(&report::introduction(options))?;
+    print(&report::table(&rows, options))?;
     print(&report::metrics(&reactor.metrics()))?;
+    print(&report::verdict(&rows, options))?;
     Ok(rows.len() == options.executors.len())
 }
 

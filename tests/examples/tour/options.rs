@@ -129,7 +129,8 @@ The table has a row for each executor:
                      '-': not counted. A process cannot count its own system calls
                      without privileges, so this takes --syscalls
 
-Below it are all counts of the reactor, setting up included.
+Below it are all counts of the reactor, setting up included. The last line is the
+verdict: PASSED, or FAILED with the executors.
 
 Exit code: 0 if every check held; 1 if not, with the executor and the check; 2 if
 the command line makes no sense.

@@ -1,9 +1,11 @@
-//! The table, and the reactor's metrics.
+//! The table, the reactor's metrics, and the verdict.
 
 use std::time::Duration;
 
 use netpoll::Metrics;
 
+use crate::executors::Executor;
+use crate::options::Options;
 use crate::syscalls::Calls;
 use crate::workload::Outcome;
 
@@ -24,8 +26,17 @@ const HEAD: [[&str; COLUMNS]; 2] = [
     ["", "connections", "per s", "p50", "p99", "fired", "µs", "wake-ups", "per echo"],
 ];
 
-/// The table, with a row for each executor whose checks held.
-pub(crate) fn table(rows: &[Row]) -> String {
+/// The subject of the table.
+pub(crate) fn introduction(options: &Options) -> String {
+    format!(
+        "An echo server and its clients on netpoll's sockets, over loopback, in one process. Each client sends {}\n\
+         messages and compares every byte of the echoes. --help explains the columns.\n\n",
+        grouped(options.messages as u128)
+    )
+}
+
+/// The table, with a row for each executor whose checks held, and a line for each kind of dash in it.
+pub(crate) fn table(rows: &[Row], options: &Options) -> String {
     let body: Vec<_> = rows.iter().map(cells).collect();
     let head = HEAD.map(|line| line.map(str::to_owned));
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
@@ -35,7 +46,52 @@ pub(crate) fn table(rows: &[Row]) -> String {
     let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * (COLUMNS - 1));
     let [head, body] = [&head[..], &body]
         .map(|lines| lines.iter().map(|line| aligned(line, &widths)).collect::<String>());
-    format!("{head}{rule}\n{body}")
+    format!("{head}{rule}\n{body}{}", dashes(rows, options))
+}
+
+/// Why there are dashes, if there are any.
+fn dashes(rows: &[Row], options: &Options) -> String {
+    let mut lines = String::new();
+    if rows.iter().any(|row| row.outcome.fired.is_none()) {
+        lines += "- under deadlines: left out, by --echo-only\n";
+    }
+    if rows.iter().any(|row| row.syscalls.is_none()) {
+        lines += if options.syscalls {
+            "- under syscalls: could not be counted; the reason is on standard error\n"
+        } else {
+            "- under syscalls: not counted; --syscalls counts them, and takes longer\n"
+        };
+    }
+    lines
+}
+
+/// The last line: whether every check held, and which checks they were.
+pub(crate) fn verdict(rows: &[Row], options: &Options) -> String {
+    let held = |executor: &&Executor| rows.iter().any(|row| row.title == executor.title);
+    let failed: Vec<&str> =
+        options.executors.iter().filter(|it| !held(it)).map(|executor| executor.name).collect();
+    if !failed.is_empty() {
+        let (failed, count) = (failed.join(", "), options.executors.len());
+        return format!(
+            "\nFAILED under {failed}, of {count} executors: the reason is on standard error.\n"
+        );
+    }
+    let echoes: usize = rows.iter().map(|row| row.outcome.latencies.len()).sum();
+    let fired: usize =
+        rows.iter().filter_map(|row| row.outcome.fired.as_ref()).map(|it| it.count).sum();
+    let deadlines = if options.echo_only {
+        "deadlines and close were left out".to_owned()
+    } else {
+        format!("{} deadlines fired, none early", grouped(fired as u128))
+    };
+    let executors = match rows {
+        [row] => row.title.to_owned(),
+        rows => format!("{} executors", rows.len()),
+    };
+    format!(
+        "\nPASSED under {executors}: {} echoes without a wrong byte, {deadlines}, nothing left registered.\n",
+        grouped(echoes as u128)
+    )
 }
 
 fn cells(row: &Row) -> [String; COLUMNS] {
@@ -79,17 +135,26 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 pub(crate) fn metrics(metrics: &Metrics) -> String {
     let lines = [
         ("registrations", metrics.registrations, "sockets and timers that are registered now"),
-        ("turns", metrics.turns, "times it returned from waiting"),
+        ("turns", metrics.turns, "waits for events, each of which serves all that have come"),
+        (
+            "thread turns",
+            metrics.thread_turns,
+            "those of the reactor's own thread, and not of an executor's",
+        ),
         ("events", metrics.events, "that epoll reported"),
-        ("stale events", metrics.stale_events, "for descriptors that were gone"),
-        ("wakes", metrics.wakes, "tasks woken"),
-        ("expiries", metrics.expiries, "deadlines and timers that came"),
-        ("notifies", metrics.notifies, "times it was woken for an earlier deadline"),
+        ("stale events", metrics.stale_events, "of them for descriptors that were gone"),
+        ("wakes", metrics.wakes, "tasks woken by events, deadlines and timers"),
+        ("expiries", metrics.expiries, "deadlines and timers whose time came in a turn"),
+        (
+            "notifies",
+            metrics.notifies,
+            "times that its sleep was ended, mostly for an earlier deadline",
+        ),
     ];
     let lines = lines.map(|(name, count, what)| {
         format!("  {name:<13}  {:>11}  {what}\n", grouped(count.into()))
     });
-    format!("\nThe reactor, in all:\n{}", lines.concat())
+    format!("\nThe reactor's counts, over all executors:\n{}", lines.concat())
 }
 
 /// A number with its thousands apart: `12,345`.
