@@ -4,6 +4,7 @@
 //! Each test has a process of its own, by this very program called again for the one test.
 #![cfg(not(netpoll_loom))]
 
+mod activation;
 mod bounded;
 mod directory;
 mod exec;

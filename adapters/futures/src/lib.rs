@@ -81,6 +81,34 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Inherited listeners
+//!
+//! A listener that systemd, or an earlier instance of the server, passes to the process (`LISTEN_FDS`) becomes one of these by
+//! the conversion from the standard library. The crate [`listenfd`](https://docs.rs/listenfd) checks the environment and the kind
+//! of each socket, and makes the descriptors close-on-exec:
+//!
+//! ```
+//! use listenfd::ListenFd;
+//! use netpoll_futures::TcpListener;
+//!
+//! # fn main() -> std::io::Result<()> { netpoll_futures::block_on(async {
+//! let listener = match ListenFd::from_env().take_tcp_listener(0)? {
+//!     Some(inherited) => TcpListener::try_from(inherited)?,
+//!     None => TcpListener::bind("127.0.0.1:0").await?,
+//! };
+//! # drop(listener);
+//! # Ok(()) }) }
+//! ```
+//!
+//! - The conversion makes the listener non-blocking, for all processes that share it. Other options stay as they are:
+//!   accepted connections have `TCP_NODELAY` and keep-alive only if the listener has (`NoDelay=` and `KeepAlive=` in systemd).
+//! - An error for a Unix socket where TCP is expected comes from `listenfd`: `fd 4 is not a valid tcp socket`. The conversion from
+//!   an `OwnedFd` does not check the kind. A listener that is passed twice may be used twice.
+//! - The file of an inherited Unix listener stays when the listener is closed.
+//! - To execute itself anew without losing a connection, a server stops accepting, takes the listeners back
+//!   (`OwnedFd::try_from`), finishes the connections that it has, and passes the listeners to the new program. Clients that connect
+//!   meanwhile wait in the kernel's queue. An example is `tests/process/activation.rs`.
+//!
 //! # Errors
 //!
 //! An operation after its deadline fails with [`io::ErrorKind::TimedOut`](std::io::ErrorKind::TimedOut)
