@@ -138,6 +138,7 @@ fn a_dial_that_comes_late_lists_each_address() {
         let is_late =
             |error: &(dyn Error + 'static)| error.downcast_ref().is_some_and(is_deadline_exceeded);
         assert!(chain(&error).skip(1).any(is_late), "{error:?}");
+        assert!(netpoll::deadline_in(&error), "{error:?}");
         let refusal = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         let late = format!("{busy_address}: deadline exceeded");
         assert_eq!(error.to_string(), format!("connect {refused}: {refusal}; {late}; {late}"));
