@@ -19,7 +19,7 @@ use futures::channel::oneshot;
 use netpoll_tests::alone::alone;
 use netpoll_tests::fixtures::{Folder, LOOPBACK, assert_kind, os};
 use netpoll_tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, unix};
-use netpoll_tokio::{ConnectionInfo, Deadlines, Limit, is_deadline_exceeded};
+use netpoll_tokio::{ConnectionInfo, Deadlines, Limit, deadline_in};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fixtures::{
@@ -318,7 +318,7 @@ fn a_silent_websocket_is_ended() {
                         Ok(message) => socket.send(message).await.expect("it takes it"),
                         Err(error) => {
                             let ended = ended.lock().unwrap().take().expect("one client");
-                            return ended.send(is_late(&error)).expect("the test waits");
+                            return ended.send(deadline_in(&error)).expect("the test waits");
                         }
                     }
                 }
@@ -343,13 +343,6 @@ fn a_silent_websocket_is_ended() {
         assert_not_early(client.await??);
         Ok(())
     });
-}
-
-/// Whether a deadline is the cause of an error, at any depth.
-fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(is_deadline_exceeded)
 }
 
 /// The request body that a deadline ends is an error of the extractor, which answers; the connection ends.

@@ -2,27 +2,28 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use async_tungstenite::tungstenite;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, Request, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
-use futures::FutureExt;
-use futures::future::{Either, select};
+use futures::channel::oneshot;
 use futures::task::SpawnExt;
 use hyper_util::service::TowerToHyperService;
-use netpoll_futures::{TcpListener, TcpStream, Timer};
+use netpoll_futures::{Deadlines as Handle, TcpListener, TcpStream, deadline_in, timeout};
 use netpoll_hyper::{Deadline, Deadlines, End, Executor, Server};
 use netpoll_tests::fixtures::LOOPBACK;
 use netpoll_tests::fixtures::tcp::read_to_end;
 use netpoll_tests::watched;
 
 use crate::fixtures::{
-    Outcome, SHORT, assert_not_early, curl, get as get_text, upload as upload_text,
+    Outcome, SHORT, assert_not_early, curl, get as get_text, on_tokio, upload as upload_text,
 };
 
 /// Runs a test under smol, under a thread pool of futures, and in a runtime of tokio's.
@@ -50,9 +51,9 @@ where
 }
 
 async fn limit_request(limit: Duration, request: Request, next: Next) -> Response {
-    match select(Timer::after(limit), next.run(request).boxed()).await {
-        Either::Left(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
-        Either::Right((response, _)) => response,
+    match timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
 }
 
@@ -120,7 +121,7 @@ async fn ends_by(
     by: Deadline,
 ) -> Outcome<String> {
     let (sender, ends) = std::sync::mpsc::channel();
-    let sender = std::sync::Mutex::new(sender);
+    let sender = Mutex::new(sender);
     let server = server.on_end(move |end| {
         let is_right = matches!(end, End::TimedOut(deadline) if *deadline == by);
         sender.lock().unwrap().send(is_right).expect("the test waits");
@@ -173,5 +174,43 @@ fn a_whole_request_has_a_deadline() {
             assert!(answer.ends_with("\r\n\r\n5"), "{answer}");
             Ok(())
         })
+    });
+}
+
+/// axum's WebSocket needs tokio's runtime. The handler has the deadlines of the connection, which are its own after the upgrade.
+#[test]
+fn a_silent_websocket_is_ended() {
+    on_tokio(|| async {
+        let listener = TcpListener::bind_on(&netpoll_tokio::reactor()?, LOOPBACK).await?;
+        let address = listener.local_addr()?;
+        let (ended, end) = oneshot::channel();
+        let ended = Arc::new(Mutex::new(Some(ended)));
+        let silent = async move |Extension(deadlines): Extension<Handle>,
+                                 upgrade: WebSocketUpgrade| {
+            upgrade.on_upgrade(async move |mut socket| {
+                deadlines.set_read_deadline(SHORT).expect("it is open");
+                let late = socket.recv().await.expect("an error").unwrap_err();
+                let ended = ended.lock().unwrap().take().expect("one client");
+                ended.send(deadline_in(&late)).expect("the test waits");
+            })
+        };
+        let app = Router::new().route("/", any(silent));
+        let server = Server::new(Executor::new(|task| drop(tokio::spawn(task))));
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a client");
+            let app = app.layer(Extension(stream.deadlines()));
+            server.serve_connection(stream, TowerToHyperService::new(app)).await;
+        });
+        let client = tokio::task::spawn_blocking(move || {
+            let stream = std::net::TcpStream::connect(address)?;
+            let began = Instant::now();
+            let (mut socket, _) = tungstenite::client(format!("ws://{address}/"), stream)
+                .map_err(|error| error.to_string())?;
+            assert!(socket.read().is_err(), "the server ends the connection");
+            Outcome::Ok(began)
+        });
+        assert!(end.await?, "by the deadline");
+        assert_not_early(client.await??);
+        Ok(())
     });
 }
