@@ -138,7 +138,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A server: it accepts connections, and spawns a task for each, in which hyper serves the connection.
 ///
-/// It serves an axum `Router` as well, under any executor: the [README](crate#axum) has the program.
+/// It serves an axum `Router` as well, under any executor: the README of this crate has the program.
 ///
 /// Clones are the same server: it may serve several listeners at once, and any clone shuts it down.
 /// A setting affects the clone on which it is made, and later clones of that clone.
