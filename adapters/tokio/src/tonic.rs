@@ -1,5 +1,6 @@
 //! tonic's trait for the streams: the information on a connection that its services find in a request.
 
+use std::os::unix::net::UnixStream as StdStream;
 use std::sync::Arc;
 
 use ::tonic::transport::server::{Connected, TcpConnectInfo, UdsConnectInfo};
@@ -76,6 +77,6 @@ fn peer_cred(stream: &UnixStream) -> Option<UCred> {
     if !runtime::has_io() {
         return None;
     }
-    let duplicate = stream.inner.registration().while_open(|stream| stream.try_clone()).ok()?;
+    let duplicate = stream.inner.registration().while_open(StdStream::try_clone).ok()?;
     tokio::net::UnixStream::from_std(duplicate).ok()?.peer_cred().ok()
 }
