@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use futures::{AsyncRead, AsyncWrite};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
-use netpoll_futures::{StreamSocket, TcpStream};
+use netpoll_futures::TcpStream;
 use netpoll_hyper::{Executor, Io, Timer, Version};
 
 use crate::fixtures::{Outcome, until};
@@ -29,10 +30,10 @@ impl Client {
         Self::over(executor, version, Io::new(stream)).await
     }
 
-    pub(crate) async fn over<S: StreamSocket + Unpin>(
+    pub(crate) async fn over<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         executor: &Executor,
         version: Version,
-        io: Io<S>,
+        io: Io<T>,
     ) -> Outcome<Self> {
         if version == Version::Http1 {
             let (sender, connection) = http1::handshake(io).await?;

@@ -105,7 +105,7 @@ fn shutting_down_ends_writing_once() {
 
 /// Counts hyper's calls.
 struct Counting {
-    io: Io<std::net::TcpStream>,
+    io: Io<netpoll_futures::TcpStream>,
     counts: Arc<Counts>,
 }
 

@@ -27,5 +27,6 @@ mod site;
 mod stall;
 mod timeout_stream;
 mod timer;
+mod tls;
 mod upgrade;
 mod wrk;

@@ -14,7 +14,7 @@ use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use netpoll::{Interest, Reactor, Registration, Timer, is_closed};
 use netpoll_futures::{TcpListener, TcpStream};
-use netpoll_hyper::{Executor, ServedIo, Server, Version};
+use netpoll_hyper::{Executor, ServedIo, ServedStream, Server, Version};
 
 use crate::client::{Client, get, read_to_the_end, read_up_to};
 use crate::fixtures::{Outcome, has_ended, ms, run, until};
@@ -193,7 +193,7 @@ fn a_stream_that_was_taken_out_of_the_server_is_not_counted() {
         client.write_all(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await?;
         let upgraded = hyper::upgrade::on(received.await?).await?;
         assert_eq!(server.connections(), 1);
-        let parts = upgraded.downcast::<ServedIo<std::net::TcpStream>>().expect("it is ours");
+        let parts = upgraded.downcast::<ServedIo<ServedStream<std::net::TcpStream>>>().expect("it is ours");
         let stream = parts.io.into_inner();
         until(|| server.connections() == 0).await;
         server.close();

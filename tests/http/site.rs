@@ -20,6 +20,7 @@ use netpoll_futures::TcpListener;
 use netpoll_hyper::{BoxError, Deadline, Deadlines, End, Executor, Server};
 
 use crate::fixtures::{Outcome, let_others_run, ms, until};
+use crate::tls::Tls;
 
 pub(crate) const KIB: usize = 1024;
 pub(crate) const MIB: usize = 1024 * KIB;
@@ -77,11 +78,8 @@ impl Site {
         executor: &Executor,
         settings: impl FnOnce(Server) -> Server,
     ) -> Outcome<Self> {
-        let reactor = Reactor::builder().manual_clock().build()?;
-        let listener = net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let listener = Registration::with(&reactor, listener, Interest::Readable)?;
-        let site = Self::listening(executor, listener.into(), settings)?;
+        let (reactor, listener) = listener_by_hand()?;
+        let site = Self::listening(executor, listener, settings)?;
         Ok(Self { reactor: Some(reactor), ..site })
     }
 
@@ -96,6 +94,36 @@ impl Site {
     pub(crate) fn listening(
         executor: &Executor,
         listener: TcpListener,
+        settings: impl FnOnce(Server) -> Server,
+    ) -> Outcome<Self> {
+        Self::over(executor, listener, None, settings)
+    }
+
+    /// Opens a site that speaks TLS.
+    pub(crate) async fn secure(
+        executor: &Executor,
+        tls: Tls,
+        settings: impl FnOnce(Server) -> Server,
+    ) -> Outcome<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::over(executor, listener, Some(tls), settings)
+    }
+
+    /// As [`by_hand`](Self::by_hand), with TLS.
+    pub(crate) fn secure_by_hand(
+        executor: &Executor,
+        tls: Tls,
+        deadlines: Deadlines,
+    ) -> Outcome<Self> {
+        let (reactor, listener) = listener_by_hand()?;
+        let site = Self::over(executor, listener, Some(tls), |server| server.deadlines(deadlines))?;
+        Ok(Self { reactor: Some(reactor), ..site })
+    }
+
+    fn over(
+        executor: &Executor,
+        listener: TcpListener,
+        tls: Option<Tls>,
         settings: impl FnOnce(Server) -> Server,
     ) -> Outcome<Self> {
         let address = listener.local_addr()?;
@@ -119,8 +147,12 @@ impl Site {
                 let backstage = backstage.clone();
                 service_fn(move |request| page(request, backstage.clone()))
             };
+            let served = match tls {
+                None => serving.serve(&listener, page).await,
+                Some(tls) => tls.serve(&serving, &listener, page).await,
+            };
             // The receiver may be gone.
-            let _ = send.send(serving.serve(&listener, page).await);
+            let _ = send.send(served);
         });
         Ok(Self {
             server,
@@ -187,6 +219,14 @@ impl Site {
         assert_eq!(self.ends.count(is_late), count);
     }
 
+    /// Waits until a handshake has failed, the first of this site, and returns the text of the error.
+    pub(crate) async fn failed_handshake(&self) -> String {
+        let failed = |end: &End| matches!(end, End::HandshakeFailed(_));
+        until(|| self.ends.count(failed) == 1).await;
+        let ends = self.ends.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.iter().find(|end| failed(end)).map(End::to_string).unwrap_or_default()
+    }
+
     /// How many connections have missed any.
     pub(crate) fn late_ones(&self) -> usize {
         self.ends.count(|end| matches!(end, End::TimedOut(_)))
@@ -198,8 +238,20 @@ impl Site {
     }
 }
 
+/// A listener on a reactor whose clock the test moves.
+fn listener_by_hand() -> Outcome<(Reactor, TcpListener)> {
+    let reactor = Reactor::builder().manual_clock().build()?;
+    let listener = net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let listener = Registration::with(&reactor, listener, Interest::Readable)?;
+    Ok((reactor, listener.into()))
+}
+
 fn copy(end: &End) -> End {
     match end {
+        End::HandshakeFailed(error) => {
+            End::HandshakeFailed(std::io::Error::new(error.kind(), error.to_string()))
+        }
         End::TimedOut(deadline) => End::TimedOut(*deadline),
         End::Closed => End::Closed,
         End::Failed(error) => End::Failed(error.to_string().into()),

@@ -1,6 +1,7 @@
 //! A connection that becomes something else is no longer the server's.
 
 use std::io;
+use std::net::TcpStream as TcpSocket;
 use std::pin::Pin;
 
 use futures::future::poll_fn;
@@ -9,7 +10,7 @@ use hyper::rt::{Read, ReadBuf, Write};
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
 use netpoll_futures::TcpStream;
-use netpoll_hyper::{Deadlines, End, ServedIo, Version};
+use netpoll_hyper::{Deadlines, End, ServedIo, ServedStream, Version};
 
 use crate::client::{Client, read_to_the_end};
 use crate::fixtures::{ms, run, until};
@@ -53,8 +54,9 @@ pub(crate) fn switch(request: Request<Incoming>) -> Response<Body> {
     std::thread::spawn(move || {
         smol::block_on(async {
             let upgraded = hyper::upgrade::on(request).await.expect("a connection");
-            let parts = upgraded.downcast::<ServedIo<std::net::TcpStream>>().expect("it is ours");
-            let stream = parts.io.into_inner();
+            let parts =
+                upgraded.downcast::<ServedIo<ServedStream<TcpSocket>>>().expect("it is ours");
+            let stream = parts.io.into_inner().into_inner();
             stream.write_all(&parts.read_buf).await.expect("the peer is there");
             let mut buffer = [0; 100];
             while let Ok(count @ 1..) = stream.read(&mut buffer).await {

@@ -18,7 +18,8 @@ use futures::executor::block_on;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use netpoll::{Direction, Interest, Reactor, Registration};
-use netpoll_hyper::{Deadline, Deadlines, End, Executor, Io, ServedIo, Server, Timer, Version};
+use netpoll_hyper::{Deadline, Deadlines, End, Executor, Io, ServedIo, ServedStream, Server};
+use netpoll_hyper::{Timer, Version};
 use netpoll_tests::fixtures::Folder;
 use netpoll_tests::watched;
 
@@ -389,7 +390,9 @@ fn hyper_types(printed: &mut Printed) -> io::Result<()> {
     let sleep = sleep.as_mut().downcast_mut_pin::<netpoll_hyper::Sleep>().expect("it is ours");
     printed.add("hyper::Sleep", sleep);
     printed.add("hyper::Timer", timer);
-    printed.0.insert("hyper::ServedIo".to_owned(), block_on(upgraded())?);
+    let [served, stream] = block_on(upgraded())?;
+    printed.0.insert("hyper::ServedIo".to_owned(), served);
+    printed.0.insert("hyper::ServedStream".to_owned(), stream);
     printed.add("hyper::Io", Io::new(netpoll_futures::UnixStream::pair()?.0));
     Ok(())
 }
@@ -407,8 +410,8 @@ fn quinn_types(printed: &mut Printed) -> io::Result<()> {
     Ok(())
 }
 
-/// The debug text of a connection that a service has taken over from the server.
-async fn upgraded() -> io::Result<String> {
+/// The debug texts of a connection that a service has taken over from the server, and of its stream.
+async fn upgraded() -> io::Result<[String; 2]> {
     let (client, served) = netpoll_futures::UnixStream::pair()?;
     let server = Server::new(Executor::new(|task| smol::spawn(task).detach()));
     let (sender, taken) = std::sync::mpsc::channel();
@@ -417,8 +420,12 @@ async fn upgraded() -> io::Result<String> {
         let sender = sender.clone();
         smol::spawn(async move {
             let upgraded = hyper::upgrade::on(request).await.expect("a connection");
-            let parts = upgraded.downcast::<ServedIo<unix::UnixStream>>().expect("it is ours");
-            sender.send(format!("{:?}", parts.io)).expect("the test waits");
+            let parts = upgraded
+                .downcast::<ServedIo<ServedStream<unix::UnixStream>>>()
+                .expect("it is ours");
+            let text = format!("{:?}", parts.io);
+            let stream = format!("{:?}", parts.io.into_inner());
+            sender.send([text, stream]).expect("the test waits");
         })
         .detach();
         let mut answer = Response::new(String::new());

@@ -4,75 +4,78 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_util::io::{AsyncRead, AsyncWrite};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use netpoll_futures::{Stream, StreamSocket};
 
 use crate::read_buf::poll_fill;
 
-/// A connection for hyper, client or server: a [`TcpStream`](netpoll_futures::TcpStream) or a
-/// [`UnixStream`](netpoll_futures::UnixStream).
+/// A connection for hyper, client or server: a [`TcpStream`](netpoll_futures::TcpStream), a
+/// [`UnixStream`](netpoll_futures::UnixStream), or any other stream with the traits of futures-io, such as one of TLS.
 ///
-/// A read goes straight into hyper's uninitialised buffer, and a write from several buffers is one system call.
-/// The deadlines of the stream are yours: keep a clone of the stream, and set them from any task. A deadline
+/// A write from several buffers is one system call, if the stream makes it one. A read from a `TcpStream` or a
+/// `UnixStream` goes straight into hyper's uninitialised buffer; for another stream, up to 16 KiB of the buffer are
+/// cleared first.
+///
+/// The deadlines of the stream are yours: keep a clone of the socket, and set them from any task. A deadline
 /// that passes ends the connection, since hyper does not repeat a read or write that failed.
 #[derive(Debug)]
-pub struct Io<S: StreamSocket> {
-    stream: Stream<S>,
+pub struct Io<T> {
+    stream: T,
 }
 
-impl<S: StreamSocket> Io<S> {
+impl<T> Io<T> {
     /// Wraps a stream.
     #[must_use]
-    pub fn new(stream: Stream<S>) -> Self {
+    pub fn new(stream: T) -> Self {
         Self { stream }
     }
 
     /// The stream, for example to set its deadlines.
     #[must_use]
-    pub fn get_ref(&self) -> &Stream<S> {
+    pub fn get_ref(&self) -> &T {
         &self.stream
     }
 
     /// The stream.
     #[must_use]
-    pub fn into_inner(self) -> Stream<S> {
+    pub fn into_inner(self) -> T {
         self.stream
     }
 }
 
-impl<S: StreamSocket> From<Stream<S>> for Io<S> {
-    fn from(stream: Stream<S>) -> Self {
+impl<T> From<T> for Io<T> {
+    fn from(stream: T) -> Self {
         Self::new(stream)
     }
 }
 
-impl<S: StreamSocket> Read for Io<S> {
+impl<T: AsyncRead + Unpin + 'static> Read for Io<T> {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        poll_fill(&self.stream, cx, &mut buffer, |_| {})
+        poll_fill(&mut self.stream, cx, &mut buffer, |_| {})
     }
 }
 
-impl<S: StreamSocket> Write for Io<S> {
+impl<T: AsyncWrite + Unpin> Write for Io<T> {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, buffer)
+        Pin::new(&mut self.stream).poll_write(cx, buffer)
     }
 
-    /// Does nothing: the kernel has all bytes that were written.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// Flushes the stream. A socket has nothing to flush: the kernel has all bytes that were written.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Shuts down writing: the peer reads the bytes that were written, and then the end.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.end_writing())
+    /// Ends writing: the peer reads the bytes that were written, and then the end.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -80,10 +83,10 @@ impl<S: StreamSocket> Write for Io<S> {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write_vectored(cx, buffers)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
     }
 }

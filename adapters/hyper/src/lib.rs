@@ -8,8 +8,9 @@
 //!
 //! | type | implements | |
 //! | --- | --- | --- |
-//! | [`Io`] | [`Read`](hyper::rt::Read) into hyper's uninitialised buffer, [`Write`](hyper::rt::Write) with vectored writes; `From` a stream | TCP and Unix |
-//! | [`ServedIo`] | the same, with the server's deadlines | the connection inside `Upgraded` |
+//! | [`Io`] | [`Read`](hyper::rt::Read) into hyper's uninitialised buffer, [`Write`](hyper::rt::Write) with vectored writes; `From` a stream | TCP, Unix, and any stream of futures-io, as of TLS |
+//! | [`ServedIo`] | the same, for the server | the connection inside `Upgraded` |
+//! | [`ServedStream`] | the traits of futures-io, with the server's deadlines | the connection beneath TLS |
 //! | [`Timer`] | [`hyper::rt::Timer`], `reset` in place | of a reactor |
 //! | [`Sleep`] | [`hyper::rt::Sleep`], [`Future`] | never early |
 //! | [`Executor`] | [`hyper::rt::Executor`] for every future that is `Send` | over a closure, or a `Spawn` of futures |
@@ -62,7 +63,7 @@ pub use executor::{Executor, Task};
 pub use io::Io;
 pub use netpoll_futures::deadline_in;
 #[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
-pub use server::{BoxError, Deadline, Deadlines, End, ServedIo, Server, Version};
+pub use server::{BoxError, Deadline, Deadlines, End, ServedIo, ServedStream, Server, Version};
 pub use timer::{Sleep, Timer};
 
 /// The programs of the README, which must compile.

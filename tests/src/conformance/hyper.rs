@@ -26,7 +26,7 @@ pub struct HyperUnixPair;
 pub struct Polled<S: StreamSocket>(Socket<S>);
 
 impl<S: StreamSocket> Polled<S> {
-    fn io(&self) -> Io<S> {
+    fn io(&self) -> Io<Socket<S>> {
         Io::new(self.0.clone())
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
+use futures_util::io::{AsyncRead, AsyncWrite};
 use hyper::body::{Body, Incoming};
 #[cfg(feature = "http1")]
 use hyper::server::conn::http1::UpgradeableConnection;
@@ -15,15 +17,15 @@ use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use netpoll_futures::{Stream, StreamSocket};
+use netpoll_futures::{Address, OpError, Stream, StreamSocket};
 
 use super::connections::{ConnectionGuard, ShutdownPhase};
 use super::deadlines::Deadline;
 #[cfg(all(feature = "http1", feature = "http2"))]
-use super::detect::detect_version;
+use super::detect::poll_version;
 #[cfg(feature = "http1")]
 use super::head_timer::{HEADER_READ_TIMEOUT, HeadTimer};
-use super::io::ServedIo;
+use super::io::{ServedIo, ServedStream};
 use super::progress::{Decision, ProgressTracker};
 use super::service::TrackedService;
 use super::version::Version;
@@ -40,6 +42,9 @@ pub enum End {
     Finished,
     /// The peer exceeded a limit, and the server closed the connection.
     TimedOut(Deadline),
+    /// The handshake of [`Server::serve_with`](super::Server::serve_with) failed, for example since the peer does not speak
+    /// TLS. The error names the peer's address.
+    HandshakeFailed(io::Error),
     /// [`Server::close`](super::Server::close) closed it, or its future was dropped.
     Closed,
     /// The peer aborted it or did not speak HTTP, or the service failed or panicked.
@@ -50,6 +55,9 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Finished => f.write_str("finished"),
+            End::TimedOut(Deadline::Handshake) => {
+                f.write_str("the handshake was not complete in time")
+            }
             End::TimedOut(Deadline::Header) => {
                 f.write_str("the head of a request did not arrive in time")
             }
@@ -57,6 +65,7 @@ impl fmt::Display for End {
             End::TimedOut(Deadline::WriteStall) => {
                 f.write_str("the peer acknowledged nothing of a response in time")
             }
+            End::HandshakeFailed(error) => error.fmt(f),
             End::Closed => f.write_str("the server was closed"),
             End::Failed(error) => write!(f, "failed: {error}"),
         }
@@ -78,50 +87,146 @@ where
 {
     let tracker = ProgressTracker::new(stream.clone(), settings.deadlines);
     let report = Report { tracker: &tracker, settings, is_pending: true };
-    let upgraded = stream.clone();
-    let serving = async {
-        guard.connections().check_process()?;
-        let version = match settings.version {
-            Some(version) => version,
-            #[cfg(all(feature = "http1", feature = "http2"))]
-            None => match detect_version(&stream, &tracker, guard).await? {
-                Some(version) => version,
-                None if guard.connections().phase() == ShutdownPhase::Closed => {
-                    return Ok(End::Closed);
+    let io = ServedStream::new(stream.clone(), tracker.clone());
+    let ended = serve_http(settings, &tracker, &stream, (io, None), service, guard).await;
+    release(&tracker, stream, guard);
+    report.send(ended)
+}
+
+/// A connection whose handshake has begun.
+pub(super) struct Accepted<S: StreamSocket, F> {
+    tracker: Arc<ProgressTracker<S>>,
+    stream: Stream<S>,
+    peer: Option<S::Address>,
+    handshake: F,
+}
+
+impl<S: StreamSocket, F> Accepted<S, F> {
+    /// Begins the handshake, and its limit.
+    pub(super) fn new(
+        settings: &Settings,
+        stream: Stream<S>,
+        handshake: impl FnOnce(ServedStream<S>) -> F,
+    ) -> Self {
+        let tracker = ProgressTracker::new(stream.clone(), settings.deadlines);
+        tracker.handshake(false);
+        // It fails if the peer has reset the connection already.
+        let peer = stream.peer_addr().ok();
+        let handshake = handshake(ServedStream::new(stream.clone(), tracker.clone()));
+        Self { tracker, stream, peer, handshake }
+    }
+
+    /// As [`serve`], over the stream that the handshake returns.
+    pub(super) async fn serve<T, V, B>(
+        self,
+        settings: &Settings,
+        service: V,
+        guard: &Arc<ConnectionGuard>,
+    ) -> End
+    where
+        F: Future<Output = io::Result<(T, Option<Version>)>>,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+        V: Send + 'static,
+        V::Future: Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let Self { tracker, stream, peer, handshake } = self;
+        let report = Report { tracker: &tracker, settings, is_pending: true };
+        let serving = async {
+            guard.connections().check_process()?;
+            let established = match drive(guard, &tracker, pin!(handshake), |_| {}).await {
+                Ok(Ok(established)) => established,
+                Ok(Err(error)) => {
+                    let peer =
+                        peer.as_ref().map_or("a peer that has left".to_owned(), Address::text);
+                    return Ok(End::HandshakeFailed(OpError::wrap("handshake with", peer, error)));
                 }
-                None => return Ok(End::Finished),
-            },
-            #[cfg(not(all(feature = "http1", feature = "http2")))]
-            None => Version::ONLY,
+                Err(end) => return Ok(end),
+            };
+            tracker.handshake(true);
+            serve_http(settings, &tracker, &stream, established, service, guard).await
         };
-        #[cfg(feature = "http2")]
-        let timer = Timer::with(stream.registration().reactor());
-        let service = TrackedService::new(service, tracker.clone());
-        let io = ServedIo::new(stream, tracker.clone(), guard.clone());
-        match version {
-            #[cfg(feature = "http1")]
-            Version::Http1 => {
-                let mut http1 = settings.http1.clone();
-                let timer = HeadTimer::new(tracker.clone());
-                http1.timer(timer).header_read_timeout(HEADER_READ_TIMEOUT);
-                let connection = pin!(http1.serve_connection(io, service).with_upgrades());
-                drive(guard, &tracker, connection, UpgradeableConnection::graceful_shutdown).await
-            }
-            #[cfg(feature = "http2")]
-            Version::Http2 => {
-                tracker.speaks_http2();
-                let mut http2 = settings.http2.clone();
-                http2.timer(timer);
-                let connection = pin!(http2.serve_connection(io, service));
-                drive(guard, &tracker, connection, http2::Connection::graceful_shutdown).await
-            }
-        }
-    };
-    let ended = serving.await;
-    if let Some(stream) = tracker.is_upgraded().then_some(upgraded) {
+        let ended = serving.await;
+        release(&tracker, stream, guard);
+        report.send(ended)
+    }
+}
+
+/// Releases the server's stream. If the connection was upgraded, [`Server::close`](super::Server::close) still closes it.
+fn release<S: StreamSocket>(
+    tracker: &ProgressTracker<S>,
+    stream: Stream<S>,
+    guard: &ConnectionGuard,
+) {
+    if tracker.is_upgraded() {
         guard.upgraded(move || drop(stream.close().now_or_never()));
     }
-    report.send(ended)
+}
+
+/// Serves HTTP over a stream, which may be one of TLS. It speaks `version`; if that is `None`, the first bytes decide.
+async fn serve_http<S, T, V, B>(
+    settings: &Settings,
+    tracker: &Arc<ProgressTracker<S>>,
+    #[cfg_attr(not(feature = "http2"), expect(unused_variables, reason = "HTTP/2 has timers"))]
+    socket: &Stream<S>,
+    (stream, version): (T, Option<Version>),
+    service: V,
+    guard: &Arc<ConnectionGuard>,
+) -> Result<End, BoxError>
+where
+    S: StreamSocket,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Send + 'static,
+    V::Future: Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    guard.connections().check_process()?;
+    #[cfg_attr(
+        not(all(feature = "http1", feature = "http2")),
+        expect(unused_mut, reason = "it detects nothing")
+    )]
+    let mut io = ServedIo::new(stream, tracker.clone(), guard.clone());
+    let version = match (settings.version, version) {
+        (Some(only), Some(other)) if only != other => {
+            let text = format!("ALPN chose {other:?}, and the server speaks {only:?} only");
+            return Err(text.into());
+        }
+        (Some(version), _) | (None, Some(version)) => version,
+        #[cfg(all(feature = "http1", feature = "http2"))]
+        (None, None) => {
+            let detecting = pin!(poll_fn(|cx| poll_version(&mut io, cx)));
+            match drive(guard, tracker, detecting, |_| {}).await {
+                Ok(version) => version?,
+                Err(end) => return Ok(end),
+            }
+        }
+        #[cfg(not(all(feature = "http1", feature = "http2")))]
+        (None, None) => Version::ONLY,
+    };
+    let service = TrackedService::new(service, tracker.clone());
+    let ended = match version {
+        #[cfg(feature = "http1")]
+        Version::Http1 => {
+            let mut http1 = settings.http1.clone();
+            let timer = HeadTimer::new(tracker.clone());
+            http1.timer(timer).header_read_timeout(HEADER_READ_TIMEOUT);
+            let connection = pin!(http1.serve_connection(io, service).with_upgrades());
+            drive(guard, tracker, connection, UpgradeableConnection::graceful_shutdown).await
+        }
+        #[cfg(feature = "http2")]
+        Version::Http2 => {
+            tracker.speaks_http2();
+            let mut http2 = settings.http2.clone();
+            http2.timer(Timer::with(socket.reactor()));
+            let connection = pin!(http2.serve_connection(io, service));
+            drive(guard, tracker, connection, http2::Connection::graceful_shutdown).await
+        }
+    };
+    match ended {
+        Ok(ended) => Ok(ended.map(|()| End::Finished)?),
+        Err(end) => Ok(end),
+    }
 }
 
 /// Calls `on_end` exactly once. If the connection's future is dropped, or a service panics in it, the drop of the
@@ -150,27 +255,31 @@ impl<S: StreamSocket> Drop for Report<'_, S> {
         if !self.is_pending {
             return;
         }
+        let is_in_handshake = self.tracker.is_in_handshake();
         self.tracker.stop();
-        let is_panic = std::thread::panicking();
-        let end = if is_panic { End::Failed("the service panicked".into()) } else { End::Closed };
+        let end = match std::thread::panicking() {
+            true if is_in_handshake => End::Failed("the handshake panicked".into()),
+            true => End::Failed("the service panicked".into()),
+            false => End::Closed,
+        };
         // A second panic would abort the process.
         let _ = catch_unwind(AssertUnwindSafe(|| (self.settings.on_end)(&end)));
     }
 }
 
-/// Polls hyper's connection, and decides after each poll whether the connection goes on. `shut_down` tells hyper to
-/// finish the requests in flight and to close.
-async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
+/// Polls `work`, a part of the connection, and decides after each poll whether the connection goes on; if not, the error is
+/// its end. `shut_down` tells hyper to finish the requests in flight and to close.
+async fn drive<S: StreamSocket, W: Future>(
     guard: &ConnectionGuard,
     tracker: &ProgressTracker<S>,
-    mut connection: Pin<&mut C>,
-    shut_down: impl Fn(Pin<&mut C>),
-) -> Result<End, BoxError> {
+    mut work: Pin<&mut W>,
+    shut_down: impl Fn(Pin<&mut W>),
+) -> Result<W::Output, End> {
     let mut shutting_down = false;
     poll_fn(|cx| {
         let phase = guard.poll_phase(cx);
         if phase == ShutdownPhase::Closed {
-            return Poll::Ready(Ok(End::Closed));
+            return Poll::Ready(Err(End::Closed));
         }
         // A request that has arrived by now is in flight, also if hyper has not read it yet. The first poll may find
         // the budget of the thread almost spent; then the second has a full one.
@@ -184,8 +293,8 @@ async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
                 netpoll::refill_budget_if(|| true);
                 tracker.peer.assume_readable();
             }
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                return Poll::Ready(ended.map(|()| End::Finished).map_err(Into::into));
+            if let Poll::Ready(output) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
             }
             let decision = match last_reads {
                 0 => tracker.decide(),
@@ -196,8 +305,8 @@ async fn drive<S: StreamSocket, C: Future<Output = hyper::Result<()>>>(
             match decision {
                 Decision::Wait if last_reads > 0 => {}
                 Decision::Wait => return Poll::Pending,
-                Decision::ShutDown => shut_down(connection.as_mut()),
-                Decision::End => return Poll::Ready(Ok(End::Finished)),
+                Decision::ShutDown => shut_down(work.as_mut()),
+                Decision::End => return Poll::Ready(Err(End::Finished)),
             }
         }
     })

@@ -13,15 +13,17 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Deadlines {
+    pub(super) handshake: Option<Duration>,
     pub(super) header: Option<Duration>,
     pub(super) idle: Option<Duration>,
     pub(super) write_stall: Option<Duration>,
 }
 
-/// 30 seconds for a head, 75 seconds of idleness, 60 seconds without progress of a write.
+/// 10 seconds for a handshake, 30 seconds for a head, 75 seconds of idleness, 60 seconds without progress of a write.
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
+            handshake: Some(Duration::from_secs(10)),
             header: Some(Duration::from_secs(30)),
             idle: Some(Duration::from_secs(75)),
             write_stall: Some(Duration::from_secs(60)),
@@ -32,7 +34,14 @@ impl Default for Deadlines {
 impl Deadlines {
     /// No limits.
     pub fn none() -> Self {
-        Self { header: None, idle: None, write_stall: None }
+        Self { handshake: None, header: None, idle: None, write_stall: None }
+    }
+
+    /// Limits the time for the whole handshake of [`serve_with`](super::Server::serve_with). `None` removes the
+    /// limit.
+    pub fn handshake(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.handshake = limit.into();
+        self
     }
 
     /// Limits the time for the whole head of a request. `None` removes the limit.
@@ -60,6 +69,8 @@ impl Deadlines {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Deadline {
+    /// The handshake was not complete in time.
+    Handshake,
     /// The head of a request did not arrive in time.
     Header,
     /// No further request arrived in time.

@@ -1,68 +1,29 @@
 //! Detects the version of HTTP that a connection speaks.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use netpoll::{Direction, Ready};
-use netpoll_futures::peer::Expiry;
-use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
+use futures_util::io::AsyncRead;
 
-use super::connection::until_shutdown;
-use super::connections::ConnectionGuard;
-use super::progress::{Decision, ProgressTracker};
+use super::io::ServedIo;
 use super::version::Version;
 
-/// Waits until the peer's first bytes determine the version. The bytes stay in the socket. `None` if they did not
-/// arrive in time, or before the server shut down.
-pub(super) async fn detect_version<S: StreamSocket>(
-    stream: &Stream<S>,
-    tracker: &ProgressTracker<S>,
-    guard: &ConnectionGuard,
-) -> io::Result<Option<Version>> {
-    match until_shutdown(guard, await_version(stream, tracker)).await {
-        Some(version) => version,
-        // The server still serves a request that has arrived by now.
-        None => peek_version(stream),
-    }
-}
-
-async fn await_version<S: StreamSocket>(
-    stream: &Stream<S>,
-    tracker: &ProgressTracker<S>,
-) -> io::Result<Option<Version>> {
+/// Reads the peer's first bytes until they determine the version. hyper reads them again.
+pub(super) fn poll_version<T: AsyncRead + Unpin>(
+    io: &mut ServedIo<T>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Version>> {
     loop {
-        match stream.registration().ready(Direction::Read).await {
-            Ok(readiness) => {
-                // After the end of the stream no byte follows: HTTP/1 refuses an incomplete preface.
-                let has_ended = readiness.ready().intersects(Ready::READ_HANGUP);
-                match peek_version(stream)?.or_else(|| has_ended.then_some(Version::Http1)) {
-                    Some(version) => return Ok(Some(version)),
-                    // The event of the next bytes, or of the end, makes the stream ready again.
-                    None => stream.registration().clear_ready(readiness),
-                }
-            }
-            Err(error) if is_deadline_exceeded(&error) => {
-                match tracker.peer.expired(Direction::Read) {
-                    Expiry::Moved => {}
-                    Expiry::Foreign => return Err(error),
-                    Expiry::Passed => match peek_version(stream)? {
-                        Some(version) => return Ok(Some(version)),
-                        None if tracker.decide() == Decision::Wait => {}
-                        None => return Ok(None),
-                    },
-                }
-            }
-            Err(error) => return Err(error),
+        let mut bytes = [0; PREFACE.len()];
+        let room = &mut bytes[io.prefix.len()..];
+        let count = ready!(Pin::new(&mut io.stream).poll_read(cx, room))?.min(room.len());
+        io.prefix.extend_from_slice(&room[..count]);
+        // After the end of the stream no byte follows: HTTP/1 refuses an incomplete preface.
+        match version_of(&io.prefix).or_else(|| (count == 0).then_some(Version::Http1)) {
+            Some(version) => return Poll::Ready(Ok(version)),
+            None => {}
         }
-    }
-}
-
-/// The version that the bytes determine which have arrived by now.
-fn peek_version<S: StreamSocket>(stream: &Stream<S>) -> io::Result<Option<Version>> {
-    let mut bytes = [0; PREFACE.len()];
-    let peek = |socket: &S| netpoll_futures::sys::peek(socket.as_fd(), &mut bytes);
-    match stream.registration().while_open(peek) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        count => count.map(|count| version_of(&bytes[..count])),
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! | the connection | limit | begins with |
 //! | --- | --- | --- |
-//! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the accept, for the first head. For a later head of HTTP/1: its first byte that is not CR or LF |
+//! | is in the [handshake](Server::serve_with) of TLS | [`handshake`](Deadlines::handshake), for the whole handshake | the accept |
+//! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the accept or the end of the handshake, for the first head. For a later head of HTTP/1: its first byte that is not CR or LF |
 //! | has requests in flight | none, except for writes | the call of the service |
 //! | is idle | [`idle`](Deadlines::idle) | the end of the last response, or the last byte of a request's body that arrives after its response |
 //! | has data to write and no room | [`write_stall`](Deadlines::write_stall), at most twice that | the last byte of a response that the peer acknowledged or for which it opened a window; this limit replaces the idle limit |
@@ -21,6 +22,8 @@
 //! - **After the response**, the rest of the request's body may still arrive. Each byte of it renews the idle
 //!   deadline. With HTTP/1, a service that keeps the body without reading it keeps the connection, since hyper then
 //!   does not read either. With HTTP/2, its client must be able to send a byte within the idle limit.
+//! - **TLS**: the deadlines are those of the socket beneath. A byte of a request or a response is progress, and a record of TLS without
+//!   such a byte is none. No byte renews the limit of a handshake.
 //! - **Progress** is progress of a request, a response or a body. A ping or its reply, a window update and an empty
 //!   line between two requests renew no deadline.
 //! - **Acknowledged** means by the peer's system, or on a Unix socket that the peer has read it. So a peer that
@@ -42,7 +45,7 @@
 //! [`Server::shutdown`] lets requests in flight finish, including a request that has arrived and that the server has
 //! not read yet, also on a connection that still waits to be accepted (up to 4,096 of them, and up to
 //! [`max_connections`](Server::max_connections)). Their HTTP/1 responses have `Connection: close`, so the first request of a pipeline is the
-//! last that is served. Every other connection closes at once: without a request, with an incomplete head or frame, between
+//! last that is served. Every other connection closes at once: in a handshake, without a request, with an incomplete head or frame, between
 //! two requests. A client of HTTP/2 gets a GOAWAY and one second to reply; a body that still arrives after
 //! its response continues while each byte arrives within one second.
 //!
@@ -110,6 +113,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use futures_util::io::{AsyncRead, AsyncWrite};
 use hyper::body::{Body, Incoming};
 #[cfg(feature = "http1")]
 use hyper::server::conn::http1;
@@ -121,12 +125,12 @@ use netpoll::{Direction, Timer};
 use netpoll_futures::{Backoff, Limit, Listener, ListenerSocket, Stream, StreamSocket};
 
 use crate::Executor;
-use connection::until_shutdown;
+use connection::{Accepted, until_shutdown};
 use connections::{ConnectionGuard, Connections, Role, ShutdownPhase};
 
 pub use connection::End;
 pub use deadlines::{Deadline, Deadlines};
-pub use io::ServedIo;
+pub use io::{ServedIo, ServedStream};
 pub use version::Version;
 
 /// The number of connections that the server accepts after its shutdown began, at most: as many as the kernel queues
@@ -300,6 +304,80 @@ impl Server {
         V::Future: Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
+        self.accept_loop(listener, |stream, peer, guard| {
+            let (settings, service) = (self.settings.clone(), service(&peer));
+            self.executor.spawn(async move {
+                connection::serve(&settings, stream, service, &guard).await;
+            });
+        })
+        .await
+    }
+
+    /// As [`serve`](Self::serve), over the stream that `handshake` makes of each connection: one of TLS, from any
+    /// library that takes the traits of futures-io. tokio's take a [`ServedStream`] through `compat` of tokio-util.
+    ///
+    /// `handshake` returns the stream and the version of HTTP, if the handshake has negotiated one
+    /// ([`Version::of_alpn`]). It runs in the connection's task, and [`Deadlines::handshake`] limits all of it. A
+    /// handshake that fails ends its connection with [`End::HandshakeFailed`], and the server goes on. Every other
+    /// limit holds as without TLS.
+    ///
+    /// ```no_run
+    /// use std::{io, sync::Arc};
+    /// use futures_rustls::{TlsAcceptor, rustls::ServerConfig};
+    /// # use hyper::{Response, service::service_fn};
+    /// # use netpoll_futures::TcpListener;
+    /// use netpoll_hyper::{Server, Version};
+    ///
+    /// async fn serve(server: &Server, listener: &TcpListener, mut tls: ServerConfig) -> io::Result<()> {
+    ///     tls.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
+    ///     let acceptor = TlsAcceptor::from(Arc::new(tls));
+    ///     let handshake = |tcp| {
+    ///         let accepted = acceptor.accept(tcp); // tokio-rustls: acceptor.accept(tcp.compat())
+    ///         async {
+    ///             let tls = accepted.await?;
+    ///             let version = Version::of_alpn(tls.get_ref().1.alpn_protocol())?;
+    ///             Ok((tls, version)) // tokio-rustls: Ok((tls.compat(), version))
+    ///         }
+    ///     };
+    /// #   let hello = || service_fn(async |_| io::Result::Ok(Response::new("hello".to_owned())));
+    ///     server.serve_with(listener, handshake, |_peer| hello()).await
+    /// }
+    /// ```
+    ///
+    /// # Errors and cancel safety
+    ///
+    /// As for [`serve`](Self::serve).
+    pub async fn serve_with<L, F, T, V, B>(
+        &self,
+        listener: &Listener<L>,
+        mut handshake: impl FnMut(ServedStream<L::Stream>) -> F,
+        mut service: impl FnMut(&L::Address) -> V,
+    ) -> Result<()>
+    where
+        L: ListenerSocket,
+        F: Future<Output = Result<(T, Option<Version>)>> + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+        V: Send + 'static,
+        V::Future: Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.accept_loop(listener, |stream, peer, guard| {
+            let (settings, service) = (self.settings.clone(), service(&peer));
+            let accepted = Accepted::new(&settings, stream, &mut handshake);
+            self.executor.spawn(async move {
+                accepted.serve(&settings, service, &guard).await;
+            });
+        })
+        .await
+    }
+
+    /// Accepts until the server is shut down, and passes each connection with its guard to `spawn`.
+    async fn accept_loop<L: ListenerSocket>(
+        &self,
+        listener: &Listener<L>,
+        mut spawn: impl FnMut(Stream<L::Stream>, L::Address, Arc<ConnectionGuard>),
+    ) -> Result<()> {
         self.connections.check_process()?;
         self.connections.set_reactor(listener.reactor());
         let guard = self.connections.enter(Role::Observer);
@@ -307,11 +385,7 @@ impl Server {
             listener.set_limit(self.settings.limit.as_ref())?;
         }
         let mut spawn = |(stream, peer): (Stream<L::Stream>, L::Address)| {
-            let (settings, service) = (self.settings.clone(), service(&peer));
-            let guard = self.connections.enter(Role::Connection);
-            self.executor.spawn(async move {
-                connection::serve(&settings, stream, service, &guard).await;
-            });
+            spawn(stream, peer, self.connections.enter(Role::Connection));
         };
         let mut backoff = Backoff::with(listener.registration().reactor());
         while let Some(accepted) = until_shutdown(&guard, listener.accept()).await {
@@ -353,6 +427,34 @@ impl Server {
         self.connections.set_reactor(stream.reactor());
         let guard = self.connections.enter(Role::Connection);
         connection::serve(&self.settings, stream, service, &guard).await
+    }
+
+    /// As [`serve_connection`](Self::serve_connection), over the stream that `handshake` makes of the connection, as for
+    /// [`serve_with`](Self::serve_with).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, it closes the connection.
+    pub async fn serve_connection_with<S, F, T, V, B>(
+        &self,
+        stream: Stream<S>,
+        handshake: impl FnOnce(ServedStream<S>) -> F,
+        service: V,
+    ) -> End
+    where
+        S: StreamSocket,
+        F: Future<Output = Result<(T, Option<Version>)>>,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        V: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+        V: Send + 'static,
+        V::Future: Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.connections.set_reactor(stream.reactor());
+        let guard = self.connections.enter(Role::Connection);
+        Accepted::new(&self.settings, stream, handshake)
+            .serve(&self.settings, service, &guard)
+            .await
     }
 
     /// Begins a graceful shutdown: the server accepts no more connections, finishes the requests in flight,

@@ -20,6 +20,7 @@ use netpoll_futures::{Stream, StreamSocket};
 use super::deadlines::{Deadline, Deadlines};
 #[cfg(feature = "http2")]
 use super::frames::Frames;
+use super::io::Inspect;
 
 /// The limit for progress of a connection that shuts down and has no request in flight: after an HTTP/2 GOAWAY
 /// for the peer's reply, and for each byte of a body that the peer still sends. Go gives a client as long after
@@ -56,6 +57,8 @@ pub(super) struct State {
 /// The part of a message that hyper reads, or reads next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
+    /// The handshake of TLS.
+    Handshake,
     /// The first head, or a head of which a byte was read.
     Head,
     /// The next head, of which no byte was read.
@@ -95,6 +98,19 @@ impl<S: StreamSocket> ProgressTracker<S> {
         Arc::new(Self { peer: PeerTracker::new(stream, state) })
     }
 
+    /// Records that a handshake begins, or that it is complete and the limit of the first head begins.
+    pub(super) fn handshake(&self, is_complete: bool) {
+        self.peer.update(|peer| {
+            peer.rules.reading = if is_complete { Reading::Head } else { Reading::Handshake };
+            progress(peer);
+        });
+    }
+
+    /// Whether a handshake has begun and is not complete.
+    pub(super) fn is_in_handshake(&self) -> bool {
+        self.peer.update(|peer| peer.rules.reading == Reading::Handshake) == Some(true)
+    }
+
     /// Records that the connection speaks HTTP/2.
     #[cfg(feature = "http2")]
     pub(super) fn speaks_http2(&self) {
@@ -130,15 +146,6 @@ impl<S: StreamSocket> ProgressTracker<S> {
         Arc::new(InFlight { tracker: self.clone(), is_http2, is_last })
     }
 
-    /// Records bytes that were read.
-    pub(super) fn bytes_read(&self, bytes: &[u8]) {
-        self.peer.update(|peer| {
-            if peer.rules.bytes_read(bytes) {
-                progress(peer);
-            }
-        });
-    }
-
     /// Records that the server shuts down gracefully.
     pub(super) fn shut_down(&self) {
         self.peer.update(shut_down);
@@ -154,6 +161,16 @@ impl<S: StreamSocket> ProgressTracker<S> {
     pub(super) fn stop(&self) -> Option<Deadline> {
         self.peer.stop();
         self.peer.update(|peer| peer.rules.missed).flatten()
+    }
+}
+
+impl<S: StreamSocket> Inspect for ProgressTracker<S> {
+    fn bytes_read(&self, bytes: &[u8]) {
+        self.peer.update(|peer| {
+            if peer.rules.bytes_read(bytes) {
+                progress(peer);
+            }
+        });
     }
 }
 
@@ -200,7 +217,7 @@ impl Rules for State {
 
     fn written(&mut self, was_blocked: bool) -> bool {
         // Bytes of HTTP/2 may be replies to pings. `InFlight` records those of bodies.
-        was_blocked && !self.is_http2()
+        was_blocked && !self.is_http2() && self.reading != Reading::Handshake
     }
 
     fn stalled(&mut self) {
@@ -213,7 +230,9 @@ impl State {
     fn limit(&self, is_blocked: bool) -> Option<(Duration, Option<Deadline>)> {
         let grace = Some((GRACE, None));
         let limit = |limit: Option<Duration>, deadline| Some((limit?, Some(deadline)));
-        if self.reading == Reading::Head && !self.shutting_down {
+        if self.reading == Reading::Handshake {
+            limit(self.limits.handshake, Deadline::Handshake)
+        } else if self.reading == Reading::Head && !self.shutting_down {
             limit(self.limits.header, Deadline::Header)
         } else if is_blocked {
             None // The write has its own limit.
@@ -246,10 +265,11 @@ impl State {
     /// Whether a connection that shuts down has no request and no write to finish, and no GOAWAY to send.
     fn is_done(&self, is_blocked: bool) -> bool {
         let is_reading_body = self.reading == Reading::Body;
-        self.in_flight == 0
-            && !is_blocked
-            && !self.can_send_goaway()
-            && (!is_reading_body || self.is_http2())
+        self.reading == Reading::Handshake
+            || self.in_flight == 0
+                && !is_blocked
+                && !self.can_send_goaway()
+                && (!is_reading_body || self.is_http2())
     }
 
     #[cfg(feature = "http2")]
