@@ -120,6 +120,19 @@ fn a_window_that_lets_no_byte_through_is_no_progress() {
     });
 }
 
+/// Each window lets a byte through, and a byte now and then is less than the least rate.
+#[test]
+fn a_window_of_a_byte_now_and_then_is_a_stall() {
+    run(|executor| async move {
+        let site = Site::by_hand(&executor, limits().write_rate(1000))?;
+        let mut raw = connect(&site).await?;
+        raw.stream.write_all(&get(3, "/endless")).await?;
+        send_to_the_end(&site, &mut raw, &windows(3, 1)).await?;
+        site.late(Deadline::WriteStall, 1).await;
+        Ok(())
+    });
+}
+
 /// A client that opens its windows now and then, and reads: it is slow and not stalled.
 #[test]
 fn a_client_that_reads_slowly_has_not_stalled() {

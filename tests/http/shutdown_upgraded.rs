@@ -193,8 +193,9 @@ fn a_stream_that_was_taken_out_of_the_server_is_not_counted() {
         client.write_all(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await?;
         let upgraded = hyper::upgrade::on(received.await?).await?;
         assert_eq!(server.connections(), 1);
-        let parts = upgraded.downcast::<ServedIo<ServedStream<std::net::TcpStream>>>().expect("it is ours");
-        let stream = parts.io.into_inner();
+        let parts =
+            upgraded.downcast::<ServedIo<ServedStream<std::net::TcpStream>>>().expect("it is ours");
+        let stream = parts.io.into_inner().into_inner();
         until(|| server.connections() == 0).await;
         server.close();
         server.finished().await;

@@ -8,7 +8,7 @@ use netpoll_hyper::{Deadline, Deadlines, Version};
 
 use crate::client::{Client, get};
 use crate::fixtures::{ms, pause, run, until};
-use crate::site::{MIB, Site};
+use crate::site::{MIB, Site, whole};
 
 fn limits() -> Deadlines {
     Deadlines::none().write_stall(ms(100))
@@ -27,6 +27,43 @@ fn a_client_that_never_reads_is_cut_off() {
             assert!(began.elapsed() >= ms(100), "not early");
             until(|| site.server.connections() == 0).await;
         }
+        Ok(())
+    });
+}
+
+/// The kernel discards the bytes that the client has not taken, instead of sending them for minutes.
+#[test]
+fn a_connection_that_has_stalled_is_reset() {
+    run(|executor| async move {
+        let site = Site::open(&executor, limits()).await?;
+        let stream = TcpStream::connect(site.address).await?;
+        stream.write_all(b"GET /endless HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
+        site.late(Deadline::WriteStall, 1).await;
+        let mut buffer = vec![0; MIB];
+        let end = loop {
+            match stream.read(&mut buffer).await {
+                Ok(1..) => {}
+                end => break end,
+            }
+        };
+        let error = end.expect_err("a reset");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        Ok(())
+    });
+}
+
+/// A tunnel lifts the limits of its own stream.
+#[test]
+fn a_stream_beside_a_tunnel_has_its_limits() {
+    run(|executor| async move {
+        let site = Site::open(&executor, limits()).await?;
+        let mut client = Client::connect(&executor, Version::Http2, site.address).await?;
+        let request = hyper::Request::connect("elsewhere:80").body(whole(""))?;
+        let tunnel = hyper::upgrade::on(client.send(request).await?).await?;
+        let mut answer = client.send(get("/endless")).await?.into_body();
+        site.late(Deadline::WriteStall, 1).await;
+        while let Some(Ok(_)) = answer.frame().await {}
+        drop(tunnel);
         Ok(())
     });
 }

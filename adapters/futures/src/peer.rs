@@ -32,6 +32,11 @@ pub trait Rules {
     /// The limit of a write that waits for room, from the last byte on that the peer took.
     fn write_stall(&self) -> Option<Duration>;
 
+    /// The bytes that the peer must take in each period of `write_stall` for which writes wait for room.
+    fn least_taken(&self) -> u64 {
+        1
+    }
+
     /// Records that bytes were written; `was_blocked`: the write had waited for room. Returns whether this is progress, from
     /// which the limit of reading counts.
     fn written(&mut self, was_blocked: bool) -> bool;
@@ -64,6 +69,10 @@ pub struct Peer<S: StreamSocket, R> {
     stream: Option<Stream<S>>,
     last_progress: Instant,
     blocked: Option<Blocked>,
+    /// How long writes have waited for room since the period of `write_stall` began, without the present wait.
+    waited: Duration,
+    /// The bytes that were written after those waits.
+    taken: u64,
     /// By direction, a deadline that has passed: the socket does not have it. A later one has not passed.
     passed: [Option<Instant>; 2],
     /// The deadlines of the socket that follow from the state.
@@ -96,7 +105,9 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
         let last_progress = stream.reactor().now();
         let stream = Some(stream);
         let (passed, deadlines) = ([None; 2], [None; 2]);
-        let peer = Peer { rules, stream, last_progress, blocked: None, passed, deadlines };
+        let (waited, taken) = (Duration::ZERO, 0);
+        let blocked = None;
+        let peer = Peer { rules, stream, last_progress, blocked, waited, taken, passed, deadlines };
         let (counts_progress, peer) = (AtomicBool::new(true), Mutex::new(peer));
         let tracker = Self { generation: fork_generation(), counts_progress, peer };
         if let Some(peer) = tracker.lock() {
@@ -158,12 +169,12 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
     }
 
     /// Records that bytes were written.
-    pub fn bytes_written(&self) {
+    pub fn bytes_written(&self, count: usize) {
         if !self.counts_progress() {
             return;
         }
         self.update(|peer| {
-            let was_blocked = peer.blocked.take().is_some();
+            let was_blocked = peer.unblock(count);
             if peer.rules.written(was_blocked) {
                 peer.progress();
             }
@@ -186,9 +197,20 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
         }
     }
 
+    /// Makes the close of the stream reset the connection, so that the kernel discards the bytes that the peer has
+    /// not acknowledged, instead of keeping them for minutes.
+    pub fn reset_on_close(&self) {
+        let stream = self.lock().and_then(|peer| peer.stream.clone());
+        if let Some(stream) = stream {
+            let reset = |socket: &S| sys::set_linger(socket.as_fd(), Some(Duration::ZERO));
+            // It fails only on a closed socket.
+            let _ = stream.registration().while_open(reset);
+        }
+    }
+
     fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
-            Poll::Ready(Ok(1..)) => self.bytes_written(),
+            Poll::Ready(Ok(count @ 1..)) => self.bytes_written(*count),
             Poll::Pending => {
                 self.update(|peer| {
                     if !peer.is_blocked() {
@@ -201,16 +223,20 @@ impl<S: StreamSocket, R: Rules> PeerTracker<S, R> {
         written
     }
 
-    /// Returns whether a write fails that has found no room again after its deadline: the peer has taken no byte since
-    /// the write began to wait. If it has, the write waits for another period.
+    /// Returns whether a write fails that has found no room again after its deadline: the peer has taken too few bytes in
+    /// the period. If it has taken enough, another period begins.
     fn has_stalled(&self) -> bool {
         let has_stalled = self.update(|peer| {
             let not_taken = peer.not_taken();
-            let has_stalled = peer.blocked.is_some_and(|before| not_taken >= before.not_taken);
+            let taken = |before: Blocked| before.not_taken.saturating_sub(not_taken) as u64;
+            let has_stalled = peer.blocked.is_some_and(|before| {
+                peer.taken.saturating_add(taken(before)) < peer.rules.least_taken()
+            });
             if has_stalled {
                 peer.passed[Direction::Write as usize] = None;
                 peer.rules.stalled();
             } else {
+                peer.begin_period();
                 peer.block();
             }
             has_stalled
@@ -268,9 +294,26 @@ impl<S: StreamSocket, R: Rules> Peer<S, R> {
         self.blocked.is_some()
     }
 
-    /// Begins the period in which the peer must take bytes.
+    /// Records that a write waits for room from now on, while the period goes on in which the peer must take bytes.
     pub fn block(&mut self) {
         self.blocked = Some(Blocked { since: self.now(), not_taken: self.not_taken() });
+    }
+
+    /// Begins the period anew in which the peer must take bytes.
+    pub fn begin_period(&mut self) {
+        (self.waited, self.taken) = (Duration::ZERO, 0);
+    }
+
+    /// Records that a write of `count` bytes has found room. Returns whether it had waited.
+    fn unblock(&mut self, count: usize) -> bool {
+        let Some(before) = self.blocked.take() else { return false };
+        self.taken = self.taken.saturating_add(count as u64);
+        if self.taken >= self.rules.least_taken() {
+            self.begin_period();
+        } else {
+            self.waited += self.now().saturating_duration_since(before.since);
+        }
+        true
     }
 
     /// Whether the deadline of reading has passed, and is still the deadline. The socket gets it again.
@@ -286,7 +329,10 @@ impl<S: StreamSocket, R: Rules> Peer<S, R> {
             Direction::Read => {
                 self.last_progress.checked_add(self.rules.read_limit(self.is_blocked())?)
             }
-            Direction::Write => self.blocked?.since.checked_add(self.rules.write_stall()?),
+            Direction::Write => {
+                let left = self.rules.write_stall()?.saturating_sub(self.waited);
+                self.blocked?.since.checked_add(left)
+            }
         }
     }
 
@@ -299,7 +345,7 @@ impl<S: StreamSocket, R: Rules> Peer<S, R> {
     }
 
     /// The time of the reactor. After the end any time will do.
-    fn now(&self) -> Instant {
+    pub fn now(&self) -> Instant {
         self.stream.as_ref().map_or(self.last_progress, |stream| stream.reactor().now())
     }
 

@@ -187,6 +187,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
         self.tracker.update(|peer| {
             peer.rules.timeouts = timeouts;
             peer.progress();
+            peer.begin_period();
             if peer.is_blocked() {
                 peer.block();
             }
@@ -257,7 +258,7 @@ impl<S: StreamSocket> TimeoutStream<S> {
                 let before = written;
                 let polled = poll_write_all(&mut writing, cx, buffer, &mut written);
                 if written > before {
-                    self.tracker.bytes_written();
+                    self.tracker.bytes_written(written - before);
                     // The deadline belonged to bytes that have been written since.
                     if matches!(&polled, Poll::Ready(Err(late)) if is_deadline_exceeded(late)) {
                         continue;

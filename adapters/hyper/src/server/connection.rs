@@ -269,12 +269,12 @@ impl<S: StreamSocket> Drop for Report<'_, S> {
 
 /// Polls `work`, a part of the connection, and decides after each poll whether the connection goes on; if not, the error is
 /// its end. `shut_down` tells hyper to finish the requests in flight and to close.
-async fn drive<S: StreamSocket, W: Future>(
+async fn drive<S: StreamSocket, W: Future<Output = O>, O>(
     guard: &ConnectionGuard,
     tracker: &ProgressTracker<S>,
     mut work: Pin<&mut W>,
     shut_down: impl Fn(Pin<&mut W>),
-) -> Result<W::Output, End> {
+) -> Result<O, End> {
     let mut shutting_down = false;
     poll_fn(|cx| {
         let phase = guard.poll_phase(cx);

@@ -17,9 +17,12 @@ pub struct Deadlines {
     pub(super) header: Option<Duration>,
     pub(super) idle: Option<Duration>,
     pub(super) write_stall: Option<Duration>,
+    /// Bytes a second.
+    pub(super) write_rate: u64,
 }
 
-/// 10 seconds for a handshake, 30 seconds for a head, 75 seconds of idleness, 60 seconds without progress of a write.
+/// 10 seconds for a handshake, 30 seconds for a head, 75 seconds of idleness, 60 seconds without progress of a write, and 100 bytes a second for
+/// a response that waits for its peer.
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
@@ -27,6 +30,7 @@ impl Default for Deadlines {
             header: Some(Duration::from_secs(30)),
             idle: Some(Duration::from_secs(75)),
             write_stall: Some(Duration::from_secs(60)),
+            write_rate: 100,
         }
     }
 }
@@ -34,7 +38,7 @@ impl Default for Deadlines {
 impl Deadlines {
     /// No limits.
     pub fn none() -> Self {
-        Self { handshake: None, header: None, idle: None, write_stall: None }
+        Self { handshake: None, header: None, idle: None, write_stall: None, write_rate: 0 }
     }
 
     /// Limits the time for the whole handshake of [`serve_with`](super::Server::serve_with). `None` removes the
@@ -57,12 +61,35 @@ impl Deadlines {
         self
     }
 
-    /// Limits the time for which a write makes no progress: not one byte that the peer acknowledges. `None`
-    /// removes the limit.
+    /// Limits the time for which a write makes no progress: the peer acknowledges less than
+    /// [`write_rate`](Self::write_rate) demands, and less than one byte. `None` removes the limit, and that of the rate.
     pub fn write_stall(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.write_stall = limit.into();
         self
     }
+
+    /// Demands that a peer takes a response at this rate, in bytes a second: in each period of
+    /// [`write_stall`](Self::write_stall) for which the response waits for the peer, as many bytes as the rate makes of the period.
+    /// Time for which the service has no data does not count. Zero demands one byte in each period.
+    ///
+    /// TCP acknowledges in steps of some kilobytes ([`Timeouts::write_stall`](netpoll_futures::Timeouts::write_stall)), so
+    /// a period must be longer than a few steps take.
+    pub fn write_rate(mut self, bytes_a_second: u64) -> Self {
+        self.write_rate = bytes_a_second;
+        self
+    }
+
+    /// The bytes that a peer must take in each period of `write_stall`.
+    pub(super) fn least_taken(&self) -> u64 {
+        least(self.write_rate, self.write_stall)
+    }
+}
+
+/// The bytes of a period at this rate, at least one.
+pub(super) fn least(rate: u64, period: Option<Duration>) -> u64 {
+    let seconds = period.map_or(0.0, |period| period.as_secs_f64());
+    // A product beyond the range is the largest number.
+    ((rate as f64 * seconds) as u64).max(1)
 }
 
 /// The limit of [`Deadlines`] that a peer exceeded.
@@ -75,6 +102,6 @@ pub enum Deadline {
     Header,
     /// No further request arrived in time.
     Idle,
-    /// The peer acknowledged nothing of a response in time.
+    /// The peer took nothing of a response in time, or less than the least rate.
     WriteStall,
 }

@@ -11,7 +11,7 @@
 //! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the accept or the end of the handshake, for the first head. For a later head of HTTP/1: its first byte that is not CR or LF |
 //! | has requests in flight | none, except for writes | the call of the service |
 //! | is idle | [`idle`](Deadlines::idle) | the end of the last response, or the last byte of a request's body that arrives after its response |
-//! | has data to write and no room | [`write_stall`](Deadlines::write_stall), at most twice that | the last byte of a response that the peer acknowledged or for which it opened a window; this limit replaces the idle limit |
+//! | has data to write and no room | [`write_stall`](Deadlines::write_stall) with [`write_rate`](Deadlines::write_rate), at most twice that | the wait, and each period in which the peer took the bytes of the least rate. This limit replaces the idle limit |
 //!
 //! - **A deadline measures the peer's progress**, not the moment at which the server runs. Before the server closes a
 //!   connection, it reads the bytes that have arrived and writes where there is room. So it serves a request that
@@ -27,16 +27,20 @@
 //! - **Progress** is progress of a request, a response or a body. A ping or its reply, a window update and an empty
 //!   line between two requests renew no deadline.
 //! - **Acknowledged** means by the peer's system, or on a Unix socket that the peer has read it. So a peer that
-//!   reads slowly has not stalled, even if the socket never has room. (Acknowledgements cover whole segments: a
-//!   limit below the time for one segment is too short.)
+//!   reads at the least rate has not stalled, even if the socket never has room. (Acknowledgements cover whole segments: a
+//!   limit below the time for a few segments is too short.)
+//! - **The least rate** counts the bytes that the peer takes while a response waits for it. With HTTP/2 the peer takes the bytes for which
+//!   it opens windows. Time in which the service has no data does not count.
+//! - **A connection that has stalled is reset**, so that the kernel discards the bytes that the peer has not taken, instead of keeping
+//!   them for minutes.
 //! - **HTTP/2**: the header limit is for the first request only; later heads have the idle limit. A client that
 //!   opens no window for a response stalls like one that acknowledges nothing. Before the server closes a
 //!   connection because of a deadline, it sends a GOAWAY, serves the requests that cross it, and closes when the client
 //!   has replied, or one second after the last progress. (If the socket has no room, the server sends no GOAWAY.)
 //! - **Upgrades**: after a 101 response, or a successful response to CONNECT, the only deadlines
 //!   are those that the new owner of the connection sets ([`ServedIo::into_inner`]). With HTTP/2, where
-//!   CONNECT opens a tunnel in one stream, this holds for the whole connection from then on. A service
-//!   without tunnels must therefore refuse CONNECT; otherwise any peer can remove the deadlines.
+//!   CONNECT opens a tunnel in one stream, the connection is never idle from then on, and its other streams keep
+//!   their limits.
 //!
 //! While the server has a connection, only the server may set deadlines of its stream.
 //!

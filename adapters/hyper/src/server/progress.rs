@@ -7,6 +7,7 @@
 //! 3. Only progress renews a limit: a request that begins, a response that ends, bytes of a body in
 //!    either direction. A ping, a window update, a settings frame and an empty line are not progress.
 //!    HTTP/1 has no such frames, so there every byte counts, except empty lines.
+//!    A response that waits has made progress when the peer has taken the bytes of a whole period at the least rate.
 //! 4. A response that waits for the peer's HTTP/2 windows has its limit twice. When it passes for the first
 //!    time, the peer may have opened the window just before, and the tasks that use the window may not have run
 //!    yet. Without progress in the second period, the peer has stalled.
@@ -45,6 +46,8 @@ pub(super) struct State {
     /// HTTP/2: data of responses that hyper holds because the peer's windows or the socket have no room, and bodies
     /// whose next data hyper has not polled for.
     queued: usize,
+    /// HTTP/2: the bytes of responses that hyper has written since the limit of the queued data began.
+    written: u64,
     /// Responses have waited for one whole period without progress (rule 4).
     has_waited: bool,
     /// The connection ends when no request is in flight.
@@ -90,6 +93,7 @@ impl<S: StreamSocket> ProgressTracker<S> {
             frames: None,
             in_flight: 0,
             queued: 0,
+            written: 0,
             has_waited: false,
             shutting_down: false,
             missed: None,
@@ -159,8 +163,12 @@ impl<S: StreamSocket> ProgressTracker<S> {
     /// Clears the deadlines and releases the stream. From now on no event sets a deadline. Returns the limit
     /// that the peer exceeded, if any.
     pub(super) fn stop(&self) -> Option<Deadline> {
+        let missed = self.peer.update(|peer| peer.rules.missed).flatten();
+        if missed == Some(Deadline::WriteStall) {
+            self.peer.reset_on_close();
+        }
         self.peer.stop();
-        self.peer.update(|peer| peer.rules.missed).flatten()
+        missed
     }
 }
 
@@ -177,6 +185,7 @@ impl<S: StreamSocket> Inspect for ProgressTracker<S> {
 /// Begins the current limit anew.
 fn progress<S: StreamSocket>(peer: &mut Peer<S, State>) {
     peer.rules.has_waited = false;
+    peer.rules.written = 0;
     peer.progress();
 }
 
@@ -196,6 +205,7 @@ fn decide<S: StreamSocket>(peer: &mut Peer<S, State>) -> Decision {
     let limit = peer.rules.limit(is_blocked).and_then(|(_, limit)| limit);
     if limit == Some(Deadline::WriteStall) && !std::mem::replace(&mut peer.rules.has_waited, true) {
         peer.progress();
+        peer.rules.written = 0;
         return Decision::Wait;
     }
     peer.rules.missed = peer.rules.missed.or(limit);
@@ -213,6 +223,10 @@ impl Rules for State {
 
     fn write_stall(&self) -> Option<Duration> {
         self.limits.write_stall
+    }
+
+    fn least_taken(&self) -> u64 {
+        self.limits.least_taken()
     }
 
     fn written(&mut self, was_blocked: bool) -> bool {
@@ -236,6 +250,8 @@ impl State {
             limit(self.limits.header, Deadline::Header)
         } else if is_blocked {
             None // The write has its own limit.
+        } else if self.in_flight == 0 && self.is_upgraded {
+            None // A tunnel has no limit.
         } else if self.in_flight == 0 {
             if self.shutting_down { grace } else { limit(self.limits.idle, Deadline::Idle) }
         } else if self.queued > 0 {
@@ -317,9 +333,14 @@ impl<S: StreamSocket> InFlight<S> {
         });
     }
 
-    /// Records that hyper has written some of the data.
-    pub(super) fn data_advanced(&self) {
-        self.update_http2(progress);
+    /// Records that hyper has written `count` bytes of the data.
+    pub(super) fn data_advanced(&self, count: usize) {
+        self.update_http2(|peer| {
+            peer.rules.written = peer.rules.written.saturating_add(count as u64);
+            if peer.rules.written >= peer.rules.limits.least_taken() {
+                progress(peer);
+            }
+        });
     }
 
     /// Records that hyper has written or dropped the data, or has polled for the next data and the service has
@@ -338,10 +359,12 @@ impl<S: StreamSocket> InFlight<S> {
         self.is_last && !self.is_http2
     }
 
-    /// Records that the connection carries another protocol from now on.
+    /// Records that the connection, or with HTTP/2 the stream, carries another protocol from now on.
     pub(super) fn upgraded(&self) {
         self.tracker.peer.update(|peer| peer.rules.is_upgraded = true);
-        self.tracker.stop();
+        if !self.is_http2 {
+            self.tracker.stop();
+        }
     }
 
     fn update_http2(&self, change: impl FnOnce(&mut Peer<S, State>)) {

@@ -22,6 +22,7 @@ fn limits() -> Deadlines {
         header: Some(10 * SECOND),
         idle: Some(100 * SECOND),
         write_stall: Some(1000 * SECOND),
+        ..Deadlines::none()
     }
 }
 
@@ -131,7 +132,7 @@ fn no_limit_holds_while_a_request_is_in_flight() -> io::Result<()> {
     drop(first);
     assert_eq!(scene.awaited(), None, "there is another");
     scene.tracker.bytes_read(b"body");
-    scene.tracker.peer.bytes_written();
+    scene.tracker.peer.bytes_written(4096);
     assert_eq!(scene.awaited(), None, "bodies of requests have no limit");
     drop(second);
     assert_eq!(scene.awaited(), Some(Deadline::Idle));
@@ -194,7 +195,7 @@ fn a_blocked_peer_is_not_idle() -> io::Result<()> {
     scene.block();
     assert_eq!(scene.awaited(), None);
     scene.reactor.advance(99 * SECOND);
-    scene.tracker.peer.bytes_written();
+    scene.tracker.peer.bytes_written(4096);
     assert_eq!(scene.decision_after(100 * SECOND), Decision::End, "it counts from the last byte");
     Ok(())
 }
@@ -228,18 +229,45 @@ fn a_peer_that_acknowledges_a_little_has_not_stalled_even_without_room() -> io::
     Ok(())
 }
 
+/// The rate counts the time for which writes wait, over any number of waits.
+#[test]
+fn a_peer_that_acknowledges_less_than_the_rate_has_stalled() -> io::Result<()> {
+    let mut scene = scene()?;
+    let rated = Deadlines::none().write_stall(10 * SECOND).write_rate(1000);
+    scene.tracker = ProgressTracker::new(scene.stream.clone(), rated);
+    let _in_flight = scene.tracker.request_began();
+    for taken in [4096; 2] {
+        scene.block();
+        scene.reactor.advance(4 * SECOND);
+        scene.tracker.peer.bytes_written(taken);
+        scene.reactor.advance(100 * SECOND);
+    }
+    scene.block();
+    scene.reactor.advance(SECOND);
+    assert!(scene.poll_write().is_pending());
+    // 4096 bytes more are enough for this period, and too few for the next.
+    io::Read::read_exact(&mut scene.peer, &mut [0; 4096])?;
+    scene.reactor.advance(SECOND + TICK);
+    assert!(!scene.has_stalled());
+    io::Read::read_exact(&mut scene.peer, &mut [0; 4096])?;
+    scene.reactor.advance(10 * SECOND + TICK);
+    assert!(scene.has_stalled());
+    assert_eq!(scene.tracker.stop(), Some(Deadline::WriteStall));
+    Ok(())
+}
+
 #[test]
 fn a_write_with_progress_is_no_longer_blocked() -> io::Result<()> {
     let scene = scene()?;
     let in_flight = scene.tracker.request_began();
     scene.block();
     assert!(scene.with_peer(|peer| peer.deadline(Direction::Write)).is_some());
-    scene.tracker.peer.bytes_written();
+    scene.tracker.peer.bytes_written(4096);
     assert_eq!(scene.with_peer(|peer| peer.deadline(Direction::Write)), None);
     scene.block();
     drop(in_flight);
     assert_eq!(scene.awaited(), None);
-    scene.tracker.peer.bytes_written();
+    scene.tracker.peer.bytes_written(4096);
     assert_eq!(scene.awaited(), Some(Deadline::Idle));
     Ok(())
 }
@@ -281,7 +309,7 @@ fn a_tracker_that_was_stopped_sets_no_deadline() -> io::Result<()> {
     in_flight.upgraded();
     drop(in_flight);
     scene.tracker.bytes_read(b"anything");
-    scene.tracker.peer.bytes_written();
+    scene.tracker.peer.bytes_written(4096);
     scene.block();
     scene.reactor.advance(10_000 * SECOND);
     assert!(scene.poll_read_is_pending());
@@ -359,7 +387,7 @@ mod http2 {
         drop(scene.tracker.request_began());
         scene.reactor.advance(99 * SECOND);
         scene.tracker.bytes_read(PING);
-        scene.tracker.peer.bytes_written();
+        scene.tracker.peer.bytes_written(4096);
         assert_eq!(scene.awaited(), Some(Deadline::Idle));
         assert_eq!(scene.decision_after(SECOND), Decision::ShutDown);
         Ok(())
@@ -397,7 +425,7 @@ mod http2 {
         let responses = [scene.tracker.request_began(), scene.tracker.request_began()];
         responses[0].data_queued();
         scene.reactor.advance(999 * SECOND);
-        responses[0].data_advanced();
+        responses[0].data_advanced(1);
         scene.reactor.advance(999 * SECOND);
         assert!(scene.poll_read_is_pending(), "hyper has written data");
         responses[0].data_released();
@@ -413,6 +441,40 @@ mod http2 {
         Ok(())
     }
 
+    #[test]
+    fn a_window_of_a_byte_now_and_then_is_less_than_the_rate() -> io::Result<()> {
+        let mut scene = scene()?;
+        let rated = Deadlines::none().write_stall(10 * SECOND).write_rate(1000);
+        scene.tracker = ProgressTracker::new(scene.stream.clone(), rated);
+        scene.tracker.speaks_http2();
+        scene.tracker.bytes_read(PREFACE);
+        let response = scene.tracker.request_began();
+        response.data_queued();
+        for expected in [Decision::Wait, Decision::ShutDown] {
+            scene.reactor.advance(5 * SECOND);
+            response.data_advanced(9999);
+            scene.reactor.advance(5 * SECOND + TICK);
+            assert_eq!(scene.decision_at_deadline(), expected);
+        }
+        scene.reactor.advance(GRACE + TICK);
+        assert_eq!(scene.decision_at_deadline(), Decision::End);
+        assert_eq!(scene.tracker.stop(), Some(Deadline::WriteStall));
+        Ok(())
+    }
+
+    #[test]
+    fn a_tunnel_lifts_the_idle_limit_and_no_other() -> io::Result<()> {
+        let scene = scene()?;
+        let tunnel = scene.tracker.request_began();
+        tunnel.upgraded();
+        drop(tunnel);
+        assert_eq!(scene.awaited(), None);
+        let response = scene.tracker.request_began();
+        response.data_queued();
+        assert_eq!(scene.awaited(), Some(Deadline::WriteStall));
+        Ok(())
+    }
+
     /// The peer opens its window just before the deadline, and the tasks that use the window run after it.
     #[test]
     fn progress_between_two_expiries_is_no_stall() -> io::Result<()> {
@@ -421,7 +483,7 @@ mod http2 {
         response.data_queued();
         for _ in 0..3 {
             assert_eq!(scene.decision_after(1000 * SECOND), Decision::Wait);
-            response.data_advanced();
+            response.data_advanced(1);
         }
         Ok(())
     }

@@ -147,14 +147,14 @@ impl<D: Buf, S: StreamSocket> Buf for TrackedData<D, S> {
     fn advance(&mut self, count: usize) {
         self.data.advance(count);
         if count > 0 {
-            self.queued.0.data_advanced();
+            self.queued.0.data_advanced(count);
         }
     }
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         let bytes = self.data.copy_to_bytes(len);
         if len > 0 {
-            self.queued.0.data_advanced();
+            self.queued.0.data_advanced(len);
         }
         bytes
     }
