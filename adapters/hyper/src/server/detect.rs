@@ -20,9 +20,9 @@ pub(super) fn poll_version<T: AsyncRead + Unpin>(
         let count = ready!(Pin::new(&mut io.stream).poll_read(cx, room))?.min(room.len());
         io.prefix.extend_from_slice(&room[..count]);
         // After the end of the stream no byte follows: HTTP/1 refuses an incomplete preface.
-        match version_of(&io.prefix).or_else(|| (count == 0).then_some(Version::Http1)) {
-            Some(version) => return Poll::Ready(Ok(version)),
-            None => {}
+        let version = version_of(&io.prefix).or_else(|| (count == 0).then_some(Version::Http1));
+        if let Some(version) = version {
+            return Poll::Ready(Ok(version));
         }
     }
 }

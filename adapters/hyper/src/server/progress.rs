@@ -248,10 +248,8 @@ impl State {
             limit(self.limits.handshake, Deadline::Handshake)
         } else if self.reading == Reading::Head && !self.shutting_down {
             limit(self.limits.header, Deadline::Header)
-        } else if is_blocked {
-            None // The write has its own limit.
-        } else if self.in_flight == 0 && self.is_upgraded {
-            None // A tunnel has no limit.
+        } else if is_blocked || self.in_flight == 0 && self.is_upgraded {
+            None // The write has its own limit, and a tunnel has none.
         } else if self.in_flight == 0 {
             if self.shutting_down { grace } else { limit(self.limits.idle, Deadline::Idle) }
         } else if self.queued > 0 {
