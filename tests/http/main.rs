@@ -7,6 +7,7 @@
 
 mod bodies;
 mod client;
+mod connector;
 mod curl;
 mod deadlines;
 mod ends;

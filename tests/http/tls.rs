@@ -29,7 +29,7 @@ const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 const LIBRARIES: [Library; 2] = [Library::FuturesRustls, Library::TokioRustls];
 
 #[derive(Clone, Copy)]
-enum Library {
+pub(crate) enum Library {
     FuturesRustls,
     TokioRustls,
 }
@@ -84,13 +84,13 @@ impl Tls {
 }
 
 /// A certificate for `localhost` that vouches for itself, and its key.
-struct Certificate {
+pub(crate) struct Certificate {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Certificate {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let own =
             rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
@@ -98,7 +98,7 @@ impl Certificate {
     }
 
     /// A server that agrees to these protocols.
-    fn server(&self, library: Library, protocols: &[&str]) -> Tls {
+    pub(crate) fn server(&self, library: Library, protocols: &[&str]) -> Tls {
         let config = ServerConfig::builder().with_no_client_auth();
         let config = config.with_single_cert(vec![self.certificate.clone()], self.key.clone_key());
         let mut config = config.expect("a key for it");
@@ -107,7 +107,7 @@ impl Certificate {
     }
 
     /// A client that offers these protocols.
-    fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("a certificate");
         let mut config =
@@ -147,7 +147,7 @@ fn client_hello(config: &Arc<ClientConfig>) -> Vec<u8> {
     hello
 }
 
-const HTTP: [&str; 2] = ["h2", "http/1.1"];
+pub(crate) const HTTP: [&str; 2] = ["h2", "http/1.1"];
 
 fn protocol(version: Version) -> &'static str {
     if version == Version::Http1 { "http/1.1" } else { "h2" }

@@ -13,6 +13,7 @@
 //! | [`ServedStream`] | the traits of futures-io, with the server's deadlines | the connection beneath TLS |
 //! | [`Timer`] | [`hyper::rt::Timer`], `reset` in place | of a reactor |
 //! | [`Sleep`] | [`hyper::rt::Sleep`], [`Future`] | never early |
+//! | [`Connector`] | `tower_service::Service<Uri>` | for hyper-util's pooled client, with the feature `connector` |
 //! | [`Executor`] | [`hyper::rt::Executor`] for every future that is `Send` | over a closure, or a `Spawn` of futures |
 //! | [`Server`] | | accepts, serves, and shuts down gracefully |
 //!
@@ -48,23 +49,31 @@
 //!
 //! # Features
 //!
-//! `server` ([`Server`]), `client` (hyper's client), `http1` and `http2` (the versions of HTTP). All except
-//! `client` are enabled by default. [`Io`], [`Timer`] and [`Executor`] need none of them.
+//! `server` ([`Server`]), `client` (hyper's client), `connector` ([`Connector`]), `http1` and `http2` (the versions of
+//! HTTP). `server`, `http1` and `http2` are enabled by default. [`Io`], [`Timer`] and [`Executor`] need none of them.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(feature = "connector", any(feature = "http1", feature = "http2")))]
+mod connector;
 mod executor;
 mod io;
 mod read_buf;
 #[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
 pub mod server;
 mod timer;
+#[cfg(any(feature = "http1", feature = "http2"))]
+mod version;
 
+#[cfg(all(feature = "connector", any(feature = "http1", feature = "http2")))]
+pub use connector::{Connector, ConnectorIo};
 pub use executor::{Executor, Task};
 pub use io::Io;
 pub use netpoll_futures::deadline_in;
 #[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
-pub use server::{BoxError, Deadline, Deadlines, End, ServedIo, ServedStream, Server, Version};
+pub use server::{BoxError, Deadline, Deadlines, End, ServedIo, ServedStream, Server};
 pub use timer::{Sleep, Timer};
+#[cfg(any(feature = "http1", feature = "http2"))]
+pub use version::Version;
 
 /// The programs of the README, which must compile.
 #[cfg(doctest)]

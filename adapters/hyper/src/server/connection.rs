@@ -28,10 +28,10 @@ use super::head_timer::{HEADER_READ_TIMEOUT, HeadTimer};
 use super::io::{ServedIo, ServedStream};
 use super::progress::{Decision, ProgressTracker};
 use super::service::TrackedService;
-use super::version::Version;
 use super::{BoxError, Settings};
 #[cfg(feature = "http2")]
 use crate::Timer;
+use crate::Version;
 
 /// How a connection ended.
 #[derive(Debug)]

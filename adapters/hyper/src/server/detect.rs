@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures_util::io::AsyncRead;
 
 use super::io::ServedIo;
-use super::version::Version;
+use crate::Version;
 
 /// Reads the peer's first bytes until they determine the version. hyper reads them again.
 pub(super) fn poll_version<T: AsyncRead + Unpin>(

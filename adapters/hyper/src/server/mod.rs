@@ -105,7 +105,6 @@ mod head_timer;
 mod io;
 mod progress;
 mod service;
-mod version;
 
 use std::error::Error;
 use std::fmt;
@@ -132,10 +131,10 @@ use crate::Executor;
 use connection::{Accepted, until_shutdown};
 use connections::{ConnectionGuard, Connections, Role, ShutdownPhase};
 
+pub use crate::Version;
 pub use connection::End;
 pub use deadlines::{Deadline, Deadlines};
 pub use io::{ServedIo, ServedStream};
-pub use version::Version;
 
 /// The number of connections that the server accepts after its shutdown began, at most: as many as the kernel queues
 /// by default (`net.core.somaxconn`).

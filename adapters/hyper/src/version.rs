@@ -15,8 +15,8 @@ pub enum Version {
 }
 
 impl Version {
-    /// The version that TLS has negotiated by ALPN, for the handshake of [`Server::serve_with`](super::Server::serve_with).
-    /// `None` if the client has sent no list of protocols: the server then detects the version from the first bytes.
+    /// The version that TLS has negotiated by ALPN, for the handshakes of `Server::serve_with` and `Connector::tls`. `None`
+    /// if TLS has negotiated no protocol: a server then detects the version from the first bytes, and a client takes HTTP/1.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl Version {
 #[cfg(not(all(feature = "http1", feature = "http2")))]
 impl Version {
     #[cfg(feature = "http1")]
-    pub(super) const ONLY: Self = Self::Http1;
+    pub(crate) const ONLY: Self = Self::Http1;
     #[cfg(feature = "http2")]
-    pub(super) const ONLY: Self = Self::Http2;
+    pub(crate) const ONLY: Self = Self::Http2;
 }
