@@ -18,7 +18,9 @@ use futures::executor::block_on;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use netpoll::{Direction, Interest, Reactor, Registration};
-use netpoll_hyper::{Deadline, Deadlines, End, Executor, Io, ServedIo, ServedStream, Server};
+use netpoll_hyper::{
+    Connector, Deadline, Deadlines, End, Executor, Io, ServedIo, ServedStream, Server,
+};
 use netpoll_hyper::{Timer, Version};
 use netpoll_tests::fixtures::Folder;
 use netpoll_tests::watched;
@@ -378,6 +380,8 @@ async fn async_net_types(printed: &mut Printed) -> io::Result<()> {
 }
 
 fn hyper_types(printed: &mut Printed) -> io::Result<()> {
+    use tower::Service as _;
+
     let executor = Executor::new(drop);
     printed.add("hyper::Executor", &executor);
     printed.add("hyper::Server", Server::new(executor));
@@ -394,6 +398,11 @@ fn hyper_types(printed: &mut Printed) -> io::Result<()> {
     printed.0.insert("hyper::ServedIo".to_owned(), served);
     printed.0.insert("hyper::ServedStream".to_owned(), stream);
     printed.add("hyper::Io", Io::new(netpoll_futures::UnixStream::pair()?.0));
+    let mut connector = Connector::new();
+    let server = net::TcpListener::bind("[::1]:0")?;
+    let uri = format!("http://{}/", server.local_addr()?).parse().expect("an address");
+    printed.add("hyper::ConnectorIo", block_on(connector.call(uri))?);
+    printed.add("hyper::Connector", connector);
     Ok(())
 }
 
