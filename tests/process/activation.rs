@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Poll;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use futures::future::poll_fn;
 use listenfd::ListenFd;
@@ -146,7 +146,7 @@ fn a_server_executes_itself_anew_and_no_connection_is_lost() {
                 while newest.load(Ordering::SeqCst) < generation
                     || served.load(Ordering::SeqCst) == before
                 {
-                    assert!(!clients.iter().any(|client| client.is_finished()), "a client failed");
+                    assert!(!clients.iter().any(ScopedJoinHandle::is_finished), "a client failed");
                     thread::yield_now();
                 }
                 if generation < GENERATIONS {

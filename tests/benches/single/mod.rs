@@ -9,3 +9,4 @@ pub(crate) mod overshoot;
 pub(crate) mod ping_pong;
 pub(crate) mod scale;
 pub(crate) mod timers;
+pub(crate) mod tls;
