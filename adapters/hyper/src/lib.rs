@@ -13,7 +13,7 @@
 //! | [`ServedStream`] | the traits of futures-io, with the server's deadlines | the connection beneath TLS |
 //! | [`Timer`] | [`hyper::rt::Timer`], `reset` in place | of a reactor |
 //! | [`Sleep`] | [`hyper::rt::Sleep`], [`Future`] | never early |
-//! | [`Connector`] | `tower_service::Service<Uri>` | for hyper-util's pooled client, with the feature `connector` |
+//! | `Connector` | `tower_service::Service<Uri>` | for hyper-util's pooled client, with the feature `connector` |
 //! | [`Executor`] | [`hyper::rt::Executor`] for every future that is `Send` | over a closure, or a `Spawn` of futures |
 //! | [`Server`] | | accepts, serves, and shuts down gracefully |
 //!
@@ -49,7 +49,7 @@
 //!
 //! # Features
 //!
-//! `server` ([`Server`]), `client` (hyper's client), `connector` ([`Connector`]), `http1` and `http2` (the versions of
+//! `server` ([`Server`]), `client` (hyper's client), `connector` (`Connector`), `http1` and `http2` (the versions of
 //! HTTP). `server`, `http1` and `http2` are enabled by default. [`Io`], [`Timer`] and [`Executor`] need none of them.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
