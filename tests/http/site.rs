@@ -11,7 +11,7 @@ use futures::channel::oneshot;
 use futures::future::Shared;
 use futures::{FutureExt, StreamExt, stream};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -270,6 +270,7 @@ async fn page(
     let path = request.uri().path().to_owned();
     let body = match path.split('/').nth(1) {
         Some("hello") => whole("hello"),
+        Some("limited") => return Ok(limited(request, number(&path)).await),
         Some("echo") => request.into_body().map_err(Into::into).boxed_unsync(),
         Some("pieces") => pieces(&pattern(number(&path))),
         Some("full") => whole(pattern(number(&path))),
@@ -306,6 +307,21 @@ async fn page(
         }
     };
     Ok(Response::new(body))
+}
+
+/// Takes a body of at most `max` bytes, and answers with its length.
+async fn limited(request: Request<Incoming>, max: usize) -> Response<Body> {
+    let body = Limited::new(request.into_body(), max).collect().await;
+    let (status, text) = match body {
+        Ok(body) => (StatusCode::OK, body.to_bytes().len().to_string()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            (StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
+    };
+    let mut answer = Response::new(whole(text));
+    *answer.status_mut() = status;
+    answer
 }
 
 fn number(path: &str) -> usize {

@@ -62,6 +62,7 @@ impl fmt::Display for End {
                 f.write_str("the head of a request did not arrive in time")
             }
             End::TimedOut(Deadline::Idle) => f.write_str("no request arrived in time"),
+            End::TimedOut(Deadline::Request) => f.write_str("a request took too long"),
             End::TimedOut(Deadline::WriteStall) => {
                 f.write_str("the peer acknowledged nothing of a response in time")
             }
@@ -168,7 +169,6 @@ fn release<S: StreamSocket>(
 async fn serve_http<S, T, V, B>(
     settings: &Settings,
     tracker: &Arc<ProgressTracker<S>>,
-    #[cfg_attr(not(feature = "http2"), expect(unused_variables, reason = "HTTP/2 has timers"))]
     socket: &Stream<S>,
     (stream, version): (T, Option<Version>),
     service: V,
@@ -204,7 +204,8 @@ where
         #[cfg(not(all(feature = "http1", feature = "http2")))]
         (None, None) => Version::ONLY,
     };
-    let service = TrackedService::new(service, tracker.clone());
+    let limit = settings.deadlines.request.map(|limit| (limit, socket.reactor().clone()));
+    let service = TrackedService::new(service, tracker.clone(), limit);
     let ended = match version {
         #[cfg(feature = "http1")]
         Version::Http1 => {

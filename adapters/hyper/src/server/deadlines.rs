@@ -16,19 +16,21 @@ pub struct Deadlines {
     pub(super) handshake: Option<Duration>,
     pub(super) header: Option<Duration>,
     pub(super) idle: Option<Duration>,
+    pub(super) request: Option<Duration>,
     pub(super) write_stall: Option<Duration>,
     /// Bytes a second.
     pub(super) write_rate: u64,
 }
 
 /// 10 seconds for a handshake, 30 seconds for a head, 75 seconds of idleness, 60 seconds without progress of a write, and 100 bytes a second for
-/// a response that waits for its peer.
+/// a response that waits for its peer. A whole request has no limit.
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
             handshake: Some(Duration::from_secs(10)),
             header: Some(Duration::from_secs(30)),
             idle: Some(Duration::from_secs(75)),
+            request: None,
             write_stall: Some(Duration::from_secs(60)),
             write_rate: 100,
         }
@@ -38,7 +40,14 @@ impl Default for Deadlines {
 impl Deadlines {
     /// No limits.
     pub fn none() -> Self {
-        Self { handshake: None, header: None, idle: None, write_stall: None, write_rate: 0 }
+        Self {
+            handshake: None,
+            header: None,
+            idle: None,
+            request: None,
+            write_stall: None,
+            write_rate: 0,
+        }
     }
 
     /// Limits the time for the whole handshake of [`serve_with`](super::Server::serve_with). `None` removes the
@@ -58,6 +67,19 @@ impl Deadlines {
     /// after its response. `None` removes the limit.
     pub fn idle(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.idle = limit.into();
+        self
+    }
+
+    /// Limits the time for a whole request, from the end of its head to the end of its response: a slow upload, a slow service and
+    /// an endless response. `None` removes the limit. That is the default, since a long upload, a download and a stream that is silent
+    /// may take any time.
+    ///
+    /// If the service has not answered in time, the server drops the service's future and answers 408 (Request Timeout). With HTTP/1
+    /// it then closes the connection. If the response is in progress, it ends incomplete: with HTTP/1 the server closes
+    /// the connection, with HTTP/2 it resets the stream. While a response waits for the peer, the limit takes effect when the peer
+    /// takes the next bytes; until then [`write_stall`](Self::write_stall) and [`write_rate`](Self::write_rate) hold.
+    pub fn request(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.request = limit.into();
         self
     }
 
@@ -102,6 +124,8 @@ pub enum Deadline {
     Header,
     /// No further request arrived in time.
     Idle,
+    /// A whole request, to the end of its response, took too long.
+    Request,
     /// The peer took nothing of a response in time, or less than the least rate.
     WriteStall,
 }

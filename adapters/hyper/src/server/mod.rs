@@ -3,13 +3,14 @@
 //! # Deadlines
 //!
 //! Each limit is a deadline of the socket, which an event sets. No task polls a timer: when a deadline passes, the
-//! socket wakes the connection's task, whatever that task waits for. At each moment one of these limits holds:
+//! socket wakes the connection's task, whatever that task waits for. (Only the limit of a whole request is a timer, which the request's
+//! task polls.) At each moment one of these limits holds:
 //!
 //! | the connection | limit | begins with |
 //! | --- | --- | --- |
 //! | is in the [handshake](Server::serve_with) of TLS | [`handshake`](Deadlines::handshake), for the whole handshake | the accept |
 //! | waits for the head of a request | [`header`](Deadlines::header), for the whole head | the accept or the end of the handshake, for the first head. For a later head of HTTP/1: its first byte that is not CR or LF |
-//! | has requests in flight | none, except for writes | the call of the service |
+//! | has requests in flight | [`request`](Deadlines::request), for each whole request to the end of its response, beside the limit for writes. None by default | the call of the service |
 //! | is idle | [`idle`](Deadlines::idle) | the end of the last response, or the last byte of a request's body that arrives after its response |
 //! | has data to write and no room | [`write_stall`](Deadlines::write_stall) with [`write_rate`](Deadlines::write_rate), at most twice that | the wait, and each period in which the peer took the bytes of the least rate. This limit replaces the idle limit |
 //!
@@ -17,8 +18,11 @@
 //!   connection, it reads the bytes that have arrived and writes where there is room. So it serves a request that
 //!   arrived in time, however long the server's thread was busy.
 //! - **In flight** is a request from the end of its head until the kernel has the last byte of the response's body, or
-//!   hyper has dropped the body. The body of a request has no limit: a service that wants one sets it, since the
-//!   service knows the size to expect.
+//!   hyper has dropped the body.
+//! - **A request that is late** gets the response 408, if its service has not answered. With HTTP/1 its connection closes then. With HTTP/2
+//!   its stream ends, and the connection continues. A response that has begun ends incomplete. The time of the service counts.
+//! - **The size of a request's body** has no limit of the server. A service limits it by `http_body_util::Limited` (in axum by
+//!   `DefaultBodyLimit`), and answers 413.
 //! - **After the response**, the rest of the request's body may still arrive. Each byte of it renews the idle
 //!   deadline. With HTTP/1, a service that keeps the body without reading it keeps the connection, since hyper then
 //!   does not read either. With HTTP/2, its client must be able to send a byte within the idle limit.
@@ -37,7 +41,7 @@
 //!   opens no window for a response stalls like one that acknowledges nothing. Before the server closes a
 //!   connection because of a deadline, it sends a GOAWAY, serves the requests that cross it, and closes when the client
 //!   has replied, or one second after the last progress. (If the socket has no room, the server sends no GOAWAY.)
-//! - **Upgrades**: after a 101 response, or a successful response to CONNECT, the only deadlines
+//! - **Upgrades**: after a 101 response, or a successful response to CONNECT, the limit of its request ends, and the only deadlines
 //!   are those that the new owner of the connection sets ([`ServedIo::into_inner`]). With HTTP/2, where
 //!   CONNECT opens a tunnel in one stream, the connection is never idle from then on, and its other streams keep
 //!   their limits.

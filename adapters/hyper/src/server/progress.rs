@@ -318,7 +318,7 @@ pub(super) struct InFlight<S: StreamSocket> {
     is_last: bool,
 }
 
-/// The methods concern HTTP/2 only. In HTTP/1, data that hyper cannot write waits for room in the socket, which
+/// The methods about data concern HTTP/2 only. In HTTP/1, data that hyper cannot write waits for room in the socket, which
 /// the [`PeerTracker`] records.
 impl<S: StreamSocket> InFlight<S> {
     /// Records that hyper has received data of the response, or must poll for the next data.
@@ -350,6 +350,15 @@ impl<S: StreamSocket> InFlight<S> {
                 progress(peer);
             }
         });
+    }
+
+    /// Records that the request exceeded its limit. Returns whether its connection ends for that reason, as with HTTP/1.
+    pub(super) fn timed_out(&self) -> bool {
+        if !self.is_http2 {
+            let late = Deadline::Request;
+            self.tracker.peer.update(|peer| *peer.rules.missed.get_or_insert(late));
+        }
+        !self.is_http2
     }
 
     /// Whether the connection closes after the response, and the response must say so.
