@@ -18,8 +18,8 @@
 //!
 //! When the budget is spent, every operation that the task polls is put off. When the task polls one of these
 //! again, the executor has polled the task anew, and the budget is full again. So a task that selects over
-//! any number of operations that are ready cannot go on within one poll, and one that drops an operation that
-//! was put off is not put off for ever.
+//! any number of operations that are ready cannot go on within one poll. A task may drop an operation that
+//! was put off: its later operations are still made.
 //!
 //! Tasks are told apart by their wakers, and a poll of another task fills the budget as well. So code that makes
 //! wakers of its own inside of a task (`FuturesUnordered`) is treated as the executor that it is: it lets its

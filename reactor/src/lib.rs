@@ -73,7 +73,8 @@
 //! - A reactor ends by itself in two cases only: eight waits in a row have failed (other code has closed its epoll
 //!   descriptor), or it cannot end its own sleep (it can neither write its eventfd nor change its interest in it). Then
 //!   every operation fails with [`ReactorGone`], and standard error has the reason.
-//! - A waker runs under no lock and may call any function of this crate, [`block_on`] included. A panic of a waker is caught.
+//! - A waker runs under no lock and may call any function of this crate, [`block_on`] included. A panic of a waker is caught, unless
+//!   the program is built with `panic = "abort"`.
 //!
 //! Not guaranteed:
 //!

@@ -140,8 +140,8 @@ impl Parker {
         self.word.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
     }
 
-    /// Whether another thread has woken it. A wake-up by its own turn is in the
-    /// [`Drive`].
+    /// Whether another thread has woken it. `Drive::is_woken` also reports a wake-up that a turn of this thread
+    /// made.
     #[inline]
     pub(crate) fn is_notified(&self) -> bool {
         self.word.load(Ordering::Acquire) == NOTIFIED

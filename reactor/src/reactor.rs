@@ -4,7 +4,8 @@
 //! A turn collects the wakers of its tasks and wakes them when it is over: no lock is held then, every event is
 //! in its slot, and the wheel is in order. So a waker may call anything, and may wait in
 //! [`block_on`](crate::block_on): the thread that makes the turn has the lease, and makes turns inside the
-//! waker. Such a turn first wakes the tasks that the outer one has still to wake.
+//! waker. The inner turn does not sleep. After it, this thread wakes the tasks that the outer turn has still to wake, and then
+//! those of the inner turn.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -191,7 +192,7 @@ impl ReactorInner {
 
     fn check_armed(&self, state: &mut TurnState, wakers: &mut Wakers) {
         let now_ns = self.clock.now_ns();
-        // The wheel steps first: it files a key relative to its own tick, which stands still between two steps.
+        // The wheel steps first, because it files a key relative to its present tick, and only a step moves that tick.
         self.step(&mut state.wheel, now_ns, wakers);
         self.sleep.take_armed(STEPS_PER_TURN, |index| self.known_slot(index), &mut state.armed);
         for index in state.armed.drain(..) {
@@ -294,9 +295,9 @@ impl ReactorInner {
             is_set = alarm.set(after).is_ok();
             state.alarm_ns = next_ns.filter(|_| is_set);
         }
-        // A loop that watches by edges needs a new edge: for the events that are left, whose edge it has had, and for a
-        // shutdown, whose edge this turn may have consumed. The next turn then reports the shutdown. If the system has
-        // refused to set the alarm, the next turn tries again.
+        // An edge-triggered loop needs a new edge in two cases. Events are left, and the loop has already seen their edge.
+        // Or the reactor is gone, and this turn may have consumed the edge of the shutdown: the next turn reports it. If
+        // the system has refused to set the alarm, the next turn tries again.
         let is_silent = self.sleep.announce(next_ns) && !has_more_events && !self.is_gone();
         if !(is_silent && is_set) {
             self.signal();
@@ -368,8 +369,8 @@ impl ReactorInner {
         sys::end(fd, self.placeholder.as_fd())
     }
 
-    /// A setter has stored a deadline for which the wheel does not hold `slot`, in one of these directions at least.
-    /// Expires it if it has passed already. If not, or if another setter has moved it meanwhile, the reactor must check the
+    /// A setter has stored a deadline. In at least one of these directions, the wheel does not hold `slot` for it yet.
+    /// Expires the deadline if it has passed already. If not, or if another setter has moved it meanwhile, the reactor must check the
     /// slot by `at_ns`.
     ///
     /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
@@ -393,7 +394,7 @@ impl ReactorInner {
 
     /// A waker has woken the driver that makes the turn: ends its sleep in epoll, if it sleeps.
     pub(crate) fn wake_if_asleep(&self) {
-        if self.sleep.is_overslept() {
+        if self.sleep.must_be_signalled() {
             self.signal();
         }
     }

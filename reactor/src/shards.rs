@@ -141,7 +141,7 @@ impl Shard {
         }
     }
 
-    /// Waits for the end of the thread, as every other caller does: the lock is held meanwhile. No
+    /// Waits for the end of the thread. It holds the lock meanwhile, so that concurrent callers wait too. No
     /// reactor's own thread comes here, so no two threads wait for each other.
     fn join(&self) {
         // A forked child has the handle, but not the thread, and a thread of the parent may hold the lock.

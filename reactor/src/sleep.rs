@@ -161,9 +161,9 @@ impl Sleep {
         self.until.fetch_min(at, Ordering::AcqRel) > at
     }
 
-    /// Work is queued that the sleeper checks before it sleeps. True: write the eventfd.
+    /// The caller has queued work, which the sleeper checks before it sleeps. True: it sleeps already, so write the eventfd.
     #[must_use]
-    pub(crate) fn is_overslept(&self) -> bool {
+    pub(crate) fn must_be_signalled(&self) -> bool {
         self.until.fetch_or(0, Ordering::AcqRel) > NOTIFIED
     }
 

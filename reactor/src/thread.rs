@@ -29,7 +29,7 @@ thread_local! {
 
 /// Whether the calling thread is the own thread of any reactor.
 ///
-/// Such a thread waits for the end of no other thread: two of them could wait for each other.
+/// Such a thread must not join another thread: two of them could wait for each other.
 pub(crate) fn is_a_reactors() -> bool {
     IS_A_REACTORS.get()
 }

@@ -82,7 +82,7 @@ fn only_the_named_modules_are_unsafe() {
             .filter(|file| !named.iter().any(|name| file.starts_with(name)))
             .collect();
         let offences = lines_with(&files, &["unsafe ", "unsafe_code"]);
-        assert_none("unsafe outside of the modules that lib.rs names", &offences);
+        assert_none("unsafe outside of the modules that this test names", &offences);
     });
 }
 

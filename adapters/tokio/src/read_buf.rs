@@ -70,7 +70,7 @@ impl<S: DatagramSocket> Datagram<S> {
         // SAFETY: the socket makes no byte uninitialised.
         let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
         let received = budget::spend(self.inner.recv_uninit(room)).await.map_err(OpError::strip)?;
-        // SAFETY: the socket has initialised as many bytes of the room.
+        // SAFETY: the socket has initialised the first `received` bytes of the room.
         unsafe { buffer.advance_mut(received) };
         Ok(received)
     }
@@ -84,7 +84,7 @@ impl<S: DatagramSocket> Datagram<S> {
         let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
         let receive = self.inner.recv_from_uninit(room);
         let (received, from) = budget::spend(receive).await.map_err(OpError::strip)?;
-        // SAFETY: the socket has initialised as many bytes of the room.
+        // SAFETY: the socket has initialised the first `received` bytes of the room.
         unsafe { buffer.advance_mut(received) };
         Ok((received, from))
     }
@@ -114,7 +114,7 @@ impl<S: DatagramSocket> Datagram<S> {
         let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
         let received = budget::poll(cx, |cx| self.inner.poll_recv_from_uninit(cx, room));
         let (received, from) = ready!(received).map_err(OpError::strip)?;
-        // SAFETY: the socket has initialised as many bytes of the room.
+        // SAFETY: the socket has initialised the first `received` bytes of the room.
         unsafe { buffer.advance_mut(received) };
         Poll::Ready(Ok((received, from)))
     }

@@ -104,7 +104,7 @@ impl Driver {
     /// Makes one turn without waiting, unless another thread makes one.
     ///
     /// For an executor that always has a task to run: this call wakes the tasks that wait for a descriptor or a time.
-    /// Otherwise the reactor's own thread wakes them, up to 8 ms later. Call it every
+    /// Otherwise the reactor's own thread wakes them, within 12 ms where a processor is free. Call it every
     /// 64 tasks or so.
     pub fn poll_now(&mut self) {
         if let Some(reactor) = self.thread.usable_reactor() {

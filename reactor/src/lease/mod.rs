@@ -13,13 +13,13 @@
 //! - A driver that releases the lease to run its tasks wakes no replacement: it will be
 //!   back, mostly within microseconds. The thread *watches*: it samples the lease every [`TICK`]. If the lease is free and
 //!   untouched since the last sample, the thread nudges a sleeping driver, and at the next sample
-//!   takes the lease itself. If the same driver has had it since the last sample, the reactor is idle, and
-//!   the thread sleeps without ticking until that driver releases it.
+//!   takes the lease itself. If one driver has kept the lease since the last sample, it has run no
+//!   task of its own since: it waits in epoll. So the thread sleeps without ticking until that driver releases the lease.
 //! - The thread makes turns when there are no drivers, and when it has taken over. It goes back to
 //!   watching after a turn that woke a driver which has requested the lease.
 //! - A driver that finds the lease with the thread requests it, from its second wait on. So a `block_on` that waits
 //!   only once does not move the lease away from the thread and back again.
-//! - A driver that makes turns for others gives the lease up: after two turns in a row that woke another driver and
+//! - A driver that makes turns for others gives the lease up: after two turns of one stay that woke another driver and
 //!   not itself, it sleeps. The other driver has work, will have to wait again, and makes turns then. So of two drivers
 //!   of which one is idle, the busy one has the lease, and no event costs a switch. If the other driver does not come
 //!   back, the thread finds the lease free. (So in a reactor without a thread, no driver gives the lease up.)
@@ -36,8 +36,8 @@
 //!   never sleeps while the lease is free.
 //! - **A driver** that must sleep adds itself to the sleepers, *then* reads the word, by a read-modify-write, and does
 //!   not sleep if the lease is free. **A driver that releases the lease** of a reactor without a thread changes the word,
-//!   *then* looks for sleepers. If its change of the word came first, the other driver tries again to take the lease; if
-//!   second, it sees the sleeper.
+//!   *then* looks for sleepers. If the release came first, the driver that must sleep sees a free lease and tries again. If
+//!   the release came second, the releasing driver sees the sleeper.
 //!
 //! A waker runs on the thread that makes the turn, while that thread has the lease. If the waker waits in
 //! `block_on`, the thread makes turns for it, and keeps the lease.
@@ -59,7 +59,7 @@ use crate::parker::Parker;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, LoadToSwap, Mutex, Ordering, lock, this_thread};
 use state::{Holder, State};
 
-/// After how many turns in a row that woke another driver, and not itself, a driver gives the lease up. (In the
+/// After how many turns of one stay that woke another driver, and not itself, a driver gives the lease up. (In the
 /// models after one, which is as good and shorter.)
 const TURNS_FOR_OTHERS: u32 = if cfg!(netpoll_loom) { 1 } else { 2 };
 
@@ -265,7 +265,7 @@ impl Lease {
     /// Has the thread sample the lease at once.
     pub(crate) fn wake_thread(&self) {
         if let Some(thread) = &self.thread {
-            // The thread does not drive by its parker, so no sleep in epoll has to end.
+            // The thread uses its parker only while it watches, never in epoll. So this wake-up has no sleep in epoll to end.
             let _ = thread.wake();
         }
     }

@@ -130,8 +130,8 @@ pub(super) fn changed(operation: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-/// A descriptor that is being closed, by [`Registration::begin_close`]. It ends when this is dropped, unless
-/// an operation is inside; then with that operation.
+/// A descriptor that is being closed, by [`Registration::begin_close`]. Dropping this ends the
+/// descriptor. If operations are inside, the last of them ends it.
 #[derive(Debug)]
 #[must_use = "dropped, it ends the descriptor at once"]
 pub struct Closing<'a, T> {

@@ -23,8 +23,8 @@
 //!
 //! `poll(2)` keeps some flags set although an operation finds no data: for a message in a
 //! socket's error queue, for instance, which a remote peer can put there. If each flag caused an attempt, the task would
-//! spin. So where `poll(2)` returns such flags alone, each event allows one more attempt of a [`Checked`](super::Checked)
-//! operation, and ends one wait for readiness.
+//! spin. So if `poll(2)` returns only such flags, a [`Checked`](super::Checked) operation makes one more attempt for each
+//! event, and a wait for readiness ends once for each event.
 //!
 //! If `poll(2)` fails (a sandbox refuses it, or the limit of descriptors was lowered to zero), the registration renews
 //! its interest, so that epoll reports the present readiness of the descriptor as a new event.
@@ -397,8 +397,8 @@ impl<T> Registration<T> {
         let Readiness { direction, state } = readiness;
         let _inside = OpGuard::enter(self)?;
         let polled = self.poll_kernel(direction)?;
-        // An event of urgent data ends one wait, whatever `poll(2)` returns: the call does not ask for urgent data, and
-        // some descriptors report priority to one call only, which may be this one.
+        // An event of urgent data ends one wait, whatever `poll(2)` returns: the call does not ask for urgent data. Some
+        // descriptors report priority only once. If this call consumed the report, the caller would not see it.
         let is_urgent = direction == Direction::Read && state.ready().intersects(Ready::PRIORITY);
         match polled {
             Polled::Ready => return Ok(true),
@@ -412,8 +412,9 @@ impl<T> Registration<T> {
         Ok(is_urgent || polled != Polled::NotReady)
     }
 
-    /// The kernel's answer after an operation that is [checked](super::Checked) and returned `WouldBlock`. After any other,
-    /// `NotReady`, and also where the slot was not ready before: then an event comes for all that the descriptor has.
+    /// Asks the kernel after an operation that is [checked](super::Checked) and returned `WouldBlock`. After any other
+    /// operation, it returns `NotReady`. It does so too if the slot was not ready before: data that comes later causes an
+    /// event.
     #[inline]
     fn ask_after<R, O: Rule<R>>(
         &self,
@@ -438,7 +439,7 @@ impl<T> Registration<T> {
     }
 
     /// Urgent data ([`PRIORITY`](Ready::PRIORITY)) and errors ([`ERROR`](Ready::ERROR)) that the kernel flags
-    /// now, `poll(2)`. An error that an operation has taken from a socket still counts if it ended the socket.
+    /// now, `poll(2)`. If an error ended the socket, the result has `ERROR` even after an operation has returned that error.
     ///
     /// If `poll(2)` fails, it returns the flags of past events.
     ///

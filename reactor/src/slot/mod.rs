@@ -53,7 +53,7 @@
 //! | I7 | a waker that panics, when it is woken or dropped, suppresses no other wake-up | `tests/regressions/wakers.rs` |
 //! | I8 | an expiry for a deadline that was moved changes nothing | loom `deadline_set_against_firing` |
 //! | I9 | an event wakes every task that waited before it, even if the readiness is cleared at once | loom `second_waiter_against_event_that_is_cleared`, `leaving_against_event_that_is_cleared`, `event_against_waiter_for_an_event` |
-//! | I10 | a snapshot's call on a descriptor's number was on that descriptor, or there is no row | loom `snapshot_against_a_number_that_changes_hands`, `snapshot_tests.rs` |
+//! | I10 | a snapshot has a row only if its calls on the number reached that descriptor | loom `snapshot_against_a_number_that_changes_hands`, `snapshot_tests.rs` |
 
 pub(crate) mod state;
 pub(crate) mod waiters;
@@ -351,7 +351,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Stores a new deadline, in the reactor's time. The caller has checked that it has not passed.
+    /// Stores a new deadline, in the reactor's time. The caller checks afterwards whether it has passed
+    /// ([`ReactorInner::arm`](crate::reactor::ReactorInner::arm)).
     #[inline]
     pub(crate) fn set_deadline(&self, direction: Direction, time_ns: u64) -> SetAction {
         self.deadline(direction).set(time_ns)

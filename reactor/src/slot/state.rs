@@ -10,7 +10,7 @@
 //!
 //! | flag | set | cleared | meaning |
 //! | --- | --- | --- | --- |
-//! | readable, writable | by an event | after `WouldBlock` or a short transfer, if its own tick stands still | an operation may succeed |
+//! | readable, writable | by an event | after `WouldBlock` or a short transfer, if no event of this direction has come since the operation began | an operation may succeed |
 //! | hangups, error | by an event | never | a short transfer no longer shows that the descriptor is drained |
 //! | priority | by an event | together with readable, after `WouldBlock` | a read stops at the urgent mark, so a short one does not show that the descriptor is drained |
 //! | closed | by `close` | never (the next tenant starts anew) | every operation ends |
@@ -297,7 +297,7 @@ impl State {
         (State(self.generation().next().bits() << GENERATION_SHIFT), claimed)
     }
 
-    /// One more event of a direction; the other tick is not carried into.
+    /// Adds one to the tick of a direction. An overflow does not change the other tick.
     #[inline]
     fn ticked(self, direction: &DirectionBits) -> State {
         let shift = direction.tick_shift;

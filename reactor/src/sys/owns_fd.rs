@@ -35,8 +35,8 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout};
 /// # Safety
 ///
 /// `as_fd` returns the same descriptor at every call. The value owns that descriptor and
-/// no other object does. No code relies on which object the number stands for: it may be made to stand for
-/// another at any time, through a shared reference, as `dup3(2)` does.
+/// no other object does. The reactor may put another file under that number at any time, through a
+/// shared reference, by `dup3(2)`. No code may rely on the number still meaning the same file.
 ///
 /// [`Registration::close`]: crate::Registration::close
 /// [`Registration::into_inner`]: crate::Registration::into_inner
@@ -44,8 +44,8 @@ pub unsafe trait OwnsFd: AsFd {}
 
 macro_rules! owns_fd {
     ($($type:ty)*) => {
-        // SAFETY: the type holds one `OwnedFd` of its own for life, and does nothing with it but calls
-        // whose errors it returns.
+        // SAFETY: the type holds one `OwnedFd` of its own for life. Its methods only make system calls on it,
+        // and return their errors.
         $(unsafe impl OwnsFd for $type {})*
     };
 }

@@ -1,4 +1,4 @@
-//! The reactor's time: nanoseconds since its clock began. The only module that reads a clock.
+//! The reactor's time: nanoseconds since its clock began. The only module that reads a clock for deadlines.
 
 use std::time::{Duration, Instant};
 

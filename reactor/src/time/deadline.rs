@@ -13,8 +13,8 @@
 //! # The filed flag
 //!
 //! `FILED` means: the wheel holds this slot for the time in the word, or for an earlier one. The reactor
-//! alone sets the flag, in the check after which it files the slot. The reactor's check clears the flag when it has
-//! taken the slot out of the wheel: after that check the word is expired, or none, or filed anew.
+//! alone sets the flag, in the check after which it files the slot. The reactor's check clears the flag
+//! if it leaves no time in the word. If a time to come is left, the check sets or keeps the flag, and the reactor files the slot.
 //!
 //! # The setter that arms
 //!
@@ -166,7 +166,7 @@ impl DeadlineWord {
         if word == Word::EXPIRED { Some(0) } else { word.pending_ns() }
     }
 
-    /// Stores a time to come.
+    /// Stores a time. The caller checks afterwards whether it has passed.
     #[inline]
     pub(crate) fn set(&self, time_ns: u64) -> SetAction {
         if self.moved_away(time_ns) { SetAction::Nothing } else { self.set_anew(time_ns) }
@@ -238,7 +238,7 @@ mod tests {
         Word(LAST_NS << TIME_SHIFT | FILED),
     ];
 
-    /// The flag stays only where the wheel holds the slot for early enough. A setter asks for a check unless the word
+    /// The flag stays only if the wheel holds the slot for the new time or an earlier one. A setter asks for a check unless the word
     /// holds an earlier time.
     #[test]
     fn a_setter_keeps_the_filed_flag_or_asks_for_a_check() {

@@ -48,7 +48,7 @@ pub(crate) struct Wheel {
     /// The wheel has taken out the keys of every earlier tick.
     tick: u64,
     levels: Box<[Level]>,
-    /// The bucket in whose first tick the wheel stands, while its keys are being taken out.
+    /// The bucket that the wheel is emptying. Until it is empty, the tick of the wheel is the first tick of this bucket.
     emptying: Option<(usize, usize)>,
     /// By key; it grows to the highest key ever filed.
     nodes: Vec<Node>,
@@ -219,7 +219,7 @@ impl Wheel {
     fn link(&mut self, key: u32, tick: u64) {
         let differing = (tick ^ self.tick) | (BUCKETS as u64 - 1);
         let level = (((63 - differing.leading_zeros()) / LEVEL_BITS) as usize).min(LEVELS - 1);
-        // An overdue key goes into the next bucket.
+        // An overdue key goes into the bucket of the wheel's present tick, so the next step takes it out.
         let place = tick.max(self.tick);
         let level = if tick <= self.tick { 0 } else { level };
         let bucket = (place >> (LEVEL_BITS * level as u32)) as usize % BUCKETS;
