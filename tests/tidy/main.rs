@@ -274,7 +274,10 @@ fn the_crates_depend_on_nothing_else() {
                     "tokio-util",
                 ],
             ),
-            ("adapters/hyper/Cargo.toml", &["netpoll", "netpoll-futures", "hyper"]),
+            (
+                "adapters/hyper/Cargo.toml",
+                &["netpoll", "netpoll-futures", "hyper", "hyper-util", "tower-service"],
+            ),
             ("adapters/quinn/Cargo.toml", &["netpoll", "quinn"]),
             (
                 "adapters/smol/Cargo.toml",
