@@ -209,9 +209,17 @@ macro_rules! forward {
 impl Connection for ConnectorIo {
     fn connected(&self) -> Connected {
         match &self.0 {
-            Inner::Tls(_, Some(Version::Http2)) => Connected::new().negotiated_h2(),
+            Inner::Tls(_, version) if is_http2(*version) => Connected::new().negotiated_h2(),
             _ => Connected::new(),
         }
+    }
+}
+
+fn is_http2(version: Option<Version>) -> bool {
+    match version {
+        #[cfg(feature = "http2")]
+        Some(Version::Http2) => true,
+        _ => false,
     }
 }
 

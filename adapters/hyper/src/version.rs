@@ -41,7 +41,7 @@ impl Version {
 }
 
 /// With one version there is nothing to detect.
-#[cfg(not(all(feature = "http1", feature = "http2")))]
+#[cfg(all(feature = "server", not(all(feature = "http1", feature = "http2"))))]
 impl Version {
     #[cfg(feature = "http1")]
     pub(crate) const ONLY: Self = Self::Http1;
