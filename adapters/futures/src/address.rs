@@ -62,7 +62,8 @@ pub async fn try_each<T, F: Future<Output = io::Result<T>>>(
 ) -> io::Result<T> {
     let mut last_error = None;
     for address in resolve(addresses).await? {
-        match attempt(address).await {
+        // In a box, so that the future of a connect stays small in the task that awaits it.
+        match Box::pin(attempt(address)).await {
             Err(error) => last_error = Some(error),
             done => return done,
         }
@@ -139,7 +140,8 @@ impl Addresses {
             let name = name.clone();
             move || std::net::ToSocketAddrs::to_socket_addrs(name.as_str()).map(Iterator::collect)
         };
-        let found = blocking::before(deadline, blocking::run(host, ask)).await;
+        // In a box, so that each future which may begin with a lookup stays small. A lookup allocates in any case.
+        let found = Box::pin(blocking::before(deadline, blocking::run(host, ask))).await;
         found.map_err(|error| OpError::wrap("resolve", &name, error))
     }
 }
