@@ -118,16 +118,21 @@ fn one_deadline_covers_the_handshake() {
     });
 }
 
+/// With TLS, the deadline of the handshake is the socket's, and is cleared after it.
 #[test]
 fn idle_connections_have_no_deadline() {
     run(|executor| async move {
-        let site = Site::open(&executor, Deadlines::none()).await?;
+        let certificate = Certificate::new();
+        let tls = certificate.server(Library::FuturesRustls, &HTTP);
+        let site = Site::secure(&executor, tls, |server| server).await?;
         let reactor = Reactor::builder().build()?;
-        let dialer = Dialer::new().user_timeout(ms(10_000));
-        let connector =
-            Connector::new().dialer(dialer).connect_timeout(ms(10_000)).reactor(reactor.clone());
+        let connector = secure(certificate.client(&["http/1.1"]))
+            .dialer(Dialer::new().user_timeout(ms(10_000)))
+            .connect_timeout(ms(10_000))
+            .reactor(reactor.clone());
         let client = client(&executor, connector);
-        assert_eq!(get(&client, format!("http://{}/hello", site.address)).await?, "hello");
+        let address = format!("https://localhost:{}/hello", site.address.port());
+        assert_eq!(get(&client, address).await?, "hello");
         let snapshot = reactor.snapshot()?;
         let [row] = snapshot.rows() else { panic!("one connection in the pool: {snapshot}") };
         for direction in [Direction::Read, Direction::Write] {

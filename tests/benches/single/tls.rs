@@ -21,6 +21,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use indicatif::ProgressBar;
 use netpoll_hyper::{Executor, Server, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::args::Args;
 use crate::measure::child::Child;
@@ -167,6 +168,19 @@ async fn greet(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
     Ok(Response::new("hello, world".to_owned()))
 }
 
+/// Serves one connection, whatever socket it has, when its handshake is done.
+async fn serve_one<S>(accepted: tokio_rustls::Accept<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if let Ok(stream) = accepted.await {
+        let served =
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(greet));
+        // The clients hang up when they are done.
+        drop(served.await);
+    }
+}
+
 fn tokio(listener: TcpListener, config: Arc<ServerConfig>) -> io::Result<()> {
     in_tokio(async {
         let tls = tokio_rustls::TlsAcceptor::from(config);
@@ -175,13 +189,7 @@ fn tokio(listener: TcpListener, config: Arc<ServerConfig>) -> io::Result<()> {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
             let accepted = tls.accept(stream);
-            tokio::spawn(async {
-                if let Ok(stream) = accepted.await {
-                    let served = http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service_fn(greet));
-                    drop(served.await);
-                }
-            });
+            tokio::spawn(serve_one(accepted));
         }
     })
 }
@@ -194,13 +202,7 @@ fn netpoll_tokio(listener: TcpListener, config: Arc<ServerConfig>) -> io::Result
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
             let accepted = tls.accept(stream);
-            tokio::spawn(async {
-                if let Ok(stream) = accepted.await {
-                    let served = http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service_fn(greet));
-                    drop(served.await);
-                }
-            });
+            tokio::spawn(serve_one(accepted));
         }
     })
 }
