@@ -77,7 +77,6 @@ fn two_threads(
     })
 }
 
-/// The connections come with Go's defaults, `TCP_NODELAY` among them.
 async fn accept(listener: net::TcpListener, serve: impl Fn(TcpStream)) -> io::Result<()> {
     accept_all(TcpListener::try_from(listener)?, serve).await
 }
