@@ -19,7 +19,7 @@ use tower_service::Service;
 use crate::{Io, Version};
 
 /// Connects a pooled client, `hyper_util::client::legacy::Client`, to the hosts of its requests: over TCP for `http`, and over
-/// the TLS of a closure for `https`.
+/// TLS for `https`. A closure makes the handshake, with any library.
 ///
 /// A [`Dialer`] looks each name up, and races the addresses that it finds. One deadline covers the lookup, the connect and
 /// the handshake. After that, the connection has no deadline: an idle connection in the pool costs no wake-up. Limit a
