@@ -5,6 +5,7 @@ pub(crate) mod echo;
 mod executors;
 pub(crate) mod go;
 pub(crate) mod hello;
+mod minimal;
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -32,7 +33,7 @@ fn servers(args: &Args) -> Vec<&'static Server> {
     if args.flag("--http") {
         hello::SERVERS.iter().collect()
     } else {
-        echo::SERVERS.iter().chain(&echo::ON_TWO_THREADS).chain(&echo::LIARS).collect()
+        echo::SERVERS.iter().chain(&echo::ON_TWO_THREADS).chain(&echo::APART).collect()
     }
 }
 

@@ -17,8 +17,15 @@ use crate::measure::sys;
 use crate::measure::table::Table;
 use crate::single::clients;
 
-const SERVERS: [&str; 6] =
-    ["bare", "tokio", "netpoll-local", "netpoll-driven", "netpoll-inline", "netpoll-tokio"];
+const SERVERS: [&str; 7] = [
+    "bare",
+    "tokio",
+    "netpoll-local",
+    "netpoll-driven",
+    "netpoll-minimal",
+    "netpoll-inline",
+    "netpoll-tokio",
+];
 const CONNECTIONS: [&str; 2] = ["1", "64"];
 
 /// Echoes of the shorter run, over all connections together.

@@ -8,7 +8,7 @@ mod tokio;
 
 use std::time::Duration;
 
-use super::{Deadlines, Server, executors, go};
+use super::{Deadlines, Server, executors, go, minimal};
 
 /// Longer than a message: a short read says that there is no more.
 const BUFFER: usize = 1024;
@@ -41,6 +41,8 @@ pub(crate) const ON_TWO_THREADS: [Server; 3] = [
     },
 ];
 
-/// Not to be compared, but to be noticed.
-pub(super) const LIARS: [Server; 1] =
-    [Server { name: "liar", title: "an echo with a wrong byte", serve: bare::lie }];
+/// Not to be compared: the first has an executor that is no library's, the second is to be noticed.
+pub(super) const APART: [Server; 2] = [
+    Server { name: "netpoll-minimal", title: "netpoll, few lines", serve: netpoll::minimal },
+    Server { name: "liar", title: "an echo with a wrong byte", serve: bare::lie },
+];

@@ -1,4 +1,4 @@
-//! netpoll: with its thread under two executors of futures, and inline under two.
+//! netpoll: with its thread under two executors of futures, and inline under three.
 
 use std::future::Future;
 use std::io;
@@ -9,7 +9,7 @@ use futures::task::LocalSpawnExt;
 use netpoll::{Interest, Registration};
 use netpoll_futures::{TcpListener, TcpStream};
 
-use super::{BUFFER, Deadlines, PATIENCE, executors};
+use super::{BUFFER, Deadlines, PATIENCE, executors, minimal};
 
 pub(super) fn inline(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
     executors::inline(|tasks| {
@@ -34,6 +34,15 @@ pub(super) fn local(listener: net::TcpListener, deadlines: Deadlines) -> io::Res
 
 pub(super) fn driven(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
     executors::driven_pool(|tasks| {
+        accept(listener, move |stream| match deadlines {
+            Deadlines::None => tasks.spawn(end(echo(stream))),
+            Deadlines::Each => tasks.spawn(end(echo_in_time(stream))),
+        })
+    })
+}
+
+pub(super) fn minimal(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+    minimal::run(|tasks| {
         accept(listener, move |stream| match deadlines {
             Deadlines::None => tasks.spawn(end(echo(stream))),
             Deadlines::Each => tasks.spawn(end(echo_in_time(stream))),
