@@ -168,6 +168,19 @@ fn async_takes_sockets_of_std() {
     });
 }
 
+/// As in smol: a listener of the standard library has the options of the system, and so have its connections.
+#[test]
+fn the_connections_of_a_listener_have_the_options_that_they_inherit() {
+    run(|| async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        for listener in [TcpListener::try_from(listener.try_clone()?)?, listener.try_into()?] {
+            let _client = TcpStream::connect(listener.local_addr()?).await?;
+            assert!(!listener.accept().await?.0.nodelay()?);
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn names_are_looked_up() {
     run(|| async {

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::pin::pin;
 
+use netpoll::{Interest, Reactor, Registration};
 use netpoll_futures::sys;
 use netpoll_futures::{TcpListener, TcpStream, is_closed, raw_os_error};
 use netpoll_tests::fixtures::tcp::{pair, read_exactly, read_to_end};
@@ -73,6 +74,39 @@ fn a_blocking_listener_becomes_one_of_ours() {
         let (accepted, peer) = accept.await?;
         assert_eq!(peer, late.local_addr()?);
         assert!(os::is_nonblocking(&accepted));
+        Ok(())
+    });
+}
+
+/// As in Go. The listener itself, which other processes may share, keeps its option.
+#[test]
+fn connections_have_nodelay_wherever_the_listener_comes_from() {
+    type Adopt = fn(net::TcpListener) -> std::io::Result<TcpListener>;
+    const WAYS: [Adopt; 5] = [
+        TcpListener::try_from,
+        |std| TcpListener::try_from(OwnedFd::from(std)),
+        |std| TcpListener::register_on(Reactor::global()?, std),
+        |std| TcpListener::register_exclusive_on(Reactor::global()?, std),
+        |std| {
+            std.set_nonblocking(true)?;
+            Ok(Registration::with(Reactor::global()?, std, Interest::Readable)?.into())
+        },
+    ];
+    run(|| async {
+        for adopt in WAYS {
+            for inherits in [false, true] {
+                let listener = net::TcpListener::bind(LOOPBACK)?;
+                sys::set_nodelay(listener.as_fd(), inherits)?;
+                let listener = adopt(listener)?;
+                let address = listener.local_addr()?;
+                let clients =
+                    [net::TcpStream::connect(address)?, net::TcpStream::connect(address)?];
+                assert!(listener.accept().await?.0.nodelay()?);
+                assert!(listener.try_accept()?.0.nodelay()?);
+                assert_eq!(sys::nodelay(listener.as_fd())?, inherits);
+                drop(clients);
+            }
+        }
         Ok(())
     });
 }

@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix;
 
 use netpoll::{Interest, Reactor, Registration};
+use netpoll_futures::sys;
 use netpoll_tests::fixtures::{LOOPBACK, assert_kind, os, poll_once};
-use netpoll_tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use netpoll_tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use crate::fixtures::everywhere;
 
@@ -49,6 +50,25 @@ fn listeners_come_in_and_go_out() {
         let std = listener.into_std()?;
         assert_eq!(std.local_addr()?, address);
         assert_kind(std.accept(), ErrorKind::WouldBlock);
+        Ok(())
+    });
+}
+
+/// As in tokio: a listener of the standard library has the options of the system, and so have its connections.
+#[test]
+fn the_connections_of_a_listener_have_the_options_that_they_inherit() {
+    everywhere(|| async {
+        for nodelay in [false, true] {
+            let std = net::TcpListener::bind(LOOPBACK)?;
+            sys::set_nodelay(std.as_fd(), nodelay)?;
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(LOOPBACK.parse().expect("an address"))?;
+            socket.set_nodelay(nodelay)?;
+            for listener in [TcpListener::from_std(std)?, socket.listen(8)?] {
+                let _client = TcpStream::connect(listener.local_addr()?).await?;
+                assert_eq!(listener.accept().await?.0.nodelay()?, nodelay);
+            }
+        }
         Ok(())
     });
 }

@@ -100,8 +100,9 @@
 //! # Ok(()) }) }
 //! ```
 //!
-//! - The conversion makes the listener non-blocking, for all processes that share it. Other options stay as they are:
-//!   accepted connections have `TCP_NODELAY` and keep-alive only if the listener has (`NoDelay=` and `KeepAlive=` in systemd).
+//! - The conversion makes the listener non-blocking, for all processes that share it. Other options of the listener stay as they are.
+//!   Accepted connections have `TCP_NODELAY`: with `NoDelay=` of systemd they inherit it, else each accept sets it, by one system call. They
+//!   have keep-alive probes only if the listener has (`KeepAlive=`).
 //! - An error for a Unix socket where TCP is expected comes from `listenfd`: `fd 4 is not a valid tcp socket`. The conversion from
 //!   an `OwnedFd` does not check the kind. A listener that is passed twice may be used twice.
 //! - The file of an inherited Unix listener stays when the listener is closed.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
@@ -45,17 +45,27 @@ pub type Listener<L> = Socket<L>;
 pub struct Listening {
     pub(crate) file: SocketFile,
     limit: Mutex<Option<Limit>>,
+    /// A connection needs `TCP_NODELAY`: it does not inherit the option from the listener.
+    sets_nodelay: bool,
 }
 
 impl Listening {
     pub(crate) fn with_file(file: SocketFile) -> Self {
-        Self { file, limit: Mutex::new(None) }
+        Self { file, ..Self::default() }
+    }
+
+    pub(crate) fn with_nodelay(sets_nodelay: bool) -> Self {
+        Self { sets_nodelay, ..Self::default() }
     }
 }
 
 impl Extra for Listening {
     fn closing(&self) {
         self.file.closing();
+    }
+
+    fn keep_options(&mut self) {
+        self.sets_nodelay = false;
     }
 
     /// The standard library's listener never removes its file.
@@ -215,6 +225,10 @@ impl<L: ListenerSocket> Listener<L> {
 
     fn to_stream(&self, accepted: io::Result<Taken<L>>) -> io::Result<Accepted<L>> {
         let (socket, peer, place) = accepted.map_err(|error| self.explain_accept(error))?;
+        if self.shared.extra.sets_nodelay {
+            // An error changes nothing for the connection, as in Go.
+            let _ = sys::set_nodelay(socket.as_fd(), true);
+        }
         let stream = Stream::of_accepted(self.registration().reactor(), socket, place)?;
         events::accepted::<L>(&stream);
         Ok((stream, peer))

@@ -4,14 +4,14 @@
 use std::fmt::Debug;
 use std::io;
 use std::net;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net as unix;
 
 use netpoll::{Interest, OwnsFd};
 
 use crate::listener::Listening;
 use crate::socket_file::SocketFile;
-use crate::sys::Origin;
+use crate::sys::{self, Origin};
 use crate::unix::address;
 
 /// A socket of the standard library.
@@ -93,6 +93,9 @@ pub trait Address: Debug + Clone + Send + Sync + private::Sealed + 'static {
 /// State that is dropped with its socket.
 #[doc(hidden)]
 pub trait Extra: Default + Send + Sync + 'static {
+    /// Makes the connections of a listener keep the options that they inherit.
+    fn keep_options(&mut self) {}
+
     /// Called directly before the socket is closed.
     fn closing(&self) {}
 
@@ -150,7 +153,11 @@ macro_rules! sockets {
 
 sockets! {
     net::TcpStream, "tcp", net::SocketAddr, (), Both { const LINGERS: bool = true; }
-    net::TcpListener, "tcp", net::SocketAddr, Listening, Readable {}
+    net::TcpListener, "tcp", net::SocketAddr, Listening, Readable {
+        fn extra(&self) -> Listening {
+            Listening::with_nodelay(matches!(sys::nodelay(self.as_fd()), Ok(false)))
+        }
+    }
     net::UdpSocket, "udp", net::SocketAddr, (), WriteOnDemand {}
     unix::UnixStream, "unix", unix::SocketAddr, (), WriteOnDemand {}
     unix::UnixListener, "unix", unix::SocketAddr, Listening, Readable {

@@ -37,7 +37,8 @@ impl<S: StdSocket> Socket<S> {
     /// caller names: the socket uses that reactor for all that it needs, and never the global one. The
     /// connections that a listener accepts are registered with the listener's reactor.
     ///
-    /// The socket is made non-blocking; its other options stay as they are. The file of a Unix listener
+    /// The socket is made non-blocking; its other options stay as they are. The connections of a TCP listener have
+    /// `TCP_NODELAY`, as in Go: if they do not inherit it, each accept sets it, by one system call. The file of a Unix listener
     /// stays when the listener is closed, unless `set_unlink_on_close` says otherwise.
     ///
     /// ```
@@ -61,6 +62,18 @@ impl<S: StdSocket> Socket<S> {
         let socket = socket.into();
         sys::set_nonblocking(socket.as_fd(), true)?;
         Self::register_nonblocking(reactor, socket)
+    }
+
+    /// [`register_on`](Self::register_on) for adapters whose peers set no options: the connections of a listener have the
+    /// options that they inherit.
+    #[doc(hidden)]
+    pub fn register_as_it_is_on(reactor: &Reactor, socket: impl Into<S>) -> io::Result<Self> {
+        let socket = socket.into();
+        sys::set_nonblocking(socket.as_fd(), true)?;
+        let registration = Registration::with(reactor, socket, S::INTEREST)?;
+        let mut extra = registration.get_ref().extra();
+        extra.keep_options();
+        Ok(Self::with_extra(registration, extra))
     }
 
     /// The address that the socket is bound to.

@@ -26,14 +26,15 @@ pub struct Socket<S: StdSocket> {
 }
 
 impl<S: StdSocket> Socket<S> {
-    /// Registers a socket of the standard library, and makes it non-blocking.
+    /// Registers a socket of the standard library, and makes it non-blocking. As in tokio, its other options stay as they are, and the
+    /// connections of a listener have those that they inherit.
     ///
     /// # Errors
     ///
     /// The error of `ioctl(2)` or `epoll_ctl(2)`.
     pub fn from_std(socket: S) -> io::Result<Self> {
         let fd: OwnedFd = socket.into();
-        let socket = netpoll_futures::Socket::register_on(&reactor()?, fd);
+        let socket = netpoll_futures::Socket::register_as_it_is_on(&reactor()?, fd);
         socket.map(Self::from).map_err(OpError::strip)
     }
 

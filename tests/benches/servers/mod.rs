@@ -60,7 +60,7 @@ fn listen() -> io::Result<TcpListener> {
     // Once more, for a longer queue: a connect that does not fit into it is tried again after a second.
     netpoll_futures::sys::listen(listener.as_fd())?;
     listener.set_nonblocking(true)?;
-    // The connections of every server inherit it.
+    // The connections of every server inherit it, and netpoll makes no call for each of them.
     netpoll_futures::sys::set_nodelay(listener.as_fd(), true)?;
     println!("{} {}", listener.local_addr()?.port(), std::process::id());
     Ok(listener)

@@ -162,7 +162,7 @@ pub(crate) fn serve(args: &Args) {
     let (_, serve) = SERVERS.iter().find(|(name, _)| *name == args.operand()).expect("a server");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.set_nonblocking(true).expect("an option");
-    // Connections inherit it. Without it, the second record of an answer waits 40 ms for an acknowledgement, and the server
+    // Connections inherit it, as no server here sets it. Without it, the second record of an answer waits 40 ms for an acknowledgement, and the server
     // is cold when it goes on.
     netpoll_futures::sys::set_nodelay(listener.as_fd(), true).expect("an option");
     println!("{} {}", listener.local_addr().expect("bound").port(), std::process::id());

@@ -145,6 +145,11 @@ pub fn set_keepalive(fd: BorrowedFd<'_>, keepalive: Option<KeepAlive>) -> io::Re
 }
 
 /// `TCP_NODELAY`
+pub fn nodelay(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    number(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY).map(|on| on != 0)
+}
+
+/// `TCP_NODELAY`
 pub fn set_nodelay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &libc::c_int::from(on))
 }

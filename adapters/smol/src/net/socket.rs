@@ -7,7 +7,7 @@ use std::net;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net as unix;
 
-use netpoll_futures::{Deadline, Deadlines, OpError, PeerSocket, StdSocket};
+use netpoll_futures::{Deadline, Deadlines, OpError, PeerSocket, Reactor, StdSocket};
 
 /// A socket: a [`Stream`](super::Stream), a [`Listener`](super::Listener) or a [`Datagram`](super::Datagram), over TCP,
 /// UDP or Unix sockets.
@@ -116,12 +116,14 @@ impl<S: StdSocket> From<Socket<S>> for netpoll_futures::Socket<S> {
     }
 }
 
-/// The socket becomes non-blocking.
+/// The socket becomes non-blocking. As in smol, its other options stay as they are, and the connections of a listener have those that
+/// they inherit.
 impl<S: StdSocket> TryFrom<OwnedFd> for Socket<S> {
     type Error = io::Error;
 
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        netpoll_futures::Socket::try_from(fd).map(Self).map_err(OpError::strip)
+        let socket = netpoll_futures::Socket::register_as_it_is_on(Reactor::global()?, fd);
+        socket.map(Self).map_err(OpError::strip)
     }
 }
 
