@@ -325,8 +325,11 @@ fn a_handshake_that_is_not_complete_at_a_shutdown_ends() {
         let tls = certificate.server(Library::FuturesRustls, &HTTP);
         let site = Site::secure(&executor, tls, |server| server).await?;
         let silent = TcpStream::connect(site.address).await?;
+        let peer = silent.local_addr()?;
         until(|| site.server.connections() == 1).await;
         site.server.shutdown();
+        let cut = site.failed_handshake().await;
+        assert_eq!(cut, format!("handshake with {peer}: the server shuts down"));
         until(|| site.server.connections() == 0).await;
         let late = TlsConnector::from(config).connect(localhost(), silent).await;
         assert!(late.is_err(), "the server takes part in no handshake any more");

@@ -43,7 +43,7 @@ pub enum End {
     /// The peer exceeded a limit, and the server closed the connection.
     TimedOut(Deadline),
     /// The handshake of [`Server::serve_with`](super::Server::serve_with) failed, for example since the peer does not speak
-    /// TLS. The error names the peer's address.
+    /// TLS, or was not complete when the server [shut down](super::Server::shutdown). The error names the peer's address.
     HandshakeFailed(io::Error),
     /// [`Server::close`](super::Server::close) closed it, or its future was dropped.
     Closed,
@@ -136,12 +136,17 @@ impl<S: StreamSocket, F> Accepted<S, F> {
         let report = Report { tracker: &tracker, settings, is_pending: true };
         let serving = async {
             guard.connections().check_process()?;
+            let failed = |error| {
+                let peer = peer.as_ref().map_or("a peer that has left".to_owned(), Address::text);
+                Ok(End::HandshakeFailed(OpError::wrap("handshake with", peer, error)))
+            };
             let established = match drive(guard, &tracker, pin!(handshake), |_| {}).await {
                 Ok(Ok(established)) => established,
-                Ok(Err(error)) => {
-                    let peer =
-                        peer.as_ref().map_or("a peer that has left".to_owned(), Address::text);
-                    return Ok(End::HandshakeFailed(OpError::wrap("handshake with", peer, error)));
+                Ok(Err(error)) => return failed(error),
+                // By a shutdown. (If its limit has passed, the tracker knows it.)
+                Err(End::Finished) => {
+                    let text = "the server shuts down";
+                    return failed(io::Error::new(io::ErrorKind::ConnectionAborted, text));
                 }
                 Err(end) => return Ok(end),
             };
