@@ -16,6 +16,7 @@ mod fetch;
 mod fixtures;
 mod io;
 mod late_server;
+mod least_rate;
 mod limits;
 mod metrics;
 mod pings;

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use netpoll::{Interest, Reactor, Registration, Timer};
 use netpoll_futures::TcpListener;
-use netpoll_hyper::{BoxError, Deadline, Deadlines, End, Executor, Server};
+use netpoll_hyper::{BoxError, Deadline, Deadlines, End, Executor, LeastRate, Server, deadline_in};
 
 use crate::fixtures::{Outcome, let_others_run, ms, until};
 use crate::tls::Tls;
@@ -33,8 +33,10 @@ struct Backstage {
     gate: Shared<oneshot::Receiver<()>>,
     /// How many have come to it.
     waiting: Arc<AtomicUsize>,
-    /// How many bytes `/early` has read of bodies after it had answered.
+    /// How many bytes `/early` has read of bodies after it had answered, and `/rated` before.
     uploaded: Arc<AtomicUsize>,
+    /// That of the connections.
+    reactor: Reactor,
 }
 
 /// A server at work.
@@ -139,8 +141,12 @@ impl Site {
         let (open, gate) = oneshot::channel();
         let waiting = Arc::<AtomicUsize>::default();
         let uploaded = Arc::<AtomicUsize>::default();
-        let backstage =
-            Backstage { gate: gate.shared(), waiting: waiting.clone(), uploaded: uploaded.clone() };
+        let backstage = Backstage {
+            gate: gate.shared(),
+            waiting: waiting.clone(),
+            uploaded: uploaded.clone(),
+            reactor: listener.reactor().clone(),
+        };
         let serving = server.clone();
         executor.spawn(async move {
             let page = |_: &SocketAddr| {
@@ -176,7 +182,7 @@ impl Site {
         self.waiting.load(Ordering::SeqCst)
     }
 
-    /// How many bytes `/early` has read of bodies.
+    /// How many bytes `/early` and `/rated` have read of bodies.
     pub(crate) fn uploaded(&self) -> usize {
         self.uploaded.load(Ordering::SeqCst)
     }
@@ -271,6 +277,7 @@ async fn page(
     let body = match path.split('/').nth(1) {
         Some("hello") => whole("hello"),
         Some("limited") => return Ok(limited(request, number(&path)).await),
+        Some("rated") => return Ok(rated(request, backstage, number(&path)).await),
         Some("echo") => request.into_body().map_err(Into::into).boxed_unsync(),
         Some("pieces") => pieces(&pattern(number(&path))),
         Some("full") => whole(pattern(number(&path))),
@@ -319,6 +326,46 @@ async fn limited(request: Request<Incoming>, max: usize) -> Response<Body> {
         }
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
     };
+    with_status(status, text)
+}
+
+/// Takes a body of which 1,000 bytes come in each second, and answers with its length. After `pause_at` bytes, or at the end, it
+/// comes to the gate, and reads the rest when the gate is open.
+async fn rated(
+    request: Request<Incoming>,
+    backstage: Backstage,
+    pause_at: usize,
+) -> Response<Body> {
+    let second = Duration::from_secs(1);
+    let mut body = LeastRate::with(&backstage.reactor, request.into_body(), 1000, second);
+    let mut gate = Some(backstage.gate);
+    let mut len = 0;
+    loop {
+        let frame = body.frame().await;
+        if let Some(Err(error)) = frame {
+            let is_late = deadline_in(&*error);
+            let status =
+                if is_late { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
+            return with_status(status, error.to_string());
+        }
+        let count = frame.as_ref().map_or(0, |frame| {
+            frame.as_ref().ok().and_then(|frame| frame.data_ref()).map_or(0, Bytes::len)
+        });
+        len += count;
+        backstage.uploaded.fetch_add(count, Ordering::SeqCst);
+        if (len >= pause_at || frame.is_none())
+            && let Some(gate) = gate.take()
+        {
+            backstage.waiting.fetch_add(1, Ordering::SeqCst);
+            let _ = gate.await;
+        }
+        if frame.is_none() {
+            return with_status(StatusCode::OK, len.to_string());
+        }
+    }
+}
+
+fn with_status(status: StatusCode, text: String) -> Response<Body> {
     let mut answer = Response::new(whole(text));
     *answer.status_mut() = status;
     answer

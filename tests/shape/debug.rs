@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use netpoll::{Direction, Interest, Reactor, Registration};
 use netpoll_hyper::{
-    Connector, Deadline, Deadlines, End, Executor, Io, ServedIo, ServedStream, Server,
+    Connector, Deadline, Deadlines, End, Executor, Io, LeastRate, ServedIo, ServedStream, Server,
 };
 use netpoll_hyper::{Timer, Version};
 use netpoll_tests::fixtures::Folder;
@@ -389,6 +389,8 @@ fn hyper_types(printed: &mut Printed) -> io::Result<()> {
     printed.add("hyper::Deadline", Deadline::WriteStall);
     printed.add("hyper::End", End::Closed);
     printed.add("hyper::Version", Version::Http1);
+    let second = Duration::from_secs(1);
+    printed.add("hyper::LeastRate", LeastRate::new(String::new(), 100, second));
     let timer = Timer::new()?;
     let mut sleep = hyper::rt::Timer::sleep(&timer, Duration::from_secs(1000));
     let sleep = sleep.as_mut().downcast_mut_pin::<netpoll_hyper::Sleep>().expect("it is ours");

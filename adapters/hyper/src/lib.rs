@@ -15,6 +15,7 @@
 //! | [`Sleep`] | [`hyper::rt::Sleep`], [`Future`] | never early |
 //! | `Connector` | `tower_service::Service<Uri>` | for hyper-util's pooled client, with the feature `connector` |
 //! | [`Executor`] | [`hyper::rt::Executor`] for every future that is `Send` | over a closure, or a `Spawn` of futures |
+//! | [`LeastRate`] | [`hyper::body::Body`] | a body that fails if its peer sends it too slowly |
 //! | [`Server`] | | accepts, serves, and shuts down gracefully |
 //!
 //! # A client
@@ -57,6 +58,7 @@
 mod connector;
 mod executor;
 mod io;
+mod least_rate;
 mod read_buf;
 #[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
 pub mod server;
@@ -68,6 +70,7 @@ mod version;
 pub use connector::{Connector, ConnectorIo};
 pub use executor::{Executor, Task};
 pub use io::Io;
+pub use least_rate::LeastRate;
 pub use netpoll_futures::deadline_in;
 #[cfg(all(feature = "server", any(feature = "http1", feature = "http2")))]
 pub use server::{BoxError, Deadline, Deadlines, End, ServedIo, ServedStream, Server};

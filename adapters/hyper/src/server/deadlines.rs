@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::least_rate::least;
+
 /// The limits of a connection. [The module](super) defines each of them.
 ///
 /// ```
@@ -78,6 +80,9 @@ impl Deadlines {
     /// it then closes the connection. If the response is in progress, it ends incomplete: with HTTP/1 the server closes
     /// the connection, with HTTP/2 it resets the stream. While a response waits for the peer, the limit takes effect when the peer
     /// takes the next bytes; until then [`write_stall`](Self::write_stall) and [`write_rate`](Self::write_rate) hold.
+    ///
+    /// It is the only limit for a client that sends the body of its request a byte at a time, unless the service reads the body through
+    /// a [`LeastRate`](crate::LeastRate).
     pub fn request(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.request = limit.into();
         self
@@ -103,15 +108,8 @@ impl Deadlines {
 
     /// The bytes that a peer must take in each period of `write_stall`.
     pub(super) fn least_taken(&self) -> u64 {
-        least(self.write_rate, self.write_stall)
+        least(self.write_rate, self.write_stall.unwrap_or_default())
     }
-}
-
-/// The bytes of a period at this rate, at least one.
-pub(super) fn least(rate: u64, period: Option<Duration>) -> u64 {
-    let seconds = period.map_or(0.0, |period| period.as_secs_f64());
-    // A product beyond the range is the largest number.
-    ((rate as f64 * seconds) as u64).max(1)
 }
 
 /// The limit of [`Deadlines`] that a peer exceeded.
