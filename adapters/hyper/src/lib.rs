@@ -78,7 +78,7 @@ pub use timer::{Sleep, Timer};
 #[cfg(any(feature = "http1", feature = "http2"))]
 pub use version::Version;
 
-/// The programs of the README, which must compile.
+/// The programs of the README, which run.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

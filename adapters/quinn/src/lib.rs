@@ -71,7 +71,7 @@ mod timer;
 
 pub use runtime::{Runtime, Task};
 
-/// The programs of the README, which must compile.
+/// The programs of the README, which run.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
