@@ -71,20 +71,21 @@ use waiters::{Displaced, Waiters};
 
 pub(crate) use waiters::{Queued, WaiterId};
 
-/// Two cache lines. The words that an operation without a wait reads are in the first.
+/// 80 bytes.
 #[derive(Debug)]
-#[repr(C, align(128))]
 pub(crate) struct Slot {
     state: AtomicU64,
     deadlines: [DeadlineWord; 2],
     waiters: Mutex<Waiters>,
+    /// The number of the last future that was given a [`WaiterId`]. Changed under the mutex.
+    last_id: AtomicU32,
+    pub(crate) index: u32, // Its place in the arena.
+    /// The number of the tenant's descriptor, or [`NO_NUMBER`]. For a snapshot alone: no operation reads it.
+    number: AtomicU32,
     /// Whether the slot is in the arm queue.
     pub(crate) queued: AtomicBool,
     /// Whether epoll reports room, where it does on demand.
     reports_room: AtomicBool,
-    pub(crate) index: u32, // Its place in the arena.
-    /// The number of the tenant's descriptor, or [`NO_NUMBER`]. For a snapshot alone: no operation reads it.
-    number: AtomicU32,
 }
 
 /// The number of a slot that is free or has a timer.
@@ -130,6 +131,7 @@ impl Slot {
             state: AtomicU64::new(State::VACANT.0),
             deadlines: [DeadlineWord::new(), DeadlineWord::new()],
             waiters: Mutex::new(Waiters::new()),
+            last_id: AtomicU32::new(0),
             queued: AtomicBool::new(false),
             reports_room: AtomicBool::new(false),
             index,
@@ -248,7 +250,7 @@ impl Slot {
             drop(waker);
             return status;
         }
-        let displaced = waiters.add(queue, id, waker, second);
+        let displaced = waiters.add(queue, id, &self.last_id, waker, second);
         drop(waiters);
         match displaced {
             Displaced::None => {}
@@ -509,7 +511,7 @@ impl Slot {
     }
 }
 
-const _: () = assert!(cfg!(netpoll_loom) || size_of::<Slot>() <= 128);
+const _: () = assert!(cfg!(netpoll_loom) || size_of::<Slot>() <= 80);
 
 #[cfg(test)]
 #[cfg(not(netpoll_loom))]

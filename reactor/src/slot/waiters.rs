@@ -1,8 +1,9 @@
 //! The waiters of one slot: three queues under one small mutex.
 //!
-//! The first waiter of each direction lies in the slot itself; the others lie in maps beside it, which are
-//! made when a second waiter comes. Adding, replacing and removing a waiter are O(log n) in the number of
-//! waiters of the queue.
+//! The first reader lies in the slot itself: an idle connection has no other waiter. All others lie in a [`Rest`], which
+//! is made for the first of them and freed when the last has left: the first writer in a place of its own, and the second
+//! and later waiters of a queue in maps. Adding, replacing and removing a waiter are O(log n) in the number of waiters of
+//! the queue.
 //!
 //! A future has a [`WaiterId`], by which it finds its place again: its newest waker replaces the older one,
 //! and its waker is removed when the future is dropped. A `poll_*` call has no id. If its waker equals one that is in
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 
 use super::state::Queue;
+use crate::sync::{AtomicU32, Ordering};
 use crate::wake::wake;
 
 /// The first limit for the wakers of `poll_*` calls in one queue.
@@ -29,10 +31,10 @@ pub(crate) const POLL_LIMIT: usize = 256;
 /// The last limit, which no longer doubles.
 const MAX_POLL_LIMIT: usize = 1 << 14;
 
-/// Names a waiter of one slot. No two futures of a slot ever have the same.
+/// Names a waiter of one slot. Two futures of a slot have the same only if 2^32 futures begin to wait in one second.
 ///
-/// The upper half is the second in which the wait began. The lower half is odd for a future, whose ids ascend even if the
-/// system's clock is set back. For a `poll_*` call it is zero.
+/// The upper half is the number of the future, and 0 for a `poll_*` call. The lower half is the second in which the wait
+/// began. So ids ascend, until the numbers begin anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WaiterId(u64);
 
@@ -40,33 +42,34 @@ impl WaiterId {
     /// The id of a future that has not had to wait.
     pub(crate) const NONE: WaiterId = WaiterId(0);
 
-    /// The id of a `poll_*` call that begins to wait in this second.
-    fn of_poll(second: u32) -> Self {
-        Self(u64::from(second) << 32)
-    }
-
-    /// The id of the next future, which begins to wait in this second.
-    fn next(self, second: u32) -> Self {
-        Self((self.0 + 2).max(u64::from(second) << 32) | 1)
+    fn new(number: u32, second: u32) -> Self {
+        Self(u64::from(number) << 32 | u64::from(second))
     }
 
     fn is_poll(self) -> bool {
-        self.0 & 1 == 0
+        self.0 >> 32 == 0
     }
 
     fn second(self) -> u32 {
-        (self.0 >> 32) as u32
+        self.0 as u32
     }
 }
 
 /// The content of the slot's mutex.
 #[derive(Debug)]
 pub(crate) struct Waiters {
-    /// By direction. A task that waits for the write lock is among the others.
-    first: [Option<Waiter>; 2],
-    /// By queue; `None` if the map would be empty.
+    /// The first waiter of [`Queue::Read`].
+    reader: Option<Waiter>,
+    rest: Option<Box<Rest>>,
+}
+
+/// Every waiter but the first reader. Not empty.
+#[derive(Debug, Default)]
+struct Rest {
+    /// The first waiter of [`Queue::Write`].
+    writer: Option<Waiter>,
+    /// By queue; `None` if the maps would be empty.
     others: [Option<Box<Others>>; 3],
-    last_id: WaiterId,
 }
 
 #[derive(Debug)]
@@ -137,68 +140,88 @@ pub(crate) enum Displaced {
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self { first: [None, None], others: [None, None, None], last_id: WaiterId::NONE }
+        Self { reader: None, rest: None }
     }
 
-    /// Adds a waiter that begins to wait in this second, or replaces its waker. A future that has no id is given one.
+    /// Adds a waiter that begins to wait in this second, or replaces its waker. A future that has no id is given one, with
+    /// the number after `last`.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
         queue: Queue,
         id: Option<&mut WaiterId>,
+        last: &AtomicU32,
         waker: Waker,
         second: u32,
     ) -> Displaced {
         let id = match id {
-            None => WaiterId::of_poll(second),
+            None => WaiterId::new(0, second),
             Some(id) => {
                 if *id == WaiterId::NONE {
-                    self.last_id = self.last_id.next(second);
-                    *id = self.last_id;
+                    // Relaxed: the mutex orders the changes.
+                    let number = last.load(Ordering::Relaxed).wrapping_add(1).max(1);
+                    last.store(number, Ordering::Relaxed);
+                    *id = WaiterId::new(number, second);
                 }
                 *id
             }
         };
-        match self.first.get_mut(queue as usize) {
-            Some(place @ None) if self.others[queue as usize].is_none() => {
-                *place = Some(Waiter { id, waker });
-                Displaced::None
-            }
-            _ => self.add_beside(queue, id, waker),
+        if queue == Queue::Read && self.is_empty(Queue::Read) {
+            self.reader = Some(Waiter { id, waker });
+            return Displaced::None;
         }
+        self.add_beside(queue, id, waker)
     }
 
     fn add_beside(&mut self, queue: Queue, id: WaiterId, waker: Waker) -> Displaced {
-        match self.first.get_mut(queue as usize) {
-            Some(Some(first)) if first.is(id, &waker) => {
-                Displaced::Older(std::mem::replace(&mut first.waker, waker))
-            }
-            _ => self.others[queue as usize].get_or_insert_default().add(id, waker),
+        if let Some(first) = self.first_mut(queue).filter(|first| first.is(id, &waker)) {
+            return Displaced::Older(std::mem::replace(&mut first.waker, waker));
+        }
+        let rest = self.rest.get_or_insert_default();
+        if queue == Queue::Write && rest.is_empty(Queue::Write) {
+            rest.writer = Some(Waiter { id, waker });
+            return Displaced::None;
+        }
+        rest.others[queue as usize].get_or_insert_default().add(id, waker)
+    }
+
+    fn first_mut(&mut self, queue: Queue) -> Option<&mut Waiter> {
+        match queue {
+            Queue::Read => self.reader.as_mut(),
+            Queue::Write => self.rest.as_mut()?.writer.as_mut(),
+            Queue::WriteLock => None,
         }
     }
 
     /// Removes the waiter of a future, and returns its waker.
     pub(crate) fn remove(&mut self, queue: Queue, id: WaiterId) -> Option<Waker> {
-        let first = self.first.get_mut(queue as usize);
-        if let Some(first) = first.and_then(|place| place.take_if(|first| first.id == id)) {
-            return Some(first.waker);
+        if self.first_mut(queue).is_some_and(|first| first.id == id) {
+            return self.take_first(queue).map(|first| first.waker);
         }
-        let place = &mut self.others[queue as usize];
+        let place = &mut self.rest.as_mut()?.others[queue as usize];
         let removed = place.as_mut()?.futures.remove(&id);
         place.take_if(|others| others.is_empty());
+        self.free_rest();
         removed
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self, queue: Queue) -> bool {
-        let no_first = self.first.get(queue as usize).is_none_or(Option::is_none);
-        no_first && self.others[queue as usize].is_none()
+        (queue != Queue::Read || self.reader.is_none())
+            && self.rest.as_ref().is_none_or(|rest| rest.is_empty(queue))
     }
 
     /// How many waiters a queue has, and the second in which the first of them began to wait.
     pub(crate) fn queued(&self, queue: Queue) -> Queued {
-        let first = self.first.get(queue as usize).and_then(Option::as_ref).map(|first| first.id);
-        let others = self.others[queue as usize].as_deref();
-        let ids = first.into_iter().chain(others.into_iter().flat_map(Others::ids));
+        let rest = self.rest.as_deref();
+        let first = match queue {
+            Queue::Read => self.reader.as_ref(),
+            Queue::Write => rest.and_then(|rest| rest.writer.as_ref()),
+            Queue::WriteLock => None,
+        };
+        let others = rest.and_then(|rest| rest.others[queue as usize].as_deref());
+        let ids = first.map(|first| first.id).into_iter();
+        let ids = ids.chain(others.into_iter().flat_map(Others::ids));
         ids.fold(Queued::default(), |queued, id| Queued {
             count: queued.count + 1,
             since: Some(queued.since.map_or(id.second(), |since| since.min(id.second()))),
@@ -208,22 +231,53 @@ impl Waiters {
     /// Takes every waiter of a queue out.
     #[inline]
     pub(crate) fn take(&mut self, queue: Queue) -> Taken {
-        let first = self.first.get_mut(queue as usize).and_then(Option::take);
-        Taken { first, others: self.others[queue as usize].take() }
+        if self.rest.is_none() {
+            let first = if queue == Queue::Read { self.reader.take() } else { None };
+            return Taken { first, others: None };
+        }
+        self.take_with_rest(queue)
+    }
+
+    fn take_with_rest(&mut self, queue: Queue) -> Taken {
+        let others = self.rest.as_mut().and_then(|rest| rest.others[queue as usize].take());
+        Taken { first: self.take_first(queue), others }
+    }
+
+    fn take_first(&mut self, queue: Queue) -> Option<Waiter> {
+        let first = match queue {
+            Queue::Read => self.reader.take(),
+            Queue::Write => self.rest.as_mut().and_then(|rest| rest.writer.take()),
+            Queue::WriteLock => None,
+        };
+        self.free_rest();
+        first
+    }
+
+    fn free_rest(&mut self) {
+        self.rest.take_if(|rest| Queue::ALL.iter().all(|queue| rest.is_empty(*queue)));
     }
 
     /// Takes out the task that has waited for the write lock longest, and the `poll_*` calls, which cannot keep
     /// a place.
     pub(crate) fn take_next_for_write_lock(&mut self) -> Taken {
-        let place = &mut self.others[Queue::WriteLock as usize];
-        let Some(others) = place else { return Taken::default() };
-        let next = Others {
-            futures: others.futures.pop_first().into_iter().collect(),
-            polls: std::mem::take(&mut others.polls),
-            poll_limit: POLL_LIMIT,
-        };
+        let place = self.rest.as_mut().map(|rest| &mut rest.others[Queue::WriteLock as usize]);
+        let Some(place @ Some(_)) = place else { return Taken::default() };
+        let next = place.as_mut().map(|others| {
+            Box::new(Others {
+                futures: others.futures.pop_first().into_iter().collect(),
+                polls: std::mem::take(&mut others.polls),
+                poll_limit: POLL_LIMIT,
+            })
+        });
         place.take_if(|others| others.is_empty());
-        Taken { first: None, others: Some(Box::new(next)) }
+        self.free_rest();
+        Taken { first: None, others: next }
+    }
+}
+
+impl Rest {
+    fn is_empty(&self, queue: Queue) -> bool {
+        (queue != Queue::Write || self.writer.is_none()) && self.others[queue as usize].is_none()
     }
 }
 
