@@ -76,20 +76,21 @@ impl Arena {
     /// # Errors
     ///
     /// [`ReactorGone`] after [`seal`](Self::seal); out of memory if there are 2^28.
-    pub(crate) fn allocate(self: &Arc<Self>) -> io::Result<OwnedSlot> {
-        let mut free = lock(&self.free);
-        if self.is_sealed() {
+    pub(crate) fn allocate<K: KeepsArena>(keeper: K) -> io::Result<OwnedSlot<K>> {
+        let arena = keeper.arena();
+        let mut free = lock(&arena.free);
+        if arena.is_sealed() {
             return Err(ReactorGone::error());
         }
         let index = free.take()?;
         let (chunk, offset, size) = place(index);
         let first = index - offset as u32;
         // Under the lock: every slot that `seal` counts exists, so the reactor can close it.
-        let slots = self.chunks[chunk]
+        let slots = arena.chunks[chunk]
             .get_or_init(|| (first..first + size as u32).map(Slot::new).collect::<Chunk>());
         drop(free);
         let slot = NonNull::from(&slots[offset]);
-        Ok(OwnedSlot { slot, arena: self.clone() })
+        Ok(OwnedSlot { slot, keeper })
     }
 
     /// How many slots have a tenant.
@@ -133,42 +134,65 @@ impl Free {
     }
 }
 
-/// One tenancy of a slot. Dropping it ends the tenancy: the generation moves on and the slot is
-/// free for the next.
-pub(crate) struct OwnedSlot {
-    slot: NonNull<Slot>,
-    arena: Arc<Arena>,
+/// A handle that keeps an arena.
+///
+/// # Safety
+///
+/// While the handle lives, wherever it is moved, the arena lives, and `arena` returns that one.
+pub(crate) unsafe trait KeepsArena: Send + Sync {
+    fn arena(&self) -> &Arena;
 }
 
-// SAFETY: it is a `&Slot` and an `Arc<Arena>`, both of which any thread may use.
-unsafe impl Send for OwnedSlot {}
-// SAFETY: as above; `&OwnedSlot` gives out `&Slot` only.
-unsafe impl Sync for OwnedSlot {}
-
-impl OwnedSlot {
-    pub(crate) fn token(&self) -> Token {
-        Token { index: self.index, generation: self.generation() }
+// SAFETY: it shares the arena, and lends no `&mut Arc`.
+unsafe impl KeepsArena for Arc<Arena> {
+    fn arena(&self) -> &Arena {
+        self
     }
 }
 
-impl Deref for OwnedSlot {
+/// One tenancy of a slot. Dropping it ends the tenancy: the generation moves on and the slot is
+/// free for the next.
+pub(crate) struct OwnedSlot<K: KeepsArena = Arc<Arena>> {
+    slot: NonNull<Slot>,
+    keeper: K,
+}
+
+// SAFETY: it is a `&Slot` and a `K`, both of which any thread may use.
+unsafe impl<K: KeepsArena> Send for OwnedSlot<K> {}
+// SAFETY: as above; `&OwnedSlot` gives out `&Slot` and `&K` only.
+unsafe impl<K: KeepsArena> Sync for OwnedSlot<K> {}
+
+impl<K: KeepsArena> OwnedSlot<K> {
+    pub(crate) fn token(&self) -> Token {
+        Token { index: self.index, generation: self.generation() }
+    }
+
+    /// The handle that keeps the arena.
+    #[inline]
+    pub(crate) fn keeper(&self) -> &K {
+        &self.keeper
+    }
+}
+
+impl<K: KeepsArena> Deref for OwnedSlot<K> {
     type Target = Slot;
 
     #[inline]
     fn deref(&self) -> &Slot {
         // SAFETY: the slot lies in a boxed chunk that neither moves nor goes before the arena, and
-        // `self.arena` keeps the arena; no code makes a `&mut Slot` of it.
+        // `self.keeper` keeps the arena; no code makes a `&mut Slot` of it.
         unsafe { self.slot.as_ref() }
     }
 }
 
-impl Drop for OwnedSlot {
+impl<K: KeepsArena> Drop for OwnedSlot<K> {
     fn drop(&mut self) {
-        if self.arena.disowned.load(Ordering::Relaxed) {
+        let arena = self.keeper.arena();
+        if arena.disowned.load(Ordering::Relaxed) {
             return;
         }
         self.vacate();
-        lock(&self.arena.free).returned.push(self.index);
+        lock(&arena.free).returned.push(self.index);
     }
 }
 
@@ -191,10 +215,10 @@ mod tests {
     #[test]
     fn a_slot_returned_goes_out_again_with_another_generation() {
         let arena = Arena::new();
-        let first = arena.allocate().unwrap();
+        let first = Arena::allocate(arena.clone()).unwrap();
         let old = first.token();
         drop(first);
-        let second = arena.allocate().unwrap();
+        let second = Arena::allocate(arena.clone()).unwrap();
         assert_eq!(second.token().index, old.index);
         assert_ne!(second.token().generation, old.generation);
         assert_eq!(arena.tenants(), 1);
@@ -210,9 +234,9 @@ mod tests {
     #[test]
     fn a_sealed_arena_takes_no_tenants() {
         let arena = Arena::new();
-        let slot = arena.allocate().unwrap();
+        let slot = Arena::allocate(arena.clone()).unwrap();
         assert_eq!(arena.seal(), 1);
-        assert!(arena.allocate().is_err());
+        assert!(Arena::allocate(arena.clone()).is_err());
         drop(slot);
     }
 }

@@ -16,7 +16,7 @@ fn a_token_finds_its_own_tenant_and_no_other() {
         let mut gone = Vec::new();
         for _ in steps(2000) {
             if random.below(2) == 0 && tenants.len() < 300 {
-                let slot = arena.allocate().expect("there is room");
+                let slot = Arena::allocate(arena.clone()).expect("there is room");
                 let taken = tenants.insert(slot.token().encode(), slot);
                 assert!(taken.is_none(), "two tenants of one slot");
             } else if let Some((&data, _)) = tenants.iter().nth(random.below(300) as usize) {

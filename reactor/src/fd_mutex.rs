@@ -31,8 +31,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::slot::state::Queue;
 use crate::slot::{Slot, Status, WaiterId};
-use crate::sync::{AtomicU32, LoadToSwap, Mutex, Ordering, lock};
-use crate::wake::{catch_panic, wake};
+use crate::sync::{AtomicU32, LoadToSwap, Ordering};
+use crate::wake::wake;
 
 /// No operation enters any more: the count can only fall.
 const CLOSING: u32 = 1 << 31;
@@ -46,20 +46,6 @@ const WAITED: u32 = 1 << 28;
 const COUNT: u32 = WAITED - 1;
 
 pub(crate) struct FdMutex(AtomicU32);
-
-/// The waker and the values that the end of a descriptor wakes and drops. They are boxed: most closes have none, and
-/// they would take room in every registration. They are not in [`FdMutex`], since one struct of both would be padded.
-pub(crate) struct CloseWaiter(Mutex<Option<Box<AtEnd>>>);
-
-#[derive(Default)]
-struct AtEnd {
-    /// The task in `close().await`.
-    waker: Option<Waker>,
-    /// Values that are dropped at the end.
-    held: Vec<Box<dyn Send>>,
-    /// Why the descriptor could not be ended.
-    failure: Option<io::Error>,
-}
 
 /// Whether the caller has to end the descriptor, and then to call [`FdMutex::ended`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,14 +171,14 @@ impl FdMutex {
     /// the waiter.
     ///
     /// In this order: a task that sees the end finds them dropped, and the result.
-    pub(crate) fn ended(&self, waiter: &CloseWaiter, ended: io::Result<()>) {
-        drop_all(waiter.take_held());
+    pub(crate) fn ended(&self, slot: &Slot, ended: io::Result<()>) {
+        slot.drop_held();
         if let Err(failure) = ended {
-            waiter.with(|at_end| at_end.failure = Some(failure));
+            slot.change_at_end(|at_end| at_end.failure = Some(failure));
         }
         self.0.fetch_or(ENDED, Ordering::AcqRel);
-        drop_all(waiter.take_held());
-        if let Some(waker) = waiter.take_waker() {
+        slot.drop_held();
+        if let Some(waker) = slot.take_at_end(|at_end| at_end.waker.take()) {
             wake(waker);
         }
     }
@@ -201,24 +187,21 @@ impl FdMutex {
     ///
     /// The caller stores the value, *then* reads `ENDED`. The closing thread sets `ENDED`, *then* takes the stored
     /// values. One of the two finds the value.
-    pub(crate) fn hold(&self, waiter: &CloseWaiter, value: Box<dyn Send>) {
-        waiter.with(|at_end| at_end.held.push(value));
+    pub(crate) fn hold(&self, slot: &Slot, value: Box<dyn Send>) {
+        slot.change_at_end(|at_end| at_end.held.push(value));
         if self.is_ended() {
-            drop_all(waiter.take_held());
+            slot.drop_held();
         }
     }
 
     /// Ready when the descriptor is gone, with the result of its end, once.
-    pub(crate) fn poll_ended(
-        &self,
-        waiter: &CloseWaiter,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_ended(&self, slot: &Slot, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_ended() {
-            waiter.wait(cx.waker());
+            let waker = cx.waker().clone();
+            drop(slot.change_at_end(|at_end| at_end.waker.replace(waker)));
         }
         if self.is_ended() {
-            Poll::Ready(waiter.take_failure().map_or(Ok(()), Err))
+            Poll::Ready(slot.take_at_end(|at_end| at_end.failure.take()).map_or(Ok(()), Err))
         } else {
             Poll::Pending
         }
@@ -227,37 +210,4 @@ impl FdMutex {
     fn is_ended(&self) -> bool {
         self.0.load(Ordering::Acquire) & ENDED != 0
     }
-}
-
-impl CloseWaiter {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    fn wait(&self, waker: &Waker) {
-        let waker = waker.clone();
-        let older = self.with(|at_end| at_end.waker.replace(waker));
-        drop(older);
-    }
-
-    fn with<R>(&self, change: impl FnOnce(&mut AtEnd) -> R) -> R {
-        change(lock(&self.0).get_or_insert_default())
-    }
-
-    fn take_waker(&self) -> Option<Waker> {
-        lock(&self.0).as_mut()?.waker.take()
-    }
-
-    fn take_held(&self) -> Vec<Box<dyn Send>> {
-        lock(&self.0).as_mut().map(|at_end| std::mem::take(&mut at_end.held)).unwrap_or_default()
-    }
-
-    fn take_failure(&self) -> Option<io::Error> {
-        lock(&self.0).as_mut()?.failure.take()
-    }
-}
-
-/// The destructors are user code. One that panics does not keep the others from being run.
-fn drop_all(values: Vec<Box<dyn Send>>) {
-    values.into_iter().for_each(|value| catch_panic(|| drop(value)));
 }

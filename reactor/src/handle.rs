@@ -1,4 +1,5 @@
 //! The handle on a reactor, and its builder: a reactor is made and ended here.
+#![allow(unsafe_code)] // The handle keeps the arena, by an unsafe trait.
 
 use std::fmt;
 use std::future::Future;
@@ -10,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
 
+use crate::arena::{Arena, KeepsArena, OwnedSlot};
 use crate::budget;
 use crate::driver::Driver;
 use crate::helper::{Affinity, fork_generation};
 use crate::metrics::Metrics;
 use crate::reactor::ReactorInner;
-use crate::shards::Shards;
+use crate::shards::{Member, Shards};
 use crate::snapshot::Snapshot;
 use crate::sync::{Arc, Mutex, lock};
 use crate::thread::SchedPolicy;
@@ -37,10 +39,13 @@ use crate::time::clock::Clock;
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Clone)]
-pub struct Reactor {
-    shards: Arc<Shards>,
-    /// One of `shards`: the shard of a registration, or the first.
-    shard: Arc<ReactorInner>,
+pub struct Reactor(Arc<Member>);
+
+// SAFETY: the `Arc` keeps the reactor, which never replaces its arena, and no `&mut` to either is lent.
+unsafe impl KeepsArena for Reactor {
+    fn arena(&self) -> &Arena {
+        self.inner().arena()
+    }
 }
 
 /// The settings of a new reactor. See [`Reactor::builder`].
@@ -144,19 +149,19 @@ impl Reactor {
     /// Runs a future to its end on this thread, which turns the reactor itself while it has nothing
     /// else to do. See [`block_on`](crate::block_on).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let (_seat, shard) = self.shards.sit();
+        let (_seat, shard) = self.0.shards.sit();
         Driver::new(Some(shard.clone())).run(future)
     }
 
     /// A driver for this thread, if it runs an executor of its own. See [`Driver`].
     #[must_use]
     pub fn driver(&self) -> Driver {
-        Driver::new(Some(self.shards.assign().clone()))
+        Driver::new(Some(self.0.assign().inner.clone()))
     }
 
     /// Makes the [`turn`](Self::turn) in progress return, or the next one not wait.
     pub fn notify(&self) {
-        self.shards.iter().for_each(|shard| shard.notify());
+        self.0.shards.iter().for_each(|shard| shard.notify());
     }
 
     /// Ends the reactor: every operation of its sockets and timers fails with
@@ -168,7 +173,7 @@ impl Reactor {
     /// reactor's own thread, of this reactor or another, it waits for no thread: two such threads could
     /// wait for each other. In a forked child it does nothing.
     pub fn shutdown(&self) {
-        self.shards.shut_down();
+        self.0.shards.shut_down();
     }
 
     /// [`shutdown`](Self::shutdown), after which [`ReactorGone`](crate::ReactorGone) displays `reason`: for the owner of an
@@ -184,7 +189,7 @@ impl Reactor {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn shutdown_because(&self, reason: &'static str) {
-        self.shards.iter().for_each(|shard| shard.set_reason(reason));
+        self.0.shards.iter().for_each(|shard| shard.set_reason(reason));
         self.shutdown();
     }
 
@@ -217,7 +222,7 @@ impl Reactor {
     /// The counts of the reactor so far, with names for Prometheus: see [`Metrics`]. In a forked child there are no registrations.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.shards.iter().map(|shard| shard.metrics()).sum()
+        self.0.shards.iter().map(|shard| shard.metrics()).sum()
     }
 
     /// Lists every registration of the reactor: which task waits for which descriptor, in which direction and for how long.
@@ -243,7 +248,7 @@ impl Reactor {
     /// [`ReactorGone`](crate::ReactorGone) after a shutdown or in a forked child.
     pub fn snapshot(&self) -> io::Result<Snapshot> {
         self.check_usable()?;
-        Ok(Snapshot::of(self.shards.iter().map(|shard| &**shard)))
+        Ok(Snapshot::of(self.0.shards.iter().map(|shard| &**shard)))
     }
 
     /// The present time of its clock, by which deadlines expire: [`Instant::now`], unless the clock is
@@ -261,29 +266,33 @@ impl Reactor {
     ///
     /// If its clock is the system's.
     pub fn advance(&self, by: Duration) {
-        let moved = self.shards.iter().filter(|shard| shard.advance(by)).count();
+        let moved = self.0.shards.iter().filter(|shard| shard.advance(by)).count();
         assert!(moved > 0, "reactor: its clock is not moved by hand");
     }
 
     #[inline]
     pub(crate) fn inner(&self) -> &ReactorInner {
-        &self.shard
+        &self.0.inner
     }
 
-    /// A handle on the shard where a new timer belongs.
-    pub(crate) fn assign(&self) -> Self {
-        Self { shards: self.shards.clone(), shard: self.shards.assign().clone() }
+    /// A slot for a timer, in the shard where it belongs.
+    pub(crate) fn allocate(&self) -> io::Result<OwnedSlot<Self>> {
+        Self(self.0.assign()).allocate_here()
     }
 
-    /// A handle on the shard where a descriptor belongs.
-    pub(crate) fn assign_descriptor(&self, number: RawFd) -> Self {
-        let shard = self.shards.assign_descriptor(number).clone();
-        Self { shards: self.shards.clone(), shard }
+    /// A slot for a descriptor, in the shard where it belongs.
+    pub(crate) fn allocate_for_descriptor(&self, number: RawFd) -> io::Result<OwnedSlot<Self>> {
+        Self(self.0.assign_descriptor(number)).allocate_here()
+    }
+
+    fn allocate_here(self) -> io::Result<OwnedSlot<Self>> {
+        self.check_usable()?;
+        Arena::allocate(self)
     }
 
     /// The descriptor is about to leave its shard, or its registration has failed.
     pub(crate) fn forget_descriptor(&self, number: RawFd) {
-        self.shards.forget(number);
+        self.0.shards.forget(number);
     }
 }
 
@@ -420,10 +429,8 @@ impl Builder {
             let message = "reactor: several reactors need threads to turn them";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let shards =
-            Shards::new(count, &clock, self.thread.then_some((self.sched_policy, self.affinity)))?;
-        let first = shards.iter().next().expect("one at least").clone();
-        Ok(Reactor { shards, shard: first })
+        let thread = self.thread.then_some((self.sched_policy, self.affinity));
+        Ok(Reactor(Shards::new(count, &clock, thread)?.member(0)))
     }
 
     /// Makes the reactor the [global](Reactor::global) one. For programs that need other settings than the

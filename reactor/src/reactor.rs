@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::arena::{Arena, OwnedSlot};
+use crate::arena::Arena;
 use crate::error::ReactorGone;
 use crate::lease::{Lease, Turn};
 use crate::metrics::{Counters, Metrics};
@@ -322,10 +322,8 @@ impl ReactorInner {
         }
     }
 
-    /// A slot for a new tenant.
-    pub(crate) fn allocate(&self) -> io::Result<OwnedSlot> {
-        self.check_usable()?;
-        self.arena.allocate()
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.arena
     }
 
     pub(crate) fn add(
@@ -570,7 +568,7 @@ mod tests {
     #[test]
     fn a_turn_that_panics_is_the_last() {
         let inner = ReactorInner::new(Clock::by_hand(), false).unwrap();
-        let slot = inner.allocate().unwrap();
+        let slot = Arena::allocate(inner.arena.clone()).unwrap();
         assert_eq!(slot.wait(Direction::Read, None, Waker::noop()), Status::Pending);
         inner.arm(&Slot::new(u32::MAX - 1), &[Direction::Read], 1);
         let turn = || inner.turn(Some(Duration::ZERO), None);

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::PoisonError;
+use std::sync::{PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use crate::error::OpError;
@@ -23,8 +23,16 @@ pub(crate) struct Shards {
     next: AtomicUsize,
 }
 
+/// One of several shards: a handle, a registration or a timer shares it, which keeps them all.
+pub(crate) struct Member {
+    pub(crate) shards: Arc<Shards>,
+    pub(crate) inner: Arc<ReactorInner>,
+}
+
 struct Shard {
     inner: Arc<ReactorInner>,
+    /// While it lives. It keeps the shards, and so they do not keep it.
+    member: Mutex<Weak<Member>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The shard where each descriptor is registered. The map is split over the shards: this part has the descriptors
     /// whose number, modulo the number of shards, is the index of this shard.
@@ -59,8 +67,8 @@ impl Shards {
                 .map(|(sched_policy, affinity)| spawn(inner.clone(), sched_policy, affinity))
                 .transpose();
             let thread = thread.map_err(failed("a reactor's thread"))?;
-            let shard = Shard { inner, thread: Mutex::new(thread), homes: Mutex::default() };
-            shards.shards.push(shard);
+            let (member, homes) = (Mutex::default(), Mutex::default());
+            shards.shards.push(Shard { inner, member, thread: Mutex::new(thread), homes });
         }
         Ok(Arc::new(shards))
     }
@@ -69,19 +77,14 @@ impl Shards {
         self.shards.iter().map(|shard| &shard.inner)
     }
 
-    /// The shard for a new timer: the one that this thread drives, else the next in turn.
-    pub(crate) fn assign(&self) -> &Arc<ReactorInner> {
-        &self.shards[self.choose()].inner
-    }
-
-    /// The shard for a descriptor: the shard where it is registered, else as for a timer. A descriptor that was closed
-    /// without being deregistered leaves its entry behind; the next descriptor of that number then goes to the same
-    /// shard, without harm.
-    pub(crate) fn assign_descriptor(&self, number: RawFd) -> &Arc<ReactorInner> {
-        let chosen = self.choose();
-        let Some(homes) = self.homes(number) else { return &self.shards[chosen].inner };
-        let home = *lock(homes).entry(number).or_insert(chosen);
-        &self.shards[home].inner
+    pub(crate) fn member(self: &Arc<Self>, index: usize) -> Arc<Member> {
+        let Shard { inner, member, .. } = &self.shards[index];
+        let mut member = lock(member);
+        member.upgrade().unwrap_or_else(|| {
+            let made = Arc::new(Member { shards: self.clone(), inner: inner.clone() });
+            *member = Arc::downgrade(&made);
+            made
+        })
     }
 
     /// A descriptor is about to be deregistered, or was not registered after all.
@@ -91,10 +94,15 @@ impl Shards {
         }
     }
 
-    /// `None` with one shard, which needs no entries, and in a forked child, which must not take its parent's lock.
+    /// `None` with one shard, which needs no entries, and in a forked child.
     fn homes(&self, number: RawFd) -> Option<&Mutex<HashMap<RawFd, usize>>> {
-        let several = self.shards.len() > 1 && self.shards[0].inner.is_ours();
-        several.then(|| &self.shards[number.unsigned_abs() as usize % self.shards.len()].homes)
+        let home = number.unsigned_abs() as usize % self.shards.len();
+        self.are_several().then(|| &self.shards[home].homes)
+    }
+
+    /// False in a forked child, which must not take its parent's locks.
+    fn are_several(&self) -> bool {
+        self.shards.len() > 1 && self.shards[0].inner.is_ours()
     }
 
     /// A shard for this thread to drive. Meanwhile its registrations go there.
@@ -129,6 +137,23 @@ impl Shards {
     /// Ends all shards, and waits for no thread.
     fn end(&self) {
         self.shards.iter().for_each(Shard::end);
+    }
+}
+
+impl Member {
+    /// The shard for a new timer: the one that this thread drives, else the next in turn.
+    pub(crate) fn assign(self: &Arc<Self>) -> Arc<Self> {
+        let several = self.shards.are_several();
+        if several { self.shards.member(self.shards.choose()) } else { self.clone() }
+    }
+
+    /// The shard for a descriptor: the shard where it is registered, else as for a timer. A descriptor that was closed
+    /// without being deregistered leaves its entry behind; the next descriptor of that number then goes to the same
+    /// shard, without harm.
+    pub(crate) fn assign_descriptor(self: &Arc<Self>, number: RawFd) -> Arc<Self> {
+        let Some(homes) = self.shards.homes(number) else { return self.clone() };
+        let home = *lock(homes).entry(number).or_insert_with(|| self.shards.choose());
+        self.shards.member(home)
     }
 }
 

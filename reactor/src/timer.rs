@@ -27,10 +27,9 @@ use crate::slot::{Status, WaiterId};
 /// ```
 #[must_use = "a timer does nothing unless it is polled"]
 pub struct Timer {
-    slot: OwnedSlot,
+    slot: OwnedSlot<Reactor>,
     /// Its place as a future, if it has had to wait as one.
     id: WaiterId,
-    reactor: Reactor,
 }
 
 impl Timer {
@@ -40,8 +39,7 @@ impl Timer {
     ///
     /// [`ReactorGone`](crate::ReactorGone), or memory.
     pub fn never(reactor: &Reactor) -> io::Result<Self> {
-        let reactor = reactor.assign();
-        Ok(Self { slot: reactor.inner().allocate()?, id: WaiterId::NONE, reactor })
+        Ok(Self { slot: reactor.allocate()?, id: WaiterId::NONE })
     }
 
     /// A timer that fires at `instant`.
@@ -60,10 +58,10 @@ impl Timer {
     #[inline]
     pub fn set(&self, instant: Option<Instant>) {
         // In a forked child it would wake the parent's tasks.
-        if !self.reactor.inner().is_ours() {
+        if !self.slot.keeper().inner().is_ours() {
             return;
         }
-        set_slot_deadline(&self.reactor, &self.slot, &[Direction::Read], instant.into());
+        set_slot_deadline(&self.slot, &[Direction::Read], instant.into());
     }
 
     /// Whether it has fired, and was not set since. This is no operation: it does not register the task, and a task may
@@ -96,13 +94,13 @@ impl Timer {
         loop {
             let status = match self.slot.status(Direction::Read) {
                 // No turn of the reactor will come in a forked child.
-                Status::Pending if !self.reactor.inner().is_ours() => Status::Closed,
+                Status::Pending if !self.slot.keeper().inner().is_ours() => Status::Closed,
                 Status::Pending => wait(),
                 status => status,
             };
             match status {
                 Status::Expired => return Poll::Ready(Ok(())),
-                Status::Closed => return Poll::Ready(Err(closed(&self.reactor))),
+                Status::Closed => return Poll::Ready(Err(closed(self.slot.keeper()))),
                 Status::Pending => return Poll::Pending,
                 // An event of a former tenant, 131,072 generations ago: those numbers begin anew. It is
                 // not for the timer.
@@ -121,7 +119,7 @@ impl fmt::Debug for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.reactor.inner().disown_if_forked();
+        self.slot.keeper().inner().disown_if_forked();
     }
 }
 

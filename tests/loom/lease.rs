@@ -12,7 +12,7 @@ use loom::sync::Condvar;
 use loom::thread::{self, JoinHandle};
 
 use super::fixtures::{explore, explore_up_to};
-use crate::arena::OwnedSlot;
+use crate::arena::{Arena, OwnedSlot};
 use crate::driver::Driver;
 use crate::reactor::ReactorInner;
 use crate::ready::Direction::Read;
@@ -32,7 +32,7 @@ impl Reactor {
     #[inline(never)] // Its frame takes half of a model's stack.
     fn new(has_thread: bool) -> Arc<Self> {
         let inner = Arc::new(ReactorInner::new(Clock::by_hand(), has_thread).unwrap());
-        let slots = [(); 2].map(|()| inner.allocate().unwrap());
+        let slots = [(); 2].map(|()| Arena::allocate(inner.arena().clone()).unwrap());
         Arc::new(Self { inner, slots })
     }
 

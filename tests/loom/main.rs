@@ -63,15 +63,25 @@ mod time {
 
 /// A handle on one reactor, which the models turn by themselves.
 mod handle {
+    #![allow(unsafe_code)] // An unsafe trait.
+
     use std::io;
     use std::os::fd::RawFd;
     use std::sync::Arc;
 
+    use crate::arena::{Arena, KeepsArena, OwnedSlot};
     use crate::reactor::ReactorInner;
     use crate::time::clock::Clock;
 
     #[derive(Clone)]
     pub struct Reactor(Arc<ReactorInner>);
+
+    // SAFETY: the `Arc` keeps the reactor, which never replaces its arena.
+    unsafe impl KeepsArena for Reactor {
+        fn arena(&self) -> &Arena {
+            self.0.arena()
+        }
+    }
 
     impl Reactor {
         pub(crate) fn new() -> Self {
@@ -86,8 +96,8 @@ mod handle {
             &self.0
         }
 
-        pub(crate) fn assign_descriptor(&self, _: RawFd) -> Self {
-            self.clone()
+        pub(crate) fn allocate_for_descriptor(&self, _: RawFd) -> io::Result<OwnedSlot<Self>> {
+            Arena::allocate(self.clone())
         }
 
         pub(crate) fn forget_descriptor(&self, _: RawFd) {}

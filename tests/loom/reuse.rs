@@ -23,7 +23,7 @@ impl Reused {
     /// The tenant goes, and another comes.
     fn after(arena: &Arc<Arena>, first: OwnedSlot) -> Self {
         drop(first);
-        let slot = arena.allocate().unwrap();
+        let slot = Arena::allocate(arena.clone()).unwrap();
         Self { task: Task::future(), slot }
     }
 
@@ -40,7 +40,7 @@ impl Reused {
 fn late_event_after_reuse() {
     explore(|| {
         let arena = Arena::new();
-        let first = arena.allocate().unwrap();
+        let first = Arena::allocate(arena.clone()).unwrap();
         let token = first.token();
         let left_behind = Task::polling().seated(&first, Read);
         let reused = {
@@ -66,7 +66,7 @@ fn late_event_after_reuse() {
 fn late_expiry_after_reuse() {
     explore(|| {
         let arena = Arena::new();
-        let first = arena.allocate().unwrap();
+        let first = Arena::allocate(arena.clone()).unwrap();
         let index = first.index;
         assert_eq!(first.set_deadline(Read, 10), SetAction::Arm(10));
         assert_eq!(check(&first, 0).again_ns, Some(10));
@@ -94,17 +94,17 @@ fn late_expiry_after_reuse() {
 fn new_tenant_against_shutdown() {
     explore(|| {
         let arena = Arena::new();
-        drop(arena.allocate().unwrap());
+        drop(Arena::allocate(arena.clone()).unwrap());
         let tenant = {
             let arena = arena.clone();
-            thread::spawn(move || arena.allocate().ok())
+            thread::spawn(move || Arena::allocate(arena.clone()).ok())
         };
         for index in 0..arena.seal() {
             arena.slot(index).unwrap().close();
         }
         let tenant = tenant.join().unwrap();
         assert!(tenant.is_none_or(|slot| slot.status(Read) == Status::Closed));
-        assert!(arena.allocate().is_err());
+        assert!(Arena::allocate(arena.clone()).is_err());
     });
 }
 
@@ -114,7 +114,7 @@ fn new_tenant_against_shutdown() {
 fn snapshot_against_a_number_that_changes_hands() {
     explore(|| {
         let arena = Arena::new();
-        let slot = Arc::new(arena.allocate().unwrap());
+        let slot = Arc::new(Arena::allocate(arena.clone()).unwrap());
         slot.set_number(7);
         // The kernel's table: whether the number stands for another descriptor.
         let is_other = Arc::new(AtomicBool::new(false));

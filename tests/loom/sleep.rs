@@ -8,7 +8,7 @@ use std::time::Duration;
 use loom::thread;
 
 use super::fixtures::{check, explore, explore_up_to};
-use crate::arena::OwnedSlot;
+use crate::arena::{Arena, OwnedSlot};
 use crate::reactor::ReactorInner;
 use crate::ready::Direction::{self, Read, Write};
 use crate::ready::Ready;
@@ -43,7 +43,7 @@ impl Reactor {
 
     fn with_thread(has_thread: bool) -> Arc<Self> {
         let inner = Arc::new(ReactorInner::new(Clock::monotonic(), has_thread).unwrap());
-        let slots = [(); 3].map(|()| inner.allocate().unwrap());
+        let slots = [(); 3].map(|()| Arena::allocate(inner.arena().clone()).unwrap());
         let this = Self { inner, slots };
         let _ = this.set(2, Read, FILED_NS);
         this.turn_at_once();

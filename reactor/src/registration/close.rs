@@ -68,7 +68,7 @@ impl<T: OwnsFd> Registration<T> {
             return Err(Closed.into());
         }
         let closing = Closing { inside: OpGuard { registration: self, unlocks: false } };
-        if self.reactor.inner().is_ours() {
+        if self.reactor().inner().is_ours() {
             self.slot.close();
         } else {
             // The waiters are the parent's tasks, and a thread of the parent may hold the lock of their queue.
@@ -88,10 +88,10 @@ impl<T> Registration<T> {
     /// descriptor.
     pub fn hold_until_closed(&self, value: impl Send + 'static) {
         // A thread that a forked child does not have may hold the lock.
-        if !self.reactor.inner().is_ours() {
+        if !self.reactor().inner().is_ours() {
             return drop(value);
         }
-        self.fd_mutex.hold(&self.close_waiter, Box::new(value));
+        self.fd_mutex.hold(&self.slot, Box::new(value));
     }
 
     /// Makes a call that neither waits nor blocks, of either direction or none: an option, an address,
@@ -109,9 +109,9 @@ impl<T> Registration<T> {
     #[cold]
     fn end(&self) {
         let ended = self.end_descriptor();
-        // In a forked child, a thread of the parent may hold the lock of the close waiter.
-        if self.reactor.inner().is_ours() {
-            self.fd_mutex.ended(&self.close_waiter, ended);
+        // In a forked child, a thread of the parent may hold the slot's mutex.
+        if self.reactor().inner().is_ours() {
+            self.fd_mutex.ended(&self.slot, ended);
         }
     }
 
@@ -119,7 +119,7 @@ impl<T> Registration<T> {
         let mut fd = None;
         // If `T::as_fd` panics, the task in `close` must still be woken.
         catch_panic(|| fd = self.registered(self.get_ref()));
-        fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor.inner().end(fd))
+        fd.ok_or_else(|| changed("close")).and_then(|fd| self.reactor().inner().end(fd))
     }
 }
 
@@ -157,14 +157,14 @@ impl<T> Closing<'_, T> {
     pub async fn finish(self) -> io::Result<()> {
         let Self { inside } = self;
         let registration = inside.registration;
-        if !registration.reactor.inner().is_ours() {
+        if !registration.reactor().inner().is_ours() {
             // In this copy of the count, an operation of the parent may be inside for ever. The number stays taken,
             // so an operation of the child that is inside reaches no other descriptor.
             std::mem::forget(inside);
             return registration.end_descriptor();
         }
         drop(inside);
-        poll_fn(|cx| registration.fd_mutex.poll_ended(&registration.close_waiter, cx)).await
+        poll_fn(|cx| registration.fd_mutex.poll_ended(&registration.slot, cx)).await
     }
 }
 

@@ -120,7 +120,7 @@ impl<T> Registration<T> {
 
     #[inline]
     fn set_each(&self, directions: &[Direction], deadline: Deadline) {
-        set_slot_deadline(&self.reactor, &self.slot, directions, deadline);
+        set_slot_deadline(&self.slot, directions, deadline);
     }
 }
 
@@ -128,23 +128,23 @@ impl<T> Registration<T> {
 /// case, a deadline that is moved later, ends with the compare-and-swap of the word.
 #[inline]
 pub(crate) fn set_slot_deadline(
-    reactor: &Reactor,
-    slot: &OwnedSlot,
+    slot: &OwnedSlot<Reactor>,
     directions: &[Direction],
     deadline: Deadline,
 ) {
+    let reactor = slot.keeper().inner();
     let at_ns = match deadline.0 {
         Kind::None => {
             return directions.iter().for_each(|direction| slot.clear_deadline(*direction));
         }
-        Kind::At(instant) => reactor.inner().ns_at(instant),
-        Kind::After(duration) => reactor.inner().ns_after(duration),
+        Kind::At(instant) => reactor.ns_at(instant),
+        Kind::After(duration) => reactor.ns_after(duration),
     };
     let mut is_filed = true;
     for direction in directions {
         is_filed &= slot.set_deadline(*direction, at_ns) == SetAction::Nothing;
     }
     if !is_filed {
-        reactor.inner().arm(slot, directions, at_ns);
+        reactor.arm(slot, directions, at_ns);
     }
 }

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::arena::OwnedSlot;
 use crate::error::Closed;
-use crate::fd_mutex::{CloseWaiter, FdMutex};
+use crate::fd_mutex::FdMutex;
 use crate::handle::Reactor;
 use crate::ready::Interest;
 use crate::wake::catch_panic;
@@ -71,10 +71,8 @@ pub struct Registration<T> {
     /// The number that `as_fd` returned when the descriptor was registered.
     number: RawFd,
     interest: Interest,
-    slot: OwnedSlot,
     fd_mutex: FdMutex,
-    close_waiter: CloseWaiter,
-    reactor: Reactor,
+    slot: OwnedSlot<Reactor>,
 }
 
 impl<T> Registration<T> {
@@ -108,7 +106,7 @@ impl<T> Registration<T> {
     /// The reactor that watches it.
     #[must_use]
     pub fn reactor(&self) -> &Reactor {
-        &self.reactor
+        self.slot.keeper()
     }
 
     /// Ends the registration and gives the object back, still non-blocking.
@@ -128,8 +126,8 @@ impl<T> Registration<T> {
 
     fn deregister(&self, io: &T) {
         if let Some(fd) = self.registered(io) {
-            self.reactor.forget_descriptor(self.number);
-            self.reactor.inner().deregister(fd);
+            self.reactor().forget_descriptor(self.number);
+            self.reactor().inner().deregister(fd);
         }
     }
 
@@ -141,8 +139,8 @@ impl<T> Registration<T> {
 
     #[inline]
     fn check_open(&self) -> io::Result<()> {
-        let usable = !self.is_closed() && self.reactor.inner().is_ours();
-        if usable { Ok(()) } else { Err(closed(&self.reactor)) }
+        let usable = !self.is_closed() && self.reactor().inner().is_ours();
+        if usable { Ok(()) } else { Err(closed(self.reactor())) }
     }
 }
 
@@ -164,7 +162,7 @@ impl<T: fmt::Debug> fmt::Debug for Registration<T> {
 
 impl<T> Drop for Registration<T> {
     fn drop(&mut self) {
-        self.reactor.inner().disown_if_forked();
+        self.reactor().inner().disown_if_forked();
         // Before the object is dropped, or the caller of `into_inner` has it: then the number may be free.
         self.slot.forget_number();
         // Closed or given back: it has left epoll.

@@ -108,7 +108,7 @@ impl<T> Registration<T> {
             Direction::Write => Ready::WRITABLE,
         };
         // In a forked child it would wake the parent's tasks.
-        if self.reactor.inner().is_ours() {
+        if self.reactor().inner().is_ours() {
             let _ = self.slot.deliver(self.slot.generation(), ready, wake);
         }
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use super::Registration;
 use crate::arena::OwnedSlot;
 use crate::error::{OpError, raw_os_error};
-use crate::fd_mutex::{CloseWaiter, FdMutex};
+use crate::fd_mutex::FdMutex;
 use crate::handle::Reactor;
 use crate::ready::{Direction, Interest};
 
@@ -56,8 +56,7 @@ impl<T> Registration<T> {
     ) -> Result<Self, (T, io::Error)> {
         let fd = as_fd(&io);
         let number = fd.as_raw_fd();
-        let reactor = reactor.assign_descriptor(number);
-        let slot = match enter(&reactor, fd, interest) {
+        let slot = match enter(reactor, fd, interest) {
             Ok(slot) => slot,
             Err(error) => {
                 if raw_os_error(&error) != Some(libc::EEXIST) {
@@ -66,10 +65,8 @@ impl<T> Registration<T> {
                 return Err((io, error));
             }
         };
-        let (fd_mutex, close_waiter) = (FdMutex::new(), CloseWaiter::new());
-        let io = Some(io);
-        let registration =
-            Self { io, as_fd, number, interest, slot, fd_mutex, close_waiter, reactor };
+        let fd_mutex = FdMutex::new();
+        let registration = Self { io: Some(io), as_fd, number, interest, fd_mutex, slot };
         if interest == Interest::WriteOnDemand {
             registration.assume_ready(Direction::Write);
         }
@@ -78,9 +75,13 @@ impl<T> Registration<T> {
 }
 
 /// Has the reactor watch a descriptor, through a slot of its own.
-fn enter(reactor: &Reactor, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<OwnedSlot> {
-    let slot = reactor.inner().allocate()?;
-    let added = reactor.inner().add(fd, slot.token(), interest);
+fn enter(
+    reactor: &Reactor,
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+) -> io::Result<OwnedSlot<Reactor>> {
+    let slot = reactor.allocate_for_descriptor(fd.as_raw_fd())?;
+    let added = slot.keeper().inner().add(fd, slot.token(), interest);
     added.map_err(|error| explain(fd, error))?;
     slot.set_number(fd.as_raw_fd().unsigned_abs());
     Ok(slot)

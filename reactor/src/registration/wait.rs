@@ -48,7 +48,7 @@ impl<T> Registration<T> {
         direction: Direction,
         place: &mut Place,
     ) -> Status {
-        if !self.reactor.inner().is_ours() {
+        if !self.reactor().inner().is_ours() {
             return Status::Closed;
         }
         if !self.interest.includes(direction) {
@@ -104,7 +104,7 @@ impl<T> Registration<T> {
             Status::Pending if self.interest.includes(direction) => Poll::Pending,
             Status::Pending => Poll::Ready(Err(never_ready(direction))),
             Status::Expired => Poll::Ready(Err(DeadlineExceeded.into())),
-            Status::Closed => Poll::Ready(Err(closed(&self.reactor))),
+            Status::Closed => Poll::Ready(Err(closed(self.reactor()))),
         }
     }
 
@@ -158,7 +158,7 @@ impl<T> Registration<T> {
     /// must not run here, under the slot's mutex.
     fn set_interest(&self, fd: Option<BorrowedFd<'_>>, interest: Interest) -> io::Result<()> {
         let fd = fd.ok_or_else(|| changed("wait"))?;
-        self.reactor.inner().modify(fd, self.slot.token(), interest)
+        self.reactor().inner().modify(fd, self.slot.token(), interest)
     }
 
     /// An operation has succeeded. If it wrote, there may be no more need of `EPOLLOUT`.
@@ -167,7 +167,7 @@ impl<T> Registration<T> {
         // A forked child leaves epoll, and the mutex, as they are.
         if self.is_on_demand(direction)
             && self.slot.reports_room()
-            && self.reactor.inner().is_ours()
+            && self.reactor().inner().is_ours()
         {
             // If this fails, epoll goes on reporting room, without harm.
             let _ = self.report_room_on_demand();
@@ -289,9 +289,9 @@ impl<'a, T> ReadinessWait<'a, T> {
         before: Readiness,
     ) -> Poll<io::Result<Readiness>> {
         let (registration, direction) = (self.registration, self.direction);
-        let Registration { slot, reactor, .. } = registration;
+        let slot = &registration.slot;
         let mut status = slot.status_after(direction, before.state);
-        if status == Status::Pending && reactor.inner().is_ours() {
+        if status == Status::Pending && registration.reactor().inner().is_ours() {
             status = slot.wait_after(direction, before.state, self.place.id(), cx.waker());
         } else if status == Status::Pending {
             status = Status::Closed;

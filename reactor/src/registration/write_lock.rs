@@ -49,7 +49,7 @@ impl<T> Registration<T> {
                 Poll::Ready(Ok(Some(OpGuard { registration: self, unlocks: true })))
             }
             Entry::Locked => self.poll_queue(cx, place),
-            Entry::Closing => Poll::Ready(Err(closed(&self.reactor))),
+            Entry::Closing => Poll::Ready(Err(closed(self.reactor()))),
         }
     }
 
@@ -59,7 +59,7 @@ impl<T> Registration<T> {
         cx: &mut Context<'_>,
         place: &mut Place,
     ) -> Poll<io::Result<Option<OpGuard<'_, T>>>> {
-        let status = if self.reactor.inner().is_ours() {
+        let status = if self.reactor().inner().is_ours() {
             self.fd_mutex.wait_for_lock(&self.slot, place.id(), cx.waker())
         } else {
             Status::Closed
@@ -79,7 +79,7 @@ impl<T> Registration<T> {
         match self.fd_mutex.lock_and_enter(false) {
             Entry::Entered => Ok(OpGuard { registration: self, unlocks: true }),
             Entry::Locked => Err(io::ErrorKind::WouldBlock.into()),
-            Entry::Closing => Err(closed(&self.reactor)),
+            Entry::Closing => Err(closed(self.reactor())),
         }
     }
 
@@ -110,7 +110,7 @@ impl<T> Registration<T> {
     #[cold]
     pub(super) fn leave(&self, direction: Direction, place: &Place) {
         // A forked child leaves the waker where it is: see `wait`.
-        if !self.reactor.inner().is_ours() {
+        if !self.reactor().inner().is_ours() {
             return;
         }
         match place.write_lock {

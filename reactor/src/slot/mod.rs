@@ -67,12 +67,11 @@ use crate::token::Generation;
 use crate::wake::{catch_panic, wake};
 use crate::wall;
 use state::{Claimed, Delivery, Queue, State};
-use waiters::{Displaced, Waiters};
+use waiters::{AtEnd, Displaced, Waiters};
 
 pub(crate) use waiters::{Queued, WaiterId};
 
 /// 80 bytes.
-#[derive(Debug)]
 pub(crate) struct Slot {
     state: AtomicU64,
     deadlines: [DeadlineWord; 2],
@@ -401,13 +400,33 @@ impl Slot {
         self.update_with(|state| (state.with_closed(), ()));
     }
 
-    /// Ends the tenancy, and drops the wakers that `poll_*` calls have left behind.
+    /// Changes the values that are kept for the end of the descriptor. `change` runs under the mutex.
+    pub(crate) fn change_at_end<R>(&self, change: impl FnOnce(&mut AtEnd) -> R) -> R {
+        change(lock(&self.waiters).at_end())
+    }
+
+    /// Takes one of these values, if there are any. `take` runs under the mutex.
+    pub(crate) fn take_at_end<R: Default>(&self, take: impl FnOnce(&mut AtEnd) -> R) -> R {
+        lock(&self.waiters).at_end_if_any().map(take).unwrap_or_default()
+    }
+
+    /// Drops the values that were held until the end. Their destructors are user code: one that panics does not keep the
+    /// others from being run.
+    pub(crate) fn drop_held(&self) {
+        let held = self.take_at_end(|at_end| std::mem::take(&mut at_end.held));
+        held.into_iter().for_each(|value| catch_panic(|| drop(value)));
+    }
+
+    /// Ends the tenancy. Drops the wakers that `poll_*` calls have left behind, and the values held until the end.
     pub(crate) fn vacate(&self) {
         let claimed = self.update_with(State::vacate);
         self.deadlines.iter().for_each(DeadlineWord::reset);
         self.reports_room.store(false, Ordering::Relaxed);
         self.number.store(NO_NUMBER, Ordering::Relaxed);
         self.take_claimed(claimed, |waker| catch_panic(|| drop(waker)));
+        self.drop_held();
+        let closer = lock(&self.waiters).forget_at_end();
+        catch_panic(|| drop(closer));
     }
 
     /// The tenant has this descriptor: a snapshot lists it from now on.

@@ -19,6 +19,7 @@
 //! No waker is cloned, woken or dropped under the mutex: the calls return them to the caller.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::task::Waker;
 
 use super::state::Queue;
@@ -56,20 +57,32 @@ impl WaiterId {
 }
 
 /// The content of the slot's mutex.
-#[derive(Debug)]
 pub(crate) struct Waiters {
     /// The first waiter of [`Queue::Read`].
     reader: Option<Waiter>,
     rest: Option<Box<Rest>>,
 }
 
-/// Every waiter but the first reader. Not empty.
-#[derive(Debug, Default)]
+/// Every waiter but the first reader, and the values for the end of the descriptor. Not empty.
+#[derive(Default)]
 struct Rest {
     /// The first waiter of [`Queue::Write`].
     writer: Option<Waiter>,
     /// By queue; `None` if the maps would be empty.
     others: [Option<Box<Others>>; 3],
+    /// Boxed: most closes have none.
+    at_end: Option<Box<AtEnd>>,
+}
+
+/// The waker and the values that the end of a descriptor wakes and drops, for [`fd_mutex`](crate::fd_mutex).
+#[derive(Default)]
+pub(crate) struct AtEnd {
+    /// The task in `close().await`.
+    pub(crate) waker: Option<Waker>,
+    /// Values that are dropped at the end.
+    pub(crate) held: Vec<Box<dyn Send>>,
+    /// Why the descriptor could not be ended.
+    pub(crate) failure: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -254,7 +267,24 @@ impl Waiters {
     }
 
     fn free_rest(&mut self) {
-        self.rest.take_if(|rest| Queue::ALL.iter().all(|queue| rest.is_empty(*queue)));
+        let is_empty = |rest: &Rest| {
+            Queue::ALL.iter().all(|queue| rest.is_empty(*queue)) && rest.at_end.is_none()
+        };
+        self.rest.take_if(|rest| is_empty(rest));
+    }
+
+    pub(crate) fn at_end(&mut self) -> &mut AtEnd {
+        self.rest.get_or_insert_default().at_end.get_or_insert_default()
+    }
+
+    pub(crate) fn at_end_if_any(&mut self) -> Option<&mut AtEnd> {
+        self.rest.as_mut()?.at_end.as_deref_mut()
+    }
+
+    pub(crate) fn forget_at_end(&mut self) -> Option<Box<AtEnd>> {
+        let at_end = self.rest.as_mut()?.at_end.take();
+        self.free_rest();
+        at_end
     }
 
     /// Takes out the task that has waited for the write lock longest, and the `poll_*` calls, which cannot keep
