@@ -13,7 +13,6 @@ use crate::slot::{Slot, Status};
 const READ: Direction = Direction::Read;
 
 /// A listener, with connections waiting: only the place is missing.
-#[derive(Debug)]
 struct Listener {
     slot: Slot,
 }

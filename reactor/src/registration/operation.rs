@@ -70,6 +70,7 @@ impl Readiness {
 pub(super) struct Place {
     /// [`WaiterId::NONE`] while it has not had to wait.
     pub(super) id: WaiterId,
+    pub(super) direction: Direction,
     pub(super) write_lock: WriteLock,
     /// No attempt was made yet.
     pub(super) is_new: bool,
@@ -78,11 +79,15 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) const KEPT: Self =
-        Self { id: WaiterId::NONE, write_lock: WriteLock::No, is_new: true, is_kept: true };
+    #[inline]
+    pub(super) fn kept(direction: Direction) -> Self {
+        let (id, write_lock) = (WaiterId::NONE, WriteLock::No);
+        Self { id, direction, write_lock, is_new: true, is_kept: true }
+    }
 
-    fn of_a_poll() -> Self {
-        Self { is_kept: false, ..Self::KEPT }
+    #[inline]
+    fn of_a_poll(direction: Direction) -> Self {
+        Self { is_kept: false, ..Self::kept(direction) }
     }
 
     #[inline]
@@ -157,7 +162,7 @@ impl<T> Registration<T> {
         cx: &mut Context<'_>,
         rule: impl Rule<()>,
     ) -> Poll<io::Result<Readiness>> {
-        self.poll_ready_at(cx, rule, &mut Place::of_a_poll())
+        self.poll_ready_at(cx, rule, &mut Place::of_a_poll(rule.direction()))
     }
 
     /// Waits until a direction is ready.
@@ -250,7 +255,13 @@ impl<T> Registration<T> {
         rule: impl Rule<R>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_operation(cx, rule, Part::Whole, &mut Place::of_a_poll(), operation)
+        self.poll_operation(
+            cx,
+            rule,
+            Part::Whole,
+            &mut Place::of_a_poll(rule.direction()),
+            operation,
+        )
     }
 
     /// [`poll_io`](Self::poll_io) by `&mut`, for an operation that changes
@@ -261,7 +272,7 @@ impl<T> Registration<T> {
         rule: impl Rule<R>,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let mut place = Place::of_a_poll();
+        let mut place = Place::of_a_poll(rule.direction());
         loop {
             let before = ready!(self.poll_begin(cx, rule, &mut place))?;
             drop(OpGuard::enter(self)?);

@@ -186,7 +186,7 @@ impl<T> Registration<T> {
     #[inline]
     #[must_use]
     pub fn readiness_wait(&self, direction: Direction) -> ReadinessWait<'_, T> {
-        ReadinessWait { registration: self, direction, place: Place::KEPT }
+        ReadinessWait { registration: self, place: Place::kept(direction) }
     }
 }
 
@@ -207,7 +207,6 @@ fn never_ready(direction: Direction) -> io::Error {
 /// its direction.
 pub struct ReadinessWait<'a, T> {
     registration: &'a Registration<T>,
-    direction: Direction,
     place: Place,
 }
 
@@ -216,7 +215,7 @@ impl<T: fmt::Debug> fmt::Debug for ReadinessWait<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadinessWait")
             .field("io", self.registration.get_ref())
-            .field("direction", &self.direction)
+            .field("direction", &self.place.direction)
             .finish_non_exhaustive()
     }
 }
@@ -236,7 +235,7 @@ impl<'a, T> ReadinessWait<'a, T> {
         cx: &mut Context<'_>,
         rule: impl Rule<()>,
     ) -> Poll<io::Result<Readiness>> {
-        debug_assert_eq!(rule.direction(), self.direction, "a wait has one direction");
+        debug_assert_eq!(rule.direction(), self.place.direction, "a wait has one direction");
         self.registration.poll_ready_at(cx, rule, &mut self.place)
     }
 
@@ -248,7 +247,7 @@ impl<'a, T> ReadinessWait<'a, T> {
         rule: impl Rule<R>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        debug_assert_eq!(rule.direction(), self.direction, "a wait has one direction");
+        debug_assert_eq!(rule.direction(), self.place.direction, "a wait has one direction");
         self.registration.poll_operation(cx, rule, Part::Whole, &mut self.place, operation)
     }
 
@@ -276,11 +275,11 @@ impl<'a, T> ReadinessWait<'a, T> {
     pub fn leave(&mut self) {
         // Usually an event has taken its waker out.
         let is_queued = self.place.id != WaiterId::NONE
-            && self.registration.slot.state().has_waiter(self.direction.into());
+            && self.registration.slot.state().has_waiter(self.place.direction.into());
         if is_queued || self.place.write_lock != WriteLock::No {
-            self.registration.leave(self.direction, &self.place);
+            self.registration.leave(&self.place);
         }
-        self.place = Place::KEPT;
+        self.place = Place::kept(self.place.direction);
     }
 
     fn poll_after(
@@ -288,7 +287,7 @@ impl<'a, T> ReadinessWait<'a, T> {
         cx: &mut Context<'_>,
         before: Readiness,
     ) -> Poll<io::Result<Readiness>> {
-        let (registration, direction) = (self.registration, self.direction);
+        let (registration, direction) = (self.registration, self.place.direction);
         let slot = &registration.slot;
         let mut status = slot.status_after(direction, before.state);
         if status == Status::Pending && registration.reactor().inner().is_ours() {

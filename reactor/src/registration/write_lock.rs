@@ -108,7 +108,7 @@ impl<T> Registration<T> {
 
     /// Takes the waker of `place` out of its queue, and unlocks if it has the lock.
     #[cold]
-    pub(super) fn leave(&self, direction: Direction, place: &Place) {
+    pub(super) fn leave(&self, place: &Place) {
         // A forked child leaves the waker where it is: see `wait`.
         if !self.reactor().inner().is_ours() {
             return;
@@ -118,6 +118,6 @@ impl<T> Registration<T> {
             WriteLock::Held => self.fd_mutex.unlock(&self.slot),
             WriteLock::No => {}
         }
-        self.slot.leave(direction.into(), place.id);
+        self.slot.leave(place.direction.into(), place.id);
     }
 }

@@ -13,8 +13,8 @@
 //! the tasks that still wait poll again. The limit then doubles, so that many tasks that wait find room the next time.
 //! An event takes all waiters out, and so resets the limit.
 //!
-//! An id also holds the second in which the wait began, for a [snapshot](crate::Snapshot). It costs no room, and the second
-//! costs one nanosecond to read ([`wall`](crate::wall)).
+//! A waiter also has the second in which its wait began, for a [snapshot](crate::Snapshot). It costs no room, and one
+//! nanosecond to read ([`wall`](crate::wall)).
 //!
 //! No waker is cloned, woken or dropped under the mutex: the calls return them to the caller.
 
@@ -32,27 +32,20 @@ pub(crate) const POLL_LIMIT: usize = 256;
 /// The last limit, which no longer doubles.
 const MAX_POLL_LIMIT: usize = 1 << 14;
 
-/// Names a waiter of one slot. Two futures of a slot have the same only if 2^32 futures begin to wait in one second.
+/// Names a future among the waiters of one slot. The ids ascend in the order in which futures first wait.
 ///
-/// The upper half is the number of the future, and 0 for a `poll_*` call. The lower half is the second in which the wait
-/// began. So ids ascend, until the numbers begin anew.
+/// They begin anew after 2^32 futures. A future would have to wait, or to be neither polled nor dropped after it was woken,
+/// for exactly that many waits of one slot: then it would share its place with another future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct WaiterId(u64);
+pub(crate) struct WaiterId(u32);
 
 impl WaiterId {
-    /// The id of a future that has not had to wait.
+    /// The id of a future that has not had to wait, and of every `poll_*` call.
     pub(crate) const NONE: WaiterId = WaiterId(0);
 
-    fn new(number: u32, second: u32) -> Self {
-        Self(u64::from(number) << 32 | u64::from(second))
-    }
-
-    fn is_poll(self) -> bool {
-        self.0 >> 32 == 0
-    }
-
-    fn second(self) -> u32 {
-        self.0 as u32
+    /// The id of the next future, where this is the last number that was given. It is not [`NONE`](Self::NONE).
+    fn next(last: u32) -> Self {
+        Self(last.wrapping_add(1).max(1))
     }
 }
 
@@ -88,6 +81,8 @@ pub(crate) struct AtEnd {
 #[derive(Debug)]
 struct Waiter {
     id: WaiterId,
+    /// When the wait began.
+    second: u32,
     waker: Waker,
 }
 
@@ -103,7 +98,7 @@ pub(crate) struct Queued {
 #[derive(Debug)]
 struct Others {
     /// In the order in which they began to wait.
-    futures: BTreeMap<WaiterId, Waker>,
+    futures: BTreeMap<WaiterId, Waiter>,
     polls: BTreeMap<PollKey, Waiter>,
     poll_limit: usize,
 }
@@ -168,34 +163,34 @@ impl Waiters {
         second: u32,
     ) -> Displaced {
         let id = match id {
-            None => WaiterId::new(0, second),
+            None => WaiterId::NONE,
             Some(id) => {
                 if *id == WaiterId::NONE {
                     // Relaxed: the mutex orders the changes.
-                    let number = last.load(Ordering::Relaxed).wrapping_add(1).max(1);
-                    last.store(number, Ordering::Relaxed);
-                    *id = WaiterId::new(number, second);
+                    *id = WaiterId::next(last.load(Ordering::Relaxed));
+                    last.store(id.0, Ordering::Relaxed);
                 }
                 *id
             }
         };
+        let waiter = Waiter { id, second, waker };
         if queue == Queue::Read && self.is_empty(Queue::Read) {
-            self.reader = Some(Waiter { id, waker });
+            self.reader = Some(waiter);
             return Displaced::None;
         }
-        self.add_beside(queue, id, waker)
+        self.add_beside(queue, waiter)
     }
 
-    fn add_beside(&mut self, queue: Queue, id: WaiterId, waker: Waker) -> Displaced {
-        if let Some(first) = self.first_mut(queue).filter(|first| first.is(id, &waker)) {
-            return Displaced::Older(std::mem::replace(&mut first.waker, waker));
+    fn add_beside(&mut self, queue: Queue, waiter: Waiter) -> Displaced {
+        if let Some(first) = self.first_mut(queue).filter(|first| first.is(&waiter)) {
+            return Displaced::Older(std::mem::replace(&mut first.waker, waiter.waker));
         }
         let rest = self.rest.get_or_insert_default();
         if queue == Queue::Write && rest.is_empty(Queue::Write) {
-            rest.writer = Some(Waiter { id, waker });
+            rest.writer = Some(waiter);
             return Displaced::None;
         }
-        rest.others[queue as usize].get_or_insert_default().add(id, waker)
+        rest.others[queue as usize].get_or_insert_default().add(waiter)
     }
 
     fn first_mut(&mut self, queue: Queue) -> Option<&mut Waiter> {
@@ -215,7 +210,7 @@ impl Waiters {
         let removed = place.as_mut()?.futures.remove(&id);
         place.take_if(|others| others.is_empty());
         self.free_rest();
-        removed
+        removed.map(|waiter| waiter.waker)
     }
 
     #[inline]
@@ -233,12 +228,9 @@ impl Waiters {
             Queue::WriteLock => None,
         };
         let others = rest.and_then(|rest| rest.others[queue as usize].as_deref());
-        let ids = first.map(|first| first.id).into_iter();
-        let ids = ids.chain(others.into_iter().flat_map(Others::ids));
-        ids.fold(Queued::default(), |queued, id| Queued {
-            count: queued.count + 1,
-            since: Some(queued.since.map_or(id.second(), |since| since.min(id.second()))),
-        })
+        let all = first.into_iter().chain(others.into_iter().flat_map(Others::iter));
+        let seconds = all.map(|waiter| waiter.second);
+        Queued { count: seconds.clone().count(), since: seconds.min() }
     }
 
     /// Takes every waiter of a queue out.
@@ -312,9 +304,9 @@ impl Rest {
 }
 
 impl Waiter {
-    /// Whether a waiter with this id and this waker is this one, so that the newer waker replaces the older.
-    fn is(&self, id: WaiterId, waker: &Waker) -> bool {
-        if id.is_poll() { self.id.is_poll() && self.waker.will_wake(waker) } else { self.id == id }
+    /// Whether the same future or the same task waits, so that the newer waker replaces the older.
+    fn is(&self, newer: &Waiter) -> bool {
+        self.id == newer.id && (self.id != WaiterId::NONE || self.waker.will_wake(&newer.waker))
     }
 }
 
@@ -329,33 +321,32 @@ impl Others {
         self.futures.is_empty() && self.polls.is_empty()
     }
 
-    fn ids(&self) -> impl Iterator<Item = WaiterId> {
-        self.futures.keys().copied().chain(self.polls.values().map(|poll| poll.id))
+    fn iter(&self) -> impl Iterator<Item = &Waiter> + Clone {
+        self.futures.values().chain(self.polls.values())
     }
 
     #[inline(never)]
-    fn for_each(self, each: impl FnMut(Waker)) {
-        let polls = self.polls.into_values().map(|poll| poll.waker);
-        self.futures.into_values().chain(polls).for_each(each);
+    fn for_each(self, mut each: impl FnMut(Waker)) {
+        let all = self.futures.into_values().chain(self.polls.into_values());
+        all.for_each(|waiter| each(waiter.waker));
     }
 
-    fn add(&mut self, id: WaiterId, waker: Waker) -> Displaced {
-        if id.is_poll() {
-            let key = key(&waker);
+    fn add(&mut self, waiter: Waiter) -> Displaced {
+        if waiter.id == WaiterId::NONE {
+            let key = key(&waiter.waker);
             if let Some(same) = self.polls.get_mut(&key) {
-                return Displaced::Older(std::mem::replace(&mut same.waker, waker));
+                return Displaced::Older(std::mem::replace(&mut same.waker, waiter.waker));
             }
-            let poll = Waiter { id, waker };
             if self.polls.len() >= self.poll_limit {
                 self.poll_limit = (self.poll_limit * 2).min(MAX_POLL_LIMIT);
-                let polls = std::mem::replace(&mut self.polls, BTreeMap::from([(key, poll)]));
+                let polls = std::mem::replace(&mut self.polls, BTreeMap::from([(key, waiter)]));
                 let others = Some(Box::new(Others { polls, ..Others::default() }));
                 return Displaced::OverLimit(Taken { first: None, others });
             }
-            self.polls.insert(key, poll);
+            self.polls.insert(key, waiter);
             return Displaced::None;
         }
-        let older = self.futures.insert(id, waker);
-        older.map_or(Displaced::None, Displaced::Older)
+        let older = self.futures.insert(waiter.id, waiter);
+        older.map_or(Displaced::None, |older| Displaced::Older(older.waker))
     }
 }
