@@ -6,7 +6,8 @@
 //! number away under a running call. A writer also takes the write lock, in the same step in which it enters,
 //! and keeps it while it waits for room: its bytes are contiguous.
 //!
-//! One word, moved by read-modify-write only.
+//! One word, moved by read-modify-write only. The task in `close`, and the values that are dropped at the end, are in the
+//! slot, beside its waiters.
 //!
 //! # The write lock
 //!

@@ -1,7 +1,8 @@
-//! The shape of the public types: the output of their `Debug`, their auto traits, and the errors and
+//! The shape of the public types: the output of their `Debug`, their auto traits, their sizes, and the errors and
 //! names they share with the crates whose shape they take.
 #![cfg(not(netpoll_loom))]
 
 mod auto_traits;
 mod debug;
 mod errors;
+mod sizes;

@@ -85,7 +85,7 @@ impl<T> Registration<T> {
     ///
     /// For a value that belongs to the connection and not to the object: a place in a limit, an entry in a table.
     /// The value is dropped before [`close`](Self::close) resolves, under no lock, on the thread that ends the
-    /// descriptor.
+    /// descriptor. A forked child drops no value that its parent holds.
     pub fn hold_until_closed(&self, value: impl Send + 'static) {
         // A thread that a forked child does not have may hold the lock.
         if !self.reactor().inner().is_ours() {

@@ -273,10 +273,10 @@ impl Waiters {
         self.rest.as_mut()?.at_end.as_deref_mut()
     }
 
-    pub(crate) fn forget_at_end(&mut self) -> Option<Box<AtEnd>> {
-        let at_end = self.rest.as_mut()?.at_end.take();
+    pub(crate) fn forget_at_end(&mut self) -> AtEnd {
+        let at_end = self.rest.as_mut().and_then(|rest| rest.at_end.take());
         self.free_rest();
-        at_end
+        at_end.map_or_else(AtEnd::default, |at_end| *at_end)
     }
 
     /// Takes out the task that has waited for the write lock longest, and the `poll_*` calls, which cannot keep
@@ -284,16 +284,15 @@ impl Waiters {
     pub(crate) fn take_next_for_write_lock(&mut self) -> Taken {
         let place = self.rest.as_mut().map(|rest| &mut rest.others[Queue::WriteLock as usize]);
         let Some(place @ Some(_)) = place else { return Taken::default() };
-        let next = place.as_mut().map(|others| {
-            Box::new(Others {
-                futures: others.futures.pop_first().into_iter().collect(),
-                polls: std::mem::take(&mut others.polls),
-                poll_limit: POLL_LIMIT,
-            })
-        });
+        let mut next = Taken::default();
+        if let Some(others) = place {
+            next.first = others.futures.pop_first().map(|(_, waiter)| waiter);
+            let polls = std::mem::take(&mut others.polls);
+            next.others = Some(Box::new(Others { polls, ..Others::default() }));
+        }
         place.take_if(|others| others.is_empty());
         self.free_rest();
-        Taken { first: None, others: next }
+        next
     }
 }
 
