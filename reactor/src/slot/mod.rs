@@ -71,7 +71,7 @@ use waiters::{AtEnd, Displaced, Waiters};
 
 pub(crate) use waiters::{Queued, WaiterId};
 
-/// 80 bytes: two neighbours share a cache line, which costs two threads less than the memory costs all.
+/// 80 bytes, so that neighbours share a cache line: a connection that is idle costs its memory, and nothing else.
 pub(crate) struct Slot {
     state: AtomicU64,
     deadlines: [DeadlineWord; 2],
