@@ -79,6 +79,7 @@ fn main() -> ExitCode {
     }
     match args.subcommand() {
         None | Some("quick" | "full" | "http") => suite::run(&args),
+        Some("compare") => suite::compare::run(&args),
         Some("chart") => suite::redraw(&args),
         Some(_) if run(&args, &SUBCOMMANDS) => ExitCode::SUCCESS,
         Some(_) => {

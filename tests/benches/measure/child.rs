@@ -2,7 +2,12 @@
 
 use std::env;
 use std::io::{BufRead, BufReader, Lines};
+use std::path::{Path, PathBuf};
 use std::process::{self, ChildStdout, Command, Stdio};
+
+pub(crate) fn own_program() -> PathBuf {
+    env::current_exe().expect("the path of this program")
+}
 
 /// A process that runs another subcommand. It is killed when it is dropped.
 pub(crate) struct Child {
@@ -17,12 +22,16 @@ impl Child {
 
     /// Starts it as the command of another program, such as `strace -f`.
     pub(crate) fn start_under(wrapper: &[&str], words: &[&str]) -> Self {
-        let own = env::current_exe().expect("the path of this program");
+        Self::start_of(&own_program(), wrapper, words)
+    }
+
+    /// The same with this program as another revision has it.
+    pub(crate) fn start_of(program: &Path, wrapper: &[&str], words: &[&str]) -> Self {
         let mut command = match wrapper.split_first() {
-            None => Command::new(own),
-            Some((program, rest)) => {
-                let mut command = Command::new(program);
-                command.args(rest).arg(own);
+            None => Command::new(program),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
                 command
             }
         };

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::TcpListener;
+use std::path::Path;
 use std::task::Poll;
 
 use futures::AsyncReadExt;
@@ -18,7 +19,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::task::LocalSet;
 
 use crate::args::Args;
-use crate::measure::child::Child;
+use crate::measure::child::{Child, own_program};
 use crate::measure::epoll::BareEpoll;
 use crate::measure::procfs;
 use crate::measure::stats::Sample;
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &Args) {
     for round in 1..=rounds {
         for (Holder { server, title, .. }, sample) in HOLDERS.iter().zip(&mut samples) {
             eprintln!("round {round} of {rounds}: {connections} connections, {title}");
-            sample.push(measure(server, connections));
+            sample.push(measure(&own_program(), server, connections));
         }
     }
     let samples = samples.map(Sample::new);
@@ -79,9 +80,10 @@ pub(crate) fn run(args: &Args) {
 }
 
 /// Bytes per connection, from one process that holds them and one that has their other ends.
-pub(crate) fn measure(server: &str, connections: usize) -> f64 {
+pub(crate) fn measure(program: &Path, server: &str, connections: usize) -> f64 {
     let count = connections.to_string();
-    let mut holder = Child::start(&["as-memory-server", server, "--connections", &count]);
+    let words = ["as-memory-server", server, "--connections", &count];
+    let mut holder = Child::start_of(program, &[], &words);
     let port = holder.port();
     let all = (connections + WARM_UP).to_string();
     let clients = Child::start(&["as-idle-clients", &port, "--connections", &all]);

@@ -12,6 +12,7 @@ use super::measures::{calls, served};
 use super::record::Record;
 use super::rows::{ROWS, Row, What};
 use super::{chart, machine, report};
+use crate::measure::child::own_program;
 use crate::servers::go;
 use crate::single::scale;
 
@@ -53,7 +54,8 @@ fn row(name: &str) -> &'static Row {
 
 fn a_wrong_byte_is_noticed() {
     for name in ["one", "many", "churn"] {
-        let error = row(name).measure("liar", &Effort::least()).expect_err("it lies");
+        let error =
+            row(name).measure(&own_program(), "liar", &Effort::least()).expect_err("it lies");
         assert!(error.contains("a wrong byte at 63"), "{name}: {error}");
     }
 }
@@ -68,7 +70,9 @@ fn every_server_is_in(row: &'static Row) {
         // On a busy machine a server may get no processor in so short a time.
         let mut missing = None;
         for _ in 0..5 {
-            let values = row.measure(server, &effort).unwrap_or_else(|e| panic!("{server}: {e}"));
+            let values = row
+                .measure(&own_program(), server, &effort)
+                .unwrap_or_else(|e| panic!("{server}: {e}"));
             let is_missing =
                 |(name, value): &(String, f64)| *value <= 0.0 && *name != served::SWITCHES;
             missing = values.into_iter().find(is_missing);

@@ -2,6 +2,7 @@
 
 pub(crate) mod chart;
 pub(crate) mod check;
+pub(crate) mod compare;
 mod effort;
 mod machine;
 mod measures;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Args;
+use crate::measure::child::own_program;
 use crate::servers::go;
 use effort::Effort;
 use record::Record;
@@ -30,6 +32,18 @@ struct Turn {
     server: &'static str,
 }
 
+/// A program that has the servers, and their values.
+struct Program {
+    path: PathBuf,
+    record: Record,
+}
+
+impl Program {
+    fn new(path: PathBuf) -> Self {
+        Self { path, record: Record::new(machine::describe()) }
+    }
+}
+
 /// Measures, prints the tables, and leaves the numbers and the charts in a folder.
 pub(crate) fn run(args: &Args) -> ExitCode {
     let effort = Effort::of(args);
@@ -39,11 +53,12 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     }
     let mut notes = Vec::new();
     let turns = turns(&effort, &mut notes);
-    let mut record = Record::new(machine::describe());
-    let failures = measure(&turns, &effort, &mut record);
+    let mut programs = [Program::new(own_program())];
+    let failures = measure(&turns, &effort, &mut programs);
     for note in notes.iter().chain(&failures) {
         println!("{note}\n");
     }
+    let [Program { record, .. }] = programs;
     report::print(&record);
     let folder = folder(args);
     match save(&record, &folder) {
@@ -83,8 +98,8 @@ fn turns(effort: &Effort, notes: &mut Vec<String>) -> Vec<Turn> {
     turns
 }
 
-/// Takes all turns, and returns the failures.
-fn measure(turns: &[Turn], effort: &Effort, record: &mut Record) -> Vec<String> {
+/// Takes all turns, each with every program, and returns the failures.
+fn measure(turns: &[Turn], effort: &Effort, programs: &mut [Program]) -> Vec<String> {
     let bar = progress(turns.len());
     let mut failures = Vec::new();
     for (number, Turn { round, row, server }) in turns.iter().enumerate() {
@@ -93,10 +108,15 @@ fn measure(turns: &[Turn], effort: &Effort, record: &mut Record) -> Vec<String> 
         if begins && !io::stderr().is_terminal() {
             eprintln!("{number}/{} round {}, {}", turns.len(), round + 1, row.name);
         }
-        match row.measure(server, effort) {
-            Ok(values) => record.add(row.name, server, *round, values),
-            Err(error) => failures.push(format!("FAILED: {}, {server}: {error}", row.name)),
+        let first = round % programs.len();
+        programs.rotate_left(first);
+        for Program { path, record } in &mut *programs {
+            match row.measure(path, server, effort) {
+                Ok(values) => record.add(row.name, server, *round, values),
+                Err(error) => failures.push(format!("FAILED: {}, {server}: {error}", row.name)),
+            }
         }
+        programs.rotate_right(first);
         bar.inc(1);
     }
     bar.finish_and_clear();

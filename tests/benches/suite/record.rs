@@ -76,19 +76,19 @@ impl Record {
         sample(self.values(row, server, measure).into_iter().map(|(_, value)| value).collect())
     }
 
-    /// Each value combined with the baseline's in the same round: a disturbance of the one disturbs
-    /// the other.
+    /// Each value combined with that of another server, or in another record, in the same round: a
+    /// disturbance of the one disturbs the other.
     pub(super) fn compared(
         &self,
         row: &Row,
         server: &str,
-        measure: &str,
+        (record, base): (&Self, &str),
         combine: impl Fn(f64, f64) -> f64,
     ) -> Option<Sample> {
-        let baseline = self.values(row.name, row.baseline()?, measure);
+        let baseline = record.values(row.name, base, row.value());
         let of_round =
             |round| baseline.iter().find(|(of, _)| *of == round).map(|(_, value)| *value);
-        let values = self.values(row.name, server, measure).into_iter();
+        let values = self.values(row.name, server, row.value()).into_iter();
         sample(values.filter_map(|(round, value)| Some(combine(value, of_round(round)?))).collect())
     }
 

@@ -1,6 +1,6 @@
 //! The tables.
 
-use super::measures::{alone, calls, served};
+use super::measures::{calls, served};
 use super::record::Record;
 use super::rows::{ROWS, Row, What, in_order, title_of};
 use crate::measure::stats::Sample;
@@ -27,11 +27,11 @@ pub(super) fn print(record: &Record) {
 
 /// The main figure of a row for a server: a multiple, a difference or a number of its own.
 pub(super) fn figure(record: &Record, row: &Row, server: &str) -> Option<Sample> {
+    let baseline = || Some((record, row.baseline()?));
     match row.what {
-        What::Served(_) => record.compared(row, server, served::SERVER, |own, base| own / base),
-        What::Memory => record.compared(row, server, alone::BYTES, |own, base| own - base),
-        What::DeadlineCost => record.sample(row.name, server, alone::NANOS),
-        What::Calls(_) => record.sample(row.name, server, calls::CALLS),
+        What::Served(_) => record.compared(row, server, baseline()?, |own, base| own / base),
+        What::Memory => record.compared(row, server, baseline()?, |own, base| own - base),
+        What::DeadlineCost | What::Calls(_) => record.sample(row.name, server, row.value()),
     }
 }
 
@@ -77,7 +77,7 @@ fn print_rows(record: &Record, rows: &[&Row], heading: &str, write: Write) {
 }
 
 /// The median, and the middle half where there is one.
-fn cell(sample: Option<Sample>, write: Write) -> String {
+pub(super) fn cell(sample: Option<Sample>, write: Write) -> String {
     let Some(sample) = sample else { return "-".to_owned() };
     let quantiles = [0.5, 0.25, 0.75].map(|share| write(sample.quantile(share)));
     let [median, low, high] = quantiles;

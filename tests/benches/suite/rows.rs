@@ -1,5 +1,6 @@
 //! The comparison: one row of the table each.
 
+use std::path::Path;
 use std::thread;
 
 use super::effort::Effort;
@@ -137,13 +138,28 @@ impl Row {
         }
     }
 
-    /// One turn of one server.
-    pub(super) fn measure(&self, server: &str, effort: &Effort) -> Result<Values, String> {
+    /// The measured value that the tables are about.
+    pub(super) fn value(&self) -> &'static str {
+        match self.what {
+            What::Served(_) => served::SERVER,
+            What::Memory => alone::BYTES,
+            What::DeadlineCost => alone::NANOS,
+            What::Calls(_) => calls::CALLS,
+        }
+    }
+
+    /// One turn of one server of a program.
+    pub(super) fn measure(
+        &self,
+        program: &Path,
+        server: &str,
+        effort: &Effort,
+    ) -> Result<Values, String> {
         match &self.what {
-            What::Served(scenario) => served::measure(server, scenario, effort),
-            What::Memory => Ok(alone::memory(server, effort)),
-            What::DeadlineCost => Ok(alone::deadline_cost(server)),
-            What::Calls(pace) => calls::measure(server, *pace),
+            What::Served(scenario) => served::measure(program, server, scenario, effort),
+            What::Memory => Ok(alone::memory(program, server, effort)),
+            What::DeadlineCost => Ok(alone::deadline_cost(program, server)),
+            What::Calls(pace) => calls::measure(program, server, *pace),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::measures::served::{self, Processors, Scenario};
 use super::progress;
 use super::rows::{TWO_PROCESSORS, title_of};
 use crate::args::Args;
+use crate::measure::child::own_program;
 use crate::measure::stats::Sample;
 use crate::measure::table::Table;
 
@@ -87,7 +88,7 @@ impl Series {
 
 /// Nanoseconds of an echo.
 fn cost(server: &str, scenario: &Scenario, effort: &Effort) -> f64 {
-    let measured = served::measure(server, scenario, effort).expect("it serves");
+    let measured = served::measure(&own_program(), server, scenario, effort).expect("it serves");
     let cost = measured.iter().find(|(name, _)| name == served::SERVER);
     cost.expect("it is always measured").1
 }

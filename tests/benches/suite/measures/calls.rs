@@ -7,8 +7,8 @@
 //! be read: it waits less than it would alone, and a reactor with a thread of its own more often.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Serving, Values};
@@ -53,10 +53,10 @@ pub(crate) fn obstacle() -> Option<&'static str> {
     strace.is_err().then_some("strace is not installed")
 }
 
-pub(crate) fn measure(server: &str, pace: Pace) -> Result<Values, String> {
+pub(crate) fn measure(program: &Path, server: &str, pace: Pace) -> Result<Values, String> {
     let [few, many] = pace.requests();
-    let (few, before) = count(server, pace, few)?;
-    let (many, after) = count(server, pace, many)?;
+    let (few, before) = count(program, server, pace, few)?;
+    let (many, after) = count(program, server, pace, many)?;
     let mut values = vec![(CALLS.to_owned(), 0.0)];
     for (name, calls) in &after {
         let earlier = before.get(name).copied().unwrap_or(0);
@@ -71,15 +71,15 @@ pub(crate) fn measure(server: &str, pace: Pace) -> Result<Values, String> {
 
 /// How many requests were answered, and the calls of the server from its beginning to its end.
 fn count(
+    program: &Path,
     server: &str,
     pace: Pace,
     requests: usize,
 ) -> Result<(u64, BTreeMap<String, u64>), String> {
-    let own = env::current_exe().expect("the path of this program");
-    let file = own.with_file_name(format!("calls-{}.txt", std::process::id()));
+    let file = program.with_file_name(format!("calls-{}.txt", std::process::id()));
     let path = file.to_str().ok_or("the path of this program is no text")?;
     let strace = ["strace", "-f", "-c", "-o", path];
-    let serving = Serving::start(&strace, &["as-server", server, "--processor", "0"])?;
+    let serving = Serving::start(program, &strace, &["as-server", server, "--processor", "0"])?;
     let (id, requests) = (serving.id.to_string(), requests.to_string());
     let mut words = vec!["as-load", &serving.port, "--server", &id, "--requests", &requests];
     words.extend(["--warm-up", "0", "--for", "60000"]);

@@ -4,6 +4,8 @@ pub(super) mod alone;
 pub(super) mod calls;
 pub(super) mod served;
 
+use std::path::Path;
+
 use crate::measure::child::Child;
 
 /// The result of a turn: the names of the measured values, and the values.
@@ -17,8 +19,8 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn start(wrapper: &[&str], words: &[&str]) -> Result<Self, String> {
-        let mut process = Child::start_under(wrapper, words);
+    pub(super) fn start(program: &Path, wrapper: &[&str], words: &[&str]) -> Result<Self, String> {
+        let mut process = Child::start_of(program, wrapper, words);
         let [port, id] = process.try_numbers()?;
         Ok(Self { process, port: port.to_string(), id: id as u32 })
     }

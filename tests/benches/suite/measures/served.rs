@@ -1,5 +1,7 @@
 //! The server's cost of its clients.
 
+use std::path::Path;
+
 use super::super::effort::Effort;
 use super::{Serving, Values};
 use crate::load::{Exchange, Reading};
@@ -38,11 +40,12 @@ pub(crate) enum Processors {
 }
 
 pub(crate) fn measure(
+    program: &Path,
     server: &str,
     scenario: &Scenario,
     effort: &Effort,
 ) -> Result<Values, String> {
-    let serving = Serving::start(&[], &server_words(server, scenario))?;
+    let serving = Serving::start(program, &[], &server_words(server, scenario))?;
     let words = load_words(&serving, scenario, effort);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut load = Child::start(&words);
