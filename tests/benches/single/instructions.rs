@@ -197,8 +197,15 @@ fn check(cases: &[Case], counts: &[Profile]) -> bool {
     for (case, count) in cases.iter().zip(counts) {
         let name = case.name();
         let Some(before) = kept.get(name.as_str()) else { continue };
-        if count.sum > before * (1.0 + TOLERANCE) {
-            println!("{name}: {:.0} instructions an echo, {before:.0} are kept", count.sum);
+        let (mut sum, most) = (count.sum, before * (1.0 + TOLERANCE));
+        // A busy machine changes how two threads meet, and the batches of events: the least of three counts is compared.
+        for _ in 0..2 {
+            if sum > most {
+                sum = sum.min(self::count(case).sum);
+            }
+        }
+        if sum > most {
+            println!("{name}: {sum:.0} instructions an echo, {before:.0} are kept");
             is_good = false;
         }
     }
