@@ -1,5 +1,6 @@
-//! The server under load: of `wrk`, or where that is not installed, of hyper's client.
+//! The server under load: of `wrk`, or where that is not installed, of hyper's client; and of `h2load`, over HTTP/2.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
@@ -19,6 +20,33 @@ fn wrk_is_served() {
             under(name, |executor| load(executor, program));
         }
     });
+}
+
+/// Over HTTP/2 without TLS, ten requests at once on each connection.
+#[test]
+fn h2load_is_served() {
+    if Command::new("h2load").arg("--version").output().is_err() {
+        println!("skipped: h2load is not installed");
+        return;
+    }
+    with_programs(|cast| {
+        let cast = cast.clone();
+        under("smol_4_threads", move |executor| h2load(executor, cast));
+    });
+}
+
+async fn h2load(executor: Executor, cast: Arc<Cast>) -> Outcome {
+    let site = Site::open(&executor, Deadlines::default()).await?;
+    let url = format!("http://{}/hello", site.address);
+    smol::unblock(move || {
+        let mut command = Command::new("h2load");
+        let (status, said) = cast.run(command.args(["-n", "5000", "-c", "100", "-m", "10", &url]));
+        assert!(status.success() && said.contains(" 5000 succeeded, 0 failed"), "{status}: {said}");
+    })
+    .await;
+    assert_eq!(site.late_ones(), 0);
+    until(|| site.server.connections() == 0).await;
+    Ok(())
 }
 
 async fn load(executor: Executor, program: Option<Arc<Cast>>) -> Outcome {
