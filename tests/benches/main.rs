@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 use args::Args;
 use single::{
-    clients, deadline_cost, idle, instructions, memory, overshoot, ping_pong, scale, timers, tls,
+    clients, deadline_cost, idle, instructions, memory, overshoot, ping_pong, scale, timers,
 };
 
 const HELP: &str = include_str!("help.txt");
@@ -39,7 +39,7 @@ const HELP: &str = include_str!("help.txt");
 type Subcommand = fn(&Args);
 
 /// The subcommands, beside the comparison.
-const SUBCOMMANDS: [(&str, Subcommand); 11] = [
+const SUBCOMMANDS: [(&str, Subcommand); 10] = [
     ("ping-pong", ping_pong::run),
     ("memory", memory::run),
     ("deadline-cost", deadline_cost::run),
@@ -48,13 +48,12 @@ const SUBCOMMANDS: [(&str, Subcommand); 11] = [
     ("overshoot", overshoot::run),
     ("scale", scale::run),
     ("timers", timers::run),
-    ("tls", tls::run),
     ("growth", suite::series::growth),
     ("threads", suite::series::threads),
 ];
 
 /// The child processes that those start.
-const CHILDREN: [(&str, Subcommand); 8] = [
+const CHILDREN: [(&str, Subcommand); 7] = [
     ("as-server", servers::run),
     ("as-load", load::run),
     ("as-deadline-cost", deadline_cost::one),
@@ -62,7 +61,6 @@ const CHILDREN: [(&str, Subcommand); 8] = [
     ("as-idle-clients", clients::idle),
     ("as-ping-pong-server", ping_pong::serve),
     ("as-echo-client", clients::echo),
-    ("as-tls-server", tls::serve),
 ];
 
 fn main() -> ExitCode {

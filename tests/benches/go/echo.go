@@ -5,13 +5,18 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"time"
 )
 
 const patience = 30 * time.Second
 
 func main() {
-	deadlines := len(os.Args) > 1 && os.Args[1] == "--deadlines"
+	deadlines := os.Args[1] == "true"
+	room, err := strconv.Atoi(os.Args[2])
+	if err != nil {
+		panic(err)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -22,13 +27,13 @@ func main() {
 		if err != nil {
 			panic(err)
 		}
-		go echo(conn, deadlines)
+		go echo(conn, deadlines, room)
 	}
 }
 
-func echo(conn net.Conn, deadlines bool) {
+func echo(conn net.Conn, deadlines bool, room int) {
 	defer conn.Close()
-	buffer := make([]byte, 1024)
+	buffer := make([]byte, room)
 	for {
 		if deadlines {
 			conn.SetReadDeadline(time.Now().Add(patience))

@@ -2,20 +2,21 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpStream;
-use std::os::fd::AsRawFd;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use super::Plan;
 use super::exchange::Exchange;
 use super::source::Source;
+use super::{Plan, local_name, room_for};
 use crate::measure::epoll::{self, BareEpoll};
 
-/// Longer than any answer of a server at once: a buffer that is not filled shows that there is no more.
+/// As long as all answers that a connection waits for, which come in one event.
 const BUFFER: usize = 16 * 1024;
 
 pub(super) struct Connection {
-    stream: TcpStream,
+    socket: OwnedFd,
     exchange: Exchange,
     number: usize,
     /// How many requests were sent.
@@ -34,18 +35,16 @@ impl Connection {
         number: usize,
         source: Source,
     ) -> io::Result<Self> {
-        let (stream, exchange) = (source.connect(plan.port)?, plan.exchange);
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        epoll.add(&stream, number)?;
+        let (socket, exchange) = (connect(plan, source)?, plan.exchange);
+        epoll.add(&socket, number)?;
         let (unanswered, received) = (VecDeque::with_capacity(8), Vec::with_capacity(256));
-        Ok(Self { stream, exchange, number, sent: 0, unanswered, received })
+        Ok(Self { socket, exchange, number, sent: 0, unanswered, received })
     }
 
     /// Sends the next request; its latency will count from `at`. If it fails, nothing was sent.
     pub(super) fn ask(&mut self, at: Instant) -> io::Result<()> {
-        let (bytes, len) = self.exchange.request(self.sent, self.number);
-        epoll::send(self.stream.as_raw_fd(), &bytes[..len])?;
+        let request = self.exchange.request(self.sent, self.number);
+        epoll::send(self.socket.as_raw_fd(), &request)?;
         self.sent += 1;
         self.unanswered.push_back(at);
         Ok(())
@@ -54,7 +53,7 @@ impl Connection {
     /// Receives the bytes that are there, and reports for each answered request when it was sent.
     pub(super) fn receive(&mut self, mut answered: impl FnMut(Instant)) -> io::Result<()> {
         let mut buffer = [0; BUFFER];
-        let len = match epoll::receive(self.stream.as_raw_fd(), &mut buffer) {
+        let len = match epoll::receive(self.socket.as_raw_fd(), &mut buffer) {
             Ok(0) => return Err(self.hung_up()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             received => received?,
@@ -85,5 +84,29 @@ impl Connection {
         let (number, request) = (self.number, self.sent - self.unanswered.len() as u64);
         let error = format!("connection {number}, request {request}: the server has hung up");
         io::Error::new(io::ErrorKind::UnexpectedEof, error)
+    }
+}
+
+/// A socket that does not block, and whose buffer has room for a message.
+fn connect(plan: &Plan, source: Source) -> io::Result<OwnedFd> {
+    match plan.exchange {
+        Exchange::Unix => {
+            let stream = UnixStream::connect_addr(&local_name(plan.server)?)?;
+            stream.set_nonblocking(true)?;
+            Ok(stream.into())
+        }
+        Exchange::Udp => {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.connect((Ipv4Addr::LOCALHOST, plan.port))?;
+            socket.set_nonblocking(true)?;
+            Ok(socket.into())
+        }
+        _ => {
+            let stream = source.connect(plan.port)?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            room_for(&stream, plan.exchange)?;
+            Ok(stream.into())
+        }
     }
 }

@@ -19,19 +19,22 @@ pub(crate) struct Reading {
     /// From when a request was to be sent until its answer had come.
     pub(crate) p50_ns: u64,
     pub(crate) p99_ns: u64,
+    pub(crate) p999_ns: u64,
 }
 
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, server_ns, switches, load_ns, elapsed_ns, p50_ns, p99_ns } = self;
-        write!(f, "{requests} {server_ns} {switches} {load_ns} {elapsed_ns} {p50_ns} {p99_ns}")
+        let Self { requests, server_ns, switches, load_ns, elapsed_ns, .. } = self;
+        let Self { p50_ns, p99_ns, p999_ns, .. } = self;
+        write!(f, "{requests} {server_ns} {switches} {load_ns} {elapsed_ns} ")?;
+        write!(f, "{p50_ns} {p99_ns} {p999_ns}")
     }
 }
 
-impl From<[u64; 7]> for Reading {
-    fn from(numbers: [u64; 7]) -> Self {
-        let [requests, server_ns, switches, load_ns, elapsed_ns, p50_ns, p99_ns] = numbers;
-        Self { requests, server_ns, switches, load_ns, elapsed_ns, p50_ns, p99_ns }
+impl From<[u64; 8]> for Reading {
+    fn from(numbers: [u64; 8]) -> Self {
+        let [requests, server_ns, switches, load_ns, elapsed_ns, p50_ns, p99_ns, p999_ns] = numbers;
+        Self { requests, server_ns, switches, load_ns, elapsed_ns, p50_ns, p99_ns, p999_ns }
     }
 }
 
@@ -112,6 +115,7 @@ impl<'a> Meter<'a> {
             elapsed_ns: (end.at - began.at).as_nanos() as u64,
             p50_ns: quantile(0.5),
             p99_ns: quantile(0.99),
+            p999_ns: quantile(0.999),
         })
     }
 }

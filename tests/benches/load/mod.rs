@@ -8,10 +8,17 @@ mod connection;
 mod exchange;
 mod meter;
 mod paced;
+mod quic;
 mod source;
+mod tls;
 
 use std::io;
+use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr;
 use std::time::Duration;
+
+use socket2::SockRef;
 
 use crate::args::Args;
 use crate::measure::sys;
@@ -41,7 +48,7 @@ impl Plan {
         Self {
             port: args.port(),
             server: args.number("--server", std::process::id() as usize) as u32,
-            exchange: if args.flag("--http") { Exchange::Http } else { Exchange::Echo },
+            exchange: Exchange::of(args),
             connections: args.number("--connections", 1),
             warm_up: millis("--warm-up", 100),
             counted: millis("--for", 400),
@@ -65,8 +72,23 @@ fn measure(args: &Args) -> io::Result<Reading> {
     }
     let plan = Plan::of(args);
     match args.number("--rate", 0) {
+        _ if plan.exchange == Exchange::Tls => tls::run(&plan, args.flag("--churn")),
+        _ if plan.exchange == Exchange::Quic => quic::run(&plan),
         0 if args.flag("--churn") => closed::churn(&plan),
         0 => closed::run(&plan),
         rate => paced::run(&plan, rate),
+    }
+}
+
+/// The address of a server's Unix socket, which is in no file system.
+pub(crate) fn local_name(server: u32) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("netpoll-bench-{server}"))
+}
+
+/// Lets a long message be sent at once, on this socket or on those that a listener accepts.
+pub(crate) fn room_for(socket: &impl AsFd, exchange: Exchange) -> io::Result<()> {
+    match exchange {
+        Exchange::Large => SockRef::from(socket).set_send_buffer_size(8 * exchange.message()),
+        _ => Ok(()),
     }
 }

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)] // Foreign calls, each with the argument for its arguments.
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Events that are asked for at once.
@@ -65,13 +64,13 @@ pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Accepts a connection that does not block, if there is one.
-pub(crate) fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
+pub(crate) fn accept(listener: &OwnedFd) -> io::Result<Option<OwnedFd>> {
     let (nobody, flags) = (std::ptr::null_mut(), libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
     // SAFETY: the kernel may be given no room for the address.
     let fd = unsafe { libc::accept4(listener.as_raw_fd(), nobody, nobody.cast(), flags) };
     match check(fd) {
         // SAFETY: the call has just returned it, and it has no other owner.
-        Ok(fd) => Ok(Some(unsafe { TcpStream::from_raw_fd(fd) })),
+        Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Deadlines;
+use super::{Deadlines, Work};
 
 pub(crate) const NAME: &str = "go";
 
@@ -39,10 +39,9 @@ pub(crate) fn version() -> Option<String> {
 }
 
 /// Puts it in the place of this process; returns only if that fails.
-pub(super) fn become_it(deadlines: Deadlines) -> io::Error {
+pub(super) fn become_it(work: Work) -> io::Error {
     let mut program = Command::new(program());
-    if deadlines == Deadlines::Each {
-        program.arg("--deadlines");
-    }
+    let deadlines = (work.deadlines == Deadlines::Each).to_string();
+    program.args([deadlines, work.buffer.to_string()]);
     program.env("GOMAXPROCS", "1").exec()
 }

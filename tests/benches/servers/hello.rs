@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use futures::task::LocalSpawnExt;
@@ -14,7 +15,7 @@ use hyper::{Request, Response};
 use netpoll_hyper::{Executor, Version};
 use smol_hyper::rt::FuturesIo;
 
-use super::{Deadlines, Server, executors};
+use super::{Server, Work, executors};
 
 /// The first is the baseline of the others: hyper comes from there.
 pub(crate) const SERVERS: [Server; 7] = [
@@ -27,20 +28,20 @@ pub(crate) const SERVERS: [Server; 7] = [
     Server { name: "netpoll-server", title: "netpoll-hyper's Server", serve: netpoll_server },
 ];
 
-async fn greet(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+pub(super) async fn greet(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
     Ok(Response::new("hello, world".to_owned()))
 }
 
 /// Serves one connection, whatever it is of.
-async fn serve_one<I: rt::Read + rt::Write + Unpin>(io: I) {
+pub(super) async fn serve_one<I: rt::Read + rt::Write + Unpin>(io: I) {
     // The clients hang up when they are done.
     let _ = http1::Builder::new().serve_connection(io, service_fn(greet)).await;
 }
 
-fn tokio(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
+fn tokio(listener: OwnedFd, _: Work) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listener = tokio::net::TcpListener::from_std(listener.into())?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -49,10 +50,10 @@ fn tokio(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
     })
 }
 
-fn netpoll_tokio(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
+fn netpoll_tokio(listener: OwnedFd, _: Work) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = netpoll_tokio::net::TcpListener::from_std(listener)?;
+        let listener = netpoll_tokio::net::TcpListener::from_std(listener.into())?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -61,14 +62,14 @@ fn netpoll_tokio(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
     })
 }
 
-fn smol(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
+fn smol(listener: OwnedFd, _: Work) -> io::Result<()> {
     executors::smol(|tasks| {
         let serve = move |io| tasks.spawn(serve_one(io)).detach();
         accept_async_io(listener, serve)
     })
 }
 
-fn async_io(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
+fn async_io(listener: OwnedFd, _: Work) -> io::Result<()> {
     executors::local_pool(|tasks| {
         let serve = move |io| tasks.spawn_local(serve_one(io)).expect("the pool lives");
         accept_async_io(listener, serve)
@@ -76,10 +77,10 @@ fn async_io(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
 }
 
 async fn accept_async_io(
-    listener: net::TcpListener,
+    listener: OwnedFd,
     serve: impl Fn(FuturesIo<async_net::TcpStream>),
 ) -> io::Result<()> {
-    let listener = async_net::TcpListener::try_from(listener)?;
+    let listener = async_net::TcpListener::try_from(net::TcpListener::from(listener))?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -87,7 +88,7 @@ async fn accept_async_io(
     }
 }
 
-fn netpoll(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
+fn netpoll(listener: OwnedFd, _: Work) -> io::Result<()> {
     executors::local_pool(|tasks| {
         accept(listener, move |stream| {
             let served = serve_one(netpoll_hyper::Io::new(stream));
@@ -96,7 +97,7 @@ fn netpoll(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
     })
 }
 
-fn netpoll_inline(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
+fn netpoll_inline(listener: OwnedFd, _: Work) -> io::Result<()> {
     executors::inline(|tasks| {
         let serve = move |stream| tasks.spawn(serve_one(netpoll_hyper::Io::new(stream))).detach();
         accept(listener, serve)
@@ -104,7 +105,7 @@ fn netpoll_inline(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
 }
 
 /// With its deadlines, for headers, idleness and writes.
-fn netpoll_server(listener: net::TcpListener, _: Deadlines) -> io::Result<()> {
+fn netpoll_server(listener: OwnedFd, _: Work) -> io::Result<()> {
     let nobody = Executor::new(|_| unreachable!("HTTP/1 spawns nothing"));
     let server = Arc::new(netpoll_hyper::Server::new(nobody).only(Version::Http1));
     executors::local_pool(|tasks| {
@@ -119,11 +120,8 @@ async fn watch_over(server: Arc<netpoll_hyper::Server>, stream: netpoll_futures:
     drop(server.serve_connection(stream, service_fn(greet)).await);
 }
 
-async fn accept(
-    listener: net::TcpListener,
-    serve: impl Fn(netpoll_futures::TcpStream),
-) -> io::Result<()> {
-    let listener = netpoll_futures::TcpListener::try_from(listener)?;
+async fn accept(listener: OwnedFd, serve: impl Fn(netpoll_futures::TcpStream)) -> io::Result<()> {
+    let listener = netpoll_futures::TcpListener::try_from(net::TcpListener::from(listener))?;
     loop {
         let (stream, _) = listener.accept().await?;
         serve(stream);

@@ -1,24 +1,39 @@
 //! The servers, each a process of its own, as its users would write it. They count nothing, and run
 //! until they are ended.
 
+mod axum;
 pub(crate) mod echo;
 mod executors;
 pub(crate) mod go;
 pub(crate) mod hello;
 mod minimal;
+pub(crate) mod quic;
+pub(crate) mod tls;
+mod udp;
+mod unix;
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::AsFd;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 
 use crate::args::Args;
+use crate::load::{Exchange, local_name, room_for};
 use crate::measure::sys;
 
 /// A server, under the name by which it is known on the command line and in the record.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
-    serve: fn(TcpListener, Deadlines) -> io::Result<()>,
+    serve: fn(OwnedFd, Work) -> io::Result<()>,
+}
+
+/// The work of an echo server.
+#[derive(Clone, Copy)]
+pub(crate) struct Work {
+    deadlines: Deadlines,
+    /// The bytes of a buffer, of which there are more than of a message: a short read says that there is no more.
+    buffer: usize,
 }
 
 /// Whether every read and every write is to be done within 30 seconds.
@@ -28,12 +43,16 @@ pub(crate) enum Deadlines {
     Each,
 }
 
-/// All servers of a kind, those in hiding included.
-fn servers(args: &Args) -> Vec<&'static Server> {
-    if args.flag("--http") {
-        hello::SERVERS.iter().collect()
-    } else {
-        echo::SERVERS.iter().chain(&echo::ON_TWO_THREADS).chain(&echo::APART).collect()
+/// The servers of an exchange, to be compared with the first of them.
+pub(crate) fn servers_of(exchange: Exchange) -> &'static [Server] {
+    match exchange {
+        Exchange::Echo | Exchange::Large => &echo::SERVERS,
+        Exchange::Unix => &unix::SERVERS,
+        Exchange::Udp => &udp::SERVERS,
+        Exchange::Http => &hello::SERVERS,
+        Exchange::Axum => &axum::SERVERS,
+        Exchange::Tls => &tls::SERVERS,
+        Exchange::Quic => &quic::SERVERS,
     }
 }
 
@@ -44,14 +63,45 @@ pub(crate) fn run(args: &Args) {
         sys::pin(processor.parse().expect("--processor takes a number")).expect("there is one");
     }
     let name = args.operand();
+    let exchange = Exchange::of(args);
     let deadlines = if args.flag("--deadlines") { Deadlines::Each } else { Deadlines::None };
+    let work = Work { deadlines, buffer: (2 * exchange.message()).max(1024) };
     if name == go::NAME {
-        let error = go::become_it(deadlines);
+        let error = go::become_it(work);
         panic!("{}: {error}", go::NAME);
     }
-    let server = servers(args).into_iter().find(|server| server.name == name).expect("a server");
-    let listener = listen().expect("a free port");
-    (server.serve)(listener, deadlines).expect("all connections are accepted");
+    let mut servers = servers_of(exchange).iter().chain(&echo::ON_TWO_THREADS).chain(&echo::APART);
+    let server = servers.find(|server| server.name == name).expect("a server");
+    let socket = bind(exchange).expect("a free port");
+    (server.serve)(socket, work).expect("all connections are accepted");
+}
+
+/// A socket that does not block; prints its port, if it has one, and this process.
+fn bind(exchange: Exchange) -> io::Result<OwnedFd> {
+    let (socket, port): (OwnedFd, u16) = match exchange {
+        Exchange::Unix => {
+            let listener = UnixListener::bind_addr(&local_name(std::process::id())?)?;
+            listener.set_nonblocking(true)?;
+            (listener.into(), 0)
+        }
+        Exchange::Udp | Exchange::Quic => {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.set_nonblocking(true)?;
+            let port = socket.local_addr()?.port();
+            (socket.into(), port)
+        }
+        _ => {
+            let listener = listen()?;
+            room_for(&listener, exchange)?;
+            let port = listener.local_addr()?.port();
+            (listener.into(), port)
+        }
+    };
+    if matches!(exchange, Exchange::Tls | Exchange::Quic) {
+        tls::make_certificate()?;
+    }
+    println!("{port} {}", std::process::id());
+    Ok(socket)
 }
 
 /// A listener that does not block, with a queue as long as may be.
@@ -62,6 +112,5 @@ fn listen() -> io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
     // The connections of every server inherit it, and netpoll makes no call for each of them.
     netpoll_futures::sys::set_nodelay(listener.as_fd(), true)?;
-    println!("{} {}", listener.local_addr()?.port(), std::process::id());
     Ok(listener)
 }

@@ -9,4 +9,3 @@ pub(crate) mod overshoot;
 pub(crate) mod ping_pong;
 pub(crate) mod scale;
 pub(crate) mod timers;
-pub(crate) mod tls;

@@ -61,9 +61,11 @@ pub(super) fn draw_all(record: &Record, folder: &Path) -> io::Result<()> {
     let is_served = |row: &&Row| matches!(row.what, What::Served(_));
     let served: Vec<&Row> = ROWS.iter().filter(is_served).collect();
     let others: Vec<&Row> = ROWS.iter().filter(|row| !is_served(row)).collect();
+    let apart: Vec<&Row> = ROWS.iter().filter(|row| row.has_latency()).collect();
     let p50: Figure = |record, row, server| record.sample(row.name, server, served::P50);
     let p99: Figure = |record, row, server| record.sample(row.name, server, served::P99);
-    let charts: [(&str, &str, &[&Row], Figure, bool); 4] = [
+    let p999: Figure = |record, row, server| record.sample(row.name, server, served::P999);
+    let charts: [(&str, &str, &[&Row], Figure, bool); 5] = [
         (
             "processor-time.svg",
             "Processor time of the server for a request, as a multiple of the baseline's",
@@ -71,8 +73,15 @@ pub(super) fn draw_all(record: &Record, folder: &Path) -> io::Result<()> {
             report::figure,
             true,
         ),
-        ("latency-p50.svg", "Latency that the clients see, median, us", &served, p50, false),
-        ("latency-p99.svg", "Latency that the clients see, 99 of 100, us", &served, p99, false),
+        ("latency-p50.svg", "Latency that the clients see, median, us", &apart, p50, false),
+        ("latency-p99.svg", "Latency that the clients see, 99 of 100, us", &apart, p99, false),
+        (
+            "latency-p99.9.svg",
+            "Latency that the clients see, 999 of 1,000, us",
+            &apart,
+            p999,
+            false,
+        ),
         ("others.svg", "Memory, deadlines, system calls", &others, report::figure, false),
     ];
     for (file, title, rows, figure, one) in charts {

@@ -51,8 +51,9 @@ fn print(
     head.extend(servers.iter().map(|server| title_of(server)));
     let mut table = Table::new(&head);
     for row in ROWS.iter().filter(|row| !own.servers(row.name).is_empty()) {
-        let ratio =
-            |server: &&str| own.compared(row, server, (other, server), |own, other| own / other);
+        let ratio = |server: &&str| {
+            own.compared(row, server, row.value(), (other, server), |own, other| own / other)
+        };
         let mut cells = vec![row.title.to_owned()];
         cells.extend(
             servers.iter().map(|server| report::cell(ratio(server), |value| format!("{value:.3}"))),
@@ -62,7 +63,7 @@ fn print(
     table.print();
 }
 
-/// The program of a revision. What Cargo builds of it stays with the other files of the build, for the next comparison.
+/// The program of a revision. Cargo's files stay in the target folder for the next comparison.
 fn build(revision: &str) -> io::Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compare");
     let worktree = Worktree::add(folder.join("sources"), revision)?;

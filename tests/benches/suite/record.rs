@@ -82,13 +82,14 @@ impl Record {
         &self,
         row: &Row,
         server: &str,
+        measure: &str,
         (record, base): (&Self, &str),
         combine: impl Fn(f64, f64) -> f64,
     ) -> Option<Sample> {
-        let baseline = record.values(row.name, base, row.value());
+        let baseline = record.values(row.name, base, measure);
         let of_round =
             |round| baseline.iter().find(|(of, _)| *of == round).map(|(_, value)| *value);
-        let values = self.values(row.name, server, row.value()).into_iter();
+        let values = self.values(row.name, server, measure).into_iter();
         sample(values.filter_map(|(round, value)| Some(combine(value, of_round(round)?))).collect())
     }
 

@@ -16,6 +16,7 @@ pub(super) fn print(record: &Record) {
     }
     println!();
     print_multiples(record);
+    print_latencies(record);
     print_others(record);
     for row in ROWS.iter().filter(|row| matches!(row.what, What::Served(_))) {
         print_details(record, row);
@@ -27,11 +28,11 @@ pub(super) fn print(record: &Record) {
 
 /// The main figure of a row for a server: a multiple, a difference or a number of its own.
 pub(super) fn figure(record: &Record, row: &Row, server: &str) -> Option<Sample> {
-    let baseline = || Some((record, row.baseline()?));
+    let (value, baseline) = (row.value(), row.baseline().map(|server| (record, server)));
     match row.what {
-        What::Served(_) => record.compared(row, server, baseline()?, |own, base| own / base),
-        What::Memory => record.compared(row, server, baseline()?, |own, base| own - base),
-        What::DeadlineCost | What::Calls(_) => record.sample(row.name, server, row.value()),
+        What::Served(_) => record.compared(row, server, value, baseline?, |own, base| own / base),
+        What::Memory => record.compared(row, server, value, baseline?, |own, base| own - base),
+        What::DeadlineCost | What::Calls(_) => record.sample(row.name, server, value),
     }
 }
 
@@ -46,6 +47,43 @@ fn print_multiples(record: &Record) {
                    As a multiple of the bare loop's (for hyper, of tokio's) in the same round: the \
                    median of the rounds, and their middle half.";
     print_rows(record, &served, heading, |value| format!("{value:.2}"));
+}
+
+/// The rows whose clients have a processor of their own: on the same one, a latency is above all the order in which the
+/// two processes run.
+fn print_latencies(record: &Record) {
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| row.has_latency()).collect();
+    let servers = columns(record, &rows);
+    if servers.is_empty() {
+        return;
+    }
+    println!(
+        "## Latency that the clients see\n\n\
+         As a multiple of tokio's in the same round, the median of the rounds; in brackets the \
+         median in microseconds.\n"
+    );
+    let mut head = vec![""];
+    head.extend(servers.iter().map(|server| title_of(server)));
+    let mut table = Table::new(&head);
+    for row in rows.iter().filter(|row| !record.servers(row.name).is_empty()) {
+        for (measure, title) in served::LATENCIES {
+            let cell = |server: &&str| {
+                let Some(sample) = record.sample(row.name, server, measure) else {
+                    return "-".to_owned();
+                };
+                let ratio =
+                    record.compared(row, server, measure, (record, "tokio"), |own, tokios| {
+                        own / tokios
+                    });
+                let ratio = ratio.map_or("-".to_owned(), |ratio| format!("{:.2}", ratio.median()));
+                format!("{ratio} ({:.0})", sample.median())
+            };
+            let mut cells = vec![format!("{}: {title}", row.title)];
+            cells.extend(servers.iter().map(cell));
+            table.row(cells);
+        }
+    }
+    table.print();
 }
 
 fn print_others(record: &Record) {
@@ -95,6 +133,7 @@ fn print_details(record: &Record, row: &Row) {
         "us each",
         "p50, us",
         "p99, us",
+        "p99.9, us",
         "switches each",
         "requests/s",
         "the load's own us each",
@@ -109,6 +148,7 @@ fn print_details(record: &Record, row: &Row) {
             text(served::SERVER, 1e-3, 2),
             text(served::P50, 1.0, 1),
             text(served::P99, 1.0, 1),
+            text(served::P999, 1.0, 1),
             text(served::SWITCHES, 1.0, 3),
             text(served::RATE, 1.0, 0),
             text(served::LOAD, 1e-3, 2),

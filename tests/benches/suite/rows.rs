@@ -8,7 +8,7 @@ use super::measures::calls::{self, Pace};
 use super::measures::served::{self, Processors, Scenario};
 use super::measures::{Values, alone};
 use crate::load::Exchange;
-use crate::servers::{Server, echo, hello};
+use crate::servers::{Server, echo, servers_of};
 use crate::single::memory;
 
 pub(super) struct Row {
@@ -41,7 +41,7 @@ const ONE_PROCESSOR: Scenario = Scenario {
 pub(super) const TWO_PROCESSORS: Scenario =
     Scenario { processors: Processors::Two, ..ONE_PROCESSOR };
 
-pub(super) const ROWS: [Row; 13] = [
+pub(super) const ROWS: [Row; 20] = [
     served("one", "1 connection, one cpu", Scenario { connections: 1, ..ONE_PROCESSOR }),
     served("many", "64 connections, one cpu", ONE_PROCESSOR),
     served(
@@ -61,11 +61,34 @@ pub(super) const ROWS: [Row; 13] = [
         "connect, echo, close; 32 at once",
         Scenario { connections: 32, churn: true, ..ONE_PROCESSOR },
     ),
+    served("large", "64, 16 KiB, one cpu", Scenario { exchange: Exchange::Large, ..ONE_PROCESSOR }),
+    served(
+        "unix",
+        "64 Unix streams, one cpu",
+        Scenario { exchange: Exchange::Unix, ..ONE_PROCESSOR },
+    ),
+    served("udp", "64 UDP clients, one cpu", Scenario { exchange: Exchange::Udp, ..ONE_PROCESSOR }),
     served("http", "hyper, 64, one cpu", Scenario { exchange: Exchange::Http, ..ONE_PROCESSOR }),
     served(
         "http-apart",
         "hyper, 64, clients on another cpu",
         Scenario { exchange: Exchange::Http, ..TWO_PROCESSORS },
+    ),
+    served("axum", "axum, 64, one cpu", Scenario { exchange: Exchange::Axum, ..ONE_PROCESSOR }),
+    served(
+        "tls",
+        "TLS, request",
+        Scenario { exchange: Exchange::Tls, connections: 1, ..ONE_PROCESSOR },
+    ),
+    served(
+        "tls-churn",
+        "TLS, handshake and request",
+        Scenario { exchange: Exchange::Tls, connections: 1, churn: true, ..ONE_PROCESSOR },
+    ),
+    served(
+        "quic",
+        "QUIC, a mebibyte",
+        Scenario { exchange: Exchange::Quic, connections: 1, ..ONE_PROCESSOR },
     ),
     Row { name: "memory", title: "idle connection, bytes beyond bare", what: What::Memory },
     Row { name: "deadline-cost", title: "moving a deadline, ns", what: What::DeadlineCost },
@@ -102,6 +125,11 @@ impl Row {
         }
     }
 
+    /// Whether its clients see a latency that is the server's: they have a processor of their own.
+    pub(super) fn has_latency(&self) -> bool {
+        matches!(self.what, What::Served(Scenario { processors: Processors::Two, .. }))
+    }
+
     /// In how many rounds it is.
     pub(super) fn rounds(&self, effort: &Effort) -> usize {
         match self.what {
@@ -122,8 +150,8 @@ impl Row {
     fn names(&self) -> Vec<&'static str> {
         let names = |servers: &'static [Server]| servers.iter().map(|server| server.name).collect();
         match &self.what {
-            What::Served(Scenario { exchange: Exchange::Http, .. }) => names(&hello::SERVERS),
-            What::Served(_) | What::Calls(_) => names(&echo::SERVERS),
+            What::Served(scenario) => names(servers_of(scenario.exchange)),
+            What::Calls(_) => names(servers_of(Exchange::Echo)),
             What::Memory => memory::HOLDERS.iter().map(|holder| holder.server).collect(),
             What::DeadlineCost => alone::DEADLINES.iter().map(|(server, _)| *server).collect(),
         }
@@ -132,8 +160,8 @@ impl Row {
     /// The baseline of the others.
     pub(super) fn baseline(&self) -> Option<&'static str> {
         match &self.what {
-            What::Served(Scenario { exchange: Exchange::Http, .. }) => Some(hello::SERVERS[0].name),
-            What::Served(_) | What::Memory => Some(echo::SERVERS[0].name),
+            What::Served(scenario) => Some(servers_of(scenario.exchange)[0].name),
+            What::Memory => Some(memory::HOLDERS[0].server),
             What::DeadlineCost | What::Calls(_) => None,
         }
     }
@@ -166,7 +194,8 @@ impl Row {
 
 /// The names and titles of all servers, in the order of the tables. Some are in it more than once.
 fn all_servers() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let served = echo::SERVERS.iter().chain(&hello::SERVERS).chain(&echo::ON_TWO_THREADS);
+    let http = servers_of(Exchange::Http);
+    let served = servers_of(Exchange::Echo).iter().chain(http).chain(&echo::ON_TWO_THREADS);
     let served = served.map(|server| (server.name, server.title));
     served.chain(memory::HOLDERS.iter().map(|holder| (holder.server, holder.title)))
 }

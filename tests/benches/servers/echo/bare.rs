@@ -4,23 +4,22 @@
 //! processor it is woken for every single request; a server that is woken later finds more of them.
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use super::{BUFFER, Deadlines};
+use super::Work;
 use crate::measure::epoll::{self, BareEpoll};
 
 /// The name of the listener's events; a connection's are under its descriptor.
 const LISTENER: usize = usize::MAX;
 
 /// It knows no deadlines.
-pub(super) fn serve(listener: TcpListener, _: Deadlines) -> io::Result<()> {
-    Loop::new(listener)?.run(|_| {})
+pub(in crate::servers) fn serve(listener: OwnedFd, work: Work) -> io::Result<()> {
+    Loop::new(listener, work)?.run(|_| {})
 }
 
 /// Flips a bit of the last byte of every message.
-pub(super) fn lie(listener: TcpListener, _: Deadlines) -> io::Result<()> {
-    Loop::new(listener)?.run(|message| {
+pub(super) fn lie(listener: OwnedFd, work: Work) -> io::Result<()> {
+    Loop::new(listener, work)?.run(|message| {
         if let Some(last) = message.last_mut() {
             *last ^= 1;
         }
@@ -28,17 +27,19 @@ pub(super) fn lie(listener: TcpListener, _: Deadlines) -> io::Result<()> {
 }
 
 struct Loop {
-    listener: TcpListener,
+    listener: OwnedFd,
     epoll: BareEpoll,
     /// Each at the place of its descriptor.
-    streams: Vec<Option<TcpStream>>,
+    streams: Vec<Option<OwnedFd>>,
+    buffer: Vec<u8>,
 }
 
 impl Loop {
-    fn new(listener: TcpListener) -> io::Result<Self> {
+    fn new(listener: OwnedFd, work: Work) -> io::Result<Self> {
         let epoll = BareEpoll::new()?;
         epoll.add(&listener, LISTENER)?;
-        Ok(Self { listener, epoll, streams: Vec::new() })
+        let (streams, buffer) = (Vec::new(), vec![0; work.buffer]);
+        Ok(Self { listener, epoll, streams, buffer })
     }
 
     fn run(mut self, change: impl Fn(&mut [u8])) -> io::Result<()> {
@@ -48,7 +49,7 @@ impl Loop {
             for name in ready.drain(..) {
                 if name == LISTENER {
                     self.accept()?;
-                } else if !echo(name as i32, &change)? {
+                } else if !echo(name as i32, &mut self.buffer, &change)? {
                     self.streams[name] = None;
                 }
             }
@@ -57,7 +58,8 @@ impl Loop {
 
     fn accept(&mut self) -> io::Result<()> {
         while let Some(stream) = epoll::accept(&self.listener)? {
-            stream.set_nodelay(true)?;
+            // A Unix stream has no such option.
+            let _ = netpoll_futures::sys::set_nodelay(stream.as_fd(), true);
             let name = stream.as_raw_fd() as usize;
             self.epoll.add(&stream, name)?;
             self.streams.resize_with(self.streams.len().max(name + 1), || None);
@@ -68,10 +70,9 @@ impl Loop {
 }
 
 /// Echoes the bytes that are there. Returns whether there may be more to come.
-fn echo(fd: i32, change: &impl Fn(&mut [u8])) -> io::Result<bool> {
-    let mut buffer = [0; BUFFER];
+fn echo(fd: i32, buffer: &mut [u8], change: &impl Fn(&mut [u8])) -> io::Result<bool> {
     loop {
-        let len = match epoll::receive(fd, &mut buffer) {
+        let len = match epoll::receive(fd, buffer) {
             Ok(0) => return Ok(false),
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
@@ -79,8 +80,11 @@ fn echo(fd: i32, change: &impl Fn(&mut [u8])) -> io::Result<bool> {
             Err(error) => return Err(error),
         };
         change(&mut buffer[..len]);
-        epoll::send(fd, &buffer[..len])?;
-        if len < BUFFER {
+        if epoll::send(fd, &buffer[..len]).is_err() {
+            // The client has hung up, or else it reports an end that it did not expect.
+            return Ok(false);
+        }
+        if len < buffer.len() {
             return Ok(true);
         }
     }

@@ -1,32 +1,32 @@
 //! mio: the loop over epoll, with names for its parts.
 
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use super::{BUFFER, Deadlines};
+use super::Work;
 
 /// The listener's; a connection's is its descriptor.
 const LISTENER: Token = Token(usize::MAX);
 
 /// It knows no deadlines.
-pub(super) fn serve(listener: TcpListener, _: Deadlines) -> io::Result<()> {
-    let mut listener = mio::net::TcpListener::from_std(listener);
+pub(super) fn serve(listener: OwnedFd, work: Work) -> io::Result<()> {
+    let mut listener = mio::net::TcpListener::from_std(listener.into());
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(256);
     let mut streams: Vec<Option<TcpStream>> = Vec::new();
+    let mut buffer = vec![0; work.buffer];
     loop {
         poll.poll(&mut events, None)?;
         for event in &events {
             if event.token() == LISTENER {
                 accept(&listener, poll.registry(), &mut streams)?;
             } else {
-                serve_one(event, &mut streams)?;
+                serve_one(event, &mut streams, &mut buffer)?;
             }
         }
     }
@@ -51,10 +51,14 @@ fn accept(
     }
 }
 
-fn serve_one(event: &Event, streams: &mut [Option<TcpStream>]) -> io::Result<()> {
+fn serve_one(
+    event: &Event,
+    streams: &mut [Option<TcpStream>],
+    buffer: &mut [u8],
+) -> io::Result<()> {
     let place = &mut streams[event.token().0];
     if let Some(stream) = place
-        && !echo(stream)?
+        && !echo(stream, buffer)?
     {
         *place = None;
     }
@@ -62,10 +66,9 @@ fn serve_one(event: &Event, streams: &mut [Option<TcpStream>]) -> io::Result<()>
 }
 
 /// Echoes the bytes that are there. Returns whether there may be more to come.
-fn echo(stream: &mut TcpStream) -> io::Result<bool> {
-    let mut buffer = [0; BUFFER];
+fn echo(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<bool> {
     loop {
-        let len = match stream.read(&mut buffer) {
+        let len = match stream.read(buffer) {
             Ok(0) => return Ok(false),
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
@@ -73,7 +76,7 @@ fn echo(stream: &mut TcpStream) -> io::Result<bool> {
             Err(error) => return Err(error),
         };
         stream.write_all(&buffer[..len])?;
-        if len < BUFFER {
+        if len < buffer.len() {
             return Ok(true);
         }
     }

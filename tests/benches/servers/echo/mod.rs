@@ -1,25 +1,24 @@
 //! The echo server, with each library.
 
 mod async_io;
-mod bare;
+pub(super) mod bare;
 mod mio;
 mod netpoll;
-mod tokio;
+pub(super) mod tokio;
 
 use std::time::Duration;
 
-use super::{Deadlines, Server, executors, go, minimal};
+use super::{Deadlines, Server, Work, executors, go, minimal};
 
-/// Longer than a message: a short read says that there is no more.
-const BUFFER: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first is the baseline of the others.
-pub(crate) const SERVERS: [Server; 12] = [
+pub(crate) const SERVERS: [Server; 13] = [
     Server { name: "bare", title: "bare epoll", serve: bare::serve },
     Server { name: "mio", title: "mio", serve: mio::serve },
     Server { name: "tokio", title: "tokio, current_thread", serve: tokio::serve },
     Server { name: "smol", title: "smol, inline", serve: async_io::smol },
+    Server { name: "smol-patched", title: "smol patched, inline", serve: async_io::patched },
     Server { name: "async-io-local", title: "async-io, LocalPool", serve: async_io::local },
     Server { name: "async-io-pool", title: "async-io, ThreadPool(1)", serve: async_io::pool },
     Server { name: "netpoll-local", title: "netpoll, LocalPool", serve: netpoll::local },

@@ -3,91 +3,86 @@
 use std::future::Future;
 use std::io;
 use std::net;
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use futures::task::LocalSpawnExt;
 use netpoll::{Interest, Registration};
 use netpoll_futures::{TcpListener, TcpStream};
 
-use super::{BUFFER, Deadlines, PATIENCE, executors, minimal};
+use super::{Deadlines, PATIENCE, Work, executors, minimal};
 
-pub(super) fn inline(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+pub(super) fn inline(listener: OwnedFd, work: Work) -> io::Result<()> {
     executors::inline(|tasks| {
-        accept(listener, move |stream| match deadlines {
-            Deadlines::None => tasks.spawn(echo(stream)).detach(),
-            Deadlines::Each => tasks.spawn(echo_in_time(stream)).detach(),
+        accept(listener, move |stream| match work.deadlines {
+            Deadlines::None => tasks.spawn(echo(stream, work.buffer)).detach(),
+            Deadlines::Each => tasks.spawn(echo_in_time(stream, work.buffer)).detach(),
         })
     })
 }
 
-pub(super) fn local(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+pub(super) fn local(listener: OwnedFd, work: Work) -> io::Result<()> {
     executors::local_pool(|tasks| {
         accept(listener, move |stream| {
-            let spawned = match deadlines {
-                Deadlines::None => tasks.spawn_local(end(echo(stream))),
-                Deadlines::Each => tasks.spawn_local(end(echo_in_time(stream))),
+            let spawned = match work.deadlines {
+                Deadlines::None => tasks.spawn_local(end(echo(stream, work.buffer))),
+                Deadlines::Each => tasks.spawn_local(end(echo_in_time(stream, work.buffer))),
             };
             spawned.expect("the pool lives");
         })
     })
 }
 
-pub(super) fn driven(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+pub(super) fn driven(listener: OwnedFd, work: Work) -> io::Result<()> {
     executors::driven_pool(|tasks| {
-        accept(listener, move |stream| match deadlines {
-            Deadlines::None => tasks.spawn(end(echo(stream))),
-            Deadlines::Each => tasks.spawn(end(echo_in_time(stream))),
+        accept(listener, move |stream| match work.deadlines {
+            Deadlines::None => tasks.spawn(end(echo(stream, work.buffer))),
+            Deadlines::Each => tasks.spawn(end(echo_in_time(stream, work.buffer))),
         })
     })
 }
 
-pub(super) fn minimal(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+pub(super) fn minimal(listener: OwnedFd, work: Work) -> io::Result<()> {
     minimal::run(|tasks| {
-        accept(listener, move |stream| match deadlines {
-            Deadlines::None => tasks.spawn(end(echo(stream))),
-            Deadlines::Each => tasks.spawn(end(echo_in_time(stream))),
+        accept(listener, move |stream| match work.deadlines {
+            Deadlines::None => tasks.spawn(end(echo(stream, work.buffer))),
+            Deadlines::Each => tasks.spawn(end(echo_in_time(stream, work.buffer))),
         })
     })
 }
 
-pub(super) fn pool(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
+pub(super) fn pool(listener: OwnedFd, work: Work) -> io::Result<()> {
     executors::thread_pool(|tasks| {
-        accept(listener, move |stream| match deadlines {
-            Deadlines::None => tasks.spawn_ok(end(echo(stream))),
-            Deadlines::Each => tasks.spawn_ok(end(echo_in_time(stream))),
+        accept(listener, move |stream| match work.deadlines {
+            Deadlines::None => tasks.spawn_ok(end(echo(stream, work.buffer))),
+            Deadlines::Each => tasks.spawn_ok(end(echo_in_time(stream, work.buffer))),
         })
     })
 }
 
-pub(super) fn on_two_threads(listener: net::TcpListener, deadlines: Deadlines) -> io::Result<()> {
-    two_threads(1, listener, deadlines)
+pub(super) fn on_two_threads(listener: OwnedFd, work: Work) -> io::Result<()> {
+    two_threads(1, listener, work)
 }
 
-pub(super) fn with_two_reactors(
-    listener: net::TcpListener,
-    deadlines: Deadlines,
-) -> io::Result<()> {
-    two_threads(2, listener, deadlines)
+pub(super) fn with_two_reactors(listener: OwnedFd, work: Work) -> io::Result<()> {
+    two_threads(2, listener, work)
 }
 
-fn two_threads(
-    reactors: usize,
-    listener: net::TcpListener,
-    deadlines: Deadlines,
-) -> io::Result<()> {
+fn two_threads(reactors: usize, listener: OwnedFd, work: Work) -> io::Result<()> {
     executors::two_threads(reactors, |tasks, reactor| async move {
         let listener: TcpListener =
-            Registration::with(&reactor, listener, Interest::Readable)?.into();
-        accept_all(listener, move |stream| match deadlines {
-            Deadlines::None => tasks.spawn(echo(stream)).detach(),
-            Deadlines::Each => tasks.spawn(echo_in_time(stream)).detach(),
+            Registration::with(&reactor, net::TcpListener::from(listener), Interest::Readable)?
+                .into();
+        accept_all(listener, move |stream| match work.deadlines {
+            Deadlines::None => tasks.spawn(echo(stream, work.buffer)).detach(),
+            Deadlines::Each => tasks.spawn(echo_in_time(stream, work.buffer)).detach(),
         })
         .await
     })
 }
 
-async fn accept(listener: net::TcpListener, serve: impl Fn(TcpStream)) -> io::Result<()> {
-    accept_all(TcpListener::try_from(listener)?, serve).await
+async fn accept(listener: OwnedFd, serve: impl Fn(TcpStream)) -> io::Result<()> {
+    accept_all(TcpListener::try_from(net::TcpListener::from(listener))?, serve).await
 }
 
 async fn accept_all(listener: TcpListener, serve: impl Fn(TcpStream)) -> io::Result<()> {
@@ -102,8 +97,8 @@ async fn end(serving: impl Future<Output = io::Result<()>>) {
     let _ = serving.await;
 }
 
-async fn echo(stream: TcpStream) -> io::Result<()> {
-    let mut buffer = [0; BUFFER];
+async fn echo(stream: TcpStream, buffer: usize) -> io::Result<()> {
+    let mut buffer = vec![0; buffer];
     loop {
         let len = stream.read(&mut buffer).await?;
         if len == 0 {
@@ -113,8 +108,8 @@ async fn echo(stream: TcpStream) -> io::Result<()> {
     }
 }
 
-async fn echo_in_time(stream: TcpStream) -> io::Result<()> {
-    let mut buffer = [0; BUFFER];
+async fn echo_in_time(stream: TcpStream, buffer: usize) -> io::Result<()> {
+    let mut buffer = vec![0; buffer];
     loop {
         stream.set_read_deadline(Some(Instant::now() + PATIENCE))?;
         let len = stream.read(&mut buffer).await?;

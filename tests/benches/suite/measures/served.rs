@@ -15,6 +15,9 @@ pub(crate) const SWITCHES: &str = "switches";
 pub(crate) const RATE: &str = "per-second";
 pub(crate) const P50: &str = "p50-us";
 pub(crate) const P99: &str = "p99-us";
+pub(crate) const P999: &str = "p99.9-us";
+/// The latencies of the clients, with their titles.
+pub(crate) const LATENCIES: [(&str, &str); 3] = [(P50, "p50"), (P99, "p99"), (P999, "p99.9")];
 
 /// The clients' work, and their processor.
 pub(crate) struct Scenario {
@@ -60,7 +63,7 @@ fn server_words<'a>(server: &'a str, scenario: &Scenario) -> Vec<&'a str> {
         words.extend(["--processor", "0"]);
     }
     words.extend(scenario.deadlines.then_some("--deadlines"));
-    words.extend((scenario.exchange == Exchange::Http).then_some("--http"));
+    words.extend(scenario.exchange.flag());
     words
 }
 
@@ -81,7 +84,7 @@ fn load_words(serving: &Serving, scenario: &Scenario, effort: &Effort) -> Vec<St
     option("--for", effort.counted.as_millis());
     option("--rate", scenario.rate.unwrap_or(0) as u128);
     words.extend(scenario.churn.then(|| "--churn".to_owned()));
-    words.extend((scenario.exchange == Exchange::Http).then(|| "--http".to_owned()));
+    words.extend(scenario.exchange.flag().map(str::to_owned));
     words
 }
 
@@ -94,6 +97,7 @@ fn values(reading: &Reading) -> Values {
         (RATE, reading.requests as f64 * 1e9 / reading.elapsed_ns as f64),
         (P50, reading.p50_ns as f64 / 1e3),
         (P99, reading.p99_ns as f64 / 1e3),
+        (P999, reading.p999_ns as f64 / 1e3),
     ];
     values.map(|(name, value)| (name.to_owned(), value)).into()
 }
