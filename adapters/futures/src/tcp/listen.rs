@@ -4,12 +4,13 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
-use netpoll::Reactor;
+use netpoll::{Interest, Reactor, Registration};
 
 use super::TcpListener;
 #[cfg(doc)]
 use crate::Listener;
 use crate::address::{Families, ToSocketAddrs, first_of};
+use crate::listener::Listening;
 use crate::sealed::ListenerSocket;
 use crate::sys::{self, KeepAlive};
 
@@ -120,10 +121,10 @@ impl ListenConfig {
     ) -> io::Result<TcpListener> {
         let addresses = addresses.to_addresses().resolve(None).await?;
         let bound = first_of(&addresses, "bind", |address| self.bind_one(address))?;
-        if self.is_exclusive {
-            return TcpListener::register_exclusive_on(reactor, bound);
-        }
-        TcpListener::register_nonblocking(reactor, bound)
+        let interest = if self.is_exclusive { Interest::Exclusive } else { Interest::Readable };
+        let registration = Registration::with(reactor, net::TcpListener::from(bound), interest)?;
+        // Connections inherit `TCP_NODELAY`.
+        Ok(TcpListener::with_extra(registration, Listening::default()))
     }
 
     fn bind_one(&self, address: &SocketAddr) -> io::Result<OwnedFd> {
