@@ -19,7 +19,7 @@ fn filed(at_ns: u64) -> Arc<Slot> {
 
 /// That a deadline to come is the reactor's to check or the setter's to ask for, after the check
 /// for which the reactor had filed the slot. There is no third: it would never expire.
-fn filed_or_asked_for(checked: Checked, action: SetAction, at_ns: u64) -> bool {
+pub(super) fn filed_or_asked_for(checked: Checked, action: SetAction, at_ns: u64) -> bool {
     match action {
         SetAction::Nothing => checked == Checked { again_ns: Some(at_ns), expired: 0 },
         SetAction::Arm(at) => at == at_ns && checked.again_ns.is_none_or(|again| again == at_ns),

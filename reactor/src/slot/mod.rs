@@ -418,7 +418,7 @@ impl Slot {
     /// Ends the tenancy. Drops the wakers that `poll_*` calls have left behind, and the values held until the end.
     pub(crate) fn vacate(&self) {
         let claimed = self.update_with(State::vacate);
-        self.deadlines.iter().for_each(DeadlineWord::reset);
+        self.deadlines.iter().for_each(DeadlineWord::clear);
         self.reports_room.store(false, Ordering::Relaxed);
         self.number.store(NO_NUMBER, Ordering::Relaxed);
         self.take_claimed(claimed, |waker| catch_panic(|| drop(waker)));

@@ -265,3 +265,18 @@ fn agrees_with_a_plain_model() {
         assert!(wakers.max() == Some(2), "a waker was kept");
     });
 }
+
+/// A timeout that is dropped before it fires, and the next one, in its slot: the reactor is not asked for a check again.
+#[test]
+fn the_next_tenant_has_the_place_in_the_wheel() {
+    let slot = Slot::new(0);
+    assert_eq!(slot.set_deadline(Direction::Read, 10), SetAction::Arm(10));
+    assert_eq!(slot.check_deadlines(0, wake).again_ns, Some(10));
+    slot.vacate();
+    assert_eq!(slot.view().deadlines_ns, [None, None]);
+    assert_eq!(slot.set_deadline(Direction::Read, 20), SetAction::Nothing);
+    let checked = slot.check_deadlines(10, wake);
+    assert_eq!((checked.again_ns, checked.expired), (Some(20), 0));
+    slot.vacate();
+    assert_eq!(slot.set_deadline(Direction::Read, 15), SetAction::Arm(15));
+}

@@ -30,9 +30,11 @@
 //!
 //! A setter that stores "no deadline" on a filed slot keeps the time and the flag, and adds `CLEARED`: the time is then no
 //! deadline, but still the time for which the wheel holds the slot. So the next setter with a later time again needs
-//! no more than its compare-and-swap.
+//! no more than its compare-and-swap. The end of a tenancy clears the word in the same way: the wheel holds the slot, whichever
+//! tenant it has. So a timeout that is dropped before it fires leaves its place in the wheel to the next one.
 //!
-//! All of this happens in one word by read-modify-write, so it needs no ordering between words.
+//! All of this happens in one word by read-modify-write, so it needs no ordering between words. A change that would leave the
+//! word as it is makes no write: if the load is older than another setter's change, that setter arms, or has kept the flag.
 
 use crate::sync::{AtomicU64, LoadToSwap, Ordering};
 
@@ -186,6 +188,7 @@ impl DeadlineWord {
         self.update(|word| word.set(time_ns))
     }
 
+    /// Also at the end of a tenancy.
     pub(crate) fn clear(&self) {
         self.update(|word| (word.clear(), ()));
     }
@@ -206,16 +209,14 @@ impl DeadlineWord {
         self.update(|word| word.check(now_ns))
     }
 
-    /// The next tenant of the slot starts without a deadline.
-    pub(crate) fn reset(&self) {
-        self.update(|_| (Word::NONE, ()));
-    }
-
     #[inline]
     fn update<R>(&self, transition: impl Fn(Word) -> (Word, R)) -> R {
         let mut seen = self.0.load_to_swap(Ordering::Relaxed);
         loop {
             let (next, result) = transition(Word(seen));
+            if next.0 == seen {
+                return result;
+            }
             match self.0.compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return result,
                 Err(changed) => seen = changed,
