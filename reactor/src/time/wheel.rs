@@ -80,13 +80,26 @@ struct Bucket {
     earliest: u64,
 }
 
+/// 16 bytes: each slot has one.
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    tick: u64,
+    /// The tick, of 49 bits, then the level and the bucket. [`NOT_FILED`] reads as a tick after all others.
+    filed: u64,
     previous: u32,
     next: u32,
-    level: u8,
-    bucket: u8,
+}
+
+impl Node {
+    const NOT_FILED: Node = Node { filed: NOT_FILED, previous: END, next: END };
+
+    fn tick(self) -> u64 {
+        self.filed >> (2 * LEVEL_BITS)
+    }
+
+    fn place(self) -> (usize, usize) {
+        let (level, bucket) = (self.filed as usize >> LEVEL_BITS, self.filed as usize);
+        (level % BUCKETS, bucket % BUCKETS)
+    }
 }
 
 impl Wheel {
@@ -110,11 +123,11 @@ impl Wheel {
     /// Files `key` for a check at `time_ns`, unless it is filed for an earlier time.
     pub(crate) fn file(&mut self, key: u32, time_ns: u64) {
         let tick = tick_at(time_ns).min(self.tick.saturating_add(HORIZON));
-        let filed_at = self.filed_at(key);
-        if filed_at <= tick {
+        let node = self.node(key);
+        if node.tick() <= tick {
             return;
         }
-        if filed_at != NOT_FILED {
+        if node.filed != NOT_FILED {
             self.unlink(key);
         }
         self.link(key, tick);
@@ -179,13 +192,16 @@ impl Wheel {
         Some(key)
     }
 
-    fn filed_at(&mut self, key: u32) -> u64 {
-        let index = key as usize;
-        if index >= self.nodes.len() {
-            let never = Node { tick: NOT_FILED, previous: END, next: END, level: 0, bucket: 0 };
-            self.nodes.resize(index + 1, never);
+    fn node(&mut self, key: u32) -> Node {
+        let (index, nodes) = (key as usize, &mut self.nodes);
+        if index >= nodes.len() {
+            // Growth by an eighth, as in the arena: doubling would leave room for slots that may never exist.
+            if index >= nodes.capacity() {
+                nodes.reserve_exact(index + 1 + nodes.len() / 8 - nodes.len());
+            }
+            nodes.resize(index + 1, Node::NOT_FILED);
         }
-        self.nodes[index].tick
+        nodes[index]
     }
 
     /// The bucket that the wheel reaches first, and the tick at which it does.
@@ -230,15 +246,16 @@ impl Wheel {
         if next != END {
             self.nodes[next as usize].previous = key;
         }
-        let (level, bucket) = (level as u8, bucket as u8);
-        self.nodes[key as usize] = Node { tick, previous: END, next, level, bucket };
+        let filed = (tick << LEVEL_BITS | level as u64) << LEVEL_BITS | bucket as u64;
+        self.nodes[key as usize] = Node { filed, previous: END, next };
         self.filed += 1;
     }
 
     fn unlink(&mut self, key: u32) {
         let node = self.nodes[key as usize];
-        let ring = &mut self.levels[node.level as usize];
-        let bucket = &mut ring.buckets[node.bucket as usize];
+        let (level, place) = node.place();
+        let ring = &mut self.levels[level];
+        let bucket = &mut ring.buckets[place];
         match node.previous {
             END => bucket.first = node.next,
             previous => self.nodes[previous as usize].next = node.next,
@@ -248,9 +265,9 @@ impl Wheel {
         }
         if bucket.first == END {
             *bucket = Bucket { first: END, earliest: NOT_FILED };
-            ring.occupied &= !(1 << node.bucket);
+            ring.occupied &= !(1 << place);
         }
-        self.nodes[key as usize].tick = NOT_FILED;
+        self.nodes[key as usize].filed = NOT_FILED;
         self.filed -= 1;
     }
 }
