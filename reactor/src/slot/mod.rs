@@ -422,9 +422,11 @@ impl Slot {
         self.reports_room.store(false, Ordering::Relaxed);
         self.number.store(NO_NUMBER, Ordering::Relaxed);
         self.take_claimed(claimed, |waker| catch_panic(|| drop(waker)));
-        let AtEnd { waker, held, .. } = lock(&self.waiters).forget_at_end();
-        drop_all(held);
-        catch_panic(|| drop(waker));
+        let at_end = lock(&self.waiters).forget_at_end();
+        if let Some(AtEnd { waker, held, .. }) = at_end.map(|at_end| *at_end) {
+            drop_all(held);
+            catch_panic(|| drop(waker));
+        }
     }
 
     /// The tenant has this descriptor: a snapshot lists it from now on.

@@ -1,9 +1,8 @@
 //! The waiters of one slot: three queues under one small mutex.
 //!
-//! The first reader lies in the slot itself: an idle connection has no other waiter. All others lie in a [`Rest`], which
-//! is made for the first of them and freed when the last has left: the first writer in a place of its own, and the second
-//! and later waiters of a queue in maps. Adding, replacing and removing a waiter are O(log n) in the number of waiters of
-//! the queue.
+//! The first reader lies in the slot itself: an idle connection has no other waiter. All others lie in a [`Rest`], in a map
+//! for each queue. It is made for the first of them and freed when the last has left. Adding, replacing and removing a
+//! waiter are O(log n) in the number of waiters of the queue.
 //!
 //! A future has a [`WaiterId`], by which it finds its place again: its newest waker replaces the older one,
 //! and its waker is removed when the future is dropped. A `poll_*` call has no id. If its waker equals one that is in
@@ -29,8 +28,8 @@ use crate::wake::wake;
 /// The first limit for the wakers of `poll_*` calls in one queue.
 pub(crate) const POLL_LIMIT: usize = 256;
 
-/// The last limit, which no longer doubles.
-const MAX_POLL_LIMIT: usize = 1 << 14;
+/// How often the limit doubles at most.
+const MAX_DOUBLINGS: u32 = 6;
 
 /// Names a future among the waiters of one slot. The ids ascend in the order in which futures first wait.
 ///
@@ -59,12 +58,20 @@ pub(crate) struct Waiters {
 /// Every waiter but the first reader, and the values for the end of the descriptor. Not empty.
 #[derive(Default)]
 struct Rest {
-    /// The first waiter of [`Queue::Write`].
-    writer: Option<Waiter>,
-    /// By queue; `None` if the maps would be empty.
-    others: [Option<Box<Others>>; 3],
-    /// Boxed: most closes have none.
+    /// By queue.
+    others: [Others; 3],
+    /// Boxed: most waits have none.
     at_end: Option<Box<AtEnd>>,
+}
+
+/// The waiters of one queue. In the queue to read, the first waiter is not among them.
+#[derive(Default)]
+struct Others {
+    waiters: BTreeMap<Key, Waiter>,
+    /// How many of them are `poll_*` calls.
+    polls: usize,
+    /// How often their limit has doubled.
+    doublings: u32,
 }
 
 /// The waker and the values that the end of a descriptor wakes and drops, for [`fd_mutex`](crate::fd_mutex).
@@ -86,6 +93,12 @@ struct Waiter {
     waker: Waker,
 }
 
+/// The newer waker of a key replaces the older one. The `poll_*` calls come first, by their wakers: two wakers with one key
+/// wake the same task. The futures follow in the order in which they first waited.
+type Key = (WaiterId, usize, usize);
+
+const FIRST_FUTURE: Key = (WaiterId(1), 0, 0);
+
 /// The waiters of one queue, for a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Queued {
@@ -94,39 +107,23 @@ pub(crate) struct Queued {
     pub(crate) since: Option<u32>,
 }
 
-/// The waiters of one queue that are not its first.
-#[derive(Debug)]
-struct Others {
-    /// In the order in which they began to wait.
-    futures: BTreeMap<WaiterId, Waiter>,
-    polls: BTreeMap<PollKey, Waiter>,
-    poll_limit: usize,
-}
-
-/// Two wakers with one key wake the same task.
-type PollKey = (usize, usize);
-
-fn key(waker: &Waker) -> PollKey {
-    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
-}
-
-/// Wakers that were taken out, for the caller to wake or to drop outside the mutex.
-#[derive(Debug, Default)]
+/// Waiters that were taken out, for the caller to wake or to drop outside the mutex.
+#[derive(Default)]
 #[must_use]
 pub(crate) struct Taken {
     first: Option<Waiter>,
-    others: Option<Box<Others>>,
+    others: Option<BTreeMap<Key, Waiter>>,
 }
 
 impl Taken {
-    /// Passes each waker on: the one that has waited longest first.
+    /// Passes each waker on.
     #[inline(always)] // A call would hand it on through memory.
     pub(crate) fn for_each(self, mut each: impl FnMut(Waker)) {
         if let Some(first) = self.first {
             each(first.waker);
         }
         if let Some(others) = self.others {
-            others.for_each(each);
+            others.into_values().for_each(|waiter| each(waiter.waker));
         }
     }
 
@@ -151,8 +148,8 @@ impl Waiters {
         Self { reader: None, rest: None }
     }
 
-    /// Adds a waiter that begins to wait in this second, or replaces its waker. A future that has no id is given one, with
-    /// the number after `last`.
+    /// Adds a waiter that begins to wait in this second, or replaces its waker. A future that has no id is given the one
+    /// after `last`.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
@@ -182,33 +179,21 @@ impl Waiters {
     }
 
     fn add_beside(&mut self, queue: Queue, waiter: Waiter) -> Displaced {
-        if let Some(first) = self.first_mut(queue).filter(|first| first.is(&waiter)) {
-            return Displaced::Older(std::mem::replace(&mut first.waker, waiter.waker));
-        }
-        let rest = self.rest.get_or_insert_default();
-        if queue == Queue::Write && rest.is_empty(Queue::Write) {
-            rest.writer = Some(waiter);
-            return Displaced::None;
-        }
-        rest.others[queue as usize].get_or_insert_default().add(waiter)
-    }
-
-    fn first_mut(&mut self, queue: Queue) -> Option<&mut Waiter> {
-        match queue {
-            Queue::Read => self.reader.as_mut(),
-            Queue::Write => self.rest.as_mut()?.writer.as_mut(),
-            Queue::WriteLock => None,
+        match &mut self.reader {
+            Some(reader) if queue == Queue::Read && reader.key() == waiter.key() => {
+                Displaced::Older(std::mem::replace(&mut reader.waker, waiter.waker))
+            }
+            _ => self.rest.get_or_insert_default().others[queue as usize].add(waiter),
         }
     }
 
     /// Removes the waiter of a future, and returns its waker.
     pub(crate) fn remove(&mut self, queue: Queue, id: WaiterId) -> Option<Waker> {
-        if self.first_mut(queue).is_some_and(|first| first.id == id) {
-            return self.take_first(queue).map(|first| first.waker);
-        }
-        let place = &mut self.rest.as_mut()?.others[queue as usize];
-        let removed = place.as_mut()?.futures.remove(&id);
-        place.take_if(|others| others.is_empty());
+        let reader = self.reader.take_if(|reader| queue == Queue::Read && reader.id == id);
+        let removed = reader.or_else(|| {
+            let others = &mut self.rest.as_mut()?.others[queue as usize];
+            others.waiters.remove(&(id, 0, 0))
+        });
         self.free_rest();
         removed.map(|waiter| waiter.waker)
     }
@@ -216,53 +201,47 @@ impl Waiters {
     #[inline]
     pub(crate) fn is_empty(&self, queue: Queue) -> bool {
         (queue != Queue::Read || self.reader.is_none())
-            && self.rest.as_ref().is_none_or(|rest| rest.is_empty(queue))
+            && self.rest.as_ref().is_none_or(|rest| rest.others[queue as usize].waiters.is_empty())
     }
 
     /// How many waiters a queue has, and the second in which the first of them began to wait.
     pub(crate) fn queued(&self, queue: Queue) -> Queued {
-        let rest = self.rest.as_deref();
-        let first = match queue {
-            Queue::Read => self.reader.as_ref(),
-            Queue::Write => rest.and_then(|rest| rest.writer.as_ref()),
-            Queue::WriteLock => None,
-        };
-        let others = rest.and_then(|rest| rest.others[queue as usize].as_deref());
-        let all = first.into_iter().chain(others.into_iter().flat_map(Others::iter));
-        let seconds = all.map(|waiter| waiter.second);
+        let first = self.reader.as_ref().filter(|_| queue == Queue::Read);
+        let others = self.rest.iter().flat_map(|rest| rest.others[queue as usize].waiters.values());
+        let seconds = first.into_iter().chain(others).map(|waiter| waiter.second);
         Queued { count: seconds.clone().count(), since: seconds.min() }
     }
 
     /// Takes every waiter of a queue out.
     #[inline]
     pub(crate) fn take(&mut self, queue: Queue) -> Taken {
-        if self.rest.is_none() {
-            let first = if queue == Queue::Read { self.reader.take() } else { None };
-            return Taken { first, others: None };
-        }
-        self.take_with_rest(queue)
+        let first = if queue == Queue::Read { self.reader.take() } else { None };
+        let others = if self.rest.is_some() { self.take_others(queue) } else { None };
+        Taken { first, others }
     }
 
-    fn take_with_rest(&mut self, queue: Queue) -> Taken {
-        let others = self.rest.as_mut().and_then(|rest| rest.others[queue as usize].take());
-        Taken { first: self.take_first(queue), others }
-    }
-
-    fn take_first(&mut self, queue: Queue) -> Option<Waiter> {
-        let first = match queue {
-            Queue::Read => self.reader.take(),
-            Queue::Write => self.rest.as_mut().and_then(|rest| rest.writer.take()),
-            Queue::WriteLock => None,
-        };
+    #[inline(never)]
+    fn take_others(&mut self, queue: Queue) -> Option<BTreeMap<Key, Waiter>> {
+        let others = std::mem::take(&mut self.rest.as_mut()?.others[queue as usize]);
         self.free_rest();
-        first
+        Some(others.waiters)
+    }
+
+    /// Takes out the task that has waited for the write lock longest, and the `poll_*` calls, which cannot keep
+    /// a place.
+    pub(crate) fn take_next_for_write_lock(&mut self) -> Taken {
+        let Some(rest) = &mut self.rest else { return Taken::default() };
+        let others = &mut rest.others[Queue::WriteLock as usize];
+        let polls = Some(others.take_polls());
+        let first = others.waiters.pop_first().map(|(_, waiter)| waiter);
+        self.free_rest();
+        Taken { first, others: polls }
     }
 
     fn free_rest(&mut self) {
-        let is_empty = |rest: &Rest| {
-            Queue::ALL.iter().all(|queue| rest.is_empty(*queue)) && rest.at_end.is_none()
-        };
-        self.rest.take_if(|rest| is_empty(rest));
+        self.rest.take_if(|rest| {
+            rest.at_end.is_none() && rest.others.iter().all(|others| others.waiters.is_empty())
+        });
     }
 
     pub(crate) fn at_end(&mut self) -> &mut AtEnd {
@@ -273,79 +252,48 @@ impl Waiters {
         self.rest.as_mut()?.at_end.as_deref_mut()
     }
 
-    pub(crate) fn forget_at_end(&mut self) -> AtEnd {
-        let at_end = self.rest.as_mut().and_then(|rest| rest.at_end.take());
+    pub(crate) fn forget_at_end(&mut self) -> Option<Box<AtEnd>> {
+        let at_end = self.rest.as_mut()?.at_end.take();
         self.free_rest();
-        at_end.map_or_else(AtEnd::default, |at_end| *at_end)
-    }
-
-    /// Takes out the task that has waited for the write lock longest, and the `poll_*` calls, which cannot keep
-    /// a place.
-    pub(crate) fn take_next_for_write_lock(&mut self) -> Taken {
-        let place = self.rest.as_mut().map(|rest| &mut rest.others[Queue::WriteLock as usize]);
-        let Some(place @ Some(_)) = place else { return Taken::default() };
-        let mut next = Taken::default();
-        if let Some(others) = place {
-            next.first = others.futures.pop_first().map(|(_, waiter)| waiter);
-            let polls = std::mem::take(&mut others.polls);
-            next.others = Some(Box::new(Others { polls, ..Others::default() }));
-        }
-        place.take_if(|others| others.is_empty());
-        self.free_rest();
-        next
-    }
-}
-
-impl Rest {
-    fn is_empty(&self, queue: Queue) -> bool {
-        (queue != Queue::Write || self.writer.is_none()) && self.others[queue as usize].is_none()
+        at_end
     }
 }
 
 impl Waiter {
-    /// Whether the same future or the same task waits, so that the newer waker replaces the older.
-    fn is(&self, newer: &Waiter) -> bool {
-        self.id == newer.id && (self.id != WaiterId::NONE || self.waker.will_wake(&newer.waker))
-    }
-}
-
-impl Default for Others {
-    fn default() -> Self {
-        Self { futures: BTreeMap::new(), polls: BTreeMap::new(), poll_limit: POLL_LIMIT }
+    fn key(&self) -> Key {
+        match self.id {
+            WaiterId::NONE => {
+                let vtable = std::ptr::from_ref(self.waker.vtable());
+                (WaiterId::NONE, self.waker.data().addr(), vtable.addr())
+            }
+            id => (id, 0, 0),
+        }
     }
 }
 
 impl Others {
-    fn is_empty(&self) -> bool {
-        self.futures.is_empty() && self.polls.is_empty()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Waiter> + Clone {
-        self.futures.values().chain(self.polls.values())
-    }
-
-    #[inline(never)]
-    fn for_each(self, mut each: impl FnMut(Waker)) {
-        let all = self.futures.into_values().chain(self.polls.into_values());
-        all.for_each(|waiter| each(waiter.waker));
-    }
-
     fn add(&mut self, waiter: Waiter) -> Displaced {
-        if waiter.id == WaiterId::NONE {
-            let key = key(&waiter.waker);
-            if let Some(same) = self.polls.get_mut(&key) {
-                return Displaced::Older(std::mem::replace(&mut same.waker, waiter.waker));
-            }
-            if self.polls.len() >= self.poll_limit {
-                self.poll_limit = (self.poll_limit * 2).min(MAX_POLL_LIMIT);
-                let polls = std::mem::replace(&mut self.polls, BTreeMap::from([(key, waiter)]));
-                let others = Some(Box::new(Others { polls, ..Others::default() }));
-                return Displaced::OverLimit(Taken { first: None, others });
-            }
-            self.polls.insert(key, waiter);
-            return Displaced::None;
+        let (key, mut over) = (waiter.key(), None);
+        if let Some(same) = self.waiters.get_mut(&key) {
+            return Displaced::Older(std::mem::replace(&mut same.waker, waiter.waker));
         }
-        let older = self.futures.insert(waiter.id, waiter);
-        older.map_or(Displaced::None, |older| Displaced::Older(older.waker))
+        if waiter.id == WaiterId::NONE {
+            if self.polls >= POLL_LIMIT << self.doublings {
+                self.doublings = (self.doublings + 1).min(MAX_DOUBLINGS);
+                over = Some(self.take_polls());
+            }
+            self.polls += 1;
+        }
+        self.waiters.insert(key, waiter);
+        over.map_or(Displaced::None, |over| {
+            Displaced::OverLimit(Taken { first: None, others: Some(over) })
+        })
+    }
+
+    /// Takes the `poll_*` calls out.
+    fn take_polls(&mut self) -> BTreeMap<Key, Waiter> {
+        self.polls = 0;
+        let futures = self.waiters.split_off(&FIRST_FUTURE);
+        std::mem::replace(&mut self.waiters, futures)
     }
 }
