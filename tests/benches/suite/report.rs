@@ -44,8 +44,8 @@ fn columns(record: &Record, rows: &[&Row]) -> Vec<&'static str> {
 fn print_multiples(record: &Record) {
     let served: Vec<&Row> = ROWS.iter().filter(|row| matches!(row.what, What::Served(_))).collect();
     let heading = "## Processor time of the server for a request\n\n\
-                   As a multiple of the bare loop's (for hyper, of tokio's) in the same round: the \
-                   median of the rounds, and their middle half.";
+                   As a multiple of the bare loop's (for HTTP, TLS and QUIC, of tokio's) in the same \
+                   round: the median of the rounds, and their middle half.";
     print_rows(record, &served, heading, |value| format!("{value:.2}"));
 }
 
