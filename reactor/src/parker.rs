@@ -127,10 +127,10 @@ impl Parker {
         }
     }
 
-    /// Sleeps until it is woken or nudged. True if it was woken, now or before.
-    pub(crate) fn wait(&self) -> bool {
+    /// Waits by [`sleep`](Self::sleep) or [`sleep_for`](Self::sleep_for). True if it was woken, now or before.
+    pub(crate) fn wait(&self, sleep: impl FnOnce(&Self)) -> bool {
         if self.begin_sleep() {
-            self.sleep();
+            sleep(self);
         }
         self.end()
     }

@@ -56,8 +56,8 @@ pub(crate) fn attend(inner: &ReactorInner) {
     while inner.check_usable().is_ok() {
         match inner.lease.watch(&mut watch) {
             WatchAction::Turn => turn(inner),
-            WatchAction::Tick => sleep(thread, |thread| thread.sleep_for(TICK)),
-            WatchAction::Sleep => sleep(thread, Parker::sleep),
+            WatchAction::Tick => _ = thread.wait(|thread| thread.sleep_for(TICK)),
+            WatchAction::Sleep => _ = thread.wait(Parker::sleep),
         }
     }
 }
@@ -70,11 +70,4 @@ fn turn(inner: &ReactorInner) {
             return;
         }
     }
-}
-
-fn sleep(thread: &Parker, sleep: impl FnOnce(&Parker)) {
-    if thread.begin_sleep() {
-        sleep(thread);
-    }
-    thread.end();
 }

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::task::coop::poll_proceed;
 
 /// Inside a runtime, the operation that is polled next is not put off by netpoll's budget.
+#[inline]
 pub(crate) fn leave_to_tokio() {
     netpoll::refill_budget_if(|| Handle::try_current().is_ok());
 }

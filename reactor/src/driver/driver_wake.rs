@@ -43,11 +43,14 @@ impl<F: Future> Future for DriverWake<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let known = this.wakers.take().filter(|known| known.task.will_wake(cx.waker()));
-        let wakers = this.wakers.insert(known.unwrap_or_else(|| {
-            let (task, driver) = (cx.waker().clone(), this.driver.clone());
-            Wakers { both: Waker::from(Arc::new(Both { task, driver })), task: cx.waker().clone() }
-        }));
+        let wakers = match this.wakers {
+            Some(known) if known.task.will_wake(cx.waker()) => known,
+            place => {
+                let (task, driver) = (cx.waker().clone(), this.driver.clone());
+                let both = Waker::from(Arc::new(Both { task, driver }));
+                place.insert(Wakers { both, task: cx.waker().clone() })
+            }
+        };
         this.future.poll(&mut Context::from_waker(&wakers.both))
     }
 }

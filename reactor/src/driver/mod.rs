@@ -146,7 +146,7 @@ impl Driver {
         let wants = replace(&mut self.waited, true);
         let parker = &self.thread.parker;
         let Some(reactor) = self.thread.usable_reactor() else {
-            return parker.wait();
+            return parker.wait(Parker::sleep);
         };
         let turn = || reactor.turn_or_end(None, Some(parker));
         reactor.lease.wait(parker, wants, turn, stops)

@@ -187,16 +187,11 @@ impl Lease {
     }
 
     /// Turns once if no other thread does.
-    pub(crate) fn turn_once(&self, turn: impl FnOnce() -> Turn) -> bool {
-        if self.is_held_here() {
-            let _ = turn();
-            return true;
-        }
-        let taken = self.take(Holder::Driver);
-        if taken && turn() != Turn::Gone {
+    pub(crate) fn turn_once(&self, turn: impl FnOnce() -> Turn) {
+        let has_lease = self.is_held_here();
+        if (has_lease || self.take(Holder::Driver)) && turn() != Turn::Gone && !has_lease {
             self.release();
         }
-        taken
     }
 
     /// Turns until the driver is woken, a turn stops it, or, unless it `keeps` the lease, it has made turns for others.

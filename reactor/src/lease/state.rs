@@ -18,11 +18,11 @@ const ONE_STAY: u64 = 1 << 4;
 /// The holder of the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
-    Free,
+    Free = 0,
     /// The reactor's own thread.
-    Thread,
+    Thread = 1,
     /// A thread in `block_on` or `Driver::park`, or a caller of `Reactor::turn`.
-    Driver,
+    Driver = 2,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl State {
     /// Takes the lease, if it is free.
     #[must_use]
     pub(crate) fn take(self, holder: Holder) -> Option<Self> {
-        let taken = self.0.wrapping_add(ONE_STAY) | holder.bits();
+        let taken = self.0.wrapping_add(ONE_STAY) | holder as u64;
         (self.holder() == Holder::Free).then_some(Self(taken))
     }
 
@@ -70,16 +70,6 @@ impl State {
     #[must_use]
     pub(crate) fn sleep(self, seen: Self) -> Option<Self> {
         (self == seen && self.holder() == Holder::Driver).then_some(Self(self.0 | ASLEEP))
-    }
-}
-
-impl Holder {
-    fn bits(self) -> u64 {
-        match self {
-            Holder::Free => 0,
-            Holder::Thread => 1,
-            Holder::Driver => 2,
-        }
     }
 }
 
