@@ -188,8 +188,9 @@ impl Lease {
 
     /// Turns once if no other thread does.
     pub(crate) fn turn_once(&self, turn: impl FnOnce() -> Turn) {
-        let has_lease = self.is_held_here();
-        if (has_lease || self.take(Holder::Driver)) && turn() != Turn::Gone && !has_lease {
+        if self.is_held_here() {
+            let _ = turn();
+        } else if self.take(Holder::Driver) && turn() != Turn::Gone {
             self.release();
         }
     }
