@@ -406,6 +406,11 @@ impl Builder {
     /// [`block_on`](Reactor::block_on) drives one of them, and its registrations go there.
     ///
     /// For machines on which one thread in `epoll_wait` is not enough. Zero counts as one.
+    ///
+    /// Threads that share nothing scale further. Each of them makes an [embedded](Self::embedded) reactor, is in
+    /// [`block_on`](Reactor::block_on) with an executor of its own, and accepts from a listener of its own (`SO_REUSEPORT`).
+    /// Then no line of the cache that one thread writes is accessed by another while they serve
+    /// (`cargo bench -p netpoll-tests -- sharing` in the repository).
     #[must_use]
     pub fn reactors(mut self, count: usize) -> Self {
         self.reactors = NonZero::new(count).unwrap_or(NonZero::<usize>::MIN);

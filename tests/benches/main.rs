@@ -31,7 +31,8 @@ use std::process::ExitCode;
 
 use args::Args;
 use single::{
-    clients, deadline_cost, idle, instructions, memory, overshoot, ping_pong, scale, timers,
+    clients, deadline_cost, idle, instructions, memory, overshoot, ping_pong, scale, sharing,
+    timers,
 };
 
 const HELP: &str = include_str!("help.txt");
@@ -39,7 +40,7 @@ const HELP: &str = include_str!("help.txt");
 type Subcommand = fn(&Args);
 
 /// The subcommands, beside the comparison.
-const SUBCOMMANDS: [(&str, Subcommand); 10] = [
+const SUBCOMMANDS: [(&str, Subcommand); 11] = [
     ("ping-pong", ping_pong::run),
     ("memory", memory::run),
     ("deadline-cost", deadline_cost::run),
@@ -47,6 +48,7 @@ const SUBCOMMANDS: [(&str, Subcommand); 10] = [
     ("instructions", instructions::run),
     ("overshoot", overshoot::run),
     ("scale", scale::run),
+    ("sharing", sharing::run),
     ("timers", timers::run),
     ("growth", suite::series::growth),
     ("threads", suite::series::threads),

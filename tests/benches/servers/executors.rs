@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::io;
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -71,6 +72,25 @@ where
     thread::spawn(move || other.block_on(its_tasks.run(pending::<()>())));
     let accepting = tasks.spawn(accept(tasks.clone(), reactor.clone()));
     reactor.block_on(tasks.run(accepting))
+}
+
+/// smol's executor of one thread on each of two threads, each with a reactor and a listener of its own.
+pub(super) fn thread_per_core<F>(
+    listeners: [TcpListener; 2],
+    accept: impl Fn(Rc<LocalExecutor<'static>>, Reactor, TcpListener) -> F + Copy + Send + 'static,
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let serve = move |listener| {
+        let reactor = Reactor::builder().embedded().build()?;
+        let tasks = Rc::new(LocalExecutor::new());
+        let accepting = tasks.spawn(accept(tasks.clone(), reactor.clone(), listener));
+        reactor.block_on(tasks.run(accepting))
+    };
+    let [own, other] = listeners;
+    thread::spawn(move || -> io::Result<()> { serve(other) });
+    serve(own)
 }
 
 /// The executor of futures, whose thread turns netpoll's reactor while it has nothing to run.

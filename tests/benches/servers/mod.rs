@@ -13,9 +13,11 @@ mod udp;
 mod unix;
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::args::Args;
 use crate::load::{Exchange, local_name, room_for};
@@ -72,12 +74,16 @@ pub(crate) fn run(args: &Args) {
     }
     let mut servers = servers_of(exchange).iter().chain(&echo::ON_TWO_THREADS).chain(&echo::APART);
     let server = servers.find(|server| server.name == name).expect("a server");
-    let socket = bind(exchange).expect("a free port");
+    let (socket, port) = bind(exchange).expect("a free port");
+    // That server first makes its second listener: the connections that came before would all go to the first one.
+    if name != echo::OF_TWO_LISTENERS {
+        announce(port);
+    }
     (server.serve)(socket, work).expect("all connections are accepted");
 }
 
-/// A socket that does not block; prints its port, if it has one, and this process.
-fn bind(exchange: Exchange) -> io::Result<OwnedFd> {
+/// A socket that does not block, and its port, or 0.
+fn bind(exchange: Exchange) -> io::Result<(OwnedFd, u16)> {
     let (socket, port): (OwnedFd, u16) = match exchange {
         Exchange::Unix => {
             let listener = UnixListener::bind_addr(&local_name(std::process::id())?)?;
@@ -100,17 +106,32 @@ fn bind(exchange: Exchange) -> io::Result<OwnedFd> {
     if matches!(exchange, Exchange::Tls | Exchange::Quic) {
         tls::make_certificate()?;
     }
-    println!("{port} {}", std::process::id());
-    Ok(socket)
+    Ok((socket, port))
 }
 
-/// A listener that does not block, with a queue as long as may be.
+/// Prints the port and this process: clients may come.
+fn announce(port: u16) {
+    println!("{port} {}", std::process::id());
+}
+
+/// A listener that does not block, with a queue as long as may be. Its connections inherit `TCP_NODELAY`, and netpoll makes
+/// no call for each of them.
 fn listen() -> io::Result<TcpListener> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    // Once more, for a longer queue: a connect that does not fit into it is tried again after a second.
-    netpoll_futures::sys::listen(listener.as_fd())?;
-    listener.set_nonblocking(true)?;
-    // The connections of every server inherit it, and netpoll makes no call for each of them.
-    netpoll_futures::sys::set_nodelay(listener.as_fd(), true)?;
-    Ok(listener)
+    listen_at((Ipv4Addr::LOCALHOST, 0).into())
+}
+
+/// Another listener at the same address: the kernel spreads the connections over both.
+fn listen_beside(listener: &TcpListener) -> io::Result<TcpListener> {
+    listen_at(listener.local_addr()?)
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
+    socket.set_reuse_port(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    // The kernel takes the limit of the system for a larger number. A connect that does not fit into the queue is tried
+    // again after a second.
+    socket.listen(i32::MAX)?;
+    Ok(socket.into())
 }

@@ -8,4 +8,5 @@ pub(crate) mod memory;
 pub(crate) mod overshoot;
 pub(crate) mod ping_pong;
 pub(crate) mod scale;
+pub(crate) mod sharing;
 pub(crate) mod timers;

@@ -39,7 +39,7 @@ const fn free(connections: usize) -> Scenario {
 
 const THREADS: Series = Series {
     title: "microseconds of an echo, by two threads, by connections",
-    servers: &["tokio-two", "netpoll-two", "netpoll-two-reactors"],
+    servers: &["tokio-two", "netpoll-two", "netpoll-two-reactors", "netpoll-cores"],
     scenarios: &[("64", free(64)), ("1,000", free(1000))],
 };
 

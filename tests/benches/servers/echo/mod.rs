@@ -8,7 +8,7 @@ pub(super) mod tokio;
 
 use std::time::Duration;
 
-use super::{Deadlines, Server, Work, executors, go, minimal};
+use super::{Deadlines, Server, Work, announce, executors, go, listen_beside, minimal};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,14 +29,22 @@ pub(crate) const SERVERS: [Server; 13] = [
     Server { name: go::NAME, title: "Go, GOMAXPROCS=1", serve: |_, _| unreachable!("see go.rs") },
 ];
 
+/// The server that prints its port itself.
+pub(crate) const OF_TWO_LISTENERS: &str = "netpoll-cores";
+
 /// Not to be compared with those of one thread.
-pub(crate) const ON_TWO_THREADS: [Server; 3] = [
+pub(crate) const ON_TWO_THREADS: [Server; 4] = [
     Server { name: "tokio-two", title: "tokio, multi_thread(2)", serve: tokio::on_two_threads },
     Server { name: "netpoll-two", title: "netpoll, one reactor", serve: netpoll::on_two_threads },
     Server {
         name: "netpoll-two-reactors",
         title: "netpoll, two reactors",
         serve: netpoll::with_two_reactors,
+    },
+    Server {
+        name: OF_TWO_LISTENERS,
+        title: "netpoll, a reactor and a listener each",
+        serve: netpoll::thread_per_core,
     },
 ];
 

@@ -10,7 +10,7 @@ use futures::task::LocalSpawnExt;
 use netpoll::{Interest, Registration};
 use netpoll_futures::{TcpListener, TcpStream};
 
-use super::{Deadlines, PATIENCE, Work, executors, minimal};
+use super::{Deadlines, PATIENCE, Work, announce, executors, listen_beside, minimal};
 
 pub(super) fn inline(listener: OwnedFd, work: Work) -> io::Result<()> {
     executors::inline(|tasks| {
@@ -73,6 +73,22 @@ fn two_threads(reactors: usize, listener: OwnedFd, work: Work) -> io::Result<()>
         let listener: TcpListener =
             Registration::with(&reactor, net::TcpListener::from(listener), Interest::Readable)?
                 .into();
+        accept_all(listener, move |stream| match work.deadlines {
+            Deadlines::None => tasks.spawn(echo(stream, work.buffer)).detach(),
+            Deadlines::Each => tasks.spawn(echo_in_time(stream, work.buffer)).detach(),
+        })
+        .await
+    })
+}
+
+/// A reactor, an executor and a listener for each thread: the kernel spreads the connections.
+pub(super) fn thread_per_core(listener: OwnedFd, work: Work) -> io::Result<()> {
+    let listener = net::TcpListener::from(listener);
+    let another = listen_beside(&listener)?;
+    announce(listener.local_addr()?.port());
+    executors::thread_per_core([listener, another], move |tasks, reactor, listener| async move {
+        let listener: TcpListener =
+            Registration::with(&reactor, listener, Interest::Readable)?.into();
         accept_all(listener, move |stream| match work.deadlines {
             Deadlines::None => tasks.spawn(echo(stream, work.buffer)).detach(),
             Deadlines::Each => tasks.spawn(echo_in_time(stream, work.buffer)).detach(),
