@@ -133,11 +133,14 @@ impl Rate {
     /// Records that the peer has sent `count` bytes.
     fn received(&mut self, count: usize) {
         self.received = self.received.saturating_add(count as u64);
+        let mut is_late = false;
         if let (Some(until), Some(reactor)) = (self.until.take(), &self.reactor) {
-            self.left = until.saturating_duration_since(reactor.now());
+            let now = reactor.now();
+            self.left = until.saturating_duration_since(now);
+            is_late = now.saturating_duration_since(until) >= self.last_look();
         }
-        // If no time is left, the reader comes late: the bytes may have waited for it.
-        if self.received >= self.least || self.left.is_zero() {
+        // If the reader comes late, the bytes may have waited for it.
+        if self.received >= self.least || is_late {
             (self.left, self.is_last_look, self.received) = (self.period, false, 0);
         }
     }
@@ -158,11 +161,15 @@ impl Rate {
                     return Poll::Ready(DeadlineExceeded::error());
                 }
                 Poll::Ready(Ok(())) => {
-                    (self.left, self.is_last_look) = (self.period.min(LAST_LOOK), true);
+                    (self.left, self.is_last_look) = (self.last_look(), true);
                     self.until = None;
                 }
             }
         }
+    }
+
+    fn last_look(&self) -> Duration {
+        self.period.min(LAST_LOOK)
     }
 
     /// Begins a wait.
@@ -307,6 +314,22 @@ mod tests {
         assert!(poll().is_pending());
         pass(&reactor, 9 * SECOND)?;
         assert!(poll().is_pending());
+        Ok(())
+    }
+
+    /// A byte comes after the end of the period, or of the last look, and before the reader has run. It buys no period.
+    #[test]
+    fn a_byte_between_the_end_and_the_reader_is_not_enough() -> io::Result<()> {
+        let (reactor, send, mut poll) = scene()?;
+        assert!(poll().is_pending());
+        pass(&reactor, 10 * SECOND)?;
+        send.unbounded_send(1).expect("the body is there");
+        assert_read(poll(), 1);
+        assert!(poll().is_pending(), "the last look");
+        pass(&reactor, SECOND)?;
+        send.unbounded_send(1).expect("the body is there");
+        assert_read(poll(), 1);
+        assert_late(poll());
         Ok(())
     }
 

@@ -143,7 +143,7 @@ impl<S: StreamSocket, F> Accepted<S, F> {
             let established = match drive(guard, &tracker, pin!(handshake), |_| {}).await {
                 Ok(Ok(established)) => established,
                 Ok(Err(error)) => return failed(error),
-                // By a shutdown. (If its limit has passed, the tracker knows it.)
+                // A shutdown cut it. (If the handshake's own limit has passed, `Report::send` replaces this end by `TimedOut`.)
                 Err(End::Finished) => {
                     let text = "the server shuts down";
                     return failed(io::Error::new(io::ErrorKind::ConnectionAborted, text));

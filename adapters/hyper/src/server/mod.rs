@@ -24,9 +24,9 @@
 //! - **The size of a request's body** has no limit of the server. A service limits it by `http_body_util::Limited` (in axum by
 //!   `DefaultBodyLimit`), and answers 413.
 //! - **The rate of a request's body** has no limit of the server either: a service sets it by [`LeastRate`](crate::LeastRate), for the requests
-//!   that it chooses. The socket does not know whose turn it is. hyper reads an HTTP/1 connection also after the end of a body,
-//!   to learn that its client has left; and a client of HTTP/2 that sends nothing may wait for the service to read, or, as in a stream of gRPC,
-//!   have nothing to say.
+//!   that it chooses. The server cannot set it: silence on the socket does not show whether the client is slow. hyper reads an HTTP/1
+//!   connection also after the body has ended. A silent HTTP/2 client may be waiting for the service to read, or, in a stream of
+//!   gRPC, have nothing to send.
 //! - **After the response**, the rest of the request's body may still arrive. Each byte of it renews the idle
 //!   deadline. With HTTP/1, a service that keeps the body without reading it keeps the connection, since hyper then
 //!   does not read either. With HTTP/2, its client must be able to send a byte within the idle limit.
