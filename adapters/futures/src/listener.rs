@@ -226,7 +226,7 @@ impl<L: ListenerSocket> Listener<L> {
     fn to_stream(&self, accepted: io::Result<Taken<L>>) -> io::Result<Accepted<L>> {
         let (socket, peer, place) = accepted.map_err(|error| self.explain_accept(error))?;
         if self.shared.extra.sets_nodelay {
-            // An error changes nothing for the connection, as in Go.
+            // As in Go, an error is ignored: the connection works without the option.
             let _ = sys::set_nodelay(socket.as_fd(), true);
         }
         let stream = Stream::of_accepted(self.registration().reactor(), socket, place)?;

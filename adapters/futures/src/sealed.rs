@@ -155,7 +155,8 @@ sockets! {
     net::TcpStream, "tcp", net::SocketAddr, (), Both { const LINGERS: bool = true; }
     net::TcpListener, "tcp", net::SocketAddr, Listening, Readable {
         fn extra(&self) -> Listening {
-            Listening::with_nodelay(matches!(sys::nodelay(self.as_fd()), Ok(false)))
+            // If the system refuses the question, each accept sets the option.
+            Listening::with_nodelay(!matches!(sys::nodelay(self.as_fd()), Ok(true)))
         }
     }
     net::UdpSocket, "udp", net::SocketAddr, (), WriteOnDemand {}
