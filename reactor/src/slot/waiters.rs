@@ -31,10 +31,12 @@ pub(crate) const POLL_LIMIT: usize = 256;
 /// How often the limit doubles at most.
 const MAX_DOUBLINGS: u32 = 6;
 
-/// Names a future among the waiters of one slot. The ids ascend in the order in which futures first wait.
+/// Names a future among the waiters of one slot. The ids ascend in the order in which futures begin to wait. A future that was
+/// woken and waits again gets another id; only in the queue for the write lock does it keep its id, and so its turn.
 ///
-/// They begin anew after 2^32 futures. A future would have to wait, or to be neither polled nor dropped after it was woken,
-/// for exactly that many waits of one slot: then it would share its place with another future.
+/// They begin anew after 2^32 waits of the slot. A future that waits, or is neither polled nor dropped after it was woken,
+/// for exactly that many waits shares its id with another future, and if both are in one queue, one displaces the other. The
+/// turns of the tasks that wait for the write lock at that moment are mixed up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WaiterId(u32);
 
@@ -42,9 +44,12 @@ impl WaiterId {
     /// The id of a future that has not had to wait, and of every `poll_*` call.
     pub(crate) const NONE: WaiterId = WaiterId(0);
 
-    /// The id of the next future, where this is the last number that was given. It is not [`NONE`](Self::NONE).
-    fn next(last: u32) -> Self {
-        Self(last.wrapping_add(1).max(1))
+    /// Takes the id after `last`. It is not [`NONE`](Self::NONE).
+    fn renew(&mut self, last: &AtomicU32) -> Self {
+        // Relaxed: the mutex orders the changes.
+        *self = Self(last.load(Ordering::Relaxed).wrapping_add(1).max(1));
+        last.store(self.0, Ordering::Relaxed);
+        *self
     }
 }
 
@@ -148,8 +153,8 @@ impl Waiters {
         Self { reader: None, rest: None }
     }
 
-    /// Adds a waiter that begins to wait in this second, or replaces its waker. A future that has no id is given the one
-    /// after `last`.
+    /// Adds a waiter that begins to wait in this second, or replaces its waker. A future that is not in the queue is given
+    /// the id after `last`.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
@@ -159,32 +164,42 @@ impl Waiters {
         waker: Waker,
         second: u32,
     ) -> Displaced {
-        let id = match id {
-            None => WaiterId::NONE,
-            Some(id) => {
-                if *id == WaiterId::NONE {
-                    // Relaxed: the mutex orders the changes.
-                    *id = WaiterId::next(last.load(Ordering::Relaxed));
-                    last.store(id.0, Ordering::Relaxed);
-                }
-                *id
-            }
-        };
-        let waiter = Waiter { id, second, waker };
         if queue == Queue::Read && self.is_empty(Queue::Read) {
-            self.reader = Some(waiter);
+            let id = id.map_or(WaiterId::NONE, |id| id.renew(last));
+            self.reader = Some(Waiter { id, second, waker });
             return Displaced::None;
         }
-        self.add_beside(queue, waiter)
+        self.add_beside(queue, id, last, waker, second)
     }
 
-    fn add_beside(&mut self, queue: Queue, waiter: Waiter) -> Displaced {
+    fn add_beside(
+        &mut self,
+        queue: Queue,
+        id: Option<&mut WaiterId>,
+        last: &AtomicU32,
+        waker: Waker,
+        second: u32,
+    ) -> Displaced {
+        let id = id.map_or(WaiterId::NONE, |id| {
+            let keeps = *id != WaiterId::NONE && queue == Queue::WriteLock;
+            if keeps || self.has(queue, *id) { *id } else { id.renew(last) }
+        });
+        let waiter = Waiter { id, second, waker };
         match &mut self.reader {
             Some(reader) if queue == Queue::Read && reader.key() == waiter.key() => {
                 Displaced::Older(std::mem::replace(&mut reader.waker, waiter.waker))
             }
             _ => self.rest.get_or_insert_default().others[queue as usize].add(waiter),
         }
+    }
+
+    /// Whether the queue has the waiter of a future.
+    fn has(&self, queue: Queue, id: WaiterId) -> bool {
+        let is_reader = || self.reader.as_ref().is_some_and(|reader| reader.id == id);
+        let others = self.rest.as_ref().map(|rest| &rest.others[queue as usize].waiters);
+        id != WaiterId::NONE
+            && (queue == Queue::Read && is_reader()
+                || others.is_some_and(|others| others.contains_key(&(id, 0, 0))))
     }
 
     /// Removes the waiter of a future, and returns its waker.
@@ -216,7 +231,9 @@ impl Waiters {
     #[inline]
     pub(crate) fn take(&mut self, queue: Queue) -> Taken {
         let first = if queue == Queue::Read { self.reader.take() } else { None };
-        let others = if self.rest.is_some() { self.take_others(queue) } else { None };
+        let has_others =
+            self.rest.as_ref().is_some_and(|rest| !rest.others[queue as usize].waiters.is_empty());
+        let others = if has_others { self.take_others(queue) } else { None };
         Taken { first, others }
     }
 
