@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 
 use super::Registration;
 use crate::error::Closed;
@@ -164,7 +165,15 @@ impl<T> Closing<'_, T> {
             return registration.end_descriptor();
         }
         drop(inside);
-        poll_fn(|cx| registration.fd_mutex.poll_ended(&registration.slot, cx)).await
+        poll_fn(|cx| {
+            // In a child that was forked since the last poll, the wait is over as well: the slot's mutex may be held by
+            // a thread that the child does not have.
+            if !registration.reactor().inner().is_ours() {
+                return Poll::Ready(registration.end_descriptor());
+            }
+            registration.fd_mutex.poll_ended(&registration.slot, cx)
+        })
+        .await
     }
 }
 
