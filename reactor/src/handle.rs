@@ -197,7 +197,7 @@ impl Reactor {
     /// that show or sort their timers. The present time if it is readable already or a turn is in progress. `None`
     /// without a deadline, and for a reactor that has a thread.
     ///
-    /// A deadline that was cleared or moved later counts until its old time has passed.
+    /// A deadline that was cleared or moved later, or whose timer or socket was dropped, counts until its old time has passed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.inner().next_deadline()

@@ -23,6 +23,7 @@ use crate::slot::Slot;
 use crate::sync::{Arc, Mutex, Ordering, lock};
 use crate::sys::{self, Epoll, EventFd, Events, TimerFd};
 use crate::time::clock::Clock;
+use crate::time::deadline::SetAction;
 use crate::time::wheel::{Step, Wheel, due_ns};
 use crate::token::Token;
 use crate::wake::{Wakers, collect_and_wake};
@@ -367,15 +368,20 @@ impl ReactorInner {
         sys::end(fd, self.placeholder.as_fd())
     }
 
-    /// A setter has stored a deadline. In at least one of these directions, the wheel does not hold `slot` for it yet.
-    /// Expires the deadline if it has passed already. If not, or if another setter has moved it meanwhile, the reactor must check the
-    /// slot by `at_ns`.
+    /// A setter has stored a deadline. In at least one of these directions, `action` is more than nothing: the word held no
+    /// pending deadline that was earlier. Expires the deadline if it has passed already. If not, and the wheel does not hold
+    /// `slot` for it, or if another setter has moved it meanwhile, the reactor must check the slot by `at_ns`.
     ///
     /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
     /// one, needs no signal.
     #[cold]
-    pub(crate) fn arm(&self, slot: &Slot, directions: &[Direction], at_ns: u64) {
-        if at_ns <= self.now_ns() && slot.expire(directions, at_ns) {
+    pub(crate) fn arm(&self, slot: &Slot, directions: &[Direction], at_ns: u64, action: SetAction) {
+        let has_passed = at_ns <= self.now_ns();
+        if has_passed && slot.expire(directions, at_ns) {
+            return;
+        }
+        // If the time has passed and the word did not expire, another setter has moved it later, and relies on this one.
+        if action != SetAction::Arm && !has_passed {
             return;
         }
         if self.sleep.arm(slot, due_ns(at_ns)) {
@@ -570,7 +576,7 @@ mod tests {
         let inner = ReactorInner::new(Clock::by_hand(), false).unwrap();
         let slot = Arena::allocate(inner.arena.clone()).unwrap();
         assert_eq!(slot.wait(Direction::Read, None, Waker::noop()), Status::Pending);
-        inner.arm(&Slot::new(u32::MAX - 1), &[Direction::Read], 1);
+        inner.arm(&Slot::new(u32::MAX - 1), &[Direction::Read], 1, SetAction::Arm);
         let turn = || inner.turn(Some(Duration::ZERO), None);
         assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
         assert_eq!(slot.status(Direction::Read), Status::Closed);

@@ -23,7 +23,7 @@ pub(crate) struct Shards {
     next: AtomicUsize,
 }
 
-/// One of several shards: a handle, a registration or a timer shares it, which keeps them all.
+/// One shard, with a reference to all: each handle, registration and timer holds one, and so keeps every shard.
 pub(crate) struct Member {
     pub(crate) shards: Arc<Shards>,
     pub(crate) inner: Arc<ReactorInner>,
@@ -31,7 +31,7 @@ pub(crate) struct Member {
 
 struct Shard {
     inner: Arc<ReactorInner>,
-    /// While it lives. It keeps the shards, and so they do not keep it.
+    /// Weak: a member keeps the shards, so a strong reference would be a cycle.
     member: Mutex<Weak<Member>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The shard where each descriptor is registered. The map is split over the shards: this part has the descriptors

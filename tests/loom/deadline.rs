@@ -12,7 +12,7 @@ use crate::time::deadline::SetAction;
 /// A slot with a read deadline for which the reactor has filed it.
 fn filed(at_ns: u64) -> Arc<Slot> {
     let slot = Arc::new(Slot::new(0));
-    assert_eq!(slot.set_deadline(Read, at_ns), SetAction::Arm(at_ns));
+    assert_eq!(slot.set_deadline(Read, at_ns), SetAction::Arm);
     assert_eq!(check(&slot, 0).again_ns, Some(at_ns));
     slot
 }
@@ -21,8 +21,10 @@ fn filed(at_ns: u64) -> Arc<Slot> {
 /// for which the reactor had filed the slot. There is no third: it would never expire.
 pub(super) fn filed_or_asked_for(checked: Checked, action: SetAction, at_ns: u64) -> bool {
     match action {
-        SetAction::Nothing => checked == Checked { again_ns: Some(at_ns), expired: 0 },
-        SetAction::Arm(at) => at == at_ns && checked.again_ns.is_none_or(|again| again == at_ns),
+        SetAction::Nothing | SetAction::ExpireIfPassed => {
+            checked == Checked { again_ns: Some(at_ns), expired: 0 }
+        }
+        SetAction::Arm => checked.again_ns.is_none_or(|again| again == at_ns),
     }
 }
 
@@ -47,7 +49,7 @@ fn later_deadline_against_waiter() {
     explore(|| {
         let slot = filed(10);
         assert_eq!(check(&slot, 10).expired, 1);
-        assert_eq!(slot.set_deadline(Read, 20), SetAction::Arm(20));
+        assert_eq!(slot.set_deadline(Read, 20), SetAction::Arm);
         let waiter = Task::future().wait_on_a_thread(&slot, Read);
         assert_eq!(check(&slot, 20).expired, 1);
         let task = waiter.join().unwrap();
@@ -63,7 +65,7 @@ fn past_deadline_against_waiter() {
     explore(|| {
         let slot = Arc::new(Slot::new(0));
         let waiter = Task::future().wait_on_a_thread(&slot, Read);
-        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
+        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm);
         let _ = slot.expire(&[Read], 10);
         let task = waiter.join().unwrap();
         assert!(task.is_served());
@@ -79,7 +81,7 @@ fn past_deadline_against_waiter() {
 fn past_deadline_against_a_later_setter() {
     explore_up_to(3, || {
         let slot = Arc::new(Slot::new(0));
-        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
+        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm);
         let waiter = Task::future().wait_on_a_thread(&slot, Read);
         let setter = {
             let slot = slot.clone();
@@ -87,7 +89,7 @@ fn past_deadline_against_a_later_setter() {
         };
         let has_expired = slot.expire(&[Read], 10);
         let action = setter.join().unwrap();
-        assert_eq!(action, if has_expired { SetAction::Arm(20) } else { SetAction::Nothing });
+        assert_eq!(action, if has_expired { SetAction::Arm } else { SetAction::Nothing });
         let task = waiter.join().unwrap();
         assert_eq!(slot.status(Read), Status::Pending);
         assert_eq!(check(&slot, 20).expired, 1);
@@ -101,7 +103,7 @@ fn past_deadline_against_a_later_setter() {
 fn past_deadline_against_the_reactors_check() {
     explore(|| {
         let slot = filed(20);
-        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm(10));
+        assert_eq!(slot.set_deadline(Read, 10), SetAction::Arm);
         let reactor = {
             let slot = slot.clone();
             thread::spawn(move || check(&slot, 10))
@@ -143,7 +145,7 @@ fn deadline_set_against_firing() {
         assert_eq!(slot.status(Read), Status::Pending);
         assert!(filed_or_asked_for(checked, action, 20), "{checked:?}, {action:?}");
         // Both may have come to pass only in this order: it fired, and then it was set.
-        assert_eq!(checked.expired == 1, action == SetAction::Arm(20));
+        assert_eq!(checked.expired == 1, action == SetAction::Arm);
         assert_eq!(task.was_woken(), checked.expired == 1);
         assert_eq!(slot.state().has_expired(Read), checked.expired == 1);
     });
@@ -169,6 +171,28 @@ fn deadline_cleared_and_set_against_firing() {
     });
 }
 
+/// A deadline is cleared and set to a time that has passed, while the reactor checks the slot for the place that it kept in the
+/// wheel: it has expired when the setter returns, and the task that waits is woken.
+#[test]
+fn deadline_cleared_and_set_to_the_past_against_firing() {
+    explore_up_to(3, || {
+        let slot = filed(10);
+        slot.clear_deadline(Read);
+        let waiter = Task::future().wait_on_a_thread(&slot, Read);
+        let reactor = {
+            let slot = slot.clone();
+            thread::spawn(move || check(&slot, 15))
+        };
+        assert_ne!(slot.set_deadline(Read, 12), SetAction::Nothing);
+        assert!(slot.expire(&[Read], 12));
+        assert_eq!(slot.status(Read), Status::Expired);
+        let _ = reactor.join().unwrap();
+        let task = waiter.join().unwrap();
+        assert!(task.is_served());
+        assert!(task.is_forgotten());
+    });
+}
+
 /// Two threads move a deadline to different times while the reactor checks the old one. The one
 /// that stands is filed by the check, or a setter asks for a check by that time.
 #[test]
@@ -184,8 +208,8 @@ fn two_setters_against_firing() {
         assert_eq!(slot.status(Read), Status::Pending);
         let stands = check(&slot, 10).again_ns.unwrap();
         let filed = checked.again_ns.is_some_and(|again| again <= stands);
-        let asks = |action: &SetAction| matches!(action, SetAction::Arm(at) if *at <= stands);
-        assert!(filed || actions.iter().any(asks), "{checked:?}, {actions:?}");
+        let asks = |(action, at): (&SetAction, u64)| *action == SetAction::Arm && at <= stands;
+        assert!(filed || actions.iter().zip([20, 30]).any(asks), "{checked:?}, {actions:?}");
     });
 }
 

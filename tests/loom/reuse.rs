@@ -69,7 +69,7 @@ fn late_expiry_after_reuse() {
         let arena = Arena::new();
         let first = Arena::allocate(arena.clone()).unwrap();
         let index = first.index;
-        assert_eq!(first.set_deadline(Read, 10), SetAction::Arm(10));
+        assert_eq!(first.set_deadline(Read, 10), SetAction::Arm);
         assert_eq!(check(&first, 0).again_ns, Some(10));
         let reused = {
             let arena = arena.clone();

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use netpoll::{Direction, Interest, Registration, Timer};
 use netpoll_tests::fixtures::os::{Lent, wait_for};
@@ -11,8 +12,8 @@ use netpoll_tests::fixtures::would_block;
 use netpoll_tests::{CountingWaker, watched};
 
 use crate::fixtures::{
-    LOOK, assert_quiet, by_hand, connection, poll_ready, read, registered, send, settled,
-    take_events, turn_until,
+    LOOK, assert_quiet, by_hand, by_hand_with_clock, connection, poll_ready, read, registered,
+    send, settled, take_events, turn_until,
 };
 
 /// golang/go#19289 and moonbit#571: an event waits in epoll while its socket is closed, and the
@@ -194,5 +195,28 @@ fn a_timer_in_the_slot_of_a_socket() {
         turn_until(&reactor, "an event", || reactor.metrics().stale_events >= 1);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(timer.poll_fired(cx).is_pending());
+    });
+}
+
+/// A slot keeps its place in the wheel when its deadline is cleared, and for its next tenant. A time that has passed, but
+/// not that of the place, was then taken for one to come, until the wheel reached the place.
+#[test]
+fn a_time_that_has_passed_takes_effect_at_once_whatever_the_wheel_holds() {
+    watched(|| {
+        const SECOND: Duration = Duration::from_secs(1);
+        let reactor = by_hand_with_clock();
+        let timer = Timer::at(&reactor, reactor.now() + 10 * SECOND).expect("a timer");
+        reactor.turn(LOOK).expect("a turn");
+        drop(timer);
+        reactor.advance(20 * SECOND);
+        let timer = Timer::at(&reactor, reactor.now() - 5 * SECOND).expect("a timer");
+        assert!(timer.has_fired(), "the next tenant");
+
+        timer.set(Some(reactor.now() + 10 * SECOND));
+        reactor.turn(LOOK).expect("a turn");
+        timer.set(None);
+        reactor.advance(20 * SECOND);
+        timer.set(Some(reactor.now() - 5 * SECOND));
+        assert!(timer.has_fired(), "the same tenant");
     });
 }

@@ -140,11 +140,11 @@ pub(crate) fn set_slot_deadline(
         Kind::At(instant) => reactor.ns_at(instant),
         Kind::After(duration) => reactor.ns_after(duration),
     };
-    let mut is_filed = true;
+    let mut action = SetAction::Nothing;
     for direction in directions {
-        is_filed &= slot.set_deadline(*direction, at_ns) == SetAction::Nothing;
+        action = action.max(slot.set_deadline(*direction, at_ns));
     }
-    if !is_filed {
-        reactor.arm(slot, directions, at_ns);
+    if action != SetAction::Nothing {
+        reactor.arm(slot, directions, at_ns, action);
     }
 }

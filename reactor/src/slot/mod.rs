@@ -71,7 +71,7 @@ use waiters::{AtEnd, Displaced, Waiters};
 
 pub(crate) use waiters::{Queued, WaiterId};
 
-/// 80 bytes. Two neighbours share a cache line, at a cost that is below the noise of two threads (`cargo bench -- threads`).
+/// 80 bytes. Two neighbours share a cache line, at a cost that is below the noise of two threads (`cargo bench -p netpoll-tests -- threads`).
 pub(crate) struct Slot {
     state: AtomicU64,
     deadlines: [DeadlineWord; 2],

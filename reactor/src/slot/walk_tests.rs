@@ -177,13 +177,15 @@ impl Scene {
     fn set(&mut self, random: &mut Random, direction: Direction) {
         let at = (self.now + random.below(200)).saturating_sub(50).max(1);
         self.side(direction).time = Time::At(at);
-        if self.slot.set_deadline(direction, at) == SetAction::Nothing {
+        let action = self.slot.set_deadline(direction, at);
+        if action != SetAction::Arm {
             let in_time = self.check_at.is_some_and(|look| look <= at);
             assert!(in_time, "the reactor does not look by {at}, but at {:?}", self.check_at);
-        } else if at <= self.now {
-            let _ = self.slot.expire(&[direction], at);
+        }
+        if action != SetAction::Nothing && at <= self.now {
+            assert!(self.slot.expire(&[direction], at));
             self.side(direction).time = Time::Expired;
-        } else {
+        } else if action == SetAction::Arm {
             self.check_at = Some(self.check_at.map_or(at, |look| look.min(at)));
         }
     }
@@ -270,13 +272,13 @@ fn agrees_with_a_plain_model() {
 #[test]
 fn the_next_tenant_has_the_place_in_the_wheel() {
     let slot = Slot::new(0);
-    assert_eq!(slot.set_deadline(Direction::Read, 10), SetAction::Arm(10));
+    assert_eq!(slot.set_deadline(Direction::Read, 10), SetAction::Arm);
     assert_eq!(slot.check_deadlines(0, wake).again_ns, Some(10));
     slot.vacate();
     assert_eq!(slot.view().deadlines_ns, [None, None]);
-    assert_eq!(slot.set_deadline(Direction::Read, 20), SetAction::Nothing);
+    assert_eq!(slot.set_deadline(Direction::Read, 20), SetAction::ExpireIfPassed);
     let checked = slot.check_deadlines(10, wake);
     assert_eq!((checked.again_ns, checked.expired), (Some(20), 0));
     slot.vacate();
-    assert_eq!(slot.set_deadline(Direction::Read, 15), SetAction::Arm(15));
+    assert_eq!(slot.set_deadline(Direction::Read, 15), SetAction::Arm);
 }

@@ -29,12 +29,16 @@
 //! it arms too: the other setter relies on it.
 //!
 //! A setter that stores "no deadline" on a filed slot keeps the time and the flag, and adds `CLEARED`: the time is then no
-//! deadline, but still the time for which the wheel holds the slot. So the next setter with a later time again needs
-//! no more than its compare-and-swap. The end of a tenancy clears the word in the same way: the wheel holds the slot, whichever
-//! tenant it has. So a timeout that is dropped before it fires leaves its place in the wheel to the next one.
+//! deadline, but still the time for which the wheel holds the slot. So the next setter with a later time puts nothing into
+//! the arm queue. It only compares its time with the clock, and expires the word itself if that time has passed: until now the
+//! word held no deadline, so the turn that the wheel needs may be far away. The end of a tenancy clears the word in the same
+//! way: the wheel holds the slot, whichever tenant it has. So a timeout that is dropped before it fires leaves its place in
+//! the wheel to the next one.
 //!
 //! All of this happens in one word by read-modify-write, so it needs no ordering between words. A change that would leave the
-//! word as it is makes no write: if the load is older than another setter's change, that setter arms, or has kept the flag.
+//! word as it is makes no write. Its load may be older than another thread's change, without harm: a setter that has changed
+//! the word since has kept `FILED`, or arms. Only the reactor takes `FILED` away because a place in the wheel has ended,
+//! and it does so by a write.
 
 use crate::sync::{AtomicU64, LoadToSwap, Ordering};
 
@@ -51,14 +55,16 @@ const LAST_NS: u64 = (u64::MAX >> TIME_SHIFT) - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
-/// The next step of a setter after its store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The next step of a setter after its store. Of two directions, the greater one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
 pub(crate) enum SetAction {
     /// None: the reactor will check the slot in time, or another setter is about to ask for it.
     Nothing,
-    /// Ask the reactor to check the slot by this time.
-    Arm(u64),
+    /// The reactor will check the slot in time for a time to come. If it has passed, expire the word.
+    ExpireIfPassed,
+    /// Ask the reactor to check the slot.
+    Arm,
 }
 
 /// The result of the reactor's check.
@@ -110,8 +116,9 @@ impl Word {
     /// A setter stores a time to come.
     pub(crate) fn set(self, time_ns: u64) -> (Word, SetAction) {
         match self.moved_away(time_ns) {
+            Some(moved) if self.has(CLEARED) => (moved, SetAction::ExpireIfPassed),
             Some(moved) => (moved, SetAction::Nothing),
-            None => (Word::at(time_ns, 0), SetAction::Arm(time_ns)),
+            None => (Word::at(time_ns, 0), SetAction::Arm),
         }
     }
 
@@ -178,7 +185,8 @@ impl DeadlineWord {
     #[inline]
     fn moved_away(&self, time_ns: u64) -> bool {
         let seen = self.0.load_to_swap(Ordering::Relaxed);
-        Word(seen).moved_away(time_ns).is_some_and(|next| {
+        let moved = Word(seen).moved_away(time_ns).filter(|_| !Word(seen).has(CLEARED));
+        moved.is_some_and(|next| {
             self.0.compare_exchange(seen, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         })
     }
@@ -248,7 +256,12 @@ mod tests {
                 let (next, action) = word.set(time);
                 let has_time = word != Word::EXPIRED && word != Word::NONE;
                 let is_covered = has_time && word.time_ns() <= time.min(LAST_NS);
-                assert_eq!(action == SetAction::Nothing, is_covered, "{word:?} set {time}");
+                let expected = match word.has(CLEARED) {
+                    _ if !is_covered => SetAction::Arm,
+                    true => SetAction::ExpireIfPassed,
+                    false => SetAction::Nothing,
+                };
+                assert_eq!(action, expected, "{word:?} set {time}");
                 assert_eq!(next.has(FILED), is_covered && word.has(FILED));
                 assert_eq!(next.time_ns(), time.clamp(1, LAST_NS));
                 assert_ne!(next, Word::EXPIRED, "a far deadline must not read as expired");
@@ -283,7 +296,7 @@ mod tests {
         assert_eq!(deadline.check(50), Expiry::Expired);
         assert_eq!(deadline.check(60), Expiry::Idle);
         assert!(deadline.is_expired());
-        assert_eq!(deadline.set(70), SetAction::Arm(70));
+        assert_eq!(deadline.set(70), SetAction::Arm);
         assert!(!deadline.is_expired());
         assert!(deadline.expire(70));
         deadline.clear();
@@ -293,14 +306,14 @@ mod tests {
     #[test]
     fn a_setter_expires_only_its_own_deadline() {
         let deadline = DeadlineWord::new();
-        assert_eq!(deadline.set(0), SetAction::Arm(0));
+        assert_eq!(deadline.set(0), SetAction::Arm);
         assert!(deadline.expire(0), "the clock's very beginning");
         assert!(deadline.expire(0), "whichever thread has expired it");
-        assert_eq!(deadline.set(50), SetAction::Arm(50));
+        assert_eq!(deadline.set(50), SetAction::Arm);
         assert!(!deadline.expire(40), "another has set 50 meanwhile");
         assert_eq!(deadline.check(49), Expiry::Again(50));
         assert!(deadline.expire(50), "though the reactor has filed it meanwhile");
-        assert_eq!(deadline.set(60), SetAction::Arm(60));
+        assert_eq!(deadline.set(60), SetAction::Arm);
         deadline.clear();
         assert!(!deadline.expire(60), "another has cleared it");
         assert!(!deadline.is_expired());
@@ -311,25 +324,26 @@ mod tests {
     #[test]
     fn only_a_check_sets_the_filed_flag() {
         let deadline = DeadlineWord::new();
-        assert_eq!(deadline.set(50), SetAction::Arm(50));
+        assert_eq!(deadline.set(50), SetAction::Arm);
         assert_eq!(deadline.set(60), SetAction::Nothing, "the first setter asks");
-        assert_eq!(deadline.set(55), SetAction::Arm(55));
+        assert_eq!(deadline.set(55), SetAction::Arm);
         assert_eq!(deadline.check(0), Expiry::Again(55));
         assert_eq!(deadline.set(70), SetAction::Nothing);
         assert_eq!(deadline.check(70), Expiry::Expired);
-        assert_eq!(deadline.set(70), SetAction::Arm(70));
+        assert_eq!(deadline.set(70), SetAction::Arm);
         assert_eq!(deadline.set(80), SetAction::Nothing);
         deadline.clear();
-        assert_eq!(deadline.set(90), SetAction::Arm(90), "the wheel does not hold it");
+        assert_eq!(deadline.set(90), SetAction::Arm, "the wheel does not hold it");
     }
 
     #[test]
     fn clearing_keeps_the_place_in_the_wheel_for_the_next_deadline() {
         let deadline = DeadlineWord::new();
-        assert_eq!(deadline.set(50), SetAction::Arm(50));
+        assert_eq!(deadline.set(50), SetAction::Arm);
         assert_eq!(deadline.check(0), Expiry::Again(50));
         deadline.clear();
-        assert_eq!(deadline.set(60), SetAction::Nothing);
-        assert_eq!(deadline.set(40), SetAction::Arm(40));
+        assert_eq!(deadline.set(60), SetAction::ExpireIfPassed);
+        assert_eq!(deadline.set(70), SetAction::Nothing);
+        assert_eq!(deadline.set(40), SetAction::Arm);
     }
 }
