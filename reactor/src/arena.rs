@@ -1,7 +1,7 @@
 //! Where slots live: in chunks that are never moved and never freed while the reactor lives.
 //!
 //! So the lookup of an event's slot is two loads, without a lock, and an event that comes late
-//! finds a slot and not freed memory. Chunks grow by an eighth of the arena, so a reactor of a
+//! finds a slot and not freed memory. A large arena grows by at most about an eighth, so a reactor of a
 //! few descriptors is small and one of many wastes little. Allocating and returning a slot takes a lock, beside
 //! an `epoll_ctl` that takes several.
 #![allow(unsafe_code)] // `OwnedSlot` points into a chunk; its argument is that chunks stay.

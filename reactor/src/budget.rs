@@ -2,7 +2,7 @@
 //!
 //! An executor runs a task until it waits. A task whose socket is always ready never waits: a peer that
 //! sends faster than the task reads, or connects faster than the task accepts, has the thread to itself. Go
-//! preempts such a goroutine after 10 ms. Here each thread may make `OPERATIONS` operations without a wait. The
+//! preempts such a goroutine after 10 ms. Here each thread has a budget of `OPERATIONS` operations. The
 //! next one wakes its task and is [`Pending`](Poll::Pending): the executor runs other tasks, and comes back.
 //!
 //! The reactor cannot see the task, only its waker, so the thread has the budget: tasks that take turns share

@@ -22,7 +22,7 @@
 //! Both are changes of one word. If the waiter's comes first, the holder sees the flag and finds the waiter in
 //! the queue. If it comes second, the waiter finds no `LOCKED`.
 //!
-//! A waiter that was taken out and then takes the lock sets `WAITED` again, since others may be in the queue.
+//! A future that was taken out and then takes the lock sets `WAITED` again, since others may be in the queue.
 //! If it is dropped instead, it passes the wake-up on: it sets `WAITED` if another task has the lock, or else
 //! wakes the next waiter. So while tasks wait, the lock is held with `WAITED`, or a task that was woken has still to
 //! take it. (Model: `tests/loom/write_lock.rs`.)

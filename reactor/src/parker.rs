@@ -15,9 +15,9 @@
 //! writes the eventfd, or the driver announces later, and then reads `NOTIFIED`.
 //!
 //! A driver's thread stays `DRIVING` while it runs its tasks, until it has to sleep on the condition:
-//! to change the word for each wait would cost two read-modify-writes. A waker then
-//! finds the reactor awake and does nothing; or another driver has taken over and sleeps in epoll, and the waker ends that
-//! sleep once, without harm.
+//! to change the word for each wait would cost two read-modify-writes. A waker that
+//! finds `DRIVING` meanwhile looks at the second word. Mostly the reactor is awake, and the waker does nothing. If another
+//! driver has taken over and sleeps in epoll, the waker ends that sleep once, without harm.
 //!
 //! Most wakers of a driver run in its own turn, on its own thread. The thread is awake then, and checks before
 //! it sleeps, so no handshake is needed: such a wake-up is stored in a thread-local flag.

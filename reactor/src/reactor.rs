@@ -4,7 +4,7 @@
 //! A turn collects the wakers of its tasks and wakes them when it is over: no lock is held then, every event is
 //! in its slot, and the wheel is in order. So a waker may call anything, and may wait in
 //! [`block_on`](crate::block_on): the thread that makes the turn has the lease, and makes turns inside the
-//! waker. The inner turn does not sleep. After it, this thread wakes the tasks that the outer turn has still to wake, and then
+//! waker. The inner turn does not sleep while the outer turn has tasks to wake. After it, this thread wakes the tasks that the outer turn has still to wake, and then
 //! those of the inner turn.
 
 use std::io::{self, Write};

@@ -2,8 +2,9 @@
 //! handshake that saves writes of the eventfd.
 //!
 //! The word holds the end of the reactor's sleep: none (it is awake), a time, or
-//! never (it sleeps until an event). A thread that needs the reactor earlier lowers the word. Only a thread that lowers it
-//! under a sleeper writes the eventfd, once.
+//! never (it sleeps until an event). A setter that needs the reactor earlier lowers the word. It writes the eventfd only if it
+//! lowers the word under a sleeper. The other threads that write it: one that ends a turn ([`Sleep::notify`]); one that wakes
+//! the driver that sleeps in epoll; the turn of an embedded reactor that has more to do.
 //!
 //! # The handshake
 //!
@@ -19,8 +20,8 @@
 //! the alarm set, and the next turn ends it. The eventfd and the alarm make the loop's descriptor readable.
 //!
 //! The arm queue lies under a lock, and a slot in it has a mark, so that it is in it once. The turn takes slots out and
-//! their marks off under the lock, *then* checks their deadlines. If a setter's push comes before that, the check sees
-//! the deadline. If it comes after, the setter finds no mark and pushes the slot again.
+//! their marks off under the lock, *then* checks their deadlines. If a setter's push comes before the turn takes the slot out, the check
+//! sees the deadline. If it comes after, the setter finds no mark and pushes the slot again.
 //!
 //! A thread that wakes the parker of the driver that makes the turn (see [`parker`](crate::parker)) only reads the
 //! word, but by a read-modify-write, so that the same order holds.

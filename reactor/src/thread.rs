@@ -62,7 +62,7 @@ pub(crate) fn attend(inner: &ReactorInner) {
     }
 }
 
-/// Makes turns until a driver takes the lease, or the reactor is gone.
+/// Makes turns until it has released the lease to a driver, or the reactor is gone.
 fn turn(inner: &ReactorInner) {
     loop {
         inner.counters.thread_turns.add(1);

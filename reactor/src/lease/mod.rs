@@ -10,13 +10,13 @@
 //!
 //! - A driver that has to wait takes the lease if it is free, makes turns until it is woken, and releases it.
 //!   If another thread has the lease, the driver sleeps, and its own waker wakes it, as on any executor.
-//! - A driver that releases the lease to run its tasks wakes no replacement: it will be
+//! - A driver that releases the lease to run its tasks wakes no other driver: it will be
 //!   back, mostly within microseconds. The thread *watches*: it samples the lease every [`TICK`]. If the lease is free and
 //!   untouched since the last sample, the thread nudges a sleeping driver, and at the next sample
-//!   takes the lease itself. If one driver has kept the lease since the last sample, it has run no
-//!   task of its own since: it waits in epoll. So the thread sleeps without ticking until that driver releases the lease.
+//!   takes the lease itself. If the same driver has held the lease since the last sample, it runs no
+//!   tasks: it waits in epoll or makes turns. So the thread sleeps without ticking until that driver releases the lease.
 //! - The thread makes turns when there are no drivers, and when it has taken over. It goes back to
-//!   watching after a turn that woke a driver which has requested the lease.
+//!   watching after a turn that woke a driver, if a driver has requested the lease.
 //! - A driver that finds the lease with the thread requests it, from its second wait on. So a `block_on` that waits
 //!   only once does not move the lease away from the thread and back again.
 //! - A driver that makes turns for others gives the lease up: after two turns of one stay that woke another driver and
@@ -243,7 +243,7 @@ impl Lease {
         if self.take(Holder::Thread) { WatchAction::Turn } else { WatchAction::Tick }
     }
 
-    /// After a turn of the thread: releases the lease if a driver that requested it was woken. True if it did.
+    /// After a turn of the thread: releases the lease if a driver was woken and one has requested it. True if it did.
     pub(crate) fn release_if_requested(&self) -> bool {
         let wanted = self.state().is_wanted();
         let handed = wanted && lock(&self.drivers).asleep.iter().any(|driver| driver.is_notified());

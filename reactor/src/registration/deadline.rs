@@ -124,7 +124,7 @@ impl<T> Registration<T> {
     }
 }
 
-/// Sets or clears a deadline of a slot, and arms the slot unless each word held an earlier time. The common
+/// Sets or clears a deadline of a slot, and arms the slot unless each word held an earlier deadline. The common
 /// case, a deadline that is moved later, ends with the compare-and-swap of the word.
 #[inline]
 pub(crate) fn set_slot_deadline(

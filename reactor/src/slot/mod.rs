@@ -38,7 +38,7 @@
 //! If the waiter's lock came first, the other writer sees it waiting and changes nothing. If it came second, the
 //! waiter finds the flag cleared. `epoll_ctl` reports existing room as an edge, so it wakes a waiter that comes after
 //! the room. A writer reads the flag without the lock. If it misses that a waiter has just set the flag, that waiter
-//! clears the flag after its own write.
+//! clears the flag after its own write, or a later writer does.
 //!
 //! # Invariants
 //!

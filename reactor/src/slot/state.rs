@@ -10,11 +10,11 @@
 //!
 //! | flag | set | cleared | meaning |
 //! | --- | --- | --- | --- |
-//! | readable, writable | by an event | after `WouldBlock` or a short transfer, if no event of this direction has come since the operation began | an operation may succeed |
+//! | readable, writable | by an event | after `WouldBlock`, a short transfer, or a `clear_ready` of the caller, if no event of this direction has come since the operation began | an operation may succeed |
 //! | hangups, error | by an event | never | a short transfer no longer shows that the descriptor is drained |
 //! | priority | by an event | together with readable, after `WouldBlock` | a read stops at the urgent mark, so a short one does not show that the descriptor is drained |
 //! | closed | by `close` | never (the next tenant starts anew) | every operation ends |
-//! | has waiters, one flag for each [`Queue`] | by a waiter, under the slot's mutex | by the event, expiry or close that claims the waiters; by the last waiter that leaves | the queue may hold a waiter |
+//! | has waiters, one flag for each [`Queue`] | by a waiter, under the slot's mutex | by the event, expiry or close that claims the waiters; by the last waiter that leaves or is taken out | the queue may hold a waiter |
 //! | expired, one flag for each direction | with the first deadline that expires | never | read the deadline word as well |
 //!
 //! The two directions share no counter and no flag but those of the socket as a whole (error,

@@ -1,11 +1,11 @@
-//! The operating system: each function is one system call with safe
-//! types. The layers above rely on this:
+//! The operating system: each function does one job by a system call with safe
+//! types, or by an older call where the system lacks the newer one. The layers above rely on this:
 //!
-//! - Every new descriptor is an [`OwnedFd`](std::os::fd::OwnedFd), close-on-exec and
+//! - Every new descriptor is an [`OwnedFd`](std::os::fd::OwnedFd), close-on-exec and, but for epoll's,
 //!   non-blocking from its creation; it is borrowed as [`BorrowedFd`](std::os::fd::BorrowedFd).
 //! - `EINTR` is retried, except in [`Epoll::wait`], which then returns no events.
 //! - Only [`Epoll::wait`] blocks, and closing a socket that lingers.
-//! - No function keeps state between calls; none knows of slots, wakers or time beyond a timeout.
+//! - No function keeps state between calls, but for the count of forks and whether the system lacks `epoll_pwait2`; none knows of slots, wakers or time beyond a timeout.
 #![allow(unsafe_code)] // Foreign calls. Each has the reason why its arguments are valid.
 
 pub(crate) mod descriptor;

@@ -24,21 +24,22 @@
 //! plain store would overwrite an expiry that took the slot out of the wheel, and the reactor would never check the new
 //! time.)
 //!
-//! Every other setter clears the flag and arms: it puts the slot into the arm queue. The exception is a setter whose
-//! time has passed and that expires the word itself. If it cannot, because another setter has moved the time later since,
-//! it arms too: the other setter relies on it.
+//! Every other setter of a time clears the flag and arms: it puts the slot into the arm queue. There are two exceptions:
+//!
+//! - A setter whose time has passed expires the word itself. If it cannot, because another setter has moved the time later
+//!   since, it arms too: the other setter relies on it.
+//! - A setter of a later time on a word that was cleared, as follows.
 //!
 //! A setter that stores "no deadline" on a filed slot keeps the time and the flag, and adds `CLEARED`: the time is then no
 //! deadline, but still the time for which the wheel holds the slot. So the next setter with a later time puts nothing into
-//! the arm queue. It only compares its time with the clock, and expires the word itself if that time has passed: until now the
-//! word held no deadline, so the turn that the wheel needs may be far away. The end of a tenancy clears the word in the same
+//! the arm queue. It only compares its time with the clock. If the new time has passed, so has that of the wheel, but perhaps no turn
+//! has come yet: the setter does not wait for it, and expires the word itself. The end of a tenancy clears the word in the same
 //! way: the wheel holds the slot, whichever tenant it has. So a timeout that is dropped before it fires leaves its place in
 //! the wheel to the next one.
 //!
 //! All of this happens in one word by read-modify-write, so it needs no ordering between words. A change that would leave the
 //! word as it is makes no write. Its load may be older than another thread's change, without harm: a setter that has changed
-//! the word since has kept `FILED`, or arms. Only the reactor takes `FILED` away because a place in the wheel has ended,
-//! and it does so by a write.
+//! the word since has kept `FILED`, or arms. When a slot leaves the wheel, only the reactor clears `FILED`, and it writes the word.
 
 use crate::sync::{AtomicU64, LoadToSwap, Ordering};
 
