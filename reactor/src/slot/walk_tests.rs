@@ -282,3 +282,29 @@ fn the_next_tenant_has_the_place_in_the_wheel() {
     slot.vacate();
     assert_eq!(slot.set_deadline(Direction::Read, 15), SetAction::Arm);
 }
+
+/// An id is that of one wait: a future that keeps an older one could meet it again when the ids begin anew. In the queue for the
+/// write lock a future keeps its id, and so its turn.
+#[test]
+fn a_future_that_waits_again_has_another_id_but_keeps_its_turn_for_the_write_lock() {
+    let slot = Slot::new(0);
+    for (direction, ready) in
+        [(Direction::Read, Ready::READABLE), (Direction::Write, Ready::WRITABLE)]
+    {
+        let mut id = WaiterId::NONE;
+        assert_eq!(slot.wait(direction, Some(&mut id), Waker::noop()), Status::Pending);
+        let first = id;
+        assert_eq!(slot.wait(direction, Some(&mut id), Waker::noop()), Status::Pending);
+        assert_eq!(id, first, "it is polled again, and waits on");
+        assert!(slot.deliver(slot.generation(), ready, drop));
+        slot.drained(direction, slot.state());
+        assert_eq!(slot.wait(direction, Some(&mut id), Waker::noop()), Status::Pending);
+        assert_ne!(id, first, "{direction:?}");
+    }
+    let mut id = WaiterId::NONE;
+    assert_eq!(slot.wait_for_write_lock(Some(&mut id), Waker::noop()), Status::Pending);
+    let first = id;
+    slot.wake_next_for_write_lock();
+    assert_eq!(slot.wait_for_write_lock(Some(&mut id), Waker::noop()), Status::Pending);
+    assert_eq!(id, first);
+}
