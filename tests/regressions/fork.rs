@@ -83,6 +83,24 @@ fn a_child_that_closes_a_registration() {
     });
 }
 
+/// A close waits for an operation that is inside the descriptor. In the child that operation never ends, and a thread of the
+/// parent may hold the lock under which the close waits: there the close ends at the next poll.
+#[test]
+fn a_child_does_not_wait_for_a_close_that_its_parent_began() {
+    forking("fork::a_child_does_not_wait_for_a_close_that_its_parent_began", || {
+        let reactor = by_hand();
+        let (near, _far) = settled(&reactor);
+        let waker = CountingWaker::new();
+        let mut closing = Box::pin(near.close());
+        let code = near.while_open(|_| {
+            assert!(waker.poll(closing.as_mut()).is_pending());
+            Ok(in_a_child(|| u8::from(waker.poll(closing.as_mut()).is_ready())))
+        });
+        assert_eq!(code.expect("the call"), 1);
+        assert!(waker.poll(closing.as_mut()).is_ready(), "in the parent, the operation has ended");
+    });
+}
+
 /// polling#37, the other half: the child goes on to use its inherited reactor, and adds its sockets
 /// to the parent's epoll. It gets an error, as this is not its reactor, whichever thread turns it in the parent.
 #[test]
