@@ -368,9 +368,9 @@ impl ReactorInner {
         sys::end(fd, self.placeholder.as_fd())
     }
 
-    /// A setter has stored a deadline. In at least one of these directions, `action` is more than nothing: the word held no
-    /// pending deadline that was earlier. Expires the deadline if it has passed already. If not, and the wheel does not hold
-    /// `slot` for it, or if another setter has moved it meanwhile, the reactor must check the slot by `at_ns`.
+    /// A setter has stored a deadline, and `action` is its next step. Expires the deadline if it has passed already. The setter
+    /// asks the reactor to check the slot by `at_ns` in two cases: the deadline is still to come and the action is to
+    /// [arm](SetAction::Arm), or it has passed and another setter has moved it meanwhile.
     ///
     /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
     /// one, needs no signal.

@@ -62,7 +62,7 @@ pub(crate) struct Word(u64);
 pub(crate) enum SetAction {
     /// None: the reactor will check the slot in time, or another setter is about to ask for it.
     Nothing,
-    /// The reactor will check the slot in time for a time to come. If it has passed, expire the word.
+    /// If the time is still to come, none: the reactor will check the slot in time. If it has passed, expire the word.
     ExpireIfPassed,
     /// Ask the reactor to check the slot.
     Arm,
