@@ -1,5 +1,6 @@
 //! hyper's I/O traits for a stream.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,27 +8,34 @@ use std::task::{Context, Poll};
 use futures_util::io::{AsyncRead, AsyncWrite};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use crate::read_buf::poll_fill;
+use crate::read_buf::{Window, poll_fill};
 
 /// A connection for hyper, client or server: a [`TcpStream`](netpoll_futures::TcpStream), a
 /// [`UnixStream`](netpoll_futures::UnixStream), or any other stream with the traits of futures-io, such as one of TLS.
 ///
 /// A write from several buffers is one system call, if the stream makes it one. A read from a `TcpStream` or a
-/// `UnixStream` goes straight into hyper's uninitialised buffer; for another stream, up to 16 KiB of the buffer are
-/// cleared first.
+/// `UnixStream` goes straight into hyper's uninitialised buffer. For another stream, a part of the buffer is cleared
+/// first: four times as many bytes as the last read has returned, at least 1 KiB and at most 16.
 ///
 /// The deadlines of the stream are yours: keep a clone of the socket, and set them from any task. A deadline
 /// that passes ends the connection, since hyper does not repeat a read or write that failed.
-#[derive(Debug)]
 pub struct Io<T> {
     stream: T,
+    window: Window,
+}
+
+/// Prints the stream.
+impl<T: fmt::Debug> fmt::Debug for Io<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io").field("stream", &self.stream).finish_non_exhaustive()
+    }
 }
 
 impl<T> Io<T> {
     /// Wraps a stream.
     #[must_use]
     pub fn new(stream: T) -> Self {
-        Self { stream }
+        Self { stream, window: Window::LEAST }
     }
 
     /// The stream, for example to set its deadlines.
@@ -55,7 +63,8 @@ impl<T: AsyncRead + Unpin + 'static> Read for Io<T> {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        poll_fill(&mut self.stream, cx, &mut buffer, |_| {})
+        let Self { stream, window } = &mut *self;
+        poll_fill(stream, window, cx, &mut buffer, |_| {})
     }
 }
 

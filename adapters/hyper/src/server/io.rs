@@ -18,7 +18,7 @@ use netpoll_futures::{Stream, StreamSocket, is_deadline_exceeded};
 
 use super::connections::ConnectionGuard;
 use super::progress::ProgressTracker;
-use crate::read_buf::poll_fill;
+use crate::read_buf::{Window, poll_fill};
 
 /// The connection that [`Server::serve_with`](super::Server::serve_with) passes to its handshake: a stream with the
 /// server's deadlines, for a library of TLS that takes the traits of futures-io.
@@ -134,6 +134,7 @@ pub(super) trait Inspect: Send + Sync {
 /// (`Upgraded::downcast`).
 pub struct ServedIo<T> {
     pub(super) stream: T,
+    window: Window,
     tracker: Arc<dyn Inspect>,
     /// The bytes from which the server detects the version, until hyper reads them.
     pub(super) prefix: Vec<u8>,
@@ -143,7 +144,7 @@ pub struct ServedIo<T> {
 
 impl<T> ServedIo<T> {
     pub(super) fn new(stream: T, tracker: Arc<dyn Inspect>, guard: Arc<ConnectionGuard>) -> Self {
-        Self { stream, tracker, prefix: Vec::new(), _guard: guard }
+        Self { stream, window: Window::LEAST, tracker, prefix: Vec::new(), _guard: guard }
     }
 
     /// The stream.
@@ -182,7 +183,7 @@ impl<T: AsyncRead + Unpin + 'static> Read for ServedIo<T> {
             return Poll::Ready(Ok(()));
         }
         let inspect = |bytes: &[u8]| this.tracker.bytes_read(bytes);
-        match poll_fill(&mut this.stream, cx, &mut buffer, inspect) {
+        match poll_fill(&mut this.stream, &mut this.window, cx, &mut buffer, inspect) {
             // A peer that ends TLS without an alert has ended its stream: HTTP marks the end of each message itself.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Poll::Ready(Ok(()))
