@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net as unix;
@@ -59,10 +60,18 @@ pub trait PeerSocket: StdSocket {
 
 /// A stream socket of the standard library, the inner type of a [`Stream`](crate::Stream).
 pub trait StreamSocket: PeerSocket<Extra = ()> {
-    /// Whether a read that fills less than its buffer has drained the socket. On a Unix socket, a read
+    /// Whether each read that fills less than its buffer has drained the socket. On a Unix socket, a read
     /// also stops after bytes that carry descriptors (`unix(7)`), even if more bytes follow.
     #[doc(hidden)]
     const SHORT_READ_DRAINS: bool;
+
+    /// Reads. Returns the number of bytes, and whether more may be there although the read was short.
+    #[doc(hidden)]
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, bool)>;
+
+    /// The same into memory that need not be initialised. As many bytes as it returns are initialised then.
+    #[doc(hidden)]
+    fn receive_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<(usize, bool)>;
 }
 
 /// A listener of the standard library, the inner type of a [`Listener`](crate::Listener).
@@ -192,10 +201,30 @@ with_peers! {
 
 impl StreamSocket for net::TcpStream {
     const SHORT_READ_DRAINS: bool = true;
+
+    #[inline]
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+        Ok((sys::recv(self.as_fd(), buffer)?, false))
+    }
+
+    #[inline]
+    fn receive_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<(usize, bool)> {
+        Ok((sys::recv_uninit(self.as_fd(), buffer)?.len(), false))
+    }
 }
 
 impl StreamSocket for unix::UnixStream {
     const SHORT_READ_DRAINS: bool = false;
+
+    #[inline]
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+        sys::recv_unix(self.as_fd(), buffer)
+    }
+
+    #[inline]
+    fn receive_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<(usize, bool)> {
+        sys::recv_unix_uninit(self.as_fd(), buffer)
+    }
 }
 
 mod private {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use netpoll::{Direction, is_deadline_exceeded};
+use netpoll::{Direction, Transfer, is_deadline_exceeded};
 
 use crate::peer::{Expiry, Peer, PeerTracker, Rules};
 use crate::sealed::StreamSocket;
@@ -208,8 +208,9 @@ impl<S: StreamSocket> TimeoutStream<S> {
             return self.stream.nothing_to_read();
         }
         let mut waiting = self.stream.registration().readiness_wait(Direction::Read);
-        let transfer = Stream::<S>::transfer(buffer.len());
-        let mut read = |socket: &S| sys::recv(socket.as_fd(), buffer);
+        let transfer = Transfer(Direction::Read, buffer.len());
+        let registration = self.stream.registration();
+        let mut read = |socket: &S| Stream::whole(registration, socket.receive(buffer));
         poll_fn(|cx| self.poll_reading(|| waiting.poll_io(cx, transfer, &mut read))).await
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll};
 
 use crate::{events, sys};
-use netpoll::{Contiguous, Direction};
+use netpoll::{Contiguous, Direction, Transfer};
 
 use super::Stream;
 use crate::sealed::StreamSocket;
@@ -17,8 +17,8 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let len = buffer.len();
-        let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
-        let read = self.registration().poll_io(cx, Self::transfer(len), read);
+        let read = |socket: &S| Self::whole(self.registration(), socket.receive(buffer));
+        let read = self.registration().poll_io(cx, Transfer(Direction::Read, len), read);
         events::polled(self.registration(), Direction::Read, read)
     }
 

@@ -33,8 +33,9 @@ impl<S: StreamSocket> Stream<S> {
             if len == 0 {
                 return Poll::Ready(nothing_to_read(waiting.registration()));
             }
-            let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
-            let read = waiting.poll_io(cx, Self::transfer(len), read);
+            let registration = waiting.registration();
+            let read = |socket: &S| Self::whole(registration, socket.receive(buffer));
+            let read = waiting.poll_io(cx, Transfer(Direction::Read, len), read);
             events::polled(waiting.registration(), Direction::Read, read)
         })
     }
@@ -57,8 +58,8 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let len = buffer.len();
-        let read = |socket: &S| sys::recv(socket.as_fd(), buffer);
-        self.registration().try_io(Self::transfer(len), read)
+        let read = |socket: &S| Self::whole(self.registration(), socket.receive(buffer));
+        self.registration().try_io(Transfer(Direction::Read, len), read)
     }
 
     /// [`read_vectored`](Self::read_vectored) without waiting: fails with `WouldBlock` if no byte has
@@ -72,8 +73,22 @@ impl<S: StreamSocket> Stream<S> {
         self.registration().try_io(Self::transfer(len), read)
     }
 
-    /// The rule of a read of up to `len` bytes. If it returns fewer, the socket counts as drained, except on a kind of
-    /// socket whose reads may end early.
+    /// The bytes of a read. If the read ended early although more bytes may be there, the direction becomes ready once more,
+    /// as by an event: no event will report them, and a short read alone counts as the last one.
+    #[inline]
+    pub(crate) fn whole(
+        registration: &Registration<S>,
+        received: io::Result<(usize, bool)>,
+    ) -> io::Result<usize> {
+        let (count, may_be_cut) = received?;
+        if may_be_cut {
+            registration.assume_ready(Direction::Read);
+        }
+        Ok(count)
+    }
+
+    /// The rule of a vectored read of up to `len` bytes. If it returns fewer, the socket counts as drained, except on a
+    /// kind of socket whose reads may end early.
     pub(crate) fn transfer(len: usize) -> Transfer {
         Transfer(Direction::Read, if S::SHORT_READ_DRAINS { len } else { 0 })
     }

@@ -4,9 +4,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
-use netpoll::Direction;
+use netpoll::{Direction, Transfer};
 
-use crate::{events, sys};
+use crate::events;
 
 use super::Stream;
 use crate::sealed::StreamSocket;
@@ -24,8 +24,8 @@ impl<S: StreamSocket> Stream<S> {
             return Poll::Ready(self.nothing_to_read());
         }
         let len = buffer.len();
-        let read = |socket: &S| Ok(sys::recv_uninit(socket.as_fd(), buffer)?.len());
-        let read = self.registration().poll_io(cx, Self::transfer(len), read);
+        let read = |socket: &S| Self::whole(self.registration(), socket.receive_uninit(buffer));
+        let read = self.registration().poll_io(cx, Transfer(Direction::Read, len), read);
         events::polled(self.registration(), Direction::Read, read)
     }
 
@@ -35,7 +35,7 @@ impl<S: StreamSocket> Stream<S> {
             return self.nothing_to_read();
         }
         let len = buffer.len();
-        let read = |socket: &S| Ok(sys::recv_uninit(socket.as_fd(), buffer)?.len());
-        self.registration().try_io(Self::transfer(len), read)
+        let read = |socket: &S| Self::whole(self.registration(), socket.receive_uninit(buffer));
+        self.registration().try_io(Transfer(Direction::Read, len), read)
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net as unix;
 
 use super::address::Address;
-use super::socket::{RECEIVE, SEND, recv_uninit};
+use super::socket::{RECEIVE, SEND, as_uninit, recv_uninit};
 use super::{check, check_len, owned, retry};
 
 /// The sender's address of a datagram, in the kernel's form.
@@ -103,12 +103,6 @@ fn receive(
             unsafe { libc::recvfrom(fd.as_raw_fd(), room, len, RECEIVE | flags, name, name_len) };
         check_len(received).map(|len| (len, Origin(from)))
     })
-}
-
-/// For [`receive`], which leaves the bytes initialised.
-fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
-    // SAFETY: a byte has the layout of its `MaybeUninit`, and `receive` writes no uninitialised bytes.
-    unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) }
 }
 
 /// `sendto(2)`: a datagram, whole or not at all.

@@ -44,8 +44,8 @@ pub use descriptor::{interest, set_nonblocking, uninterrupted};
 pub use options::*;
 pub use socket::{
     accept, accept_unix, bind, connect, interface_index, is_datagram, is_stream, listen,
-    listen_with_backlog, not_taken, peek, recv, recv_uninit, recv_vectored, send, send_vectored,
-    shutdown, stream, window,
+    listen_with_backlog, not_taken, peek, recv, recv_uninit, recv_unix, recv_unix_uninit,
+    recv_vectored, send, send_vectored, shutdown, stream, window,
 };
 pub use unix::{
     Credentials, bind_unix, connect_unix, peer_cred, send_to_unix, unix_address, unix_stream,

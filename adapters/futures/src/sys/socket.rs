@@ -142,6 +142,33 @@ pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     recv_flags(fd, buffer, RECEIVE)
 }
 
+/// `recvmsg(2)` from a Unix stream. Returns the number of bytes, and whether the kernel may have ended the read early
+/// although more bytes are there: it does so after bytes that were sent with descriptors, and between two senders if an
+/// option of the socket asks for credentials (`MSG_CTRUNC`).
+#[inline]
+pub fn recv_unix(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+    recv_unix_uninit(fd, as_uninit(buffer))
+}
+
+/// [`recv_unix`] into memory that need not be initialised. The kernel initialises the bytes that it counts.
+pub fn recv_unix_uninit(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [MaybeUninit<u8>],
+) -> io::Result<(usize, bool)> {
+    let mut buffer = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut message = message(&raw mut buffer, 1);
+    // SAFETY: the kernel writes to the one buffer, at most as many bytes as it has.
+    let mut recv = || unsafe { raw_syscalls::recvmsg(fd.as_raw_fd(), &raw mut message, RECEIVE) };
+    let len = retry(|| check_len(recv()))?;
+    Ok((len, message.msg_flags & libc::MSG_CTRUNC != 0))
+}
+
+/// For a call that leaves the bytes initialised.
+pub(super) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: a byte has the layout of its `MaybeUninit`, and the callers write no uninitialised bytes.
+    unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) }
+}
+
 /// `recv(2)` with `MSG_PEEK`: the bytes stay in the queue.
 pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     recv_flags(fd, buffer, RECEIVE | libc::MSG_PEEK)
