@@ -492,11 +492,21 @@ impl Slot {
     }
 
     #[inline(always)] // A call would cost as much as the rest.
-    fn take_queue(&self, queue: Queue, claimed: Claimed, each: impl FnMut(Waker)) {
-        if claimed.includes(queue) {
-            let taken = lock(&self.waiters).take(queue);
-            taken.for_each(each);
+    fn take_queue(&self, queue: Queue, claimed: Claimed, mut each: impl FnMut(Waker)) {
+        if !claimed.includes(queue) {
+            return;
         }
+        let mut waiters = lock(&self.waiters);
+        // Almost always. It is quicker since the waker stays in registers.
+        if queue == Queue::Read
+            && let Some(reader) = waiters.take_only_reader()
+        {
+            drop(waiters);
+            return each(reader);
+        }
+        let taken = waiters.take(queue);
+        drop(waiters);
+        taken.for_each(each);
     }
 
     #[inline]

@@ -227,8 +227,14 @@ impl Waiters {
         Queued { count: seconds.clone().count(), since: seconds.min() }
     }
 
-    /// Takes every waiter of a queue out.
+    /// Takes the first reader out, if no other task waits for the slot.
     #[inline]
+    pub(crate) fn take_only_reader(&mut self) -> Option<Waker> {
+        let reader = if self.rest.is_none() { self.reader.take() } else { None };
+        reader.map(|reader| reader.waker)
+    }
+
+    /// Takes every waiter of a queue out.
     pub(crate) fn take(&mut self, queue: Queue) -> Taken {
         let first = if queue == Queue::Read { self.reader.take() } else { None };
         let has_others =
