@@ -39,7 +39,7 @@ const DRIVING: u32 = 3;
 per_thread! {
     /// The address of the parker whose driver makes turns on this thread, and whether this thread has woken it
     /// meanwhile.
-    static DRIVER: Cell<(usize, bool)> = Cell::new((0, false));
+    static DRIVER: Cell<(usize, bool)> = const { Cell::new((0, false)) };
 }
 
 #[derive(Debug)]

@@ -109,7 +109,6 @@ impl ReactorInner {
 
     /// One pass: file, wait, dispatch, expire, wake. The caller has the lease; a wake-up of `parker` ends the
     /// wait.
-    #[inline]
     pub(crate) fn turn(
         &self,
         timeout: Option<Duration>,

@@ -11,14 +11,7 @@ mod imp {
         AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-
-    /// A cell that each thread has for itself.
-    macro_rules! per_thread {
-        ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
-            std::thread_local! { $(#[$doc])* static $name: $type = const { $value } }
-        };
-    }
-    pub(crate) use per_thread;
+    pub(crate) use std::thread_local as per_thread;
 
     /// A number that no other thread has while this one lives. It is not 0.
     pub(crate) fn this_thread() -> usize {
@@ -45,7 +38,7 @@ mod imp {
     // The reference count takes part in no handshake, and loom's `Arc` cannot be a receiver.
     pub(crate) use std::sync::Arc;
 
-    /// Loom's threads are not the system's.
+    /// Loom's threads are not the system's. (Its macro does not know `const`.)
     macro_rules! per_thread {
         ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
             loom::thread_local! { $(#[$doc])* static $name: $type = $value; }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::task::Waker;
 
 use crate::sync::per_thread;
@@ -31,20 +32,17 @@ pub(crate) type Wakers = VecDeque<Waker>;
 per_thread! {
     /// The tasks that this thread has still to wake. A waker may turn a reactor itself, and that turn wakes
     /// them first: they must not wait for the end of the waker.
-    static TO_WAKE: RefCell<Wakers> = RefCell::new(Wakers::new());
+    static TO_WAKE: Rc<RefCell<Wakers>> = Rc::default();
 }
 
 /// Collects wakers in `turn`, which calls no user code, and wakes them when it has returned.
 pub(crate) fn collect_and_wake<R>(turn: impl FnOnce(&mut Wakers) -> R) -> R {
-    let mut turn = Some(turn);
-    let mut run = |list: &RefCell<Wakers>| {
-        let result = turn.take().expect("called once")(&mut list.borrow_mut());
-        let next = || list.borrow_mut().pop_front();
-        while let Some(waker) = next() {
-            wake(waker);
-        }
-        result
-    };
     // A thread that is ending has destroyed its list.
-    TO_WAKE.try_with(&mut run).unwrap_or_else(|_| run(&RefCell::default()))
+    let list = TO_WAKE.try_with(Rc::clone).unwrap_or_default();
+    let result = turn(&mut list.borrow_mut());
+    let next = || list.borrow_mut().pop_front();
+    while let Some(waker) = next() {
+        wake(waker);
+    }
+    result
 }
