@@ -31,8 +31,8 @@ use std::process::ExitCode;
 
 use args::Args;
 use single::{
-    clients, deadline_cost, idle, instructions, memory, overshoot, ping_pong, scale, sharing,
-    timers,
+    clients, deadline_cost, expiry, idle, instructions, memory, overshoot, ping_pong, scale,
+    sharing, timers,
 };
 
 const HELP: &str = include_str!("help.txt");
@@ -40,7 +40,7 @@ const HELP: &str = include_str!("help.txt");
 type Subcommand = fn(&Args);
 
 /// The subcommands, beside the comparison.
-const SUBCOMMANDS: [(&str, Subcommand); 11] = [
+const SUBCOMMANDS: [(&str, Subcommand); 12] = [
     ("ping-pong", ping_pong::run),
     ("memory", memory::run),
     ("deadline-cost", deadline_cost::run),
@@ -50,6 +50,7 @@ const SUBCOMMANDS: [(&str, Subcommand); 11] = [
     ("scale", scale::run),
     ("sharing", sharing::run),
     ("timers", timers::run),
+    ("expiry", expiry::run),
     ("growth", suite::series::growth),
     ("threads", suite::series::threads),
 ];

@@ -2,6 +2,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod deadline_cost;
+pub(crate) mod expiry;
 pub(crate) mod idle;
 pub(crate) mod instructions;
 pub(crate) mod memory;

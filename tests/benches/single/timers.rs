@@ -1,9 +1,11 @@
-//! The cost of a timer beside the timers of the peers, in one run: to add one, to move it, to drop it, and to fire it.
+//! The cost of a timer beside the timers of the peers, in one run: to add one, to move it, to drop it, and to fire it; its
+//! memory, and the memory that stays when all are gone.
 //!
 //! Each contestant has its timers pinned in boxes, as tasks have them, and each timer is polled once after it is made:
 //! then its library knows a waker. The contestants take turns. The measure is the processor time of the process, since
 //! async-io drives timers on a thread of its own too.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -15,6 +17,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::args::Args;
+use crate::measure::epoll::BareEpoll;
 use crate::measure::stats::Sample;
 use crate::measure::sys::{heap_bytes, processor_time};
 use crate::measure::table::Table;
@@ -22,27 +25,32 @@ use crate::measure::table::Table;
 /// Timers that are not to fire are set to times after this.
 const FAR: Duration = Duration::from_secs(30);
 
-/// All timers of a round that fires them have one deadline, this long after the first is set.
-const SOON: Duration = Duration::from_millis(200);
+/// All timers of a round that fires them have one deadline, this long after the first is set: more than it takes to set them.
+fn soon(count: usize) -> Duration {
+    Duration::from_millis(200) + count as u32 * Duration::from_micros(4)
+}
 
 /// The timers of one library, and the thread's way to drive them.
 trait Library {
     type Timer: Future;
-    /// For so many timers.
-    fn new(timers: usize) -> Self;
+    fn new() -> Self;
     fn at(&self, instant: Instant) -> Self::Timer;
     fn set(&self, timer: Pin<&mut Self::Timer>, instant: Instant);
     /// Drives all timers of the library until the time has come.
     fn drive_until(&self, instant: Instant);
 }
 
-struct Netpoll(Reactor, usize);
+/// The second watches the first, as an event loop does.
+struct Netpoll(Reactor, RefCell<BareEpoll>);
 
 impl Library for Netpoll {
     type Timer = Timer;
 
-    fn new(timers: usize) -> Self {
-        Self(Reactor::builder().embedded().build().expect("a reactor"), timers)
+    fn new() -> Self {
+        let reactor = Reactor::builder().embedded().build().expect("a reactor");
+        let watching = BareEpoll::new().expect("an epoll instance");
+        watching.add(&reactor, 0).expect("a loop can watch it");
+        Self(reactor, RefCell::new(watching))
     }
 
     fn at(&self, instant: Instant) -> Timer {
@@ -57,8 +65,8 @@ impl Library for Netpoll {
         while let Some(left) = instant.checked_duration_since(Instant::now()) {
             self.0.turn(Some(left)).expect("a turn");
         }
-        // A turn makes 1,024 steps at most, and a timer takes one for each of the seven levels of the wheel.
-        for _ in 0..7 * self.1 / 1000 + 2 {
+        // A turn takes a part of many timers.
+        while self.1.borrow_mut().wait(0).expect("it is watched").count() > 0 {
             self.0.turn(Some(Duration::ZERO)).expect("a turn");
         }
     }
@@ -69,7 +77,7 @@ struct Tokio(tokio::runtime::Runtime);
 impl Library for Tokio {
     type Timer = tokio::time::Sleep;
 
-    fn new(_timers: usize) -> Self {
+    fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         Self(runtime.expect("a runtime"))
     }
@@ -93,7 +101,7 @@ struct AsyncIo;
 impl Library for AsyncIo {
     type Timer = async_io::Timer;
 
-    fn new(_timers: usize) -> Self {
+    fn new() -> Self {
         Self
     }
 
@@ -110,20 +118,23 @@ impl Library for AsyncIo {
     }
 }
 
-/// Nanoseconds of processor time for each timer, round after round, and its bytes on the heap in the first round.
+/// Nanoseconds of processor time for each timer, round after round.
 #[derive(Default)]
 struct Cost {
     add: Vec<f64>,
     move_later: Vec<f64>,
     remove: Vec<f64>,
     fire: Vec<f64>,
+    /// On the heap in the first round.
     bytes: f64,
+    /// Those that stay there when all timers have fired and are dropped.
+    bytes_left: f64,
 }
 
 pub(crate) fn run(args: &Args) {
     let (timers, rounds) = (args.number("--timers", 20_000), args.number("--rounds", 15));
     let mut costs = [Cost::default(), Cost::default(), Cost::default()];
-    let (netpoll, tokio, async_io) = (Netpoll::new(timers), Tokio::new(timers), AsyncIo);
+    let (netpoll, tokio, async_io) = (Netpoll::new(), Tokio::new(), AsyncIo);
     let progress = ProgressBar::new(rounds as u64);
     for _ in 0..rounds {
         round(&netpoll, timers, &mut costs[0]);
@@ -133,14 +144,15 @@ pub(crate) fn run(args: &Args) {
     }
     progress.finish_and_clear();
     println!(
-        "Nanoseconds of processor time for each of {timers} timers, and its bytes. Median of {rounds} rounds.\n"
+        "Nanoseconds of processor time for each of {timers} timers, its bytes, and those that stay. Median of {rounds} rounds.\n"
     );
-    let mut table = Table::new(&["", "add", "move later", "drop", "fire", "bytes"]);
+    let head = ["", "add", "move later", "drop", "fire", "bytes", "bytes left"];
+    let mut table = Table::new(&head);
     for (name, cost) in ["netpoll", "tokio", "async-io"].into_iter().zip(costs) {
         let mut row = vec![name.to_owned()];
         let columns = [cost.add, cost.move_later, cost.remove, cost.fire];
         row.extend(columns.map(|times| format!("{:.0}", Sample::new(times).median())));
-        row.push(format!("{:.0}", cost.bytes));
+        row.extend([cost.bytes, cost.bytes_left].map(|bytes| format!("{bytes:.0}")));
         table.row(row);
     }
     table.print();
@@ -160,7 +172,7 @@ fn round<L: Library>(library: &L, count: usize, cost: &mut Cost) {
         library.drive_until(Instant::now());
     }));
     if cost.add.len() == 1 {
-        cost.bytes = (heap_bytes() - before) as f64 / count as f64;
+        cost.bytes = (heap_bytes() as f64 - before as f64) / count as f64;
     }
     cost.move_later.push(each(count, || {
         for (timer, at) in timers.iter_mut().zip(&later) {
@@ -168,13 +180,17 @@ fn round<L: Library>(library: &L, count: usize, cost: &mut Cost) {
         }
     }));
     cost.remove.push(each(count, || timers.clear()));
-    let soon = Instant::now() + SOON;
+    let soon = Instant::now() + soon(count);
     timers.extend((0..count).map(|_| made(library, soon)));
     // The first turn takes the new deadlines. It is not part of the firing.
     library.drive_until(Instant::now());
-    assert!(Instant::now() < soon, "{count} timers were made within {SOON:?}");
+    assert!(Instant::now() < soon, "{count} timers are made in time");
     cost.fire.push(each(count, || library.drive_until(soon + Duration::from_millis(2))));
     assert!(timers.iter_mut().all(|timer| poll(timer.as_mut()).is_ready()), "each has fired");
+    timers.clear();
+    if cost.add.len() == 1 {
+        cost.bytes_left = (heap_bytes() as f64 - before as f64) / count as f64;
+    }
 }
 
 fn made<L: Library>(library: &L, at: Instant) -> Pin<Box<L::Timer>> {
