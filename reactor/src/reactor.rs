@@ -368,19 +368,28 @@ impl ReactorInner {
         sys::end(fd, self.placeholder.as_fd())
     }
 
-    /// A setter has stored a deadline, and `action` is its next step. Expires the deadline if it has passed already. The setter
-    /// asks the reactor to check the slot by `at_ns` in two cases: the deadline is still to come and the action is to
-    /// [arm](SetAction::Arm), or it has passed and another setter has moved it meanwhile.
+    /// A setter has stored a deadline, and `action` is its next step; `now_ns` is the time, if it has read the clock. Expires the
+    /// deadline if it has passed already. The setter asks the reactor to check the slot by `at_ns` in two cases: the deadline is
+    /// still to come and the action is to [arm](SetAction::Arm), or it has passed and another setter has moved or cleared it
+    /// meanwhile.
     ///
     /// The wheel fires by ticks, so a deadline in the tick for which the reactor wakes anyway, or in a later
     /// one, needs no signal.
     #[cold]
-    pub(crate) fn arm(&self, slot: &Slot, directions: &[Direction], at_ns: u64, action: SetAction) {
-        let has_passed = at_ns <= self.now_ns();
+    pub(crate) fn arm(
+        &self,
+        slot: &Slot,
+        directions: &[Direction],
+        at_ns: u64,
+        now_ns: Option<u64>,
+        action: SetAction,
+    ) {
+        let has_passed = at_ns <= now_ns.unwrap_or_else(|| self.now_ns());
         if has_passed && slot.expire(directions, at_ns) {
             return;
         }
-        // If the time has passed and the word did not expire, another setter has moved it later, and relies on this one.
+        // If the time has passed and the word did not expire, another setter has moved it later or cleared it, and the next
+        // one relies on this one.
         if action != SetAction::Arm && !has_passed {
             return;
         }
@@ -496,13 +505,6 @@ impl ReactorInner {
         self.clock.ns_at(instant)
     }
 
-    /// When `duration` from now is over, in the reactor's time.
-    #[inline]
-    pub(crate) fn ns_after(&self, duration: Duration) -> u64 {
-        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        self.now_ns().saturating_add(ns)
-    }
-
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
     }
@@ -576,7 +578,7 @@ mod tests {
         let inner = ReactorInner::new(Clock::by_hand(), false).unwrap();
         let slot = Arena::allocate(inner.arena.clone()).unwrap();
         assert_eq!(slot.wait(Direction::Read, None, Waker::noop()), Status::Pending);
-        inner.arm(&Slot::new(u32::MAX - 1), &[Direction::Read], 1, SetAction::Arm);
+        inner.arm(&Slot::new(u32::MAX - 1), &[Direction::Read], 1, None, SetAction::Arm);
         let turn = || inner.turn(Some(Duration::ZERO), None);
         assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
         assert_eq!(slot.status(Direction::Read), Status::Closed);

@@ -25,6 +25,12 @@ use crate::slot::{Status, WaiterId};
 /// assert!(Instant::now() >= soon);
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// # Memory
+///
+/// A timer takes 24 bytes, and about 110 in its reactor, which keeps these for the next timer or registration after the drop, and frees
+/// them when it ends. So a reactor has memory for the largest number of timers and registrations that lived at one time: 110 MB for a
+/// million.
 #[must_use = "a timer does nothing unless it is polled"]
 pub struct Timer {
     slot: OwnedSlot<Reactor>,

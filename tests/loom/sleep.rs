@@ -64,7 +64,7 @@ impl Reactor {
         let slot = &self.slots[index];
         let action = slot.set_deadline(direction, at_ns);
         if action != SetAction::Nothing {
-            self.inner.arm(slot, &[direction], at_ns, action);
+            self.inner.arm(slot, &[direction], at_ns, None, action);
         }
         action
     }
@@ -176,7 +176,7 @@ fn filed_flag_against_three_setters() {
         let third = reactor.set(0, Read, FILED_NS - 40 * SECOND);
         let slot = &reactor.slots[0];
         if second != SetAction::Nothing && !slot.expire(&[Read], FILED_NS - 50 * SECOND) {
-            reactor.inner.arm(slot, &[Read], FILED_NS - 50 * SECOND, second);
+            reactor.inner.arm(slot, &[Read], FILED_NS - 50 * SECOND, None, second);
         }
         first.join().unwrap();
         reactor.turn_at_once();

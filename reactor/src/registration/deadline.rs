@@ -133,18 +133,22 @@ pub(crate) fn set_slot_deadline(
     deadline: Deadline,
 ) {
     let reactor = slot.keeper().inner();
-    let at_ns = match deadline.0 {
+    let (at_ns, now_ns) = match deadline.0 {
         Kind::None => {
             return directions.iter().for_each(|direction| slot.clear_deadline(*direction));
         }
-        Kind::At(instant) => reactor.ns_at(instant),
-        Kind::After(duration) => reactor.ns_after(duration),
+        Kind::At(instant) => (reactor.ns_at(instant), None),
+        Kind::After(duration) => {
+            let now_ns = reactor.now_ns();
+            let after_ns = duration.as_nanos().try_into().unwrap_or(u64::MAX);
+            (now_ns.saturating_add(after_ns), Some(now_ns))
+        }
     };
     let mut action = SetAction::Nothing;
     for direction in directions {
         action = action.max(slot.set_deadline(*direction, at_ns));
     }
     if action != SetAction::Nothing {
-        reactor.arm(slot, directions, at_ns, action);
+        reactor.arm(slot, directions, at_ns, now_ns, action);
     }
 }

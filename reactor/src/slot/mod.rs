@@ -67,7 +67,7 @@ use crate::token::Generation;
 use crate::wake::{catch_panic, wake};
 use crate::wall;
 use state::{Claimed, Delivery, Queue, State};
-use waiters::{AtEnd, Displaced, Waiters};
+use waiters::{AtEnd, Displaced, Waiters, drop_all};
 
 pub(crate) use waiters::{Queued, WaiterId};
 
@@ -380,7 +380,10 @@ impl Slot {
     pub(crate) fn check_deadlines(&self, now_ns: u64, each: impl FnMut(Waker)) -> Checked {
         let write = self.deadline(Direction::Write).check(now_ns);
         let read = self.deadline(Direction::Read).check(now_ns);
-        let again_ns = [read, write].into_iter().filter_map(Expiry::again_ns).min();
+        let again_ns = match (read.again_ns(), write.again_ns()) {
+            (Some(read), Some(write)) => Some(read.min(write)),
+            (read, write) => read.or(write),
+        };
         let (read, write) = (read == Expiry::Expired, write == Expiry::Expired);
         self.mark_expired(read, write, each);
         Checked { again_ns, expired: u64::from(read) + u64::from(write) }
@@ -417,16 +420,12 @@ impl Slot {
 
     /// Ends the tenancy. Drops the wakers that `poll_*` calls have left behind, and the values held until the end.
     pub(crate) fn vacate(&self) {
-        let claimed = self.update_with(State::vacate);
+        self.update_with(|state| (state.vacate(), ()));
         self.deadlines.iter().for_each(DeadlineWord::clear);
         self.reports_room.store(false, Ordering::Relaxed);
         self.number.store(NO_NUMBER, Ordering::Relaxed);
-        self.take_claimed(claimed, |waker| catch_panic(|| drop(waker)));
-        let at_end = lock(&self.waiters).forget_at_end();
-        if let Some(AtEnd { waker, held, .. }) = at_end.map(|at_end| *at_end) {
-            drop_all(held);
-            catch_panic(|| drop(waker));
-        }
+        let left = std::mem::replace(&mut *lock(&self.waiters), Waiters::new());
+        left.drop_each();
     }
 
     /// The tenant has this descriptor: a snapshot lists it from now on.
@@ -538,11 +537,6 @@ impl Slot {
     fn compare_exchange(&self, seen: u64, next: State) -> Result<u64, u64> {
         self.state.compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
     }
-}
-
-/// The destructors are user code. One that panics does not keep the others from being run.
-fn drop_all(values: Vec<Box<dyn Send>>) {
-    values.into_iter().for_each(|value| catch_panic(|| drop(value)));
 }
 
 const _: () = assert!(cfg!(netpoll_loom) || size_of::<Slot>() <= 80);

@@ -292,9 +292,8 @@ impl State {
     }
 
     /// The tenant is gone. The next one starts with the next generation and no flag.
-    pub(crate) fn vacate(self) -> (State, Claimed) {
-        let (_, claimed) = self.claim(READ.all_waiters | WRITE.all_waiters);
-        (State(self.generation().next().bits() << GENERATION_SHIFT), claimed)
+    pub(crate) fn vacate(self) -> State {
+        State(self.generation().next().bits() << GENERATION_SHIFT)
     }
 
     /// Adds one to the tick of a direction. An overflow does not change the other tick.

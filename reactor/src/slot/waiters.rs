@@ -23,7 +23,7 @@ use std::task::Waker;
 
 use super::state::Queue;
 use crate::sync::{AtomicU32, Ordering};
-use crate::wake::wake;
+use crate::wake::{catch_panic, wake};
 
 /// The first limit for the wakers of `poll_*` calls in one queue.
 pub(crate) const POLL_LIMIT: usize = 256;
@@ -275,10 +275,28 @@ impl Waiters {
         self.rest.as_mut()?.at_end.as_deref_mut()
     }
 
-    pub(crate) fn forget_at_end(&mut self) -> Option<Box<AtEnd>> {
-        let at_end = self.rest.as_mut()?.at_end.take();
-        self.free_rest();
-        at_end
+    /// Drops every waker and every value, and catches their panics: one that panics does not keep the others from being
+    /// dropped.
+    pub(crate) fn drop_each(self) {
+        if let Some(reader) = self.reader {
+            catch_panic(|| drop(reader.waker));
+        }
+        if let Some(rest) = self.rest {
+            rest.drop_each();
+        }
+    }
+}
+
+impl Rest {
+    #[cold]
+    fn drop_each(self) {
+        for waiter in self.others.into_iter().flat_map(|others| others.waiters.into_values()) {
+            catch_panic(|| drop(waiter.waker));
+        }
+        if let Some(AtEnd { waker, held, .. }) = self.at_end.map(|at_end| *at_end) {
+            drop_all(held);
+            catch_panic(|| drop(waker));
+        }
     }
 }
 
@@ -319,4 +337,9 @@ impl Others {
         let futures = self.waiters.split_off(&FIRST_FUTURE);
         std::mem::replace(&mut self.waiters, futures)
     }
+}
+
+/// The destructors are user code. One that panics does not keep the others from being run.
+pub(super) fn drop_all(values: Vec<Box<dyn Send>>) {
+    values.into_iter().for_each(|value| catch_panic(|| drop(value)));
 }

@@ -10,46 +10,43 @@
 //!   time. So a deadline that a setter moves away in the same instant is never reported as a timeout.
 //! - **An operation** only reads the word.
 //!
-//! # The filed flag
+//! # The time that is covered
 //!
-//! `FILED` means: the wheel holds this slot for the time in the word, or for an earlier one. The reactor
-//! alone sets the flag, in the check after which it files the slot. The reactor's check clears the flag
-//! if it leaves no time in the word. If a time to come is left, the check sets or keeps the flag, and the reactor files the slot.
+//! Where the word has a time, the reactor will check the slot by that time, or earlier, for one of these reasons: the wheel holds the
+//! slot for that time or an earlier one; or the slot is in the arm queue; or a setter is about to put it there, since it stored
+//! that time or an earlier one. When the reactor has taken the slot out of the wheel or the queue, its check of the word comes next. If
+//! the check leaves a time to come, the reactor files the slot for it. If not, the check leaves no time in the word.
 //!
-//! # The setter that arms
+//! So a setter that moves a pending time *later* needs no queue, no lock and no wheel. Such a move is one
+//! compare-and-swap. (A plain store would overwrite an expiry that took the slot out of the wheel, and the reactor would never
+//! check the new time.)
 //!
-//! A setter that moves a pending time *later* needs no queue, no lock and no wheel: the reactor will check
-//! the slot by the earlier time. Either the flag says that the wheel holds the slot, or the setter that stored
-//! the earlier time puts the slot into the arm queue, now or in a moment. Such a move is one compare-and-swap. (A
-//! plain store would overwrite an expiry that took the slot out of the wheel, and the reactor would never check the new
-//! time.)
-//!
-//! Every other setter of a time clears the flag and arms: it puts the slot into the arm queue. There are two exceptions:
+//! Every other setter of a time arms: it puts the slot into the arm queue. There are two exceptions:
 //!
 //! - A setter whose time has passed expires the word itself. If it cannot, because another setter has moved the time later
-//!   since, it arms too: the other setter relies on it.
+//!   or cleared it since, it arms too: the next setter relies on it.
 //! - A setter of a later time on a word that was cleared, as follows.
 //!
-//! A setter that stores "no deadline" on a filed slot keeps the time and the flag, and adds `CLEARED`: the time is then no
-//! deadline, but still the time for which the wheel holds the slot. So the next setter with a later time puts nothing into
-//! the arm queue. It only compares its time with the clock. If the new time has passed, so has that of the wheel, but perhaps no turn
-//! has come yet: the setter does not wait for it, and expires the word itself. The end of a tenancy clears the word in the same
-//! way: the wheel holds the slot, whichever tenant it has. So a timeout that is dropped before it fires leaves its place in
+//! A setter that stores "no deadline" keeps the time, and adds `CLEARED`: the time is then no
+//! deadline, but it is still covered. So the next setter with a later time puts nothing into
+//! the arm queue. It only compares its time with the clock. If the new time has passed, so has the time that was cleared, but perhaps
+//! no turn has come yet: the setter does not wait for it, and expires the word itself. The end of a tenancy clears the word in the
+//! same way: the reactor checks the slot, whichever tenant it has. So a timeout that is dropped before it fires leaves its place in
 //! the wheel to the next one.
 //!
 //! All of this happens in one word by read-modify-write, so it needs no ordering between words. A change that would leave the
-//! word as it is makes no write. Its load may be older than another thread's change, without harm: a setter that has changed
-//! the word since has kept `FILED`, or arms. When a slot leaves the wheel, only the reactor clears `FILED`, and it writes the word.
+//! word as it is makes no write. Its load may be older than another thread's change, without harm. A setter that has changed
+//! the word since has moved a time later, or arms. If the reactor's check sees the earlier time and leaves it, it files the
+//! slot too early, and checks it once more.
 
 use crate::sync::{AtomicU64, LoadToSwap, Ordering};
 
-const FILED: u64 = 1;
-const CLEARED: u64 = 1 << 1;
-const TIME_SHIFT: u32 = 2;
+const CLEARED: u64 = 1;
+const TIME_SHIFT: u32 = 1;
 
-/// The last time a word can hold, 146 years after the clock began. It stands for every later time, and never
+/// The last time a word can hold, 292 years after the clock began. It stands for every later time, and never
 /// comes: a deadline is not early, even on a clock that is moved so far by hand. It is one below the largest time
-/// that the bits hold: that one, with both flags, would be the word [`EXPIRED`](Word::EXPIRED).
+/// that the bits hold: that one, cleared, would be the word [`EXPIRED`](Word::EXPIRED).
 const LAST_NS: u64 = (u64::MAX >> TIME_SHIFT) - 1;
 
 /// A snapshot of the word.
@@ -91,8 +88,8 @@ impl Word {
     pub(crate) const EXPIRED: Word = Word(u64::MAX);
 
     #[inline]
-    fn at(time_ns: u64, flags: u64) -> Word {
-        Word(time_ns.clamp(1, LAST_NS) << TIME_SHIFT | flags)
+    fn at(time_ns: u64) -> Word {
+        Word(time_ns.clamp(1, LAST_NS) << TIME_SHIFT)
     }
 
     #[inline]
@@ -101,25 +98,25 @@ impl Word {
     }
 
     #[inline]
-    fn has(self, flag: u64) -> bool {
-        self.0 & flag != 0
+    fn is_cleared(self) -> bool {
+        self.0 & CLEARED != 0
     }
 
-    /// A setter moves a pending time later, or stores a time later than the one for which the wheel holds the slot. `None`
+    /// A setter moves a pending time later, or stores a time later than the one that was cleared. `None`
     /// for any other word: an expired one reads as a time above [`LAST_NS`], so no setter moves it later.
     #[inline]
     fn moved_away(self, time_ns: u64) -> Option<Word> {
         let time_ns = time_ns.min(LAST_NS);
         let is_covered = self != Word::NONE && self.time_ns() <= time_ns;
-        is_covered.then_some(Word(time_ns << TIME_SHIFT | self.0 & FILED))
+        is_covered.then_some(Word(time_ns << TIME_SHIFT))
     }
 
     /// A setter stores a time to come.
     pub(crate) fn set(self, time_ns: u64) -> (Word, SetAction) {
         match self.moved_away(time_ns) {
-            Some(moved) if self.has(CLEARED) => (moved, SetAction::ExpireIfPassed),
+            Some(moved) if self.is_cleared() => (moved, SetAction::ExpireIfPassed),
             Some(moved) => (moved, SetAction::Nothing),
-            None => (Word::at(time_ns, 0), SetAction::Arm),
+            None => (Word::at(time_ns), SetAction::Arm),
         }
     }
 
@@ -131,18 +128,22 @@ impl Word {
 
     /// The time to come that the word holds.
     pub(crate) fn pending_ns(self) -> Option<u64> {
-        let none = self == Word::EXPIRED || self == Word::NONE || self.has(CLEARED);
+        let none = self == Word::EXPIRED || self == Word::NONE || self.is_cleared();
         (!none).then(|| self.time_ns())
     }
 
     /// A setter stores "no deadline".
     pub(crate) fn clear(self) -> Word {
-        if self != Word::EXPIRED && self.has(FILED) { Word(self.0 | CLEARED) } else { Word::NONE }
+        if self != Word::EXPIRED && self != Word::NONE {
+            Word(self.0 | CLEARED)
+        } else {
+            Word::NONE
+        }
     }
 
     /// The reactor checks the word at `now_ns`.
     pub(crate) fn check(self, now_ns: u64) -> (Word, Expiry) {
-        if self == Word::EXPIRED || self == Word::NONE || self.has(CLEARED) {
+        if self == Word::EXPIRED || self == Word::NONE || self.is_cleared() {
             let settled = if self == Word::EXPIRED { self } else { Word::NONE };
             (settled, Expiry::Idle)
         } else if self.time_ns() == LAST_NS && now_ns >= LAST_NS {
@@ -150,7 +151,7 @@ impl Word {
         } else if self.time_ns() <= now_ns {
             (Word::EXPIRED, Expiry::Expired)
         } else {
-            (Word(self.0 | FILED), Expiry::Again(self.time_ns()))
+            (self, Expiry::Again(self.time_ns()))
         }
     }
 }
@@ -186,7 +187,7 @@ impl DeadlineWord {
     #[inline]
     fn moved_away(&self, time_ns: u64) -> bool {
         let seen = self.0.load_to_swap(Ordering::Relaxed);
-        let moved = Word(seen).moved_away(time_ns).filter(|_| !Word(seen).has(CLEARED));
+        let moved = Word(seen).moved_away(time_ns).filter(|_| !Word(seen).is_cleared());
         moved.is_some_and(|next| {
             self.0.compare_exchange(seen, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         })
@@ -243,27 +244,24 @@ mod tests {
         Word::NONE,
         Word::EXPIRED,
         Word(50 << TIME_SHIFT),
-        Word(50 << TIME_SHIFT | FILED),
-        Word(50 << TIME_SHIFT | FILED | CLEARED),
-        Word(LAST_NS << TIME_SHIFT | FILED),
+        Word(50 << TIME_SHIFT | CLEARED),
+        Word(LAST_NS << TIME_SHIFT),
+        Word(LAST_NS << TIME_SHIFT | CLEARED),
     ];
 
-    /// The flag stays only if the wheel holds the slot for the new time or an earlier one. A setter asks for a check unless the word
-    /// holds an earlier time.
     #[test]
-    fn a_setter_keeps_the_filed_flag_or_asks_for_a_check() {
+    fn a_setter_asks_for_a_check_unless_the_word_holds_an_earlier_time() {
         for word in WORDS {
             for time in [1, 49, 50, 51, LAST_NS, u64::MAX] {
                 let (next, action) = word.set(time);
                 let has_time = word != Word::EXPIRED && word != Word::NONE;
                 let is_covered = has_time && word.time_ns() <= time.min(LAST_NS);
-                let expected = match word.has(CLEARED) {
+                let expected = match word.is_cleared() {
                     _ if !is_covered => SetAction::Arm,
                     true => SetAction::ExpireIfPassed,
                     false => SetAction::Nothing,
                 };
                 assert_eq!(action, expected, "{word:?} set {time}");
-                assert_eq!(next.has(FILED), is_covered && word.has(FILED));
                 assert_eq!(next.time_ns(), time.clamp(1, LAST_NS));
                 assert_ne!(next, Word::EXPIRED, "a far deadline must not read as expired");
             }
@@ -275,12 +273,12 @@ mod tests {
         for word in WORDS {
             for now in [0, 49, 50, 51] {
                 let (next, look) = word.check(now);
-                let armed = word != Word::EXPIRED && word != Word::NONE && !word.has(CLEARED);
+                let armed = word != Word::EXPIRED && word != Word::NONE && !word.is_cleared();
                 let due = armed && word.time_ns() <= now;
                 assert_eq!(look == Expiry::Expired, due, "{word:?} at {now}");
                 if armed && !due {
                     assert_eq!(look, Expiry::Again(word.time_ns()));
-                    assert!(next.has(FILED));
+                    assert_eq!(next, word);
                 }
                 if !armed {
                     assert_eq!(look, Expiry::Idle);
@@ -320,10 +318,9 @@ mod tests {
         assert!(!deadline.is_expired());
     }
 
-    /// The fault that there was: the setter that had asked for a check set the flag itself, also on a
-    /// word that had expired and been set to the same time again.
+    /// Also on a word that has expired and is set to the same time again.
     #[test]
-    fn only_a_check_sets_the_filed_flag() {
+    fn a_setter_relies_on_a_time_that_is_pending_or_cleared_alone() {
         let deadline = DeadlineWord::new();
         assert_eq!(deadline.set(50), SetAction::Arm);
         assert_eq!(deadline.set(60), SetAction::Nothing, "the first setter asks");
@@ -334,7 +331,10 @@ mod tests {
         assert_eq!(deadline.set(70), SetAction::Arm);
         assert_eq!(deadline.set(80), SetAction::Nothing);
         deadline.clear();
-        assert_eq!(deadline.set(90), SetAction::Arm, "the wheel does not hold it");
+        assert_eq!(deadline.set(90), SetAction::ExpireIfPassed, "a setter has asked");
+        deadline.clear();
+        assert_eq!(deadline.check(0), Expiry::Idle);
+        assert_eq!(deadline.set(100), SetAction::Arm, "the wheel does not hold it");
     }
 
     #[test]
