@@ -122,6 +122,7 @@ pub fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
 }
 
 /// `recv(2)` into memory that need not be initialised. Returns the filled part.
+#[inline]
 pub fn recv_uninit<'a>(
     fd: BorrowedFd<'_>,
     buffer: &'a mut [MaybeUninit<u8>],
