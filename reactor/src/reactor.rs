@@ -32,6 +32,12 @@ use crate::wake::{Wakers, collect_and_wake};
 /// events again.
 const STEPS_PER_TURN: usize = 1024;
 
+/// How many tasks a turn wakes for the deadlines that it takes from the wheel, before it polls for events again. Some executors run
+/// about so many tasks between two turns (async-executor 200). If the turns woke more, a task that an event wakes would
+/// wait for all of them. With 20,000 timers of one time, the 99th percentile of an echo is 0.2 ms so, and 5 ms with 1,024
+/// (`cargo bench -p netpoll-tests -- expiry`).
+const WAKES_PER_TURN: usize = 128;
+
 /// How many waits in a row may fail before the reactor ends. Under Linux a wait fails only if the program has closed
 /// the epoll instance by its number.
 const FAILED_WAITS: u32 = 8;
@@ -211,7 +217,11 @@ impl ReactorInner {
 
     fn step(&self, wheel: &mut Wheel, now_ns: u64, wakers: &mut Wakers) {
         let mut gone = false;
+        let most_wakers = wakers.len() + WAKES_PER_TURN;
         for _ in 0..STEPS_PER_TURN {
+            if wakers.len() >= most_wakers {
+                return;
+            }
             let index = match wheel.step(now_ns) {
                 Step::Check(index) => index,
                 // A deadline that was cleared has cost a wake-up. The wheel also gives up the cleared deadlines
@@ -288,13 +298,18 @@ impl ReactorInner {
     /// do.
     fn leave_to_loop(&self, state: &mut TurnState, has_more_events: bool) {
         let Some(alarm) = &self.alarm else { return };
-        let next_ns = state.wheel.next_ns().filter(|_| !self.clock.is_by_hand());
+        // No alarm is set on a clock that is moved by hand: each move is a notification, and so causes a turn.
+        let concerns_the_loop = |next: &u64| !self.clock.is_by_hand() || *next <= self.now_ns();
+        let next_ns = state.wheel.next_ns().filter(concerns_the_loop);
         let mut is_set = next_ns == state.alarm_ns;
         if !is_set {
             let now_ns = self.clock.now_ns();
             let after = next_ns.map(|next| Duration::from_nanos(next.saturating_sub(now_ns)));
-            is_set = alarm.set(after).is_ok();
-            state.alarm_ns = next_ns.filter(|_| is_set);
+            // A deadline that is due already needs no alarm, which would cost an interrupt: the signal causes the next turn.
+            if after != Some(Duration::ZERO) {
+                is_set = alarm.set(after).is_ok();
+                state.alarm_ns = next_ns.filter(|_| is_set);
+            }
         }
         // An edge-triggered loop needs a new edge in two cases. Events are left, and the loop has already seen their edge.
         // Or the reactor is gone, and this turn may have consumed the edge of the shutdown: the next turn reports it. If

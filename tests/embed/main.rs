@@ -239,6 +239,34 @@ fn is_readable(reactor: &Reactor) -> bool {
     is_ready(&reactor.as_fd(), libc::POLLIN)
 }
 
+/// A turn wakes a part of the tasks of many deadlines, so that a task that an event wakes does not wait for all. The descriptor
+/// is readable until the last of them has expired.
+#[test]
+fn many_deadlines_of_one_time_take_several_turns() {
+    watched(|| {
+        const TIMERS: u64 = 1000;
+        let reactor = Reactor::builder().embedded().manual_clock().build().expect("a reactor");
+        let turn = || reactor.turn(Some(Duration::ZERO)).expect("a turn");
+        let at = reactor.now() + MS;
+        let timer = |_| Timer::at(&reactor, at).expect("a timer");
+        let timers: Vec<Timer> = (0..TIMERS).map(timer).collect();
+        for timer in &timers {
+            let mut cx = std::task::Context::from_waker(Waker::noop());
+            assert!(timer.poll_fired(&mut cx).is_pending());
+        }
+        turn();
+        assert!(!is_readable(&reactor), "they are to come");
+        reactor.advance(2 * MS);
+        let mut expired = 0;
+        while is_readable(&reactor) {
+            turn();
+            let before = std::mem::replace(&mut expired, reactor.metrics().expiries);
+            assert!(expired - before <= 128, "{expired} after {before}");
+        }
+        assert_eq!(expired, TIMERS);
+    });
+}
+
 /// The descriptor itself, step by step.
 #[test]
 fn the_descriptor_is_readable_when_a_turn_has_something_to_do() {
