@@ -3,13 +3,15 @@
 //! Each timer has a task, which ends when it fires. One more task, on the same thread, echoes the messages of a client, which
 //! sends one every [`INTERVAL`], whether or not the last ones were answered. A latency counts from the time at which the
 //! message was to be sent. The messages that count are those of the time from the deadline until the last task has ended.
+//!
+//! The client does not sleep. It has the second processor to itself, and all other threads are on the first.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use super::clients::MESSAGE;
 use crate::args::Args;
 use crate::measure::stats::Sample;
+use crate::measure::sys;
 use crate::measure::table::Table;
 
 /// The time between two messages.
@@ -74,10 +77,13 @@ struct Cost {
 pub(crate) fn run(args: &Args) {
     let (timers, rounds) = (args.number("--timers", 20_000), args.number("--rounds", 15));
     let mut costs: [Cost; CONTESTANTS.len()] = Default::default();
+    let client = Client::start();
+    // A machine of one processor has no other.
+    let _ = sys::pin(0);
     let progress = ProgressBar::new(rounds as u64);
     for _ in 0..rounds {
         for ((_, contestant), cost) in CONTESTANTS.iter().zip(&mut costs) {
-            round(*contestant, timers, cost);
+            round(*contestant, &client, timers, cost);
         }
         progress.inc(1);
     }
@@ -101,17 +107,16 @@ pub(crate) fn run(args: &Args) {
     table.print();
 }
 
-fn round(contestant: Contestant, timers: usize, cost: &mut Cost) {
-    let (server, client) = pair().expect("two ends of a connection");
+fn round(contestant: Contestant, client: &Client, timers: usize, cost: &mut Cost) {
+    let (server, stream) = pair().expect("two ends of a connection");
     // The tasks are made in much less time.
     let at = Instant::now() + Duration::from_millis(100) + timers as u32 * Duration::from_micros(5);
     let fired = Arc::new(Fired { left: AtomicUsize::new(timers), last: OnceLock::new() });
     let expiry = Expiry { timers, at, fired };
-    let known = expiry.clone();
-    let sending = thread::spawn(move || echoes(client, &known).expect("the server answers"));
+    client.rounds.send((stream, expiry.clone())).expect("the client's thread");
     contestant(server, &expiry);
     let last = *expiry.fired.last.get().expect("the client waits for it");
-    for (due, took) in sending.join().expect("the client's thread") {
+    for (due, took) in client.echoes.recv().expect("the server answers") {
         match took.as_secs_f64() * 1e6 {
             took if due < at => cost.before.push(took),
             took if due <= last => cost.during.push(took),
@@ -119,6 +124,30 @@ fn round(contestant: Contestant, timers: usize, cost: &mut Cost) {
         }
     }
     cost.whole.push((last - at).as_secs_f64() * 1e6);
+}
+
+/// When each message was to be sent, and how long its echo took from then.
+type Echoes = Vec<(Instant, Duration)>;
+
+/// The client's thread.
+struct Client {
+    rounds: mpsc::Sender<(TcpStream, Expiry)>,
+    echoes: mpsc::Receiver<Echoes>,
+}
+
+impl Client {
+    fn start() -> Self {
+        let (rounds, next) = mpsc::channel();
+        let (done, echoes) = mpsc::channel();
+        thread::spawn(move || {
+            let _ = sys::pin(1);
+            for (stream, expiry) in next {
+                let echoes = exchange(stream, &expiry).expect("the server answers");
+                done.send(echoes).expect("this round waits for them");
+            }
+        });
+        Self { rounds, echoes }
+    }
 }
 
 fn pair() -> io::Result<(TcpStream, TcpStream)> {
@@ -132,8 +161,8 @@ fn pair() -> io::Result<(TcpStream, TcpStream)> {
     Ok((server, client))
 }
 
-/// Sends messages until every timer has fired, and returns when each was to be sent, and how long its echo took from then.
-fn echoes(mut stream: TcpStream, expiry: &Expiry) -> io::Result<Vec<(Instant, Duration)>> {
+/// Sends messages until every timer has fired.
+fn exchange(mut stream: TcpStream, expiry: &Expiry) -> io::Result<Echoes> {
     let mut next = expiry.at - BEFORE;
     thread::sleep(next.saturating_duration_since(Instant::now()));
     let (mut unanswered, mut answered) = (VecDeque::new(), Vec::new());
