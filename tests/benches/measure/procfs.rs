@@ -5,11 +5,13 @@ use std::io;
 
 use super::sys;
 
-/// How much of this process is in memory, in bytes.
+/// How much memory of its own this process has, in bytes. The pages of files do not count: code that runs for the first time
+/// is no memory of a connection.
 pub(crate) fn resident_bytes() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").expect("procfs is mounted");
-    let resident = pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    resident.expect("its second word is a number") * sys::page_size()
+    let mut words = pages.split_whitespace().map(|word| word.parse::<u64>().expect("a number"));
+    let (resident, of_files) = (words.nth(1).expect("a second"), words.next().expect("a third"));
+    (resident - of_files) * sys::page_size()
 }
 
 /// A thread, and how often it gave the processor away or had it taken away.
