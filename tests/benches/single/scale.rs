@@ -12,6 +12,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::args::Args;
+use crate::measure::epoll::BareEpoll;
 use crate::measure::procfs::resident_bytes;
 use crate::measure::table::Table;
 
@@ -74,7 +75,7 @@ pub(crate) fn measure(slots: usize) -> Cost {
     let later: Vec<_> = timers.iter().map(|_| within(SPAN / 2)).collect();
 
     let arm_ns = set(&timers, &sooner, each);
-    let file_ns = turn(&reactor, slots, each);
+    let file_ns = turn(&reactor, each);
     let bytes = (resident_bytes() - before) as f64 / slots as f64;
     let move_ns = set(&timers, &later, each);
     let mut timers: Vec<_> = timers.into_iter().map(Box::pin).collect();
@@ -82,10 +83,10 @@ pub(crate) fn measure(slots: usize) -> Cost {
 
     // Every old time passes, and no new one.
     reactor.advance(SPAN / 2 - Duration::from_millis(1));
-    let refile_ns = turn(&reactor, slots, each);
+    let refile_ns = turn(&reactor, each);
     assert_eq!(reactor.metrics().expiries, 0, "they were moved in time");
     reactor.advance(SPAN);
-    let fire_ns = turn(&reactor, slots, each);
+    let fire_ns = turn(&reactor, each);
     assert_eq!(reactor.metrics().expiries, slots as u64, "each fires once");
     Cost { slots, bytes, make_ns, arm_ns, file_ns, move_ns, refile_ns, fire_ns }
 }
@@ -98,14 +99,17 @@ fn set(timers: &[Timer], times: &[Instant], each: impl Fn(Instant) -> f64) -> f6
     each(began)
 }
 
-/// Turns until the reactor has nothing to do: one turn makes 1,024 steps at most, and a deadline takes one
-/// for each level of the wheel that it comes down, of which there are seven.
-fn turn(reactor: &Reactor, slots: usize, each: impl Fn(Instant) -> f64) -> f64 {
+/// Turns until the reactor has nothing to do. A turn takes a part of many slots, and its descriptor stays readable then.
+fn turn(reactor: &Reactor, each: impl Fn(Instant) -> f64) -> f64 {
+    let mut watching = BareEpoll::new().expect("an epoll instance");
+    watching.add(reactor, 0).expect("a loop can watch it");
     let began = Instant::now();
-    for _ in 0..7 * slots / 1000 + 2 {
+    loop {
         reactor.turn(Some(Duration::ZERO)).expect("a turn");
+        if watching.wait(0).expect("it is watched").count() == 0 {
+            return each(began);
+        }
     }
-    each(began)
 }
 
 fn wait(timer: Pin<&mut Timer>) {
