@@ -496,7 +496,7 @@ impl Slot {
             return;
         }
         let mut waiters = lock(&self.waiters);
-        // Almost always. It is quicker since the waker stays in registers.
+        // Mostly a reader waits alone. On this way its waker stays in registers.
         if queue == Queue::Read
             && let Some(reader) = waiters.take_only_reader()
         {
