@@ -30,7 +30,7 @@ pub(super) fn describe() -> Vec<(String, String)> {
         fact("processors", thread::available_parallelism().ok().map(|count| count.to_string())),
         fact("kernel", read("/proc/sys/kernel/osrelease")),
         fact("rustc", said("rustc", "--version")),
-        fact("profile", Some(if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned())),
+        fact("profile", Some(if cfg!(debug_assertions) { "dev" } else { "bench" }.to_owned())),
         fact("go", Some(go::version().unwrap_or("not installed".to_owned()))),
         fact("crates", Some(versions.collect::<Vec<_>>().join(", "))),
     ]
